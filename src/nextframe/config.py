@@ -1,0 +1,229 @@
+"""Every choice that makes a run, as typed, frozen dataclasses that are checked when they are made.
+
+`RunConfig` holds one section each for the data, the model and the training. Field names are unique across sections, so
+that a flat option (`--epochs 5`, a keyword of `nextframe.fit`, a key in a YAML file) names one field of one section.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+from nextframe.errors import ConfigError
+
+ModelKind = Literal["stacked", "encoder-decoder"]
+Norm = Literal["batch", "layer", "group", "none"]
+TemporalPadding = Literal["causal", "same"]
+GateActivation = Literal["sigmoid", "hard_sigmoid"]
+OutputActivation = Literal["sigmoid", "linear"]
+Loss = Literal["bce", "mse", "mae"]
+Optimizer = Literal["adadelta", "rmsprop", "adam", "adamw"]
+Schedule = Literal["constant", "one-cycle"]
+Normalisation = Literal["auto", "identity", "range", "standard", "log"]
+MissingPolicy = Literal["auto", "error", "mask"]
+
+
+def _at_least(section: object, minimum: float, *names: str) -> None:
+    for name in names:
+        value = getattr(section, name)
+        for item in value if isinstance(value, tuple) else (value,):
+            if item is not None and not item >= minimum:
+                raise ConfigError("is too small", where=name, expected=f"at least {minimum:g}", received=item)
+
+
+def _check_choices(section: object) -> None:
+    """Hold every Literal field to its choices, so that a typing slip in a YAML file is caught by name."""
+    for name, hint in get_type_hints(type(section)).items():
+        if get_origin(hint) is Literal and getattr(section, name) not in get_args(hint):
+            choices = ", ".join(map(str, get_args(hint)))
+            raise ConfigError("unknown choice", where=name, expected=f"one of {choices}", received=getattr(section, name))
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataConfig:
+    """Where the frames come from and what the model sees of them."""
+
+    data: str = "squares"
+    """Source: "squares", "squares:movies=200,seed=3", or a path to a file or folder of frames."""
+    past: int = 7
+    """Frames that a forecast starts from."""
+    future: int = 8
+    """Frames to forecast; a training window holds past + future frames."""
+    stride: int = 1
+    """Frames between the starts of two windows."""
+    validation: float = 0.1
+    """Share held out to watch the training: of the sequences, or of the frames of a single sequence."""
+    test: float = 0.1
+    """Share held out until verification, taken from the end."""
+    gap: int = 0
+    """Frames dropped between training, validation and test part of one sequence."""
+    normalisation: Normalisation = "auto"
+    """How values are brought to the model's range; chosen from the training part by default."""
+    missing: MissingPolicy = "auto"
+    """What NaN means: a gap to mask, or a fault of the file; by default masked where the file declares a fill value."""
+    variable: tuple[str, ...] = ()
+    """Variables of a NetCDF file to read as channels; by default the only one there is."""
+    grey: bool = False
+    """Read colour frames as grey."""
+    crop: tuple[int, ...] = ()
+    """Cut every frame to (top, left, height, width) pixels."""
+    coarsen: int = 1
+    """Average blocks of this many pixels along both axes."""
+
+    def __post_init__(self) -> None:
+        _check_choices(self)
+        _at_least(self, 1, "past", "future", "stride", "coarsen")
+        _at_least(self, 0, "gap", "validation", "test")
+        if self.validation + self.test >= 1:
+            raise ConfigError(
+                "validation and test leave nothing to train on",
+                where="validation, test",
+                expected="a sum below 1",
+                received=self.validation + self.test,
+            )
+        if self.crop and (len(self.crop) != 4 or min(self.crop) < 0 or min(self.crop[2:]) < 1):
+            raise ConfigError("is not a box", where="crop", expected="top left height width", received=self.crop)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelConfig:
+    """Which network, and its sizes."""
+
+    model: ModelKind = "stacked"
+    """Architecture: "stacked" or "encoder-decoder"."""
+    filters: tuple[int, ...] = (40, 40, 40)
+    """Filters of each ConvLSTM layer; the number of values is the number of layers."""
+    kernel_size: int = 3
+    """Height and width of the ConvLSTM kernels, odd."""
+    norm: Norm = "batch"
+    """Normalisation after each ConvLSTM layer (between the layers, for the encoder-decoder)."""
+    temporal_padding: TemporalPadding = "causal"
+    """Stacked only: the 3-D convolution sees past frames ("causal"), or also the next one ("same", the tutorial's)."""
+    gate_activation: GateActivation = "sigmoid"
+    """Activation of the gates; "hard_sigmoid" is that of Keras before version 3."""
+    peepholes: bool = False
+    """Let the gates see the cell state (Shi et al. 2015, equation 3)."""
+    output: OutputActivation = "sigmoid"
+    """Activation of the output: "sigmoid" for values in 0..1, "linear" for any."""
+    residual: bool = False
+    """Forecast the change against the last frame instead of the frame; takes a linear output."""
+
+    def __post_init__(self) -> None:
+        _check_choices(self)
+        _at_least(self, 1, "filters", "kernel_size")
+        if not self.filters:
+            raise ConfigError("names no layer", where="filters", expected="one number for each layer")
+        if self.kernel_size % 2 == 0:
+            raise ConfigError("is even", where="kernel_size", expected="an odd number", received=self.kernel_size)
+        if self.residual and self.output != "linear":
+            raise ConfigError("needs a linear output", where="residual", hint="add output='linear' (--output linear)")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingConfig:
+    """How the network is trained."""
+
+    epochs: int = 5
+    """Passes over the training part."""
+    batch_size: int = 10
+    """Windows in one step."""
+    optimizer: Optimizer = "adamw"
+    """Optimiser."""
+    learning_rate: float = 3e-3
+    """Learning rate; the peak of the schedule."""
+    weight_decay: float = 0.0
+    """Weight decay (adamw only)."""
+    schedule: Schedule = "one-cycle"
+    """Course of the learning rate over the whole training."""
+    gradient_clip: float | None = 1.0
+    """Largest norm of the gradient of one step; none to leave it alone."""
+    loss: Loss = "bce"
+    """What is minimised; averaged over pixels, frames and movies, missing values left out."""
+    min_seen: int = 1
+    """Stacked only: frames that must have been seen before an output counts towards the loss."""
+    scheduled_sampling: float = 0.0
+    """Encoder-decoder only: share of the decoder's inputs that are its own outputs by the end; it grows linearly."""
+    train_crop: int | None = None
+    """Train on random square cuts of this many pixels (validation sees whole frames)."""
+    seed: int = 0
+    """Seed of weights, shuffling and cuts."""
+    patience: int | None = None
+    """Stop after this many epochs without a better validation score; none to train all epochs."""
+    accelerator: str = "auto"
+    """Where to compute, as Lightning names it: "auto", "cpu", "cuda", "mps"."""
+    devices: int = 1
+    """Number of devices."""
+    precision: str = "32-true"
+    """Arithmetic, as Lightning names it: "32-true", "bf16-mixed"."""
+    workers: int = 0
+    """Processes that read data beside the training."""
+
+    def __post_init__(self) -> None:
+        _check_choices(self)
+        _at_least(self, 1, "epochs", "batch_size", "min_seen", "train_crop", "patience", "devices")
+        _at_least(self, 0, "learning_rate", "weight_decay", "seed", "workers", "scheduled_sampling")
+        if self.scheduled_sampling > 1:
+            raise ConfigError("is a share", where="scheduled_sampling", expected="0 to 1", received=self.scheduled_sampling)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunConfig:
+    """Everything that makes a run; saved as `config.yaml` in the run folder, and reruns it."""
+
+    data: DataConfig = field(default_factory=DataConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+
+    def replace(self, options: Mapping[str, Any]) -> RunConfig:
+        """This configuration with some fields changed, each named flat (`epochs`, `filters`, ...).
+
+        Raises:
+            ConfigError: a name that no section has, or a value of the wrong type or outside its range.
+        """
+        sections = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        changes: dict[str, dict[str, Any]] = {name: {} for name in sections}
+        for option, value in options.items():
+            owner = next((s for s in sections if option in type(sections[s]).__dataclass_fields__), None)
+            if owner is None:
+                known = sorted(n for s in sections.values() for n in type(s).__dataclass_fields__)
+                raise ConfigError("unknown option", where=option, expected=f"one of {', '.join(known)}")
+            changes[owner][option] = _coerce(option, value, get_type_hints(type(sections[owner]))[option])
+        return RunConfig(**{s: dataclasses.replace(sections[s], **changes[s]) for s in sections})
+
+    def to_dict(self) -> dict[str, dict[str, Any]]:
+        """Plain nested dictionaries and lists, ready for YAML or JSON."""
+        plain = dataclasses.asdict(self)
+        return {s: {k: list(v) if isinstance(v, tuple) else v for k, v in plain[s].items()} for s in plain}
+
+    @classmethod
+    def from_dict(cls, sections: Mapping[str, Any], base: RunConfig | None = None) -> RunConfig:
+        """The inverse of `to_dict`; sections or fields left out keep their value in `base`. Flat keys are taken too."""
+        names = {f.name for f in dataclasses.fields(cls)}
+        flat: dict[str, Any] = {}
+        for key, value in sections.items():
+            flat.update(value if key in names and isinstance(value, Mapping) else {key: value})
+        return (base or cls()).replace(flat)
+
+
+def _coerce(name: str, value: Any, hint: Any) -> Any:
+    """Bring a value from YAML or a keyword to a field's type, or say that it does not fit."""
+    options = get_args(hint) if get_origin(hint) not in (Literal, tuple) else ()
+    if value is None and type(None) in options:
+        return None
+    target = next((option for option in options if option is not type(None)), hint)
+    if get_origin(target) is tuple:
+        kind = get_args(target)[0]
+        items = value if isinstance(value, (list, tuple)) else (value,)
+        return tuple(_coerce(name, item, kind) for item in items)
+    if get_origin(target) is Literal:
+        return value  # the section checks its choices itself
+    if target is float and isinstance(value, (int, float, str)) and not isinstance(value, bool):
+        try:
+            return float(value)  # YAML reads "1e-3" as a string
+        except ValueError:
+            pass
+    elif isinstance(value, target) and not (target is int and isinstance(value, bool)):
+        return value
+    raise ConfigError("has the wrong type", where=name, expected=getattr(target, "__name__", target), received=repr(value))

@@ -1,0 +1,121 @@
+"""`Forecast`, the frames to come, and `Forecaster`, anything that makes them.
+
+Axes: B batch, T time of the past, K lead time, C channel, H height, W width. Values are in the units of the source and
+NaN where nothing is known.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nextframe.errors import ConfigError, ShapeError
+from nextframe.frames.sequence import FloatArray, FrameSequence, Grid
+
+
+@dataclass(frozen=True, kw_only=True)
+class Forecast:
+    """Forecast frames from one initial time, in source units.
+
+    Raises:
+        ShapeError: values that are not (lead time, channel, height, width).
+    """
+
+    values: FloatArray
+    """(K, C, H, W)."""
+    forecaster: str
+    """Name of what made it: "persistence", a run's name."""
+    init_time: np.datetime64 | None = None
+    """Time of the last frame seen; None where the source knows no times."""
+    time_step: np.timedelta64 | None = None
+    """Time between lead times; None where the source knows none (lead time is then counted in frames)."""
+    variables: tuple[str, ...] = ("frame",)
+    """Name of each channel."""
+    units: tuple[str, ...] = ("1",)
+    """Unit of each channel."""
+    grid: Grid | None = None
+    """Coordinates of the pixels."""
+    source: str = ""
+    """Name of the sequence that the forecast starts from."""
+    attributes: Mapping[str, object] = field(default_factory=dict)
+    """What else the source says of itself, carried to the output."""
+
+    def __post_init__(self) -> None:
+        if self.values.ndim != 4:
+            raise ShapeError(
+                "a forecast has other axes",
+                where=self.forecaster,
+                expected="(lead time, channel, height, width)",
+                received=self.values.shape,
+            )
+
+    @property
+    def lead_times(self) -> int:
+        """Number of lead times K."""
+        return int(self.values.shape[0])
+
+    @property
+    def lead_time(self) -> NDArray[np.timedelta64] | NDArray[np.int64]:
+        """Lead time of each frame (K,): timedelta64 where the time step is known, else 1, 2, ... frames."""
+        count = np.arange(1, self.lead_times + 1)
+        return count if self.time_step is None else count * self.time_step
+
+    @property
+    def valid_time(self) -> NDArray[np.datetime64] | None:
+        """Time that each frame is valid at (K,), or None where the source knows no times."""
+        if self.init_time is None or self.time_step is None:
+            return None
+        return self.init_time + np.arange(1, self.lead_times + 1) * self.time_step
+
+
+class Forecaster(ABC):
+    """Anything that continues a sequence: a trained model, a baseline, an exported model, all alike."""
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """What tables and reports call it."""
+
+    @abstractmethod
+    def predict(self, past: FloatArray, lead_times: int) -> FloatArray:
+        """Continue a batch of pasts.
+
+        Args:
+            past: (B, T, C, H, W) in source units, NaN where missing.
+            lead_times: number of frames to forecast, at least 1.
+
+        Returns:
+            (B, K, C, H, W) in source units.
+        """
+
+    def forecast(self, past: FrameSequence | NDArray, lead_times: int = 8) -> Forecast:  # type: ignore[type-arg]
+        """Forecast the frames that follow the last one of `past`.
+
+        Args:
+            past: a sequence, or an array (T, C, H, W) or (T, H, W) in source units.
+            lead_times: number of frames to forecast.
+
+        Raises:
+            ConfigError: fewer than one lead time.
+            ShapeError: frames that this forecaster cannot take.
+        """
+        if lead_times < 1:
+            raise ConfigError("asks for no frame", where="lead_times", expected="at least 1", received=lead_times)
+        if not isinstance(past, FrameSequence):
+            past = FrameSequence(values=past[:, None] if past.ndim == 3 else past, name="array", missing="mask")
+        frames = past.read(0, len(past))
+        return Forecast(
+            values=self.predict(frames[None], lead_times)[0],
+            forecaster=self.name,
+            init_time=None if past.times is None else past.times[-1],
+            time_step=past.time_step,
+            variables=past.variables,
+            units=past.units,
+            grid=past.grid,
+            source=past.name,
+            attributes=past.attributes,
+        )

@@ -1,0 +1,196 @@
+"""`FrameSequence`: frames in order of time, read from disk only when asked for.
+
+Axes: T time, C channel, H height, W width. Values are in the units of the source. A missing value is NaN in what
+`read` returns, and stays NaN until the model's door; it is never replaced by a number on the way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nextframe.errors import DataError, ShapeError
+
+FloatArray = NDArray[np.float32]
+Missing = Literal["error", "mask"]
+
+
+@runtime_checkable
+class FrameReader(Protocol):
+    """Anything with a shape (T, C, H, W) that hands out frames for a slice of time: an ndarray, a memmap, a reader."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+
+    @property
+    def dtype(self) -> np.dtype: ...  # type: ignore[type-arg]
+
+    def __getitem__(self, frames: slice, /) -> NDArray: ...  # type: ignore[type-arg]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Grid:
+    """Where the pixels lie: one-dimensional coordinates along both axes, as CF conventions name them."""
+
+    y: NDArray[np.float64]
+    """Coordinate of each row, (H,)."""
+    x: NDArray[np.float64]
+    """Coordinate of each column, (W,)."""
+    y_name: str = "y"
+    """Name of the row dimension in the source: "y", "latitude", ..."""
+    x_name: str = "x"
+    """Name of the column dimension in the source: "x", "longitude", ..."""
+    y_attributes: Mapping[str, object] = field(default_factory=dict)
+    """CF attributes of the row coordinate (units, standard_name, axis)."""
+    x_attributes: Mapping[str, object] = field(default_factory=dict)
+    """CF attributes of the column coordinate."""
+    mapping: Mapping[str, object] | None = None
+    """Attributes of the CF grid-mapping variable (projection), where the source has one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FrameSequence:
+    """One sequence of frames, lazy: nothing is read before `read`.
+
+    Raises:
+        ShapeError: values that are not (T, C, H, W), or names, units or times that do not fit that shape.
+        DataError: times that do not increase.
+    """
+
+    values: FrameReader
+    """The frames, (T, C, H, W), any numeric type, in source units."""
+    name: str
+    """What messages and reports call this sequence: a file's path, "squares[12]"."""
+    times: NDArray[np.datetime64] | None = None
+    """Valid time of each frame, (T,), strictly increasing; None where the source knows none."""
+    time_step: np.timedelta64 | None = None
+    """Nominal time between frames; None where the source knows none."""
+    variables: tuple[str, ...] = ()
+    """Name of each channel; made up ("frame", or "red", "green", "blue") where the source has none."""
+    units: tuple[str, ...] = ()
+    """Unit of each channel as UDUNITS writes it; "1" for plain numbers."""
+    grid: Grid | None = None
+    """Coordinates of the pixels, for gridded sources."""
+    missing: Missing = "error"
+    """Whether NaN is a declared gap in the data ("mask") or a fault of the file ("error")."""
+    attributes: Mapping[str, object] = field(default_factory=dict)
+    """What else the source says of itself (title, institution, ...), carried to the output."""
+
+    def __post_init__(self) -> None:
+        shape = tuple(self.values.shape)
+        if len(shape) != 4:
+            raise ShapeError(
+                "is not a sequence of frames", where=self.name, expected="(time, channel, height, width)", received=shape
+            )
+        if min(shape) == 0:
+            raise DataError("is empty", where=self.name, received=f"shape {shape}", hint="check the file")
+        channels = shape[1]
+        if not self.variables:
+            names = {1: ("frame",), 3: ("red", "green", "blue"), 4: ("red", "green", "blue", "alpha")}
+            fallback = tuple(f"channel{c}" for c in range(channels))
+            object.__setattr__(self, "variables", names.get(channels, fallback))
+        if not self.units:
+            object.__setattr__(self, "units", ("1",) * channels)
+        for what, names in (("variables", self.variables), ("units", self.units)):
+            if len(names) != channels:
+                raise ShapeError(f"has {channels} channels but {len(names)} {what}", where=self.name)
+        if self.times is not None:
+            if self.times.shape != (shape[0],):
+                raise ShapeError(f"has {shape[0]} frames but {self.times.shape} times", where=self.name)
+            wrong = np.flatnonzero(np.diff(self.times) <= np.timedelta64(0))
+            if wrong.size:
+                before, after = self.times[wrong[0]], self.times[wrong[0] + 1]
+                raise DataError(
+                    f"times do not increase: frame {wrong[0] + 1} ({after}) follows {before}",
+                    where=self.name,
+                    hint="sort the frames by time and drop duplicates",
+                )
+            if self.time_step is None and shape[0] > 1:
+                object.__setattr__(self, "time_step", np.median(np.diff(self.times).astype("timedelta64[ns]")))
+
+    def __len__(self) -> int:
+        return int(self.values.shape[0])
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """(T, C, H, W)."""
+        time, channels, height, width = self.values.shape
+        return time, channels, height, width
+
+    def read(self, start: int, stop: int) -> FloatArray:
+        """Read frames `start` to `stop` (exclusive) as float32 (T, C, H, W), NaN where a value is missing.
+
+        Raises:
+            IndexError: a range outside the sequence.
+            DataError: NaN or infinity where the source declares no missing values; the frame is named.
+        """
+        if not 0 <= start < stop <= len(self):
+            raise IndexError(f"frames {start}:{stop} of a sequence of {len(self)}")
+        frames = np.asarray(self.values[start:stop])
+        if frames.shape != (stop - start, *self.shape[1:]):
+            raise DataError(
+                f"frames {start}:{stop} have another shape than the file announced",
+                where=self.name,
+                expected=(stop - start, *self.shape[1:]),
+                received=frames.shape,
+                hint="the file may be truncated",
+            )
+        if np.issubdtype(frames.dtype, np.inexact):
+            finite = np.isfinite(frames)
+            if not finite.all():
+                if self.missing == "error":
+                    bad = np.flatnonzero(~finite.all(axis=(1, 2, 3)))[0]
+                    share = 1 - finite[bad].mean()
+                    raise DataError(
+                        f"frame {start + bad} holds NaN or infinity ({share:.1%} of its pixels)",
+                        where=self.name,
+                        hint="repair the frame, or pass missing='mask' (--missing mask) to treat NaN as missing",
+                    )
+                frames = np.where(finite, frames, np.nan)
+        return frames.astype(np.float32, copy=False)
+
+    def segments(self) -> list[tuple[int, int]]:
+        """Stretches (start, stop) of frames without a gap in time: no step longer than 1.5 nominal time steps."""
+        if self.times is None or self.time_step is None or len(self) < 2:
+            return [(0, len(self))]
+        gaps = np.diff(self.times) / self.time_step > 1.5
+        cuts = [0, *(np.flatnonzero(gaps) + 1).tolist(), len(self)]
+        return list(zip(cuts[:-1], cuts[1:], strict=True))
+
+
+@dataclass(frozen=True, kw_only=True)
+class FrameSource:
+    """A named set of sequences that belong together: one video, a batch of generated movies, an archive.
+
+    Raises:
+        DataError: no sequence at all.
+        ShapeError: sequences of differing frame size or channels; the first that differs is named.
+    """
+
+    name: str
+    """How the user named it: "squares", a path."""
+    sequences: tuple[FrameSequence, ...]
+    """The sequences, all of one (C, H, W); lengths may differ."""
+
+    def __post_init__(self) -> None:
+        if not self.sequences:
+            raise DataError("holds no frames", where=self.name)
+        first = self.sequences[0]
+        for other in self.sequences[1:]:
+            if other.shape[1:] != first.shape[1:]:
+                raise ShapeError(
+                    f"frames differ in (channel, height, width) from those of {first.name}",
+                    where=other.name,
+                    expected=first.shape[1:],
+                    received=other.shape[1:],
+                    hint="bring all frames to one size",
+                )
+
+    @property
+    def frame_shape(self) -> tuple[int, int, int]:
+        """(C, H, W)."""
+        return self.sequences[0].shape[1:]
