@@ -1,0 +1,158 @@
+"""`EncoderDecoder`: one ConvLSTM stack reads the past, a second one, started from its state, writes the future.
+
+The forecasting network of Shi et al. 2015 (arXiv 1506.04214), section 3.2, in the form of the tutorial's second model.
+Shapes: B batch, T past frames, K lead times, C channels, F filters, H height, W width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from nextframe.errors import ConfigError, ShapeError
+from nextframe.models.convlstm import ConvLSTM2d, ConvLSTMState, GateActivation, check_frames
+from nextframe.models.layers import Norm, OutputActivation, activate, check_output, make_norm
+
+LayerStates = tuple[ConvLSTMState, ...]
+
+
+class EncoderDecoder(nn.Module):
+    """Reads frames 1 .. T-1 with the encoder; the decoder starts from frame T and writes frames T+1 .. T+K.
+
+    The decoder is fed the true previous frame where the future is given (teacher forcing), and its own otherwise. The
+    encoder's outputs are discarded; only its state goes on. With no argument: one layer of 128 filters 3x3 in the encoder
+    and one in the decoder, a 1x1 convolution with a sigmoid.
+
+    Args:
+        in_channels: channels C of the frames.
+        filters: filters of each layer, in the encoder and in the decoder alike; as many layers as numbers.
+        kernel_size: of the ConvLSTM layers, odd.
+        norm: between the layers, where there is more than one: "batch" (the tutorial's), "layer", "group" or "none".
+        gate_activation: "sigmoid" or the "hard_sigmoid" of old Keras.
+        peepholes: see `ConvLSTM2d`.
+        output: "sigmoid" for values in 0..1, or "linear".
+        residual: add the decoder's input frame to its output; takes a linear output.
+
+    Raises:
+        ConfigError: no layer, or options that exclude each other.
+    """
+
+    def __init__(
+        self,
+        in_channels: int = 1,
+        filters: Sequence[int] = (128,),
+        kernel_size: int = 3,
+        *,
+        norm: Norm = "batch",
+        gate_activation: GateActivation = "sigmoid",
+        peepholes: bool = False,
+        output: OutputActivation = "sigmoid",
+        residual: bool = False,
+    ) -> None:
+        super().__init__()
+        check_output(output, residual)
+        if not filters:
+            raise ConfigError("names no layer", where="filters")
+        self.in_channels, self.output, self.residual = in_channels, output, residual
+        inputs = (in_channels, *filters[:-1])
+
+        def stack() -> nn.ModuleList:
+            return nn.ModuleList(
+                ConvLSTM2d(c, f, kernel_size, gate_activation=gate_activation, peepholes=peepholes)
+                for c, f in zip(inputs, filters, strict=True)
+            )
+
+        self.encoder, self.decoder = stack(), stack()
+        self.encoder_norms = nn.ModuleList(make_norm(norm, f) for f in filters[:-1])
+        self.decoder_norms = nn.ModuleList(make_norm(norm, f) for f in filters[:-1])
+        self.readout = nn.Conv2d(filters[-1], in_channels, 1)
+        nn.init.xavier_uniform_(self.readout.weight)
+        nn.init.zeros_(self.readout.bias)  # type: ignore[arg-type]
+        if residual:
+            nn.init.zeros_(self.readout.weight)  # an untrained network then forecasts persistence
+
+    def forward(
+        self, past: Tensor, future: Tensor | None = None, *, lead_times: int = 1, feedback: Tensor | None = None
+    ) -> tuple[Tensor, LayerStates]:
+        """Forecast the frames that follow the past.
+
+        Args:
+            past: (B, T, C, H, W).
+            future: the true future (B, K, C, H, W), for teacher forcing: output k sees it up to frame k - 1.
+            lead_times: number K of frames, where no future is given.
+            feedback: (B, K) of booleans, for scheduled sampling (Bengio et al. 2015, arXiv 1506.03099): where True, the
+                decoder's input at lead time k is its own output of k - 1 instead of the true frame.
+
+        Returns:
+            Output (B, K, C, H, W), in 0..1 with the sigmoid, and the decoder's state after the last frame.
+
+        Raises:
+            ShapeError: frames that are not (B, T, C, H, W) with this model's channels, or a future of another size.
+        """
+        logits, states = self.logits(past, future, lead_times=lead_times, feedback=feedback)
+        return activate(logits, self.output), states
+
+    def logits(
+        self, past: Tensor, future: Tensor | None = None, *, lead_times: int = 1, feedback: Tensor | None = None
+    ) -> tuple[Tensor, LayerStates]:
+        """`forward` without the output's activation, for losses that take logits."""
+        states = self.encode(past)
+        previous = past[:, -1]
+        if future is None:
+            lead_times, forced = max(lead_times, 1), past[:, -1:]
+        else:
+            if future.shape[0] != past.shape[0] or future.shape[2:] != past.shape[2:]:
+                raise ShapeError(
+                    "the future has another shape than the past",
+                    where="EncoderDecoder",
+                    expected=(past.shape[0], "K", *past.shape[2:]),
+                    received=tuple(future.shape),
+                )
+            lead_times, forced = future.shape[1], torch.cat([past[:, -1:], future[:, :-1]], dim=1)
+            if feedback is None:
+                return self._decode(forced, states)
+        outputs = []
+        for k in range(lead_times):
+            if k > 0 and feedback is not None:
+                previous = torch.where(feedback[:, k].view(-1, 1, 1, 1), previous, forced[:, k])
+            logits, states = self._decode(previous[:, None], states)
+            outputs.append(logits)
+            previous = activate(logits[:, 0], self.output)
+        return torch.cat(outputs, dim=1), states
+
+    def encode(self, past: Tensor) -> LayerStates | None:
+        """The encoder's state after all frames of `past` (B, T, C, H, W) but the last; None where there is no other."""
+        check_frames(past, self.in_channels, "EncoderDecoder")
+        if past.shape[1] == 1:
+            return None
+        return self._run(self.encoder, self.encoder_norms, past[:, :-1].transpose(0, 1), None)[1]
+
+    def begin(self, past: Tensor) -> tuple[Tensor, LayerStates]:
+        """Read the past (B, T, C, H, W) and forecast the next frame (B, C, H, W); the first step of a rollout."""
+        output, states = self(past)
+        return output[:, -1], states
+
+    def step(self, frame: Tensor, state: LayerStates) -> tuple[Tensor, LayerStates]:
+        """Read one more frame (B, C, H, W) with the decoder and forecast the next; costs one step."""
+        logits, states = self._decode(frame[:, None], state)
+        return activate(logits[:, -1], self.output), states
+
+    def _decode(self, frames: Tensor, states: LayerStates | None) -> tuple[Tensor, LayerStates]:
+        features, states = self._run(self.decoder, self.decoder_norms, frames.transpose(0, 1), states)
+        logits = self.readout(features.flatten(0, 1)).unflatten(0, features.shape[:2]).transpose(0, 1)
+        return (logits + frames if self.residual else logits), states
+
+    @staticmethod
+    def _run(
+        layers: nn.ModuleList, norms: nn.ModuleList, features: Tensor, states: LayerStates | None
+    ) -> tuple[Tensor, LayerStates]:
+        shape, after = features.shape[:2], []
+        for n, layer in enumerate(layers):
+            assert isinstance(layer, ConvLSTM2d)
+            if n > 0:
+                features = norms[n - 1](features.flatten(0, 1)).unflatten(0, shape)
+            features, state = layer.scan(features, None if states is None else states[n])
+            after.append(state)
+        return features, tuple(after)

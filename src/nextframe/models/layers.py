@@ -1,0 +1,62 @@
+"""Small parts that both models share: norms between ConvLSTM layers, and the output's activation."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from nextframe.errors import ConfigError
+
+Norm = Literal["batch", "layer", "group", "none"]
+OutputActivation = Literal["sigmoid", "linear"]
+
+
+class ChannelNorm(nn.LayerNorm):
+    """Layer norm over the channels of each pixel, for (N, C, H, W).
+
+    It knows nothing of the grid's size, of other movies or of later frames: a model with it can be streamed and tiled.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        normed = functional.layer_norm(x.movedim(1, -1), self.normalized_shape, self.weight, self.bias, self.eps)
+        return normed.movedim(-1, 1)
+
+
+def make_norm(kind: Norm, channels: int) -> nn.Module:
+    """The norm that follows a ConvLSTM layer, for (N, C, H, W).
+
+    "batch" has Keras' settings: epsilon 1e-3, running statistics that move by 0.01 a step (Keras' momentum 0.99);
+    "layer" is over the channels of each pixel; "group" over the whole frame, one group; "none" does nothing.
+
+    Raises:
+        ConfigError: another name.
+    """
+    if kind == "batch":
+        return nn.BatchNorm2d(channels, eps=1e-3, momentum=0.01)
+    if kind == "layer":
+        return ChannelNorm(channels, eps=1e-3)
+    if kind == "group":
+        return nn.GroupNorm(1, channels, eps=1e-3)
+    if kind == "none":
+        return nn.Identity()
+    raise ConfigError("unknown norm", where="norm", expected="batch, layer, group or none", received=kind)
+
+
+def activate(logits: Tensor, output: OutputActivation) -> Tensor:
+    """The model's output from its logits: their sigmoid, or the logits themselves."""
+    return torch.sigmoid(logits) if output == "sigmoid" else logits
+
+
+def check_output(output: str, residual: bool) -> None:
+    """Hold the output's options to what makes sense.
+
+    Raises:
+        ConfigError: an unknown activation, or a residual forecast through a sigmoid.
+    """
+    if output not in ("sigmoid", "linear"):
+        raise ConfigError("unknown activation", where="output", expected="sigmoid or linear", received=output)
+    if residual and output != "linear":
+        raise ConfigError("needs a linear output", where="residual", hint="pass output='linear'")

@@ -1,0 +1,48 @@
+"""Rollout: forecast frame after frame, each fed back as the input of the next, with the state carried along."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from nextframe.errors import ConfigError
+
+
+class Steppable(Protocol):
+    """A model that forecasts one frame at a time."""
+
+    def begin(self, past: Tensor) -> tuple[Tensor, Any]:
+        """Read the past (B, T, C, H, W); return the next frame (B, C, H, W) and a state."""
+
+    def step(self, frame: Tensor, state: Any) -> tuple[Tensor, Any]:
+        """Read one more frame (B, C, H, W); return the next one and the state after it."""
+
+
+def rollout(model: Steppable, past: Tensor, lead_times: int) -> Tensor:
+    """Forecast any number of frames, whatever number was trained.
+
+    Each further frame costs one step of the model (but for the stack with 'same' temporal padding, which has to read the
+    whole movie again). Gradients flow, so that a rollout can be trained; wrap it in `torch.inference_mode()` otherwise,
+    and put the model in `eval()` mode.
+
+    Args:
+        model: `StackedConvLSTM`, `EncoderDecoder`, or any module with their `begin` and `step`.
+        past: (B, T, C, H, W), in the model's range of values.
+        lead_times: number K of frames to forecast.
+
+    Returns:
+        (B, K, C, H, W), in the model's range of values.
+
+    Raises:
+        ConfigError: fewer than one lead time.
+    """
+    if lead_times < 1:
+        raise ConfigError("asks for no frame", where="lead_times", expected="at least 1", received=lead_times)
+    frame, state = model.begin(past)
+    frames = [frame]
+    for _ in range(lead_times - 1):
+        frame, state = model.step(frame, state)
+        frames.append(frame)
+    return torch.stack(frames, dim=1)
