@@ -176,6 +176,14 @@ class RunConfig:
     model: ModelConfig = field(default_factory=ModelConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
 
+    def __post_init__(self) -> None:
+        if self.training.loss == "bce" and self.model.output != "sigmoid":
+            raise ConfigError(
+                "binary cross-entropy needs a sigmoid output",
+                where="loss",
+                hint="use output='sigmoid', or loss='mse' or 'mae'",
+            )
+
     def replace(self, options: Mapping[str, Any]) -> RunConfig:
         """This configuration with some fields changed, each named flat (`epochs`, `filters`, ...).
 

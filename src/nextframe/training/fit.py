@@ -1,0 +1,213 @@
+"""`train`: from a source of frames and a configuration to a run folder, through Lightning."""
+
+from __future__ import annotations
+
+import logging
+import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import lightning
+import torch
+from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint, RichProgressBar
+from lightning.pytorch.loggers import TensorBoardLogger
+from torch.utils.data import DataLoader
+
+from nextframe.config import RunConfig
+from nextframe.data.loading import SeededSampler, WindowDataset
+from nextframe.data.normalise import choose_threshold, fit_normaliser
+from nextframe.data.split import Split, split
+from nextframe.data.windows import cut_windows
+from nextframe.errors import CheckpointError, ConfigError
+from nextframe.frames.sequence import FrameSource
+from nextframe.models.build import build_model
+from nextframe.models.causality import check_causal
+from nextframe.training.memory import keep_freed_memory
+from nextframe.training.module import ForecastTraining
+from nextframe.training.run_folder import ModelCard, append_metrics, load_config, save_config, save_model
+
+MONITOR = "val_rollout_mse"
+
+
+def train(source: FrameSource, config: RunConfig, run: Path, *, resume: bool = False, progress: bool = True) -> None:
+    """Train a model and leave everything about it in the run folder.
+
+    The best weights are those with the smallest mean squared error of the free rollout on the validation part.
+
+    Args:
+        source: the frames; split as `config.data` says.
+        config: the resolved configuration.
+        run: the run folder; made if need be.
+        resume: go on from the folder's last checkpoint (the same configuration), or start if there is none.
+        progress: show a progress bar and a line for each epoch.
+
+    Raises:
+        ConfigError: the folder already holds a run and `resume` is not set, or holds one of another configuration.
+        DataError: frames that cannot be trained on (too few, constant, damaged).
+        CheckpointError: a last checkpoint that cannot be read.
+    """
+    checkpoint = _claim(run, config, resume)
+    keep_freed_memory()
+    parts = split(source, validation=config.data.validation, test=config.data.test, gap=config.data.gap)
+    normaliser = fit_normaliser(parts.train, config.data.normalisation, output=config.model.output)
+    threshold = choose_threshold(parts.train, normaliser)
+    channels, height, width = source.frame_shape
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.training.seed)
+        model = build_model(config.model, channels)
+    card = ModelCard(
+        config=config,
+        normaliser=normaliser,
+        threshold=threshold,
+        channels=channels,
+        height=height,
+        width=width,
+        variables=source.sequences[0].variables,
+        units=source.sequences[0].units,
+    )
+    module = ForecastTraining(model, config, normaliser.apply_scalar(threshold))
+    training_data, validation_data = _loaders(parts, config, normaliser)
+    report = _EpochReport(run, card, progress)
+    if progress:
+        print(f"{source.name}: {len(training_data.dataset)} windows to train on, {len(validation_data.dataset)} to validate")  # type: ignore[arg-type]
+        print(check_causal(model, shape=(1, 6, channels, 12, 12)).sentence)
+    with _quiet_lightning():
+        trainer = _trainer(config, run, progress, report)
+        try:
+            trainer.fit(module, training_data, validation_data, ckpt_path=checkpoint)
+        except (EOFError, RuntimeError, KeyError) as error:
+            if checkpoint is not None and trainer.global_step == 0:
+                raise CheckpointError("cannot be resumed", where=checkpoint, received=error) from error
+            raise
+
+
+def _claim(run: Path, config: RunConfig, resume: bool) -> Path | None:
+    """Make the run folder this run's own; return the checkpoint to go on from, if there is one."""
+    saved = run / "config.yaml"
+    if run.exists() and not run.is_dir():
+        raise ConfigError("is a file, not a folder for a run", where=run, hint="choose another --out")
+    if saved.exists():
+        if not resume:
+            raise ConfigError("already holds a run", where=run, hint="add --resume, or choose another --out")
+        before = load_config(saved)
+        if before != config:
+            new, old = config.to_dict(), before.to_dict()
+            changed = [key for section in new for key in new[section] if new[section][key] != old[section][key]]
+            what = f"its run has another configuration ({', '.join(changed)} differ)"
+            raise ConfigError(what, where=run, hint="resume with the options it was started with")
+    save_config(run, config)
+    last = run / "checkpoints" / "last.ckpt"
+    return last if last.exists() else None
+
+
+def _loaders(
+    parts: Split, config: RunConfig, normaliser: Any
+) -> tuple[DataLoader[dict[str, torch.Tensor]], DataLoader[dict[str, torch.Tensor]]]:
+    data, training = config.data, config.training
+
+    def windows(part: Any, stride: int) -> WindowDataset:
+        return WindowDataset(cut_windows(part, past=data.past, future=data.future, stride=stride), normaliser)
+
+    if not parts.validation:
+        raise ConfigError("is zero", where="validation", hint="hold out a share, to see what the training is worth")
+    train_set, validation_set = windows(parts.train, data.stride), windows(parts.validation, data.stride)
+    common: dict[str, Any] = {"num_workers": training.workers, "persistent_workers": training.workers > 0}
+    sampler = SeededSampler(len(train_set), training.seed)
+    batch_size = min(training.batch_size, len(train_set))
+    return (
+        DataLoader(train_set, batch_size=batch_size, sampler=sampler, drop_last=True, **common),
+        DataLoader(validation_set, batch_size=training.batch_size, **common),
+    )
+
+
+def _trainer(config: RunConfig, run: Path, progress: bool, report: Callback) -> lightning.Trainer:
+    training = config.training
+    best_and_last = ModelCheckpoint(
+        run / "checkpoints",
+        filename="best",
+        monitor=MONITOR,
+        save_last=True,
+        save_on_train_epoch_end=True,
+        enable_version_counter=False,
+    )
+    callbacks: list[Callback] = [report, best_and_last]
+    if training.patience is not None:
+        callbacks.append(EarlyStopping(MONITOR, patience=training.patience, check_on_train_epoch_end=True))
+    if progress:
+        callbacks.append(RichProgressBar())
+    boards = find_spec("tensorboard") is not None
+    return lightning.Trainer(
+        default_root_dir=run,
+        accelerator=training.accelerator,
+        devices=training.devices,
+        precision=training.precision,  # type: ignore[arg-type]
+        max_epochs=training.epochs,
+        gradient_clip_val=training.gradient_clip,
+        callbacks=callbacks,
+        logger=TensorBoardLogger(run, name="", version="tensorboard") if boards else False,
+        enable_model_summary=False,
+        enable_progress_bar=progress,
+        num_sanity_val_steps=0,
+        log_every_n_steps=10,
+    )
+
+
+class _EpochReport(Callback):
+    """After each epoch: a row in metrics.csv, a line as the tutorial prints it, and the weights if they are the best yet."""
+
+    def __init__(self, run: Path, card: ModelCard, progress: bool) -> None:
+        self.run, self.card, self.progress = run, card, progress
+        self.best = float("inf")
+        self.started = 0.0
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"best": self.best}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.best = state_dict["best"]
+
+    def on_train_epoch_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        self.started = time.perf_counter()
+
+    def on_validation_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        self.seconds = time.perf_counter() - self.started
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        values = {k: v.item() for k, v in trainer.callback_metrics.items() if k.startswith(("train_", "val_"))}
+        epoch = trainer.current_epoch + 1
+        if not trainer.is_global_zero:
+            return
+        append_metrics(self.run, {"epoch": epoch, "seconds": round(self.seconds, 2), **values})
+        if values[MONITOR] < self.best or not (self.run / "model.safetensors").exists():
+            self.best = values[MONITOR]
+            assert isinstance(pl_module, ForecastTraining)
+            save_model(self.run, pl_module.model, replace(self.card, epoch=epoch))
+        if self.progress:
+            pl_module.print(
+                f"epoch {epoch}/{trainer.max_epochs}  {self.seconds:.0f} s  loss {values['train_loss']:.4e}  "
+                f"validation loss {values['val_loss']:.4e}  rollout: "
+                f"MSE {values['val_rollout_mse']:.4e} (persistence {values['val_persistence_mse']:.4e}), "
+                f"CSI {values['val_rollout_csi']:.3f} (persistence {values['val_persistence_csi']:.3f})"
+            )
+
+
+@contextmanager
+def _quiet_lightning() -> Iterator[None]:
+    """Leave out Lightning's remarks on hardware and workers, which say nothing to a forecaster."""
+    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
+    levels = [logger.level for logger in loggers]
+    with warnings.catch_warnings():
+        for message in (".*does not have many workers.*", ".*LeafSpec.*", ".*number of training batches.*", ".*exists and is not empty.*"):
+            warnings.filterwarnings("ignore", message=message)
+        for logger in loggers:
+            logger.setLevel(logging.ERROR)
+        try:
+            yield
+        finally:
+            for logger, level in zip(loggers, levels, strict=True):
+                logger.setLevel(level)

@@ -1,0 +1,151 @@
+"""The training step and the validation of a model, as a Lightning module.
+
+Axes: B batch, T time, K lead time, C channel, H height, W width. All values are in the model's range.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import lightning
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import OneCycleLR
+
+from nextframe.config import RunConfig, TrainingConfig
+from nextframe.models.encoder_decoder import EncoderDecoder
+from nextframe.models.rollout import rollout
+from nextframe.models.stacked import StackedConvLSTM
+from nextframe.training.losses import elementwise_loss, masked_mean
+from nextframe.training.skill import PerFrameLoss, RolloutSkill
+
+Batch = dict[str, Tensor]
+
+
+class ForecastTraining(lightning.LightningModule):
+    """Trains on one-step forecasts with the truth as input; validates on these and on the free rollout.
+
+    Randomness (cuts, scheduled sampling) is a function of the seed and the step alone, so that a resumed training draws what
+    an uninterrupted one would have drawn.
+
+    Args:
+        model: the network.
+        config: the run's configuration.
+        threshold: what counts as an event in the validation's CSI, in the model's range.
+    """
+
+    def __init__(self, model: StackedConvLSTM | EncoderDecoder, config: RunConfig, threshold: float) -> None:
+        super().__init__()
+        self.model, self.config = model, config
+        outputs = config.data.past + config.data.future - 1 if self._stacked else config.data.future
+        self.first_counted = min(config.training.min_seen, outputs) - 1 if self._stacked else 0
+        self.training_loss, self.validation_loss = PerFrameLoss(outputs), PerFrameLoss(outputs)
+        self.skill = RolloutSkill(config.data.future, threshold)
+        self.persistence_skill = RolloutSkill(config.data.future, threshold)
+
+    @property
+    def _stacked(self) -> bool:
+        return isinstance(self.model, StackedConvLSTM)
+
+    def training_step(self, batch: Batch, batch_index: int) -> Tensor:
+        losses, valid = self._losses(self._cut(batch), self._feedback(batch))
+        self.training_loss.update(losses.detach(), valid)
+        loss = masked_mean(losses[:, self.first_counted :], valid[:, self.first_counted :])
+        self.log("loss", loss.detach(), prog_bar=True, logger=False)
+        return loss
+
+    def validation_step(self, batch: Batch, batch_index: int) -> None:
+        losses, valid = self._losses(batch, None)
+        self.validation_loss.update(losses, valid)
+        past, future = batch["past"], batch["future"]
+        self.skill.update(rollout(self.model, past, future.shape[1]), future, batch["future_valid"])
+        last = past[:, -1:].expand_as(future)
+        both = batch["future_valid"] & batch["past_valid"][:, -1:]
+        self.persistence_skill.update(last, future, both)
+
+    def on_train_epoch_start(self) -> None:
+        self.training_loss.reset()
+
+    def on_validation_epoch_end(self) -> None:
+        if self.trainer.sanity_checking:
+            return
+        skill, persistence = self.skill.compute(), self.persistence_skill.compute()
+        values: dict[str, Tensor] = {
+            "train_loss": self.training_loss.mean(self.first_counted),
+            "val_loss": self.validation_loss.mean(self.first_counted),
+            "val_rollout_mse": skill["mse"].mean(),
+            "val_rollout_csi": skill["csi"].nanmean(),
+            "val_persistence_mse": persistence["mse"].mean(),
+            "val_persistence_csi": persistence["csi"].nanmean(),
+        }
+        seen = "frames_seen" if self._stacked else "lead_time"
+        for n, value in enumerate(self.validation_loss.compute(), start=1):
+            values[f"val_loss_{seen}_{n}"] = value
+        for n, value in enumerate(skill["csi"], start=1):
+            values[f"val_csi_lead_time_{n}"] = value
+        self.log_dict({name: value.float() for name, value in values.items()})
+        for metric in (self.validation_loss, self.skill, self.persistence_skill):
+            metric.reset()
+
+    def configure_optimizers(self) -> Any:
+        training = self.config.training
+        optimizer = make_optimizer(self.model, training)
+        if training.schedule == "constant":
+            return optimizer
+        steps = int(self.trainer.estimated_stepping_batches)
+        peak = training.learning_rate
+        schedule = OneCycleLR(optimizer, max_lr=peak, total_steps=steps, pct_start=min(0.3, 100 / steps))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def _losses(self, batch: Batch, feedback: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Loss of every output value and whether it counts, (B, T or K, C, H, W)."""
+        past, future = batch["past"], batch["future"]
+        if isinstance(self.model, StackedConvLSTM):
+            movie = torch.cat([past, future], dim=1)
+            logits, _ = self.model.logits(movie[:, :-1])
+            target = movie[:, 1:]
+            valid = torch.cat([batch["past_valid"], batch["future_valid"]], dim=1)[:, 1:]
+        else:
+            logits, _ = self.model.logits(past, future, feedback=feedback)
+            target, valid = future, batch["future_valid"]
+        return elementwise_loss(logits, target, self.config.training.loss, self.config.model.output), valid
+
+    def _cut(self, batch: Batch) -> Batch:
+        """The same random square of every movie of the batch, where the configuration asks for it."""
+        size = self.config.training.train_crop
+        height, width = batch["past"].shape[-2:]
+        if size is None or (size >= height and size >= width):
+            return batch
+        draw = self._random()
+        top = int(draw.integers(max(height - size, 0) + 1))
+        left = int(draw.integers(max(width - size, 0) + 1))
+        return {name: part[..., top : top + size, left : left + size] for name, part in batch.items()}
+
+    def _feedback(self, batch: Batch) -> Tensor | None:
+        """Scheduled sampling: which decoder inputs are its own outputs at this step, (B, K)."""
+        final = self.config.training.scheduled_sampling
+        if self._stacked or final == 0:
+            return None
+        share = final * self.global_step / max(int(self.trainer.estimated_stepping_batches), 1)
+        drawn = self._random().random(batch["future"].shape[:2]) < share
+        return torch.from_numpy(drawn).to(batch["future"].device)
+
+    def _random(self) -> np.random.Generator:
+        return np.random.default_rng((self.config.training.seed, self.global_step))
+
+
+def make_optimizer(model: nn.Module, training: TrainingConfig) -> Optimizer:
+    """The optimiser that the configuration names, with the settings of Keras where the tutorial relies on them.
+
+    Adadelta: rho 0.95, epsilon 1e-7 (Keras of the tutorial's time). RMSprop: rho 0.9, epsilon 1e-7.
+    """
+    parameters, rate = list(model.parameters()), training.learning_rate
+    if training.optimizer == "adadelta":
+        return torch.optim.Adadelta(parameters, lr=rate, rho=0.95, eps=1e-7, foreach=True)
+    if training.optimizer == "rmsprop":
+        return torch.optim.RMSprop(parameters, lr=rate, alpha=0.9, eps=1e-7, foreach=True)
+    if training.optimizer == "adam":
+        return torch.optim.Adam(parameters, lr=rate, fused=True)
+    return torch.optim.AdamW(parameters, lr=rate, weight_decay=training.weight_decay, fused=True)
