@@ -145,6 +145,8 @@ class TrainingConfig:
     """Stacked only: frames that must have been seen before an output counts towards the loss."""
     scheduled_sampling: float = 0.0
     """Encoder-decoder only: share of the decoder's inputs that are its own outputs by the end; it grows linearly."""
+    rollout_training: float = 0.0
+    """Share of the steps, the last ones, that train on the free rollout instead of on one-step forecasts."""
     train_crop: int | None = None
     """Train on random square cuts of this many pixels (validation sees whole frames)."""
     seed: int = 0
@@ -163,9 +165,10 @@ class TrainingConfig:
     def __post_init__(self) -> None:
         _check_choices(self)
         _at_least(self, 1, "epochs", "batch_size", "min_seen", "train_crop", "patience", "devices")
-        _at_least(self, 0, "learning_rate", "weight_decay", "seed", "workers", "scheduled_sampling")
-        if self.scheduled_sampling > 1:
-            raise ConfigError("is a share", where="scheduled_sampling", expected="0 to 1", received=self.scheduled_sampling)
+        _at_least(self, 0, "learning_rate", "weight_decay", "seed", "workers", "scheduled_sampling", "rollout_training")
+        for name in ("scheduled_sampling", "rollout_training"):
+            if getattr(self, name) > 1:
+                raise ConfigError("is a share", where=name, expected="0 to 1", received=getattr(self, name))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -182,6 +185,12 @@ class RunConfig:
                 "binary cross-entropy needs a sigmoid output",
                 where="loss",
                 hint="use output='sigmoid', or loss='mse' or 'mae'",
+            )
+        if self.training.rollout_training and self.model.model == "stacked" and self.model.temporal_padding == "same":
+            raise ConfigError(
+                "needs a model that can be continued",
+                where="rollout_training",
+                hint="use temporal_padding='causal'",
             )
 
     def replace(self, options: Mapping[str, Any]) -> RunConfig:

@@ -7,7 +7,7 @@ Axes: T time, C channel, H height, W width. Values are in the units of the sourc
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
@@ -121,6 +121,14 @@ class FrameSequence:
         time, channels, height, width = self.values.shape
         return time, channels, height, width
 
+    def __getitem__(self, frames: slice) -> FrameSequence:
+        """The frames `start:stop` as a sequence of its own, just as lazy; a step other than 1 is not taken."""
+        start, stop, step = frames.indices(len(self))
+        if step != 1:
+            raise IndexError("a sequence of frames is cut without a step")
+        times = None if self.times is None else self.times[start:stop]
+        return replace(self, values=_Stretch(self.values, start, max(start, stop)), times=times)
+
     def read(self, start: int, stop: int) -> FloatArray:
         """Read frames `start` to `stop` (exclusive) as float32 (T, C, H, W), NaN where a value is missing.
 
@@ -160,6 +168,27 @@ class FrameSequence:
         gaps = np.diff(self.times) / self.time_step > 1.5
         cuts = [0, *(np.flatnonzero(gaps) + 1).tolist(), len(self)]
         return list(zip(cuts[:-1], cuts[1:], strict=True))
+
+
+@dataclass(frozen=True)
+class _Stretch:
+    """Frames `start` to `stop` of another reader."""
+
+    reader: FrameReader
+    start: int
+    stop: int
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (self.stop - self.start, *self.reader.shape[1:])
+
+    @property
+    def dtype(self) -> np.dtype:  # type: ignore[type-arg]
+        return self.reader.dtype
+
+    def __getitem__(self, frames: slice, /) -> NDArray:  # type: ignore[type-arg]
+        start, stop, _ = frames.indices(self.stop - self.start)
+        return self.reader[self.start + start : self.start + stop]
 
 
 @dataclass(frozen=True, kw_only=True)

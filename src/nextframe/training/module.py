@@ -16,6 +16,7 @@ from torch.optim.lr_scheduler import OneCycleLR
 
 from nextframe.config import RunConfig, TrainingConfig
 from nextframe.models.encoder_decoder import EncoderDecoder
+from nextframe.models.layers import activate
 from nextframe.models.rollout import rollout
 from nextframe.models.stacked import StackedConvLSTM
 from nextframe.training.losses import elementwise_loss, masked_mean
@@ -50,9 +51,14 @@ class ForecastTraining(lightning.LightningModule):
         return isinstance(self.model, StackedConvLSTM)
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
-        losses, valid = self._losses(self._cut(batch), self._feedback(batch))
-        self.training_loss.update(losses.detach(), valid)
-        loss = masked_mean(losses[:, self.first_counted :], valid[:, self.first_counted :])
+        batch = self._cut(batch)
+        if self._done() >= 1 - self.config.training.rollout_training:
+            losses, valid = self._rollout_losses(batch)
+            loss = masked_mean(losses, valid)
+        else:
+            losses, valid = self._losses(batch, self._feedback(batch))
+            self.training_loss.update(losses.detach(), valid)
+            loss = masked_mean(losses[:, self.first_counted :], valid[:, self.first_counted :])
         self.log("loss", loss.detach(), prog_bar=True, logger=False)
         return loss
 
@@ -112,6 +118,25 @@ class ForecastTraining(lightning.LightningModule):
             target, valid = future, batch["future_valid"]
         return elementwise_loss(logits, target, self.config.training.loss, self.config.model.output), valid
 
+    def _rollout_losses(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Loss of every value of the free rollout, (B, K, C, H, W); gradients flow back through the frames fed back."""
+        past, lead_times = batch["past"], batch["future"].shape[1]
+        training, output = self.config.training, self.config.model.output
+        if isinstance(self.model, EncoderDecoder):
+            logits, _ = self.model.logits(past, lead_times=lead_times)
+        else:
+            read, state = self.model.logits(past)
+            steps = [read[:, -1:]]
+            for _ in range(lead_times - 1):
+                read, state = self.model.logits(activate(steps[-1], output), state)
+                steps.append(read)
+            logits = torch.cat(steps, dim=1)
+        return elementwise_loss(logits, batch["future"], training.loss, output), batch["future_valid"]
+
+    def _done(self) -> float:
+        """Share of the training that lies behind, 0..1."""
+        return self.global_step / max(int(self.trainer.estimated_stepping_batches), 1)
+
     def _cut(self, batch: Batch) -> Batch:
         """The same random square of every movie of the batch, where the configuration asks for it."""
         size = self.config.training.train_crop
@@ -128,8 +153,7 @@ class ForecastTraining(lightning.LightningModule):
         final = self.config.training.scheduled_sampling
         if self._stacked or final == 0:
             return None
-        share = final * self.global_step / max(int(self.trainer.estimated_stepping_batches), 1)
-        drawn = self._random().random(batch["future"].shape[:2]) < share
+        drawn = self._random().random(batch["future"].shape[:2]) < final * self._done()
         return torch.from_numpy(drawn).to(batch["future"].device)
 
     def _random(self) -> np.random.Generator:

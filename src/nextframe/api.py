@@ -1,0 +1,318 @@
+"""The package in a few calls: fit, load, forecast, verify, inspect. The command line calls these and nothing below them."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import xarray as xr
+
+from nextframe.config import DataConfig, ModelKind, RunConfig
+from nextframe.data.normalise import choose_threshold, fit_normaliser
+from nextframe.data.split import Span, split
+from nextframe.data.windows import Window, cut_windows
+from nextframe.errors import ConfigError, ShapeError
+from nextframe.forecasting.baselines import make_baseline
+from nextframe.forecasting.forecast import Forecast, Forecaster
+from nextframe.forecasting.model_forecaster import ModelForecaster
+from nextframe.frames.sequence import FrameSequence, FrameSource
+from nextframe.frames.source import open_source
+from nextframe.report.html import Example, write_report
+from nextframe.report.inspection import Inspection, inspect_source
+from nextframe.training.fit import train
+from nextframe.training.presets import Preset, preset_config
+from nextframe.verification.verify import Verification, grade
+from nextframe.verification.verify import verify as verify_windows
+
+BASELINES = ("persistence", "extrapolation")
+
+
+def resolve(model: ModelKind = "stacked", preset: Preset = "default", **options: Any) -> RunConfig:
+    """The configuration of a preset with some options changed.
+
+    Raises:
+        ConfigError: an unknown model, preset or option, or a value out of range.
+    """
+    return preset_config(model, preset).replace(options)
+
+
+def open_data(config: DataConfig, name: str | Path | None = None) -> FrameSource:
+    """Open the configuration's source, or another one read in the same way."""
+    return open_source(
+        config.data if name is None else name,
+        variable=config.variable,
+        grey=config.grey,
+        crop=config.crop,
+        coarsen=config.coarsen,
+        missing=config.missing,
+    )
+
+
+def fit(
+    source: FrameSource | str | Path | None = None,
+    model: ModelKind = "stacked",
+    *,
+    preset: Preset = "default",
+    out: str | Path | None = None,
+    resume: bool = False,
+    progress: bool = True,
+    **options: Any,
+) -> ModelForecaster:
+    """Train a model and return it as a forecaster.
+
+    Args:
+        source: frames: an open source, "squares", or a path; by default the preset's moving squares.
+        model: "stacked" or "encoder-decoder".
+        preset: "default" or "tutorial".
+        out: the run folder; by default a new one under `runs/`.
+        resume: go on with an interrupted run in `out`.
+        progress: show a progress bar and a line for each epoch.
+        **options: any field of `nextframe.config.RunConfig`'s sections, by its name: `epochs=3`, `filters=(64, 64)`.
+
+    Raises:
+        ConfigError: options that do not make sense, or a folder that holds another run.
+        DataError, ShapeError: frames that cannot be read or trained on.
+    """
+    if source is not None:
+        options["data"] = source.name if isinstance(source, FrameSource) else str(source)
+    config = resolve(model, preset, **options)
+    opened = source if isinstance(source, FrameSource) else open_data(config.data)
+    run = Path(out) if out is not None else _free_folder(Path("runs"), f"{model}-{Path(config.data.data.split(':')[0]).stem}")
+    train(opened, config, run, resume=resume, progress=progress)
+    return load_run(run)
+
+
+def load_run(run: str | Path) -> ModelForecaster:
+    """A trained model from its run folder.
+
+    Raises:
+        CheckpointError: no such folder, no weights in it, damaged files, or files of another version.
+    """
+    return ModelForecaster.load(run)
+
+
+def forecast_file(
+    run: str | Path, source: str | Path, *, lead_times: int = 8, start: int | None = None
+) -> tuple[Forecast, FrameSequence, FrameSequence | None]:
+    """Forecast from a file with a trained model.
+
+    Args:
+        run: the run folder.
+        source: what to forecast from; its first sequence is taken.
+        lead_times: number of frames to forecast.
+        start: forecast the frames from this index on, from those before it; by default those beyond the end.
+
+    Returns:
+        The forecast, the frames that it started from, and the true frames where the file has them all.
+
+    Raises:
+        ConfigError: a start without a frame before it.
+    """
+    model = load_run(run)
+    sequence = open_data(model.config.data, source).sequences[0]
+    start = len(sequence) if start is None else start
+    if not 1 <= start <= len(sequence):
+        raise ConfigError(
+            f"frame {start} cannot be forecast", where="start", expected=f"1 to {len(sequence)}", hint=f"see {source}"
+        )
+    past = sequence[max(0, start - model.config.data.past) : start]
+    known = len(sequence) - start >= lead_times
+    return model.forecast(past, lead_times), past, sequence[start : start + lead_times] if known else None
+
+
+def verify(
+    forecasters: Forecaster | Sequence[Forecaster],
+    source: FrameSource | str | Path,
+    *,
+    past: int = 7,
+    lead_times: int = 8,
+    baselines: Sequence[str] = BASELINES,
+    thresholds: Sequence[float] | None = None,
+    stride: int = 1,
+    limit: int | None = None,
+    out: str | Path | None = None,
+    title: str | None = None,
+    command: str | None = None,
+    progress: bool = True,
+) -> Verification:
+    """Verify forecasters on every window of a source, next to baselines.
+
+    Args:
+        forecasters: one or several.
+        source: an open source, or what `open_source` takes.
+        past: frames that each forecast starts from.
+        lead_times: frames to forecast.
+        baselines: names of baselines to verify beside them.
+        thresholds: in source units, for CSI; chosen from the data by default.
+        stride: frames between the starts of two windows.
+        limit: verify at most this many windows, evenly spread.
+        out: folder to write `verification.json` and `report.html` to.
+        title: title of the report.
+        command: how the scores were made; by default the program's own command line.
+        progress: show a progress bar.
+    """
+    opened = source if isinstance(source, FrameSource) else open_source(source)
+    spans = [Span(sequence, 0, len(sequence)) for sequence in opened.sequences]
+    return _verify_spans(
+        [forecasters] if isinstance(forecasters, Forecaster) else list(forecasters),
+        spans,
+        opened.name,
+        past=past,
+        lead_times=lead_times,
+        baselines=baselines,
+        thresholds=thresholds,
+        stride=stride,
+        limit=limit,
+        out=out,
+        title=title,
+        command=command,
+        progress=progress,
+    )
+
+
+def verify_run(
+    run: str | Path,
+    *,
+    data: str | Path | None = None,
+    baselines: Sequence[str] = BASELINES,
+    thresholds: Sequence[float] | None = None,
+    lead_times: int | None = None,
+    limit: int | None = None,
+    out: str | Path | None = None,
+    command: str | None = None,
+    progress: bool = True,
+) -> Verification:
+    """Verify a run on the test part of its own data, or on all of another source; write the scores and the report.
+
+    Raises:
+        ConfigError: the run held out no test part, and no other data was named.
+        ShapeError: data of another kind than the run was trained on.
+    """
+    model = load_run(run)
+    config = model.config.data
+    source = open_data(config, data)
+    if data is None:
+        spans: Sequence[Span] = split(source, validation=config.validation, test=config.test, gap=config.gap).test
+        if not spans:
+            raise ConfigError("the run held out no test part", where=run, hint="name held-out frames with --data SOURCE")
+    else:
+        spans = [Span(sequence, 0, len(sequence)) for sequence in source.sequences]
+    if source.frame_shape[0] != model.card.channels:
+        raise ShapeError(
+            "has another number of channels than the model was trained on",
+            where=source.name,
+            expected=model.card.channels,
+            received=source.frame_shape[0],
+            hint="give it the same kind of frames",
+        )
+    return _verify_spans(
+        [model],
+        spans,
+        source.name if data is not None else f"{source.name}, test part",
+        past=config.past,
+        lead_times=lead_times or config.future,
+        baselines=baselines,
+        thresholds=thresholds if thresholds is not None else [model.card.threshold],
+        stride=config.stride,
+        limit=limit,
+        out=run if out is None else out,
+        title=f"{Path(run).name}: forecast skill",
+        command=command,
+        progress=progress,
+    )
+
+
+def grade_file(forecast: str | Path, observation: str | Path, *, thresholds: Sequence[float] | None = None) -> Verification:
+    """Grade a NetCDF forecast file, whoever made it, against observations."""
+    source = open_source(observation)
+    if thresholds is None:
+        thresholds = [_threshold([Span(sequence, 0, len(sequence)) for sequence in source.sequences])]
+    with xr.open_dataset(forecast) as dataset:
+        return grade(dataset, source, thresholds=thresholds)
+
+
+def inspect_path(path: str | Path, **options: Any) -> Inspection:
+    """What is in a source, what is wrong with it, and what there is to beat."""
+    config = DataConfig(data=str(path), **options)
+    return inspect_source(
+        open_data(config),
+        past=config.past,
+        future=config.future,
+        validation=config.validation,
+        test=config.test,
+        gap=config.gap,
+    )
+
+
+def _verify_spans(
+    forecasters: Sequence[Forecaster],
+    spans: Sequence[Span],
+    data: str,
+    *,
+    past: int,
+    lead_times: int,
+    baselines: Sequence[str],
+    thresholds: Sequence[float] | None,
+    stride: int,
+    limit: int | None,
+    out: str | Path | None,
+    title: str | None,
+    command: str | None,
+    progress: bool,
+) -> Verification:
+    windows: Sequence[Window] = cut_windows(spans, past=past, future=lead_times, stride=stride)
+    if limit is not None and limit < len(windows):
+        windows = [windows[i * len(windows) // limit] for i in range(limit)]
+    everyone = [*forecasters, *(make_baseline(name) for name in baselines)]
+    command = command or shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
+    verification = verify_windows(
+        everyone,
+        windows,
+        thresholds=thresholds if thresholds is not None else [_threshold(spans)],
+        data=data,
+        command=command,
+        progress=progress,
+    )
+    if out is not None:
+        verification.to_json(Path(out) / "verification.json")
+        examples = [_example(everyone, windows[i * len(windows) // 3]) for i in range(min(3, len(windows)))]
+        write_report(Path(out) / "report.html", verification, examples=examples, title=title or f"Forecasts of {data}")
+    return verification
+
+
+def _threshold(spans: Sequence[Span]) -> float:
+    return choose_threshold(spans, fit_normaliser(spans))
+
+
+def _example(forecasters: Sequence[Forecaster], window: Window) -> Example:
+    """One window with everyone's forecast, for the report's animation."""
+    past, truth = window.read()
+    sequence = window.sequence[window.start : window.start + window.past]
+    return Example(
+        past=past, truth=truth, forecasts=[forecaster.forecast(sequence, window.future) for forecaster in forecasters]
+    )
+
+
+def _free_folder(parent: Path, name: str) -> Path:
+    """A folder of this name that is not there yet, numbered if need be."""
+    folder, number = parent / name, 1
+    while folder.exists():
+        number += 1
+        folder = parent / f"{name}-{number}"
+    return folder
+
+
+__all__ = [
+    "fit",
+    "forecast_file",
+    "grade_file",
+    "inspect_path",
+    "load_run",
+    "open_data",
+    "resolve",
+    "verify",
+    "verify_run",
+]
