@@ -30,10 +30,10 @@ def main() -> None:
 
     held_out = nextframe.open_source("squares:movies=100,frames=15,seed=1000")
     skill = nextframe.verify(model, held_out, past=7, lead_times=8, out=out)
-    print(skill.table())
+    nextframe.print_table(skill)
 
     movie = held_out.sequences[0]
-    forecast = model.forecast(movie.first(7), lead_times=8)
+    forecast = model.forecast(movie[:7], lead_times=8)
     nextframe.save_forecast(forecast, out / "next-frame.gif", past=movie.read(0, 7), truth=movie.read(7, 15))
     print(f"wrote {out}/next-frame.gif and {out}/report.html")
 

@@ -1,0 +1,151 @@
+"""Trials behind the default recipe: one change at a time, equal numbers of steps, judged by the free rollout.
+
+    python benchmarks/recipes.py [TRIAL ...] [--model stacked] [--steps 150] [--seed 0]
+
+Each trial trains on moving squares and is measured on the validation movies (40x40, never the test movies): mean CSI at 0.5
+of 8 (stacked) or 10 (encoder-decoder) forecast frames. Results are merged into benchmarks/results/recipes-MODEL.json as each
+trial ends; `python benchmarks/recipes.py --page` writes them to docs/results/recipes.md.
+"""
+
+import argparse
+import json
+import platform
+import shutil
+import tempfile
+import time
+from datetime import date
+from pathlib import Path
+
+import torch
+
+import nextframe
+from nextframe.files import write_text
+from nextframe.training.run_folder import read_metrics
+
+RESULTS = Path(__file__).parent / "results"
+PAGE = Path(__file__).parent.parent / "docs" / "results" / "recipes.md"
+
+TRIALS: dict[str, dict[str, dict[str, object]]] = {
+    "stacked": {
+        "recipe": {},
+        "norm: batch": {"norm": "batch"},
+        "norm: group": {"norm": "group"},
+        "norm: none": {"norm": "none"},
+        "peak learning rate 1e-3": {"learning_rate": 1e-3},
+        "peak learning rate 1e-2": {"learning_rate": 1e-2},
+        "no gradient clipping": {"gradient_clip": None},
+        "loss from the first frame on": {"min_seen": 1},
+        "squared error for a loss": {"loss": "mse"},
+        "Adadelta 1.0, constant, as the tutorial": {
+            "optimizer": "adadelta",
+            "learning_rate": 1.0,
+            "schedule": "constant",
+            "gradient_clip": None,
+        },
+        "last fifth of the steps on the free rollout": {"rollout_training": 0.2},
+        "5x5 kernels": {"kernel_size": 5},
+        "peepholes": {"peepholes": True},
+        "batches of 5, twice the steps": {"batch_size": 5},
+        "whole frames, 0.36 of the steps": {"train_crop": None},
+    },
+    "encoder-decoder": {
+        "recipe": {},
+        "RMSprop 1e-3, constant, as the tutorial": {
+            "optimizer": "rmsprop",
+            "learning_rate": 1e-3,
+            "schedule": "constant",
+            "gradient_clip": None,
+        },
+        "scheduled sampling up to one half": {"scheduled_sampling": 0.5},
+        "last fifth of the steps on the free rollout": {"rollout_training": 0.2},
+        "64-64 filters": {"filters": (64, 64)},
+    },
+}
+
+
+def run_trial(model: str, name: str, steps: int, seed: int) -> dict[str, object]:
+    options = dict(TRIALS[model][name])
+    batch = 10 if model == "stacked" else 8
+    frames = 15 if model == "stacked" else 20
+    movies = steps * batch
+    if options.get("train_crop", 24) is None:
+        movies = int(0.36 * movies)
+    run = Path(tempfile.mkdtemp())
+    started = time.perf_counter()
+    try:
+        nextframe.fit(
+            f"squares:movies={movies + 100},frames={frames},seed={seed + 1}",
+            model=model,
+            out=run / "run",
+            progress=False,
+            **{"epochs": 1, "validation": 100 / (movies + 100), "test": 0.0, "seed": seed, **options},
+        )
+        (metrics,) = read_metrics(run / "run")
+    finally:
+        shutil.rmtree(run)
+    return {
+        "options": {k: list(v) if isinstance(v, tuple) else v for k, v in options.items()},
+        "steps": movies // int(options.get("batch_size", batch)),  # type: ignore[call-overload]
+        "seconds": round(time.perf_counter() - started, 1),
+        "threads": torch.get_num_threads(),
+        "seed": seed,
+        "csi": round(metrics["val_rollout_csi"], 4),
+        "csi_by_lead_time": [round(v, 4) for k, v in metrics.items() if k.startswith("val_csi_lead_time")],
+        "mse": metrics["val_rollout_mse"],
+        "persistence_csi": round(metrics["val_persistence_csi"], 4),
+    }
+
+
+def load(model: str) -> dict[str, object]:
+    path = RESULTS / f"recipes-{model}.json"
+    return json.loads(path.read_text()) if path.exists() else {"trials": {}}
+
+
+def write_page() -> None:
+    lines = [
+        "# Recipes: what was tried",
+        "",
+        "Every trial changes one thing of the recipe in its first row and trains for as many steps, on moving squares.",
+        "The figure is the free rollout's CSI at 0.5 on 100 held-out validation movies, the mean over all lead times and the",
+        "last one. One seed a row: differences of one or two hundredths say little. Written by `benchmarks/recipes.py`.",
+        "",
+    ]
+    for model in TRIALS:
+        content = load(model)
+        trials = content["trials"]
+        if not trials:
+            continue
+        assert isinstance(trials, dict)
+        lines += [f"## {model}", "", f"Machine: {content['machine']}; {content['date']}.", ""]
+        lines += ["| trial | steps | CSI | CSI, last lead time |", "|---|---|---|---|"]
+        order = sorted(trials, key=lambda name: (name != "recipe", -trials[name]["csi"]))
+        for name in order:
+            trial = trials[name]
+            lines.append(f"| {name} | {trial['steps']} | {trial['csi']:.3f} | {trial['csi_by_lead_time'][-1]:.3f} |")
+        lines += [f"| persistence | | {trials[order[0]]['persistence_csi']:.3f} | |", ""]
+    write_text(PAGE, "\n".join(lines))
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("trials", nargs="*", help="trials to run; by default all")
+    options.add_argument("--model", choices=list(TRIALS), default="stacked")
+    options.add_argument("--steps", type=int, default=150)
+    options.add_argument("--seed", type=int, default=0)
+    options.add_argument("--page", action="store_true", help="only write docs/results/recipes.md")
+    given = options.parse_args()
+    if given.page:
+        write_page()
+        return
+    for name in given.trials or TRIALS[given.model]:
+        result = run_trial(given.model, name, given.steps, given.seed)
+        content = load(given.model)  # read again: another process may have added its trials
+        content.update(machine=platform.processor() or platform.machine(), date=str(date.today()), torch=torch.__version__)
+        assert isinstance(content["trials"], dict)
+        content["trials"][name] = result
+        write_text(RESULTS / f"recipes-{given.model}.json", json.dumps(content, indent=1) + "\n")
+        print(f"{name}: CSI {result['csi']}, {result['seconds']} s", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,117 @@
+"""Windows: a few frames that are seen and the frames that follow them, cut lazily from sequences.
+
+Axes: T time of the past, K lead time, C channel, H height, W width.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import overload
+
+import numpy as np
+
+from nextframe.data.split import Span
+from nextframe.errors import ConfigError, DataError
+from nextframe.frames.sequence import FloatArray, FrameSequence
+
+
+@dataclass(frozen=True, eq=False)
+class Window:
+    """`past` frames of a sequence from frame `start` on, and the `future` frames that follow them."""
+
+    sequence: FrameSequence
+    """The sequence."""
+    start: int
+    """First frame of the past."""
+    past: int
+    """Frames seen."""
+    future: int
+    """Frames to forecast."""
+
+    @property
+    def stop(self) -> int:
+        """One past the last frame of the future."""
+        return self.start + self.past + self.future
+
+    @property
+    def init_time(self) -> np.datetime64 | None:
+        """Time of the last frame seen; None where the source knows no times."""
+        times = self.sequence.times
+        return None if times is None else times[self.start + self.past - 1]
+
+    def read(self) -> tuple[FloatArray, FloatArray]:
+        """Past (T, C, H, W) and future (K, C, H, W) as float32 in source units, NaN where a value is missing.
+
+        Raises:
+            DataError: NaN or infinity where the source declares no missing values.
+        """
+        frames = self.sequence.read(self.start, self.stop)
+        return frames[: self.past], frames[self.past :]
+
+
+class Windows(Sequence[Window]):
+    """Windows in order of span and time, made when asked for: memory grows with the spans, not with the windows."""
+
+    def __init__(self, spans: Iterable[Span], *, past: int, future: int, stride: int = 1) -> None:
+        self.past, self.future, self.stride = past, future, stride
+        self.longest = 0
+        self._segments: list[tuple[FrameSequence, int]] = []
+        counts: list[int] = []
+        for span in spans:
+            for start, stop in span.segments():
+                self.longest = max(self.longest, stop - start)
+                if stop - start >= past + future:
+                    self._segments.append((span.sequence, start))
+                    counts.append((stop - start - past - future) // stride + 1)
+        self._ends = list(accumulate(counts))
+
+    def __len__(self) -> int:
+        return self._ends[-1] if self._ends else 0
+
+    @overload
+    def __getitem__(self, index: int) -> Window: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Window]: ...
+    def __getitem__(self, index: int | slice) -> Window | list[Window]:
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        position = index + len(self) if index < 0 else index
+        if not 0 <= position < len(self):
+            raise IndexError(f"window {index} of {len(self)}")
+        segment = bisect_right(self._ends, position)
+        sequence, start = self._segments[segment]
+        before = self._ends[segment - 1] if segment else 0
+        return Window(sequence, start + (position - before) * self.stride, self.past, self.future)
+
+
+def cut_windows(spans: Iterable[Span], *, past: int, future: int, stride: int = 1) -> Windows:
+    """Cut every window of `past` + `future` frames from spans, none of them across a gap in time. Nothing is read.
+
+    Args:
+        spans: where to cut.
+        past: frames seen, at least 1.
+        future: frames to forecast, at least 1.
+        stride: frames between the starts of two windows of one stretch.
+
+    Raises:
+        ConfigError: a length or stride below 1.
+        DataError: no span has a stretch without a gap that is long enough for one window.
+    """
+    for name, value in (("past", past), ("future", future), ("stride", stride)):
+        if value < 1:
+            raise ConfigError("is too small", where=name, expected="at least 1", received=value)
+    spans = tuple(spans)
+    windows = Windows(spans, past=past, future=future, stride=stride)
+    if not windows:
+        names = [span.sequence.name for span in spans]
+        raise DataError(
+            "holds no window: the longest stretch without a gap in time is too short",
+            where=f"{names[0]} and {len(names) - 1} others" if len(names) > 1 else names[0] if names else "no frames",
+            expected=f"past + future = {past} + {future} = {past + future} frames",
+            received=f"{windows.longest} frames",
+            hint="take fewer past or future frames, longer sequences, or larger shares for validation and test",
+        )
+    return windows
