@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from nextframe.config import DataConfig, ModelKind, RunConfig
 from nextframe.data.normalise import choose_threshold, fit_normaliser
 from nextframe.data.split import Span, split
 from nextframe.data.windows import Window, cut_windows
-from nextframe.errors import ConfigError, ShapeError
+from nextframe.errors import ConfigError, DataError, ShapeError
 from nextframe.forecasting.baselines import make_baseline
 from nextframe.forecasting.forecast import Forecast, Forecaster
 from nextframe.forecasting.model_forecaster import ModelForecaster
@@ -40,8 +41,12 @@ def resolve(model: ModelKind = "stacked", preset: Preset = "default", **options:
 
 
 def open_data(config: DataConfig, name: str | Path | None = None) -> FrameSource:
-    """Open the configuration's source, or another one read in the same way."""
-    return open_source(
+    """Open the configuration's source, or another one read in the same way.
+
+    Raises:
+        DataError: a range of frames that some sequence does not have.
+    """
+    source = open_source(
         config.data if name is None else name,
         variable=config.variable,
         grey=config.grey,
@@ -49,6 +54,13 @@ def open_data(config: DataConfig, name: str | Path | None = None) -> FrameSource
         coarsen=config.coarsen,
         missing=config.missing,
     )
+    if name is not None or not config.frames:
+        return source
+    start, stop = config.frames
+    for sequence in source.sequences:
+        if len(sequence) < stop:
+            raise DataError(f"has no frames {start} to {stop}", where=sequence.name, received=f"{len(sequence)} frames")
+    return replace(source, sequences=tuple(sequence[start:stop] for sequence in source.sequences))
 
 
 def fit(

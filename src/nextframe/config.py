@@ -65,6 +65,8 @@ class DataConfig:
     """What NaN means: a gap to mask, or a fault of the file; by default masked where the file declares a fill value."""
     variable: tuple[str, ...] = ()
     """Variables of a NetCDF file to read as channels; by default the only one there is."""
+    frames: tuple[int, ...] = ()
+    """Use only frames START to STOP (exclusive) of each sequence."""
     grey: bool = False
     """Read colour frames as grey."""
     crop: tuple[int, ...] = ()
@@ -83,6 +85,8 @@ class DataConfig:
                 expected="a sum below 1",
                 received=self.validation + self.test,
             )
+        if self.frames and (len(self.frames) != 2 or not 0 <= self.frames[0] < self.frames[1]):
+            raise ConfigError("is not a range", where="frames", expected="start stop", received=self.frames)
         if self.crop and (len(self.crop) != 4 or min(self.crop) < 0 or min(self.crop[2:]) < 1):
             raise ConfigError("is not a box", where="crop", expected="top left height width", received=self.crop)
 

@@ -101,8 +101,13 @@ class ForecastTraining(lightning.LightningModule):
         if training.schedule == "constant":
             return optimizer
         steps = int(self.trainer.estimated_stepping_batches)
-        peak = training.learning_rate
-        schedule = OneCycleLR(optimizer, max_lr=peak, total_steps=steps, pct_start=min(0.3, 100 / steps))
+        schedule = OneCycleLR(
+            optimizer,
+            max_lr=training.learning_rate,
+            total_steps=steps,
+            pct_start=min(0.3, 100 / steps),
+            cycle_momentum=training.optimizer in ("adam", "adamw"),
+        )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def _losses(self, batch: Batch, feedback: Tensor | None) -> tuple[Tensor, Tensor]:

@@ -1,0 +1,130 @@
+"""Write docs/results/tutorial.md: the tutorial's training tables beside those of our runs, and what a rollout makes of them.
+
+    python benchmarks/tutorial_tables.py --same RUN --causal RUN --encoder-decoder RUN
+
+Each RUN is the folder of one of the example programs:
+
+    python examples/next-frame.py --temporal-padding same --out RUN
+    python examples/next-frame.py --temporal-padding causal --out RUN
+    python examples/encoder-decoder.py --out RUN
+
+The runs' own files (metrics.csv, verification.json) are copied to benchmarks/results/tutorial/, and the page is written from
+these copies, so that it can be written again without the runs.
+"""
+
+import argparse
+import shutil
+from pathlib import Path
+
+from nextframe.files import write_text
+from nextframe.training.run_folder import load_config, read_metrics
+from nextframe.verification.verify import Verification
+
+RESULTS = Path(__file__).parent / "results" / "tutorial"
+PAGE = Path(__file__).parent.parent / "docs" / "results" / "tutorial.md"
+
+# The tutorial's own figures: epoch -> (seconds, loss, validation loss), on one GPU.
+STACKED = {
+    1: (37, 0.2410, 0.0775),
+    2: (29, 0.0235, 0.0157),
+    3: (29, 0.0044, 0.0042),
+    4: (29, 0.0015, 0.0019),
+    5: (29, 8.3291e-04, 7.3238e-04),
+}
+ENCODER_DECODER = {1: 0.1155, 3: 0.0074, 5: 0.0021, 7: 0.0010, 9: 0.0006, 11: 0.0004, 13: 0.0003, 15: 0.0002, 17: 0.0002, 19: 0.0001}
+
+TITLES = {
+    "same": 'Stacked ConvLSTM, `temporal_padding="same"` (the tutorial\'s)',
+    "causal": 'Stacked ConvLSTM, `temporal_padding="causal"`',
+    "encoder-decoder": "Encoder-decoder ConvLSTM",
+}
+
+
+def training_table(name: str) -> list[str]:
+    rows = read_metrics(RESULTS / name)
+    if name == "encoder-decoder":
+        lines = ["| epoch | tutorial: loss | loss | validation loss | rollout CSI | seconds |", "|---|---|---|---|---|---|"]
+        for row in rows:
+            theirs = ENCODER_DECODER.get(int(row["epoch"]))
+            lines.append(
+                f"| {row['epoch']:.0f} | {'' if theirs is None else f'{theirs:.4f}'} | {row['train_loss']:.4f} | "
+                f"{row['val_loss']:.4f} | {row['val_rollout_csi']:.3f} | {row['seconds']:.0f} |"
+            )
+        return lines
+    lines = [
+        "| epoch | tutorial: loss | loss | tutorial: validation loss | validation loss | rollout CSI | tutorial: seconds | seconds |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for row in rows:
+        seconds, loss, validation = STACKED[int(row["epoch"])]
+        lines.append(
+            f"| {row['epoch']:.0f} | {loss:.4g} | {row['train_loss']:.4g} | {validation:.4g} | {row['val_loss']:.4g} | "
+            f"{row['val_rollout_csi']:.3f} | {seconds} | {row['seconds']:.0f} |"
+        )
+    return lines
+
+
+def frames_seen_table(name: str) -> list[str]:
+    last = read_metrics(RESULTS / name)[-1]
+    seen = {k.rsplit("_", 1)[1]: v for k, v in last.items() if k.startswith("val_loss_frames_seen_")}
+    head = "| frames seen | " + " | ".join(seen) + " |"
+    body = "| validation loss | " + " | ".join(f"{v:.4f}" for v in seen.values()) + " |"
+    return [head, "|---" * (len(seen) + 1) + "|", body]
+
+
+def skill_table(name: str) -> list[str]:
+    skill = Verification.from_json(RESULTS / name / "verification.json")
+    leads = [str(lead) for lead in skill.lead_time]
+    lines = ["| CSI at 0.5, lead time | " + " | ".join(leads) + " | mean |", "|---" * (len(leads) + 2) + "|"]
+    for forecaster, scores in skill.scores.items():
+        values = [0.0 if value is None else float(value) for value in scores["csi_0.5"]]
+        cells = [f"{value:.3f}" for value in [*values, sum(values) / len(values)]]
+        lines.append(f"| {forecaster} | " + " | ".join(cells) + " |")
+    return lines
+
+
+def page() -> str:
+    lines = [
+        "# The tutorial's tables, rerun",
+        "",
+        "Written by `benchmarks/tutorial_tables.py` from the run folders of `examples/next-frame.py` and",
+        "`examples/encoder-decoder.py`. The tutorial's figures were made on a GPU, ours on the machine named with each",
+        "table. The losses are those of one-step forecasts with the true past as input; the rollout's CSI at 0.5 is what a",
+        "user gets: the forecast fed back, on movies that no training saw.",
+        "",
+    ]
+    for name, title in TITLES.items():
+        if not (RESULTS / name / "metrics.csv").exists():
+            continue
+        config = load_config(RESULTS / name / "config.yaml")
+        machine = (RESULTS / name / "machine.txt").read_text(encoding="utf-8").strip()
+        lines += [f"## {title}", "", f"{machine}. Preset `tutorial`, {config.training.epochs} epochs asked for.", ""]
+        lines += [*training_table(name), ""]
+        if name != "encoder-decoder":
+            lines += ["By number of frames seen, after the last epoch:", "", *frames_seen_table(name), ""]
+        if (RESULTS / name / "verification.json").exists():
+            lines += ["The free rollout on 100 fresh movies:", "", *skill_table(name), ""]
+    return "\n".join(lines)
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for name in TITLES:
+        options.add_argument(f"--{name}", type=Path, metavar="RUN")
+    options.add_argument("--machine", help="what the runs ran on, for the page")
+    given = options.parse_args()
+    for name in TITLES:
+        run = getattr(given, name.replace("-", "_"))
+        if run is None:
+            continue
+        (RESULTS / name).mkdir(parents=True, exist_ok=True)
+        for file in ("config.yaml", "metrics.csv", "verification.json"):
+            if (run / file).exists():
+                shutil.copy(run / file, RESULTS / name / file)
+        if given.machine:
+            write_text(RESULTS / name / "machine.txt", given.machine + "\n")
+    write_text(PAGE, page())
+
+
+if __name__ == "__main__":
+    main()
