@@ -35,9 +35,9 @@ class WindowDataset(Dataset[dict[str, Tensor]]):
 
     def __getitem__(self, index: int) -> dict[str, Tensor]:
         window = self.windows[index]
-        # One copy: some readers hand out views of read-only memory, which torch must not be given.
-        source = np.array(window.sequence.read(window.start, window.stop))
-        frames = torch.from_numpy(self.normaliser.apply(source))
+        normalised = self.normaliser.apply(window.sequence.read(window.start, window.stop))
+        # Readers may hand out read-only memory, which torch has no notion of; then a copy is taken.
+        frames = torch.from_numpy(np.require(normalised, requirements=["C", "W"]))
         valid = torch.isfinite(frames)
         frames = torch.nan_to_num(frames, nan=0.0)
         past = window.past

@@ -18,15 +18,18 @@ from nextframe.errors import ConfigError, DataError, ShapeError
 Method = Literal["identity", "range", "standard", "log"]
 Array = TypeVar("Array")
 THRESHOLD_FRAMES = 256
+DARK = (
+    25  # 8-bit values that never go beyond this are classes or counts, or too dark to be left in a tenth of the range
+)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Normaliser:
     """An invertible map, channel by channel, from source units to the model's range: y = (f(x) - offset) / scale.
 
-    f is x itself, or for "log" sign(x) log(1 + |x| / bend): about linear below `bend`, logarithmic above it, and defined
-    for every number. A missing value (NaN) stays missing. Values beyond those that it was fitted on leave the range;
-    they are not cut off, so that the map can be inverted.
+    f is x itself, or for "log" sign(x) log(1 + |x| / bend): about linear below `bend`, logarithmic above it, and
+    defined for every number. A missing value (NaN) stays missing. Values beyond those that it was fitted on leave the
+    range; they are not cut off, so that the map can be inverted.
 
     Raises:
         ConfigError: an unknown method, or numbers that do not make an invertible map.
@@ -44,9 +47,9 @@ class Normaliser:
     def __post_init__(self) -> None:
         if self.method not in get_args(Method):
             raise ConfigError("unknown method", where="normalisation", expected=get_args(Method), received=self.method)
-        positive = (*self.scale, *self.bend)
-        wanted = {len(self.offset), len(self.scale), len(self.bend) if self.method == "log" else len(self.offset)}
-        if len(wanted) > 1 or not self.offset or not min(positive) > 0 or not np.isfinite((*self.offset, *positive)).all():
+        columns = (self.offset, self.scale, self.bend) if self.method == "log" else (self.offset, self.scale)
+        sound = self.offset and len(set(map(len, columns))) == 1 and np.isfinite(columns).all()
+        if not (sound and min(map(min, columns[1:])) > 0):
             raise ConfigError("has no inverse", where="normalisation", received=self.to_dict())
 
     @property
@@ -63,20 +66,17 @@ class Normaliser:
         Raises:
             ShapeError: another number of channels than this was fitted on.
         """
-        x, (offset, scale, bend) = self._prepare(x)
-        if self.method == "identity":
-            return x  # type: ignore[no-any-return]
+        frames, (offset, scale, bend) = self._prepare(x)
         if self.method == "log":
-            x = _sign(x) * _log1p(abs(x) / bend)
-        return (x - offset) / scale  # type: ignore[no-any-return]
+            frames = _sign(frames) * _log1p(abs(frames) / bend)
+        return frames if self.method == "identity" else (frames - offset) / scale  # type: ignore[no-any-return]
 
     def invert(self, y: Array) -> Array:
         """Bring the model's range back to source units: the inverse of `apply`, with its arguments and errors."""
-        y, (offset, scale, bend) = self._prepare(y)
-        if self.method == "identity":
-            return y  # type: ignore[no-any-return]
-        x = y * scale + offset
-        return _sign(x) * _expm1(abs(x)) * bend if self.method == "log" else x  # type: ignore[no-any-return]
+        frames, (offset, scale, bend) = self._prepare(y)
+        if self.method != "identity":
+            frames = frames * scale + offset
+        return _sign(frames) * _expm1(abs(frames)) * bend if self.method == "log" else frames  # type: ignore[no-any-return]
 
     def apply_scalar(self, value: float) -> float:
         """Bring one number in the units of the first channel, such as a threshold, to the model's range."""
@@ -135,9 +135,9 @@ def fit_normaliser(
 ) -> Normaliser:
     """Choose how to normalise from the training part alone, reading it once, a chunk at a time.
 
-    "auto" takes, in this order: "identity" for values in 0..1; "range" for 8-bit images, from 0..255; "log" for amounts
-    that are never negative and mostly zero or very skewed, like rain; else "range" for a sigmoid output, which can reach
-    no further than 0..1, and "standard" for a linear one.
+    "auto" takes, in this order: "identity" for values in 0..1; "range" for 8-bit images, from 0..255; "log" for
+    amounts that are never negative and mostly zero or very skewed, like rain; else "range" for a sigmoid output, which
+    can reach no further than 0..1, and "standard" for a linear one.
 
     Args:
         spans: the training part.
@@ -148,10 +148,9 @@ def fit_normaliser(
         ConfigError: a method whose values a sigmoid output cannot reach.
         DataError: values all missing, all the same, or damaged.
     """
-    if not spans:
-        raise DataError("there are no frames to fit the normalisation on", where="training part")
+    statistics = measure_spans(spans)
     return normaliser_for(
-        measure_spans(spans),
+        statistics,
         method,
         output=output,
         eight_bit=spans[0].sequence.values.dtype == np.uint8,
@@ -183,17 +182,17 @@ def normaliser_for(
         ConfigError, DataError: as `fit_normaliser`.
     """
     if statistics.empty:
-        names = [variables[c] if variables else f"channel {c}" for c in np.flatnonzero(statistics.count == 0)]
-        raise DataError(
-            f"all values of {', '.join(names)} are missing", where=where, hint="check the file, or choose another variable"
-        )
+        names = [variables[c] if variables else f"channel {c}" for c in np.flatnonzero(statistics.count == 0).tolist()]
+        what = f"all values of {', '.join(names)} are missing"
+        raise DataError(what, where=where, hint="check the file, or choose another variable")
     if statistics.constant:
         values = ", ".join(dict.fromkeys(str(float(v)) for v in statistics.low))
         raise DataError(f"all frames are constant (value {values}): there is nothing to learn", where=where)
     if method == "auto":
         method = _choose_method(statistics, output, eight_bit)
     low, high = statistics.low, statistics.high
-    if output == "sigmoid" and (method == "standard" or (method == "identity" and not (low.min() >= 0 and high.max() <= 1))):
+    outside = low.min() < 0 or high.max() > 1
+    if output == "sigmoid" and (method == "standard" or (method == "identity" and outside)):
         raise ConfigError(
             f"'{method}' leaves values that a sigmoid output, 0..1, cannot reach",
             where="normalisation",
@@ -205,7 +204,7 @@ def normaliser_for(
     if method == "standard":
         return Normaliser(method=method, offset=_floats(statistics.mean), scale=_positive(statistics.deviation))
     if method == "range":
-        if eight_bit:
+        if eight_bit and high.max() > DARK:
             return Normaliser(method=method, offset=(0.0,) * len(low), scale=(255.0,) * len(low))
         return Normaliser(method=method, offset=_floats(low), scale=_positive(high - low))
     return _logarithmic(statistics, output)
@@ -214,9 +213,10 @@ def normaliser_for(
 def choose_threshold(spans: Sequence[Span], normaliser: Normaliser) -> float:
     """What counts as an event in these frames, in source units: a value of at least this much.
 
-    0.5 for values in 0..1; for amounts that are mostly zero, like rain, the median of those that are not, rounded to
-    1, 2 or 5 times a power of ten; else the upper quartile, rounded to a tenth of the spread. Taken from frames
-    spread evenly over the spans and from all channels alike.
+    0.5 for values in 0..1. For values that are mostly zero: half of the largest where the others crowd near it (shapes
+    on a dark ground), else (amounts, like rain) the median of the others, rounded down to 1, 2 or 5 times a power of
+    ten. Else the upper quartile, rounded to a tenth of the spread between the quartiles. Taken from frames spread
+    evenly over the spans and from all channels alike.
 
     Args:
         spans: the training part.
@@ -237,12 +237,14 @@ def threshold_for(statistics: Statistics, *, where: str = "training part") -> fl
         raise DataError("holds no value to choose a threshold from", where=where)
     if statistics.unit_range:
         return 0.5
-    if statistics.rain_like and statistics.dry > 0.25:
-        median = float(np.median(values[values > 0]))
+    if statistics.rain_like:
+        median, high = float(np.median(values[values > 0])), float(values.max())
+        if median > high / 2:
+            return _tidy(high / 2)
         power = 10.0 ** np.floor(np.log10(median))
-        return _tidy(max((n for n in (1.0, 2.0, 5.0) if n * power <= median), default=1.0) * power)
+        return _tidy(max(n for n in (1, 2, 5) if n * power <= median * (1 + 1e-9)) * power)
     lower, upper = np.quantile(values, (0.25, 0.75)).astype(float)
-    if upper == lower:  # most values are the same: an event is what lies clearly above them
+    if upper == lower:  # most values are one and the same: an event is what lies clearly above them
         return _tidy(float(values.min() + values.max()) / 2)
     step = 10.0 ** np.floor(np.log10(upper - lower) - 1)
     return _tidy(np.round(upper / step) * step)
@@ -286,7 +288,7 @@ def _positive(values: Any) -> tuple[float, ...]:
 
 def _tidy(value: float) -> float:
     """Without the last digits that arithmetic left behind (0.30000000000000004)."""
-    return float(f"{value:.6g}")
+    return float(f"{value:.10g}")
 
 
 def _sign(x: Any) -> Any:

@@ -57,9 +57,7 @@ class Split:
                 assert stop <= start, f"frames {start}:{stop} are in two parts"
 
 
-def split(
-    source: FrameSource, *, validation: float = 0.1, test: float = 0.1, gap: int = 0, minimum: int = 2
-) -> Split:
+def split(source: FrameSource, *, validation: float = 0.1, test: float = 0.1, gap: int = 0, minimum: int = 2) -> Split:
     """Divide a source into training, validation and test part, in this order of time.
 
     Three or more sequences are divided whole, in their order, and a part that is asked for gets at least one. One or

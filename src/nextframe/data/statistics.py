@@ -5,13 +5,14 @@ Axes: N frames of a chunk, C channel, S sample. Frames are read in chunks, so me
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nextframe.data.split import Span
+from nextframe.errors import DataError
 from nextframe.frames.sequence import FloatArray
 
 CHUNK_VALUES = 2_000_000
@@ -60,11 +61,6 @@ class Statistics:
         return float(np.mean(self.values == 0)) if self.values.size else 0.0
 
     @property
-    def binary(self) -> bool:
-        """Whether the values are zeros and ones and nothing else."""
-        return self.unit_range and bool(np.isin(self.values, (0, 1)).all())
-
-    @property
     def unit_range(self) -> bool:
         """Whether the values lie in 0..1 and make use of it; small amounts in large units (kg m-2 s-1) do not."""
         return bool(self.low.min() >= 0 and 0.5 <= self.high.max() <= 1)
@@ -78,48 +74,62 @@ class Statistics:
         return bool(median == 0 or self.dry > 0.5 or extreme > 20 * median)
 
 
-def measure(chunks: Iterable[FloatArray], *, total: int) -> Statistics:
-    """Measure frames that come in chunks (N, C, H, W), NaN where missing.
+class Measurement:
+    """Takes in frames chunk by chunk and makes `Statistics` of them.
 
     Args:
-        chunks: the frames, at least one.
-        total: number of values in all of them, by which the sample is thinned out.
+        total: number of values to come, about, by which the sample is thinned out.
     """
-    random = np.random.default_rng(0)
-    share = min(1.0, SAMPLE_VALUES / total)
-    seen, parts, samples = 0, [], []
-    for chunk in chunks:
-        values = np.moveaxis(chunk, 1, 0).reshape(chunk.shape[1], -1)
-        seen += values.shape[1]
-        parts.append(_moments(values))
-        drawn = values
-        if share < 1:
-            drawn = values[:, random.integers(values.shape[1], size=int(np.ceil(values.shape[1] * share)))]
-        samples.append(np.array(drawn))
-    low, high, count, mean, squares = _merge(np.array(parts))
-    return Statistics(
-        low=low,
-        high=high,
-        mean=mean,
-        deviation=np.sqrt(squares / np.maximum(count, 1)),
-        count=count,
-        missing=float(1 - count.mean() / seen),
-        sample=np.concatenate(samples, axis=1),
-    )
+
+    def __init__(self, total: int) -> None:
+        self._share = min(1.0, SAMPLE_VALUES / max(total, 1))
+        self._random = np.random.default_rng(0)
+        self._moments: list[tuple[Float64Array, ...]] = []
+        self._samples: list[FloatArray] = []
+        self._seen = 0
+
+    def add(self, frames: FloatArray) -> None:
+        """Take in frames (N, C, H, W), NaN where missing."""
+        values = np.moveaxis(frames, 1, 0).reshape(frames.shape[1], -1)
+        size = values.shape[1]
+        self._seen += size
+        self._moments.append(_moments(values))
+        if self._share < 1:
+            values = values[:, self._random.integers(size, size=int(np.ceil(size * self._share)))]
+        self._samples.append(np.array(values))  # a copy: a view would keep the whole chunk in memory
+
+    def result(self) -> Statistics | None:
+        """Statistics of all that was taken in; None before the first frame."""
+        if not self._samples:
+            return None
+        low, high, count, mean, squares = _merge(np.array(self._moments))
+        return Statistics(
+            low=low,
+            high=high,
+            mean=mean,
+            deviation=np.sqrt(squares / np.maximum(count, 1)),
+            count=count,
+            missing=float(1 - count.mean() / self._seen),
+            sample=np.concatenate(self._samples, axis=1),
+        )
 
 
 def measure_spans(spans: Sequence[Span], *, frames: int | None = None) -> Statistics:
-    """Measure all frames of some spans, or about `frames` of them, evenly spaced.
+    """Measure all frames of some spans, or only about `frames` of them, evenly spaced.
 
     Raises:
-        DataError: NaN or infinity where a source declares no missing values; the frame is named.
+        DataError: no span, or NaN or infinity where a source declares no missing values; the frame is named.
     """
-    size = int(np.prod(spans[0].sequence.shape[1:]))
-    if frames is None or sum(map(len, spans)) <= frames:
-        return measure(_chunks(spans, size), total=size * sum(map(len, spans)))
-    ends = np.cumsum([len(span) for span in spans])
-    chosen = np.linspace(0, ends[-1] - 1, frames).astype(int)
-    return measure(_picked(spans, ends, chosen), total=size * frames)
+    size = int(np.prod(spans[0].sequence.shape[1:])) if spans else 0
+    there = sum(map(len, spans))
+    some = there if frames is None else min(frames, there)
+    measurement = Measurement(size * some)
+    for chunk in _chunks(spans, size) if some == there else _picked(spans, some):
+        measurement.add(chunk)
+    statistics = measurement.result()
+    if statistics is None:
+        raise DataError("there are no frames to measure", where="training part")
+    return statistics
 
 
 def _chunks(spans: Sequence[Span], size: int) -> Iterator[FloatArray]:
@@ -129,12 +139,12 @@ def _chunks(spans: Sequence[Span], size: int) -> Iterator[FloatArray]:
             yield span.sequence.read(start, min(start + step, span.stop))
 
 
-def _picked(spans: Sequence[Span], ends: NDArray[np.int64], chosen: NDArray[np.int64]) -> Iterator[FloatArray]:
-    for index in chosen:
+def _picked(spans: Sequence[Span], frames: int) -> Iterator[FloatArray]:
+    ends = np.cumsum([len(span) for span in spans])
+    for index in np.linspace(0, ends[-1] - 1, frames).astype(int):
         which = int(np.searchsorted(ends, index, side="right"))
-        span = spans[which]
-        frame = span.stop - int(ends[which] - index)
-        yield span.sequence.read(frame, frame + 1)
+        frame = spans[which].stop - int(ends[which] - index)
+        yield spans[which].sequence.read(frame, frame + 1)
 
 
 def _moments(values: FloatArray) -> tuple[Float64Array, ...]:
