@@ -80,7 +80,8 @@ class Normaliser:
 
     def apply_scalar(self, value: float) -> float:
         """Bring one number in the units of the first channel, such as a threshold, to the model's range."""
-        return float(self.apply(np.full((self.channels, 1, 1), value, np.float64))[0, 0, 0])
+        # In float32, as frames are, so that a value equal to the threshold stays equal to it.
+        return float(self.apply(np.full((self.channels, 1, 1), value, np.float32))[0, 0, 0])
 
     def describe(self) -> str:
         """What happens to the values, in one line for people."""
@@ -238,7 +239,8 @@ def threshold_for(statistics: Statistics, *, where: str = "training part") -> fl
     if statistics.unit_range:
         return 0.5
     if statistics.rain_like:
-        median, high = float(np.median(values[values > 0])), float(values.max())
+        positive, high = values[values > 0], float(statistics.high.max())
+        median = float(np.median(positive)) if positive.size else high
         if median > high / 2:
             return _tidy(high / 2)
         power = 10.0 ** np.floor(np.log10(median))
@@ -288,7 +290,7 @@ def _positive(values: Any) -> tuple[float, ...]:
 
 def _tidy(value: float) -> float:
     """Without the last digits that arithmetic left behind (0.30000000000000004)."""
-    return float(f"{value:.10g}")
+    return float(f"{value:.7g}")
 
 
 def _sign(x: Any) -> Any:

@@ -1,0 +1,207 @@
+"""What a survey of frames says is wrong, each in one sentence that ends in what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
+
+import numpy as np
+
+from nextframe.data.split import Span
+from nextframe.data.statistics import Statistics
+from nextframe.data.survey import EVERYTHING, FrameFacts, Survey
+from nextframe.frames.sequence import FrameSequence, FrameSource
+
+FILL_VALUES = (-32768, -9999, -999, -99, 999, 9999, 32767, 65535, 99999)
+"""Numbers that files use for "missing" without saying so."""
+SHOWN = 3
+"""Places named in one sentence."""
+FEW_WINDOWS = 50
+"""Windows to train on below which a model hardly learns."""
+
+
+def findings(source: FrameSource, seen: Survey) -> list[str]:
+    """What is wrong with the frames themselves."""
+    statistics = seen.statistics[EVERYTHING]
+    return [
+        *(
+            f"{reason}: repair or remove these frames, a training would stop there."
+            for reason in seen.unreadable[:SHOWN]
+        ),
+        *_missing(source, seen.frames, statistics),
+        *_still(source, seen.frames),
+        *_gaps(source.sequences),
+        *_overlaps(seen.frames),
+        *_fill_values(source, statistics),
+    ]
+
+
+def overlap(frames: Sequence[FrameFacts]) -> dict[str, float]:
+    """Share of the frames of each later part whose content is also in an earlier part.
+
+    Constant frames and frames without a value are left out: an empty radar image says nothing about another one.
+    """
+    seen: set[bytes] = set()
+    shares: dict[str, float] = {}
+    for part, group in groupby((f for f in frames if not f.constant and f.missing < 1), key=lambda f: f.part):
+        contents = [frame.content for frame in group]
+        if part != "training":
+            shares[part] = sum(content in seen for content in contents) / len(contents)
+        seen.update(contents)
+    return shares
+
+
+def shortage(parts: Mapping[str, Sequence[Span]], past: int, future: int) -> Iterator[str]:
+    """Parts that no window fits into, in one sentence."""
+    longest = {
+        name: max((stop - start for span in spans for start, stop in span.segments()), default=0)
+        for name, spans in parts.items()
+        if spans
+    }
+    short = {name: frames for name, frames in longest.items() if frames < past + future}
+    if short:
+        names = " and ".join(short)
+        lengths = " and ".join(str(frames) for frames in short.values())
+        yield (
+            f"No window of {past} + {future} = {past + future} frames fits into the {names} part, whose longest stretch "
+            f"has {lengths} frames: take fewer past or future frames, longer sequences, or larger shares."
+        )
+
+
+def prospects(
+    windows: Mapping[str, int],
+    events: Mapping[str, float | None],
+    threshold: float | None,
+    mse: Sequence[float | None],
+) -> Iterator[str]:
+    """What makes a training or its scores worth little although the frames are sound.
+
+    Args:
+        windows: number of windows by part.
+        events: share of values at or above the threshold, by part.
+        threshold: the threshold, in source units.
+        mse: persistence's mean squared error by lead time; empty where there is none.
+    """
+    if 0 < windows.get("training", 0) < FEW_WINDOWS:
+        yield (
+            f"Only {windows['training']} windows to train on: take fewer past and future frames, or add sequences, "
+            "else the model will learn these by heart."
+        )
+    here, there = events.get("training"), events.get("test")
+    if threshold is not None and here and there is not None and there < here / 10:
+        yield (
+            f"The test part holds hardly an event: {there:.2%} of its values reach {threshold:g}, in the training part "
+            f"{here:.2%} do; hold out another stretch (a larger test share), else its scores say little."
+        )
+    if mse and all(value == 0 for value in mse):
+        yield "Nothing changes in the test part: persistence is perfect there, so hold out frames that move."
+
+
+def _missing(source: FrameSource, frames: Sequence[FrameFacts], statistics: Statistics) -> Iterator[str]:
+    undeclared = {sequence.name for sequence in source.sequences if sequence.missing == "error"}
+    faults = [frame for frame in frames if frame.missing and frame.sequence in undeclared]
+    if faults:
+        share = sum(frame.missing for frame in faults) / len(faults)
+        yield (
+            f"{_places(faults)} {'holds' if len(faults) == 1 else 'hold'} NaN or infinity ({share:.1%} of the values there) "
+            "that the source does not declare: repair this, or pass missing='mask' (--missing mask) to treat it as missing."
+        )
+    empty = [frame for frame in frames if frame.missing == 1]
+    if empty:
+        yield f"{_places(empty)} without a single value: cut off what teaches nothing."
+    elif not faults and statistics.missing > 0.5:
+        yield f"{statistics.missing:.0%} of all values are missing: cut out the covered area with crop (--crop)."
+
+
+def _still(source: FrameSource, frames: Sequence[FrameFacts]) -> Iterator[str]:
+    """Constant and repeated frames; among many sequences a few are nothing unusual (an empty movie, one at rest)."""
+    least = 0.01 if len(source.sequences) >= 3 else 0.0
+    constant = [frame for frame in frames if frame.constant]
+    share = len(constant) / max(len(frames), 1)
+    if constant and share >= least:
+        hint = "cut them off if they are faults" if share < 0.5 else "choose a livelier stretch, this one shows nothing"
+        are = "is" if len(constant) == 1 else "are"
+        yield f"{_places(constant)} {are} constant ({share:.1%} of the frames): {hint}."
+    repeats = [frame for frame in frames if frame.repeats and not frame.constant and frame.missing < 1]
+    share = len(repeats) / max(len(frames), 1)
+    if repeats and share >= least:
+        equal = "equals" if len(repeats) == 1 else "equal"
+        yield (
+            f"{_places(repeats)} {equal} the frame before ({share:.1%} of the frames): drop such copies, or read the "
+            "source at its true frame rate, else persistence looks better than it is."
+        )
+
+
+def _gaps(sequences: Sequence[FrameSequence]) -> Iterator[str]:
+    places = []
+    for sequence in sequences:
+        for _, stop in sequence.segments()[:-1]:
+            assert sequence.times is not None
+            before, after = sequence.times[stop - 1], sequence.times[stop]
+            places.append(f"{moment(before)} to {moment(after)} ({duration(after - before)})")
+    if places:
+        step = next(s.time_step for s in sequences if s.time_step is not None)
+        named = ", ".join(places[:SHOWN]) + (f" and {len(places) - SHOWN} more" if len(places) > SHOWN else "")
+        yield (
+            f"Frames are missing in time, where the step is {duration(step)}: {named}; no window is cut across "
+            "such a gap, so add the frames if you have them."
+        )
+
+
+def _overlaps(frames: Sequence[FrameFacts]) -> Iterator[str]:
+    for part, share in overlap(frames).items():
+        if share >= 0.01:
+            yield (
+                f"{share:.0%} of the frames of the {part} part are in an earlier part as well (a loop, or copies): "
+                "remove the copies, else the scores measure memory, not forecasting."
+            )
+
+
+def _fill_values(source: FrameSource, statistics: Statistics) -> Iterator[str]:
+    """An extreme that is a usual fill value, and far from all that most values are."""
+    for channel, name in enumerate(source.sequences[0].variables):
+        values = statistics.sample[channel]
+        for extreme in (statistics.low[channel], statistics.high[channel]):
+            rest = values[np.isfinite(values) & (values != extreme)]
+            if extreme in FILL_VALUES and rest.size and abs(extreme) > 2 * np.abs(rest).max():
+                yield (
+                    f"The variable {name} holds the value {extreme:g}, far from all others, which looks like an undeclared fill "
+                    "value: replace it by NaN and pass missing='mask' (--missing mask)."
+                )
+
+
+def _places(frames: Sequence[FrameFacts]) -> str:
+    """Where some frames are, neighbours drawn together: "Frames 3, 12-15 of film.gif"."""
+    stretches: list[tuple[str, int, int]] = []
+    for frame in frames:
+        if stretches and stretches[-1][0] == frame.sequence and stretches[-1][2] == frame.index - 1:
+            stretches[-1] = (*stretches[-1][:2], frame.index)
+        else:
+            stretches.append((frame.sequence, frame.index, frame.index))
+    named = []
+    for sequence, group in groupby(stretches[:SHOWN], key=lambda stretch: stretch[0]):
+        indices = [f"{a}" if a == b else f"{a}-{b}" for _, a, b in group]
+        named.append(f"{', '.join(indices)} of {sequence}")
+    more = sum(stop - start + 1 for _, start, stop in stretches[SHOWN:])
+    return f"Frame{'s' if len(frames) > 1 else ''} {'; '.join(named)}" + (f" and {more} more" if more else "")
+
+
+def duration(step: np.timedelta64) -> str:
+    """A time step for people: "5 min", "1 h 30 min", "33.3 ms"."""
+    seconds = float(step / np.timedelta64(1, "ns")) / 1e9
+    if seconds < 1:
+        return f"{seconds * 1e3:.4g} ms"
+    parts = []
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= size:
+            parts.append(f"{int(seconds // size)} {unit}")
+            seconds %= size
+    if seconds >= 1e-3:
+        parts.append(f"{seconds:.4g} s")
+    return " ".join(parts)
+
+
+def moment(time: np.datetime64) -> str:
+    """A time for people, without the digits that are zero: "2019-03-01 06:00"."""
+    text = np.datetime_as_string(time, unit="s").replace("T", " ")
+    return text.removesuffix(":00")
