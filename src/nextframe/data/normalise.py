@@ -203,11 +203,13 @@ def normaliser_for(
     if method == "identity":
         return Normaliser(method=method, offset=(0.0,) * len(low), scale=(1.0,) * len(low))
     if method == "standard":
-        return Normaliser(method=method, offset=_floats(statistics.mean), scale=_positive(statistics.deviation))
+        return Normaliser(
+            method=method, offset=_floats(statistics.mean), scale=_scales(statistics.deviation, statistics)
+        )
     if method == "range":
         if eight_bit and high.max() > DARK:
             return Normaliser(method=method, offset=(0.0,) * len(low), scale=(255.0,) * len(low))
-        return Normaliser(method=method, offset=_floats(low), scale=_positive(high - low))
+        return Normaliser(method=method, offset=_floats(low), scale=_scales(high - low, statistics))
     return _logarithmic(statistics, output)
 
 
@@ -276,16 +278,17 @@ def _logarithmic(statistics: Statistics, output: str) -> Normaliser:
     else:
         offset = f(statistics.low[:, None])[:, 0]
         scale = f(statistics.high[:, None])[:, 0] - offset
-    return Normaliser(method="log", offset=_floats(offset), scale=_positive(scale), bend=_floats(bend))
+    return Normaliser(method="log", offset=_floats(offset), scale=_scales(scale, statistics), bend=_floats(bend))
 
 
 def _floats(values: Any) -> tuple[float, ...]:
     return tuple(float(v) for v in values)
 
 
-def _positive(values: Any) -> tuple[float, ...]:
-    """As scales: a channel that never changes is left as wide as it is."""
-    return tuple(float(v) if v > 0 else 1.0 for v in values)
+def _scales(widths: Any, statistics: Statistics) -> tuple[float, ...]:
+    """Widths as scales; a channel that never changes, or by less than float32 can divide by, is left as it is."""
+    usable = (statistics.high > statistics.low) & (widths > np.finfo(np.float32).tiny)
+    return _floats(np.where(usable, widths, 1.0))
 
 
 def _tidy(value: float) -> float:

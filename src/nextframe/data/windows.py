@@ -5,6 +5,7 @@ Axes: T time of the past, K lead time, C channel, H height, W width.
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -106,12 +107,21 @@ def cut_windows(spans: Iterable[Span], *, past: int, future: int, stride: int = 
     spans = tuple(spans)
     windows = Windows(spans, past=past, future=future, stride=stride)
     if not windows:
-        names = [span.sequence.name for span in spans]
+        names = list(dict.fromkeys(span.sequence.name for span in spans))
+        others = f" and {len(names) - 1} more" if len(names) > 1 else ""
         raise DataError(
             "holds no window: the longest stretch without a gap in time is too short",
-            where=f"{names[0]} and {len(names) - 1} others" if len(names) > 1 else names[0] if names else "no frames",
+            where=f"{names[0]}{others}" if names else "this part",
             expected=f"past + future = {past} + {future} = {past + future} frames",
             received=f"{windows.longest} frames",
-            hint="take fewer past or future frames, longer sequences, or larger shares for validation and test",
+            hint=f"take fewer past or future frames, or longer sequences{share_that_fits(spans, past + future)}",
         )
     return windows
+
+
+def share_that_fits(spans: Sequence[Span], frames: int) -> str:
+    """Advice on the share to hold out, where a larger one of a single sequence would let a window fit; else nothing."""
+    first = spans[0].sequence if spans else None
+    if first is None or any(span.sequence is not first for span in spans) or len(first) < 3 * frames:
+        return ""
+    return f", or hold out a share of at least {math.ceil(1000 * frames / len(first)) / 1000:g}"

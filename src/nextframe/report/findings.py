@@ -10,6 +10,7 @@ import numpy as np
 from nextframe.data.split import Span
 from nextframe.data.statistics import Statistics
 from nextframe.data.survey import EVERYTHING, FrameFacts, Survey
+from nextframe.data.windows import share_that_fits
 from nextframe.frames.sequence import FrameSequence, FrameSource
 
 FILL_VALUES = (-32768, -9999, -999, -99, 999, 9999, 32767, 65535, 99999)
@@ -53,19 +54,16 @@ def overlap(frames: Sequence[FrameFacts]) -> dict[str, float]:
 
 def shortage(parts: Mapping[str, Sequence[Span]], past: int, future: int) -> Iterator[str]:
     """Parts that no window fits into, in one sentence."""
-    longest = {
-        name: max((stop - start for span in spans for start, stop in span.segments()), default=0)
-        for name, spans in parts.items()
-        if spans
-    }
-    short = {name: frames for name, frames in longest.items() if frames < past + future}
+    size = past + future
+    short = []
+    for name, spans in parts.items():
+        longest = max((stop - start for span in spans for start, stop in span.segments()), default=size)
+        if longest < size:
+            short.append(f"the {name} part (at most {longest} frames in a row)")
     if short:
-        names = " and ".join(short)
-        lengths = " and ".join(str(frames) for frames in short.values())
-        yield (
-            f"No window of {past} + {future} = {past + future} frames fits into the {names} part, whose longest stretch "
-            f"has {lengths} frames: take fewer past or future frames, longer sequences, or larger shares."
-        )
+        spans = [span for part in parts.values() for span in part]
+        hint = f"take fewer past or future frames, or longer sequences{share_that_fits(spans, size)}"
+        yield f"No window of {past} + {future} = {size} frames fits into {' and '.join(short)}: {hint}."
 
 
 def prospects(
@@ -103,12 +101,12 @@ def _missing(source: FrameSource, frames: Sequence[FrameFacts], statistics: Stat
     if faults:
         share = sum(frame.missing for frame in faults) / len(faults)
         yield (
-            f"{_places(faults)} {'holds' if len(faults) == 1 else 'hold'} NaN or infinity ({share:.1%} of the values there) "
-            "that the source does not declare: repair this, or pass missing='mask' (--missing mask) to treat it as missing."
+            f"{_places(faults, 'holds', 'hold')} NaN or infinity ({share:.1%} of the values there) that the source does "
+            "not declare: repair this, or pass missing='mask' (--missing mask) to treat it as missing."
         )
     empty = [frame for frame in frames if frame.missing == 1]
     if empty:
-        yield f"{_places(empty)} without a single value: cut off what teaches nothing."
+        yield f"{_places(empty, 'has', 'have')} no value at all: cut off what teaches nothing."
     elif not faults and statistics.missing > 0.5:
         yield f"{statistics.missing:.0%} of all values are missing: cut out the covered area with crop (--crop)."
 
@@ -119,16 +117,14 @@ def _still(source: FrameSource, frames: Sequence[FrameFacts]) -> Iterator[str]:
     constant = [frame for frame in frames if frame.constant]
     share = len(constant) / max(len(frames), 1)
     if constant and share >= least:
-        hint = "cut them off if they are faults" if share < 0.5 else "choose a livelier stretch, this one shows nothing"
-        are = "is" if len(constant) == 1 else "are"
-        yield f"{_places(constant)} {are} constant ({share:.1%} of the frames): {hint}."
+        hint = "cut off what is a fault" if share < 0.5 else "choose a livelier stretch, this one shows nothing"
+        yield f"{_places(constant, 'is', 'are')} constant ({share:.1%} of the frames): {hint}."
     repeats = [frame for frame in frames if frame.repeats and not frame.constant and frame.missing < 1]
     share = len(repeats) / max(len(frames), 1)
     if repeats and share >= least:
-        equal = "equals" if len(repeats) == 1 else "equal"
         yield (
-            f"{_places(repeats)} {equal} the frame before ({share:.1%} of the frames): drop such copies, or read the "
-            "source at its true frame rate, else persistence looks better than it is."
+            f"{_places(repeats, 'equals', 'equal')} the frame before ({share:.1%} of the frames): drop such copies, or "
+            "read the source at its true frame rate, else persistence looks better than it is."
         )
 
 
@@ -152,8 +148,8 @@ def _overlaps(frames: Sequence[FrameFacts]) -> Iterator[str]:
     for part, share in overlap(frames).items():
         if share >= 0.01:
             yield (
-                f"{share:.0%} of the frames of the {part} part are in an earlier part as well (a loop, or copies): "
-                "remove the copies, else the scores measure memory, not forecasting."
+                f"{share:.0%} of the frames of the {part} part are in an earlier part as well (a loop, or "
+                "copies): remove the copies, else the scores measure memory, not forecasting."
             )
 
 
@@ -165,13 +161,13 @@ def _fill_values(source: FrameSource, statistics: Statistics) -> Iterator[str]:
             rest = values[np.isfinite(values) & (values != extreme)]
             if extreme in FILL_VALUES and rest.size and abs(extreme) > 2 * np.abs(rest).max():
                 yield (
-                    f"The variable {name} holds the value {extreme:g}, far from all others, which looks like an undeclared fill "
-                    "value: replace it by NaN and pass missing='mask' (--missing mask)."
+                    f"The variable {name} holds the value {extreme:g}, far from all others, which looks like a fill value "
+                    "that is not declared: replace it by NaN and pass missing='mask' (--missing mask)."
                 )
 
 
-def _places(frames: Sequence[FrameFacts]) -> str:
-    """Where some frames are, neighbours drawn together: "Frames 3, 12-15 of film.gif"."""
+def _places(frames: Sequence[FrameFacts], one: str, several: str) -> str:
+    """Where some frames are, neighbours drawn together, with a verb: "Frames 3, 12-15 of film.gif are"."""
     stretches: list[tuple[str, int, int]] = []
     for frame in frames:
         if stretches and stretches[-1][0] == frame.sequence and stretches[-1][2] == frame.index - 1:
@@ -183,7 +179,8 @@ def _places(frames: Sequence[FrameFacts]) -> str:
         indices = [f"{a}" if a == b else f"{a}-{b}" for _, a, b in group]
         named.append(f"{', '.join(indices)} of {sequence}")
     more = sum(stop - start + 1 for _, start, stop in stretches[SHOWN:])
-    return f"Frame{'s' if len(frames) > 1 else ''} {'; '.join(named)}" + (f" and {more} more" if more else "")
+    names = "; ".join(named) + (f" and {more} more" if more else "")
+    return f"Frame {names} {one}" if len(frames) == 1 else f"Frames {names} {several}"
 
 
 def duration(step: np.timedelta64) -> str:
