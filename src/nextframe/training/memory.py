@@ -5,10 +5,9 @@ from __future__ import annotations
 import ctypes
 import sys
 
-# Names and numbers of glibc's <malloc.h>.
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
-_NEVER = 2**31 - 1
-_LARGEST_FROM_THE_HEAP = 2**30
+# Names and numbers of glibc's <malloc.h>. Its M_MMAP_THRESHOLD would not do: it takes no more than 32 MB.
+_M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
+_NEVER, _NONE = -1, 0
 
 
 def keep_freed_memory() -> bool:
@@ -27,4 +26,4 @@ def keep_freed_memory() -> bool:
         mallopt = ctypes.CDLL("libc.so.6").mallopt
     except (OSError, AttributeError):
         return False
-    return bool(mallopt(_M_MMAP_THRESHOLD, _LARGEST_FROM_THE_HEAP) and mallopt(_M_TRIM_THRESHOLD, _NEVER))
+    return bool(mallopt(_M_MMAP_MAX, _NONE) and mallopt(_M_TRIM_THRESHOLD, _NEVER))
