@@ -1,0 +1,101 @@
+"""Forecast the next frames of any image sequence with ConvLSTMs, and say how good the forecast is.
+
+    model = nextframe.fit("radar.nc", model="stacked")
+    forecast = model.forecast(frames, lead_times=8)
+    skill = nextframe.verify(model, "other-day.nc")
+
+What stands here is imported when it is first asked for, so that `import nextframe` (and `nextframe --help`) load no torch.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from nextframe.api import fit, load_run, verify
+    from nextframe.errors import CheckpointError, ConfigError, DataError, NextframeError, ShapeError
+    from nextframe.forecasting.baselines import Extrapolation, Persistence
+    from nextframe.forecasting.forecast import Forecast, Forecaster
+    from nextframe.forecasting.model_forecaster import ModelForecaster
+    from nextframe.frames.sequence import FrameSequence, FrameSource
+    from nextframe.frames.source import open_source
+    from nextframe.models.causality import check_causal
+    from nextframe.models.convlstm import ConvLSTM2d
+    from nextframe.models.encoder_decoder import EncoderDecoder
+    from nextframe.models.rollout import rollout
+    from nextframe.models.stacked import StackedConvLSTM
+    from nextframe.report.output import save_forecast
+    from nextframe.report.tables import print_table
+
+    __version__: str
+
+_HOME = {
+    "CheckpointError": "nextframe.errors",
+    "ConfigError": "nextframe.errors",
+    "ConvLSTM2d": "nextframe.models.convlstm",
+    "DataError": "nextframe.errors",
+    "EncoderDecoder": "nextframe.models.encoder_decoder",
+    "Extrapolation": "nextframe.forecasting.baselines",
+    "Forecast": "nextframe.forecasting.forecast",
+    "Forecaster": "nextframe.forecasting.forecast",
+    "FrameSequence": "nextframe.frames.sequence",
+    "FrameSource": "nextframe.frames.sequence",
+    "ModelForecaster": "nextframe.forecasting.model_forecaster",
+    "NextframeError": "nextframe.errors",
+    "Persistence": "nextframe.forecasting.baselines",
+    "ShapeError": "nextframe.errors",
+    "StackedConvLSTM": "nextframe.models.stacked",
+    "check_causal": "nextframe.models.causality",
+    "fit": "nextframe.api",
+    "load_run": "nextframe.api",
+    "open_source": "nextframe.frames.source",
+    "print_table": "nextframe.report.tables",
+    "rollout": "nextframe.models.rollout",
+    "save_forecast": "nextframe.report.output",
+    "verify": "nextframe.api",
+}
+
+__all__ = [
+    "CheckpointError",
+    "ConfigError",
+    "ConvLSTM2d",
+    "DataError",
+    "EncoderDecoder",
+    "Extrapolation",
+    "Forecast",
+    "Forecaster",
+    "FrameSequence",
+    "FrameSource",
+    "ModelForecaster",
+    "NextframeError",
+    "Persistence",
+    "ShapeError",
+    "StackedConvLSTM",
+    "__version__",
+    "check_causal",
+    "fit",
+    "load_run",
+    "open_source",
+    "print_table",
+    "rollout",
+    "save_forecast",
+    "verify",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        value: object = version("nextframe")
+    elif name in _HOME:
+        value = getattr(import_module(_HOME[name]), name)
+    else:
+        raise AttributeError(f"module 'nextframe' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

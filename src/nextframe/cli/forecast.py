@@ -1,0 +1,40 @@
+"""`nextframe forecast`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+
+def forecast(
+    run: Path,
+    /,
+    *,
+    source: Annotated[str, Parameter(name="--input")],
+    lead_times: int = 8,
+    start: int | None = None,
+    out: Path = Path("forecast.gif"),
+) -> None:
+    """Forecast the frames that follow, with a trained model.
+
+    Args:
+        run: Run folder of the model.
+        source: Frames to start from: a SOURCE; the first sequence of several is taken.
+        lead_times: Number of frames to forecast, whatever number was trained.
+        start: Forecast the frames from this index on, from those before it, and show the truth beside them; by default
+            the frames after the last one.
+        out: Where to write, by suffix: .gif, .mp4, .png, .npy or .nc.
+    """
+    from nextframe.api import forecast_file
+    from nextframe.report.output import check_output_path, save_forecast
+
+    check_output_path(out)
+    made, past, truth = forecast_file(run, source, lead_times=lead_times, start=start)
+    save_forecast(
+        made, out, past=past.read(0, len(past)), truth=None if truth is None else truth.read(0, len(truth))
+    )
+    beside = "" if truth is None else ", beside the truth"
+    when = "" if made.valid_time is None else f", valid {made.valid_time[0]} to {made.valid_time[-1]}"
+    print(f"wrote {out}: {made.lead_times} frames from {len(past)} of {past.name}{when}{beside}")

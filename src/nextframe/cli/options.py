@@ -1,0 +1,117 @@
+"""Options of the command line, made from the configuration's dataclasses: a field's docstring is its option's help.
+
+An option that is not given is absent, not a default, so that precedence is: preset, then `--config FILE`, then options.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import fields
+from typing import Annotated, Any, TypedDict, get_args, get_origin, get_type_hints
+
+from cyclopts import Group, Parameter, Token
+from docstring_parser import parse_from_object
+
+from nextframe.config import DataConfig, ModelConfig, ModelKind, RunConfig, TrainingConfig
+from nextframe.errors import ConfigError
+from nextframe.training.presets import Preset, preset_config
+
+SECTIONS: Mapping[str, type] = {"data": DataConfig, "model": ModelConfig, "training": TrainingConfig}
+"""Sections of a configuration, each a group of options."""
+
+COMMAND_OPTIONS = ("model", "preset", "out", "resume", "progress")
+"""Options of `nextframe train` that a configuration file may hold beside the fields of the sections."""
+
+
+def separated(kind: Callable[[str], Any], called: str) -> Parameter:
+    """One token that holds several values separated by commas; the option may also be repeated."""
+
+    def convert(type_: Any, tokens: Sequence[Token]) -> tuple[Any, ...]:
+        try:
+            return tuple(kind(item) for token in tokens for item in token.value.split(",") if item)
+        except ValueError:
+            given = ",".join(token.value for token in tokens)
+            raise ValueError(f'"{given}" is not {called} separated by commas.') from None
+
+    return Parameter(converter=convert, n_tokens=1, negative=(), metavar=f"{kind.__name__.upper()},...")
+
+
+NUMBERS = separated(float, "numbers")
+NAMES = separated(str, "names")
+_KINDS: Mapping[type, Parameter] = {int: separated(int, "whole numbers"), float: NUMBERS, str: NAMES}
+
+
+def option_types(
+    sections: Collection[str], defaults: Mapping[str, str], leave_out: Collection[str] = ()
+) -> Any:
+    """The fields of some sections as a `TypedDict` of options for cyclopts, none of them required.
+
+    Args:
+        sections: names of sections, in the order of the help page.
+        defaults: text of each field's default value, shown in the help; fields left out show none.
+        leave_out: fields that are no options.
+    """
+    options: dict[str, Any] = {}
+    for order, name in enumerate(sections):
+        section = SECTIONS[name]
+        hints = get_type_hints(section)
+        described = {param.arg_name: param.description or "" for param in parse_from_object(section).params}
+        group = Group(name.capitalize(), sort_key=10 + order)
+        for field in fields(section):
+            if field.name in leave_out:
+                continue
+            text = " ".join(described[field.name].split())
+            if field.name in defaults:
+                text += f" [default: {defaults[field.name]}]"
+            extra = [Parameter(help=text, group=group)]
+            if get_origin(hints[field.name]) is tuple:
+                extra.insert(0, _KINDS[get_args(hints[field.name])[0]])
+            options[field.name] = Annotated[hints[field.name], *extra]
+    return TypedDict("Options", options, total=False)  # type: ignore[operator]
+
+
+def section_defaults(*configs: RunConfig) -> dict[str, str]:
+    """Each field's default as one would type it; "by preset" where these configurations differ."""
+    texts: dict[str, str] = {}
+    for section in SECTIONS:
+        for field in fields(SECTIONS[section]):
+            values = {_typed(getattr(getattr(config, section), field.name)) for config in configs}
+            text = values.pop() if len(values) == 1 else "by preset"
+            if text:
+                texts[field.name] = text
+    return texts
+
+
+def _typed(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, tuple):
+        return ",".join(map(str, value))
+    return f"{value:g}" if isinstance(value, float) else str(value).lower() if value is None else str(value)
+
+
+def preset_defaults() -> dict[str, str]:
+    """Defaults of `nextframe train`, over all its models and presets."""
+    return section_defaults(
+        *(preset_config(model, preset) for model in get_args(ModelKind) for preset in get_args(Preset))
+    )
+
+
+def merge(file: Mapping[str, Any], given: Mapping[str, Any], *, where: object = "--config") -> dict[str, Any]:
+    """Options of a configuration file, flat or in sections, overridden by those given on the command line.
+
+    Raises:
+        ConfigError: a key of the file that is no option.
+    """
+    flat: dict[str, Any] = {}
+    for key, value in file.items():
+        flat.update(value if key in SECTIONS and isinstance(value, Mapping) else {key: value})
+    flat = {str(key).replace("-", "_"): value for key, value in flat.items()}
+    known = [*COMMAND_OPTIONS, *(field.name for section in SECTIONS.values() for field in fields(section))]
+    for key in flat:
+        if key not in known:
+            similar = difflib.get_close_matches(key, known, n=1)
+            hint = f"did you mean {similar[0]!r}?" if similar else "see `nextframe train --help`"
+            raise ConfigError(f"unknown option {key!r}", where=where, hint=hint)
+    return {**flat, **given}

@@ -1,0 +1,56 @@
+"""The program: its commands, and how it ends.
+
+Exit codes: 0 done; 2 a mistake that the user can mend, told in one sentence; 130 interrupted. Any other exception is a
+defect of the package and is shown whole.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+
+from cyclopts import App, CycloptsError
+
+from nextframe.cli.forecast import forecast
+from nextframe.cli.inspect import inspect
+from nextframe.cli.train import train
+from nextframe.cli.verify import verify
+from nextframe.errors import NextframeError
+
+app = App(
+    name="nextframe",
+    help="Forecast the next frames of any image sequence, and say how good the forecast is.",
+    help_epilogue="A SOURCE of frames is `squares`, `moving-mnist`, or a path: .gif .mp4 .avi .npy .npz .nc .zarr, "
+    "or a folder of images.",
+    version=lambda: version("nextframe"),
+    suppress_keyboard_interrupt=False,
+)
+for order, command in enumerate((train, forecast, verify, inspect)):
+    app.command(command, sort_key=order)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code.
+
+    Args:
+        arguments: what follows the program's name; by default the process's own.
+    """
+    tokens = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        app(tokens, exit_on_error=False, print_error=False, result_action="return_value")
+    except (CycloptsError, NextframeError) as error:
+        print(f"nextframe: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return _interrupted()
+    except SystemExit as stop:
+        if isinstance(stop.__context__, KeyboardInterrupt):  # so Lightning ends a training after Ctrl-C
+            return _interrupted()
+        raise
+    return 0
+
+
+def _interrupted() -> int:
+    print("nextframe: interrupted", file=sys.stderr)
+    return 130

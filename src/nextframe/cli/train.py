@@ -1,0 +1,57 @@
+"""`nextframe train`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Unpack
+
+from cyclopts import Parameter
+
+from nextframe.cli.options import SECTIONS, merge, option_types, preset_defaults
+from nextframe.config import ModelKind
+from nextframe.errors import ConfigError
+from nextframe.training.presets import Preset
+
+
+def train(
+    model: Annotated[ModelKind | None, Parameter(show_default=False)] = None,
+    /,
+    *,
+    preset: Annotated[Preset | None, Parameter(show_default=False)] = None,
+    config: Path | None = None,
+    out: Path | None = None,
+    resume: Annotated[bool | None, Parameter(negative=())] = None,
+    progress: Annotated[bool | None, Parameter(show_default=False)] = None,
+    **options: Any,
+) -> None:
+    """Train a model on frames, into a run folder that `forecast` and `verify` take.
+
+    Every option is also a key of a `--config` file; the run folder's config.yaml is one, and reruns the run. Options
+    given here override the file, and the file overrides the preset.
+
+    Args:
+        model: Architecture. [default: stacked]
+        preset: Recipe to start from: our best one, or the tutorial's to the letter. [default: default]
+        config: YAML file of options.
+        out: Run folder; by default a new one under runs/.
+        resume: Go on with the interrupted run in --out.
+        progress: Show a progress bar and a line for each epoch. [default: yes]
+        options: Every field of the configuration.
+    """
+    named = {"model": model, "preset": preset, "out": out, "resume": resume, "progress": progress}
+    given = {**options, **{name: value for name, value in named.items() if value is not None}}
+    if config is not None:
+        from nextframe.training.run_folder import read_yaml
+
+        given = merge(read_yaml(config), given, where=config)
+    call: dict[str, Any] = {"model": "stacked", "preset": "default", "progress": True, **given}
+    if call.get("resume") and call.get("out") is None:
+        raise ConfigError("needs to know the run", where="--resume", hint="name its folder with --out RUN")
+
+    from nextframe.api import fit
+
+    run = fit(**call).run
+    print(f"wrote {run}: try `nextframe verify {run}`, or `nextframe forecast {run} --input FILE`")
+
+
+train.__annotations__["options"] = Unpack[option_types(SECTIONS, preset_defaults(), leave_out=["model"])]

@@ -1,0 +1,70 @@
+"""`nextframe verify`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from nextframe.cli.options import NAMES, NUMBERS
+from nextframe.errors import ConfigError
+
+FORECAST_FILES = (".nc", ".nc4", ".zarr")
+
+
+def verify(
+    run: Path,
+    /,
+    *,
+    data: str | None = None,
+    baselines: Annotated[tuple[str, ...], NAMES, Parameter(show_default=",".join)] = ("persistence", "extrapolation"),
+    thresholds: Annotated[tuple[float, ...] | None, NUMBERS] = None,
+    lead_times: int | None = None,
+    limit: int | None = None,
+    out: Path | None = None,
+    progress: Annotated[bool, Parameter(show_default=False)] = True,
+) -> None:
+    """Say how good forecasts are, by lead time, beside those of simple baselines.
+
+    Prints a table, and writes verification.json and report.html.
+
+    Args:
+        run: Run folder of a model, or a forecast file (NetCDF, Zarr) to be graded against --data.
+        data: True frames: a SOURCE; by default the test part of the run's own data.
+        baselines: Forecasters to verify beside the model, separated by commas; `none` for the model alone.
+        thresholds: Values from which on a pixel is an event, for CSI, in source units; by default the run's own.
+        lead_times: Number of frames to forecast; by default as many as the run was trained for.
+        limit: Verify at most this many windows, evenly spread.
+        out: Folder to write to; by default the run folder.
+        progress: Show a progress bar.
+    """
+    from nextframe.report.tables import print_table
+
+    if run.suffix in FORECAST_FILES:
+        from nextframe.api import grade_file
+
+        if data is None:
+            raise ConfigError("needs the true frames", where=run, hint="name them with --data SOURCE")
+        skill = grade_file(run, data, thresholds=thresholds or None)
+        print_table(skill)
+        if out is not None:
+            skill.to_json(out / "verification.json")
+            print(f"wrote {out / 'verification.json'}")
+        return
+
+    from nextframe.api import verify_run
+
+    skill = verify_run(
+        run,
+        data=data,
+        baselines=() if baselines == ("none",) else baselines,
+        thresholds=thresholds or None,
+        lead_times=lead_times,
+        limit=limit,
+        out=out,
+        progress=progress,
+    )
+    print_table(skill)
+    folder = run if out is None else out
+    print(f"wrote {folder / 'verification.json'} and {folder / 'report.html'}")

@@ -1,0 +1,238 @@
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+import nextframe
+from nextframe import api
+from nextframe.cli import main
+from nextframe.errors import DataError
+
+HEAVY = ("torch", "lightning", "xarray", "matplotlib", "pandas", "scipy", "av")
+SMALL = "--data=squares:movies=12,frames=6,size=16 --past=3 --future=2 --validation=0.2 --test=0.2 --filters=4 --norm=layer"
+TRAIN = ["train", "stacked", *SMALL.split(), "--epochs=1", "--batch-size=4", "--train-crop=none", "--no-progress"]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("runs") / "small"
+    assert main([*TRAIN, "--out", str(folder)]) == 0
+    return folder
+
+
+def refused(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> str:
+    """The one sentence that a user's mistake is answered with."""
+    assert main([str(argument) for argument in arguments]) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.startswith("nextframe: ")
+    assert printed.err.count("\n") == 1
+    return printed.err
+
+
+@pytest.mark.parametrize("arguments", [[], ["--help"], ["train", "--help"], ["forecast", "--help"], ["verify", "--help"]])
+def test_help_comes_at_once(arguments: list[str]) -> None:
+    code = (
+        "import sys; from nextframe.cli import main; code = main(sys.argv[1:]); "
+        "print(code, *sorted(sys.modules), file=sys.stderr)"
+    )
+    started = time.perf_counter()
+    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True)
+    assert time.perf_counter() - started < 5  # about 0.3 s on an idle machine
+    exit_code, *modules = done.stderr.split()
+    assert exit_code == "0"
+    assert not set(HEAVY) & set(modules)
+    assert done.stdout.startswith("Usage: nextframe")
+
+
+def test_the_package_itself_loads_nothing_heavy() -> None:
+    code = "import sys, nextframe; assert 'fit' in dir(nextframe); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not {"torch", "numpy", "xarray"} & set(done.stdout.split())
+
+
+def test_every_name_of_the_package_is_there() -> None:
+    for name in nextframe.__all__:
+        assert getattr(nextframe, name) is not None
+    assert set(nextframe.__all__) <= set(dir(nextframe))
+    with pytest.raises(AttributeError, match="no attribute 'predict'"):
+        nextframe.predict  # noqa: B018
+
+
+def test_module_and_version() -> None:
+    done = subprocess.run([sys.executable, "-m", "nextframe", "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == nextframe.__version__
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["trian"], 'Unknown command "trian". Did you mean "train"?'),
+        (["train", "stacked", "--epcohs", "3"], "Unknown option: --epcohs. Did you mean --epochs?"),
+        (["train", "lstm"], 'Choose from: "stacked", "encoder-decoder"'),
+        (["train", "stacked", "--epochs", "many"], 'unable to convert "many" into int'),
+        (["train", "stacked", "--filters", "3,x"], '"3,x" is not whole numbers separated by commas'),
+        (["train", "stacked", "--norm", "instance"], 'Choose from: "batch", "layer", "group", "none"'),
+        (["train", "stacked", "--epochs"], "--epochs requires an argument"),
+        (["train", "stacked", "--resume"], "name its folder with --out RUN"),
+        (["train", "stacked", "--config", "missing.yaml"], "missing.yaml: cannot be read"),
+        (["forecast", "run"], "--input"),
+        (["verify"], "RUN"),
+        (["verify", "forecast.nc"], "name them with --data SOURCE"),
+        (["inspect"], "name a file, a source or a run folder"),
+        (["inspect", "no-such-file.nc"], "no-such-file.nc"),
+        (["inspect", "squares:wings=2"], "wings"),
+    ],
+)
+def test_a_mistake_is_told_in_one_sentence(
+    arguments: list[str], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert said in refused(capsys, *arguments)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_values_out_of_range_are_refused_before_anything_is_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert "epochs: is too small" in refused(capsys, *TRAIN, "--epochs=0", "--out", tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_configuration_file_that_is_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "run.yaml").write_text("epochs: [", encoding="utf-8")
+    assert "run.yaml: cannot be read as a configuration" in refused(capsys, "train", "--config", tmp_path / "run.yaml")
+    (tmp_path / "run.yaml").write_text("just a sentence", encoding="utf-8")
+    assert "run.yaml: is not a configuration" in refused(capsys, "train", "--config", tmp_path / "run.yaml")
+
+
+def test_train_calls_the_api_with_what_was_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[dict[str, Any]] = []
+
+    def fit(**options: Any) -> Any:
+        calls.append(options)
+        raise DataError("stop here")
+
+    monkeypatch.setattr(api, "fit", fit)
+    settings = {"model": {"model": "encoder-decoder", "filters": [8, 8]}, "training": {"epochs": 3, "seed": 5}}
+    (tmp_path / "run.yaml").write_text(yaml.safe_dump(settings), encoding="utf-8")
+    assert main(["train", "--config", str(tmp_path / "run.yaml"), "--epochs", "4", "--no-progress"]) == 2
+    assert calls == [
+        {
+            "model": "encoder-decoder",
+            "preset": "default",
+            "progress": False,
+            "filters": [8, 8],
+            "epochs": 4,
+            "seed": 5,
+        }
+    ]
+
+
+def interrupt(**options: object) -> None:
+    raise KeyboardInterrupt
+
+
+def interrupt_as_lightning_does(**options: object) -> None:
+    try:
+        raise KeyboardInterrupt
+    except KeyboardInterrupt:
+        sys.exit(1)
+
+
+@pytest.mark.parametrize("stop", [interrupt, interrupt_as_lightning_does])
+def test_an_interruption_ends_with_130(
+    stop: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(api, "fit", stop)
+    assert main(["train", "stacked"]) == 130
+    assert capsys.readouterr().err == "nextframe: interrupted\n"
+
+
+def test_a_defect_is_shown_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(**options: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(api, "fit", fail)
+    with pytest.raises(ZeroDivisionError):
+        main(["train", "stacked"])
+
+
+def test_a_run_leaves_what_reruns_it(run: Path, tmp_path: Path) -> None:
+    again = tmp_path / "again"
+    assert main(["train", "--config", str(run / "config.yaml"), "--out", str(again), "--no-progress"]) == 0
+    assert (again / "config.yaml").read_bytes() == (run / "config.yaml").read_bytes()
+    assert (again / "model.safetensors").read_bytes() == (run / "model.safetensors").read_bytes()
+
+
+def test_a_second_training_does_not_overwrite_the_first(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = (run / "model.safetensors").read_bytes()
+    capsys.readouterr()
+    assert "already holds a run" in refused(capsys, *TRAIN, "--out", run)
+    assert (run / "model.safetensors").read_bytes() == before
+
+
+@pytest.mark.parametrize("suffix", ["gif", "png", "npy", "nc"])
+def test_forecast_writes_a_file(run: Path, tmp_path: Path, suffix: str, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / f"forecast.{suffix}"
+    source = "squares:movies=1,frames=6,size=16,seed=9"
+    assert main(["forecast", str(run), "--input", source, "--lead-times", "3", "--out", str(out)]) == 0
+    assert capsys.readouterr().out.startswith(f"wrote {out}: 3 frames from 3 of squares")
+    assert [path.name for path in tmp_path.iterdir()] == [out.name]
+
+
+def test_forecast_of_known_frames_shows_the_truth(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source = "squares:movies=1,frames=6,size=16,seed=9"
+    command = ["forecast", str(run), "--input", source, "--lead-times", "2", "--out", str(tmp_path / "f.gif")]
+    assert main([*command, "--start", "4"]) == 0
+    assert "beside the truth" in capsys.readouterr().out
+
+
+def test_forecast_refuses_what_it_cannot_do(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source = "squares:movies=1,frames=6,size=16"
+    assert "forecast.doc" in refused(capsys, "forecast", run, "--input", source, "--out", tmp_path / "forecast.doc")
+    assert "start" in refused(capsys, "forecast", run, "--input", source, "--start=7", "--out", tmp_path / "f.gif")
+    assert "at least 1" in refused(capsys, "forecast", run, "--input", source, "--lead-times=0", "--out", tmp_path / "f.gif")
+    assert "is not a run folder" in refused(capsys, "forecast", tmp_path / "none", "--input", source)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_verify_prints_a_table_and_writes_scores_and_report(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["verify", str(run), "--baselines", "persistence", "--thresholds", "0.5,0.8", "--out", str(tmp_path)]
+    assert main([*command, "--no-progress"]) == 0
+    assert "persistence" in capsys.readouterr().out
+    scores = json.loads((tmp_path / "verification.json").read_text(encoding="utf-8"))["scores"]
+    assert set(scores) == {"model", "persistence"}
+    assert {"csi_0.5", "csi_0.8", "mse"} <= set(scores["model"])
+    assert len(scores["model"]["mse"]) == 2
+    assert "<html" in (tmp_path / "report.html").read_text(encoding="utf-8")
+
+
+def test_a_forecast_file_is_graded_like_a_run(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    frames = "squares:movies=1,frames=6,size=16,seed=9"
+    forecast = tmp_path / "forecast.nc"
+    command = ["forecast", str(run), "--input", frames, "--lead-times", "2", "--start", "4", "--out", str(forecast)]
+    assert main(command) == 0
+    assert main(["verify", str(forecast), "--data", frames, "--out", str(tmp_path)]) == 0
+    scores = json.loads((tmp_path / "verification.json").read_text(encoding="utf-8"))["scores"]
+    assert [len(by_lead_time["mse"]) for by_lead_time in scores.values()] == [2]
+
+
+def test_inspect_tells_of_frames_of_a_run_and_of_the_machine(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["inspect", "squares:movies=20,frames=15,size=16"]) == 0
+    assert "persistence" in capsys.readouterr().out.lower()
+    assert main(["inspect", "squares:movies=20,frames=15,size=16", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["sequences"] == 20
+    assert main(["inspect", str(run)]) == 0
+    told = capsys.readouterr().out
+    assert "stacked" in told
+    assert "validation loss" in told
+    assert main(["inspect", "--system"]) == 0
+    assert "torch" in capsys.readouterr().out

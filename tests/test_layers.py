@@ -1,0 +1,105 @@
+"""The layers of the package: data -> model -> training -> forecast -> verification -> report; the command line on top."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "src" / "nextframe"
+
+# A module imports from its own layer and from those before it.
+LAYERS = ("frames", "data", "models", "training", "forecasting", "verification", "report", "api", "cli")
+ANYWHERE = ("errors", "config", "files")
+WITHOUT_TORCH = ("errors", "config", "files", "frames", "verification")
+TORCH = ("torch", "torchvision", "torchmetrics", "lightning", "pytorch_lightning", "safetensors.torch")
+
+# Imports against the order, each with its reason; they concern plain interfaces, not the work that a layer does.
+EXCEPTIONS = {
+    ("verification", "forecasting.forecast"): "what is verified",
+}
+
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+
+def imports(path: Path) -> set[str]:
+    """Full names of what a module imports, also inside functions, but for what only a type checker sees."""
+    found: set[str] = set()
+
+    def visit(node: ast.AST) -> None:
+        if isinstance(node, ast.If) and ast.unparse(node.test) in ("TYPE_CHECKING", "typing.TYPE_CHECKING"):
+            for other in node.orelse:
+                visit(other)
+            return
+        if isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}:{node.lineno}: name the module in full"
+            assert node.module is not None
+            found.add(node.module)
+            if node.module == "nextframe":
+                found.update(f"nextframe.{alias.name}" for alias in node.names)
+        for child in ast.iter_child_nodes(node):
+            visit(child)
+
+    visit(ast.parse(path.read_text(encoding="utf-8")))
+    return found
+
+
+def layer(module: str) -> str:
+    """The layer of a module of the package: "data" for "nextframe.data.split"."""
+    return module.split(".")[1] if "." in module else ""
+
+
+def module_name(path: Path) -> str:
+    parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+    return ".".join(part for part in parts if part != "__init__")
+
+
+def within(module: str, packages: tuple[str, ...]) -> bool:
+    return any(module == package or module.startswith(package + ".") for package in packages)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_go_one_way(path: Path) -> None:
+    name = module_name(path)
+    own = layer(name)
+    if own in ("", "__main__"):
+        return
+    assert own in LAYERS or own in ANYWHERE, f"{name} belongs to no layer; give it a place in LAYERS"
+    allowed = {*ANYWHERE, *LAYERS[: LAYERS.index(own) + 1]} if own in LAYERS else set(ANYWHERE)
+    for imported in imports(path):
+        if not imported.startswith("nextframe."):
+            continue
+        excepted = any(own == user and within(imported, (f"nextframe.{used}",)) for user, used in EXCEPTIONS)
+        assert layer(imported) in allowed or excepted, f"{name} imports {imported}, which stands after it"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_frames_and_verification_know_no_torch(path: Path) -> None:
+    name = module_name(path)
+    if layer(name) in WITHOUT_TORCH:
+        assert not {imported for imported in imports(path) if within(imported, TORCH)}, name
+
+
+def test_models_know_no_files_and_no_metrics() -> None:
+    foreign = ("xarray", "h5netcdf", "zarr", "av", "imageio", "PIL", "matplotlib", "torchmetrics", "lightning")
+    for path in (PACKAGE / "models").rglob("*.py"):
+        assert not {imported for imported in imports(path) if within(imported, foreign)}, path
+
+
+def test_every_exception_is_still_needed() -> None:
+    used = {(layer(module_name(path)), imported) for path in MODULES for imported in imports(path)}
+    for user, exception in EXCEPTIONS:
+        if any(own == user for own, _ in used):
+            assert (user, f"nextframe.{exception}") in used, f"{user} imports {exception} no more"
+
+
+def test_the_check_sees_what_it_is_to_see(tmp_path: Path) -> None:
+    module = tmp_path / "module.py"
+    module.write_text(
+        "from typing import TYPE_CHECKING\n"
+        "if TYPE_CHECKING:\n    import torch\n"
+        "def late():\n    from nextframe import api\n    import lightning.pytorch\n",
+        encoding="utf-8",
+    )
+    assert imports(module) == {"typing", "nextframe", "nextframe.api", "lightning.pytorch"}
