@@ -1,6 +1,8 @@
-"""The layers of the package: data -> model -> training -> forecast -> verification -> report; the command line on top."""
+"""The layers of the package: data, model, training, forecast, verification, report; the command line on top."""
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,11 +14,6 @@ LAYERS = ("frames", "data", "models", "training", "forecasting", "verification",
 ANYWHERE = ("errors", "config", "files")
 WITHOUT_TORCH = ("errors", "config", "files", "frames", "verification")
 TORCH = ("torch", "torchvision", "torchmetrics", "lightning", "pytorch_lightning", "safetensors.torch")
-
-# Imports against the order, each with its reason; they concern plain interfaces, not the work that a layer does.
-EXCEPTIONS = {
-    ("verification", "forecasting.forecast"): "what is verified",
-}
 
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
@@ -70,28 +67,27 @@ def test_imports_go_one_way(path: Path) -> None:
     for imported in imports(path):
         if not imported.startswith("nextframe."):
             continue
-        excepted = any(own == user and within(imported, (f"nextframe.{used}",)) for user, used in EXCEPTIONS)
-        assert layer(imported) in allowed or excepted, f"{name} imports {imported}, which stands after it"
+        assert layer(imported) in allowed, f"{name} imports {imported}, which stands after it"
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_frames_and_verification_know_no_torch(path: Path) -> None:
+def test_frames_and_verification_name_no_torch(path: Path) -> None:
     name = module_name(path)
     if layer(name) in WITHOUT_TORCH:
         assert not {imported for imported in imports(path) if within(imported, TORCH)}, name
+
+
+def test_frames_and_verification_load_no_torch() -> None:
+    names = [module_name(path) for path in MODULES if layer(module_name(path)) in WITHOUT_TORCH]
+    code = f"import importlib, sys\nfor name in {names}: importlib.import_module(name)\nprint(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not {"torch", "lightning", "torchmetrics"} & set(done.stdout.split())
 
 
 def test_models_know_no_files_and_no_metrics() -> None:
     foreign = ("xarray", "h5netcdf", "zarr", "av", "imageio", "PIL", "matplotlib", "torchmetrics", "lightning")
     for path in (PACKAGE / "models").rglob("*.py"):
         assert not {imported for imported in imports(path) if within(imported, foreign)}, path
-
-
-def test_every_exception_is_still_needed() -> None:
-    used = {(layer(module_name(path)), imported) for path in MODULES for imported in imports(path)}
-    for user, exception in EXCEPTIONS:
-        if any(own == user for own, _ in used):
-            assert (user, f"nextframe.{exception}") in used, f"{user} imports {exception} no more"
 
 
 def test_the_check_sees_what_it_is_to_see(tmp_path: Path) -> None:

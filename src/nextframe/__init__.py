@@ -4,7 +4,7 @@
     forecast = model.forecast(frames, lead_times=8)
     skill = nextframe.verify(model, "other-day.nc")
 
-What stands here is imported when it is first asked for, so that `import nextframe` (and `nextframe --help`) load no torch.
+A name is imported when it is first asked for, so that `import nextframe` (and `nextframe --help`) load no torch.
 """
 
 from __future__ import annotations

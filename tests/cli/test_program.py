@@ -14,7 +14,9 @@ from nextframe.cli import main
 from nextframe.errors import DataError
 
 HEAVY = ("torch", "lightning", "xarray", "matplotlib", "pandas", "scipy", "av")
-SMALL = "--data=squares:movies=12,frames=6,size=16 --past=3 --future=2 --validation=0.2 --test=0.2 --filters=4 --norm=layer"
+SMALL = (
+    "--data=squares:movies=12,frames=6,size=16 --past=3 --future=2 --validation=0.2 --test=0.2 --filters=4 --norm=layer"
+)
 TRAIN = ["train", "stacked", *SMALL.split(), "--epochs=1", "--batch-size=4", "--train-crop=none", "--no-progress"]
 
 
@@ -35,7 +37,9 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> str:
     return printed.err
 
 
-@pytest.mark.parametrize("arguments", [[], ["--help"], ["train", "--help"], ["forecast", "--help"], ["verify", "--help"]])
+@pytest.mark.parametrize(
+    "arguments", [[], ["--help"], ["train", "--help"], ["forecast", "--help"], ["verify", "--help"]]
+)
 def test_help_comes_at_once(arguments: list[str]) -> None:
     code = (
         "import sys; from nextframe.cli import main; code = main(sys.argv[1:]); "
@@ -186,7 +190,9 @@ def test_forecast_writes_a_file(run: Path, tmp_path: Path, suffix: str, capsys: 
     assert [path.name for path in tmp_path.iterdir()] == [out.name]
 
 
-def test_forecast_of_known_frames_shows_the_truth(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_forecast_of_known_frames_shows_the_truth(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     source = "squares:movies=1,frames=6,size=16,seed=9"
     command = ["forecast", str(run), "--input", source, "--lead-times", "2", "--out", str(tmp_path / "f.gif")]
     assert main([*command, "--start", "4"]) == 0
@@ -197,7 +203,9 @@ def test_forecast_refuses_what_it_cannot_do(run: Path, tmp_path: Path, capsys: p
     source = "squares:movies=1,frames=6,size=16"
     assert "forecast.doc" in refused(capsys, "forecast", run, "--input", source, "--out", tmp_path / "forecast.doc")
     assert "start" in refused(capsys, "forecast", run, "--input", source, "--start=7", "--out", tmp_path / "f.gif")
-    assert "at least 1" in refused(capsys, "forecast", run, "--input", source, "--lead-times=0", "--out", tmp_path / "f.gif")
+    assert "at least 1" in refused(
+        capsys, "forecast", run, "--input", source, "--lead-times=0", "--out", tmp_path / "f.gif"
+    )
     assert "is not a run folder" in refused(capsys, "forecast", tmp_path / "none", "--input", source)
     assert list(tmp_path.iterdir()) == []
 

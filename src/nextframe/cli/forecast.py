@@ -32,9 +32,7 @@ def forecast(
 
     check_output_path(out)
     made, past, truth = forecast_file(run, source, lead_times=lead_times, start=start)
-    save_forecast(
-        made, out, past=past.read(0, len(past)), truth=None if truth is None else truth.read(0, len(truth))
-    )
+    save_forecast(made, out, past=past.read(0, len(past)), truth=None if truth is None else truth.read(0, len(truth)))
     beside = "" if truth is None else ", beside the truth"
     when = "" if made.valid_time is None else f", valid {made.valid_time[0]} to {made.valid_time[-1]}"
     print(f"wrote {out}: {made.lead_times} frames from {len(past)} of {past.name}{when}{beside}")

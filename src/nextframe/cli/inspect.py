@@ -42,7 +42,9 @@ def inspect(
 
         console.print(describe_system())
     elif what is None:
-        raise ConfigError("needs to know what to look at", where="inspect", hint="name a file, a source or a run folder")
+        raise ConfigError(
+            "needs to know what to look at", where="inspect", hint="name a file, a source or a run folder"
+        )
     elif any((Path(what) / name).is_file() for name in RUN_FILES):
         from nextframe.cli.show_run import describe_run
 

@@ -42,9 +42,7 @@ NAMES = separated(str, "names")
 _KINDS: Mapping[type, Parameter] = {int: separated(int, "whole numbers"), float: NUMBERS, str: NAMES}
 
 
-def option_types(
-    sections: Collection[str], defaults: Mapping[str, str], leave_out: Collection[str] = ()
-) -> Any:
+def option_types(sections: Collection[str], defaults: Mapping[str, str], leave_out: Collection[str] = ()) -> Any:
     """The fields of some sections as a `TypedDict` of options for cyclopts, none of them required.
 
     Args:

@@ -7,7 +7,7 @@ defect of the package and is shown whole.
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 
 from cyclopts import App, CycloptsError
@@ -26,7 +26,8 @@ app = App(
     version=lambda: version("nextframe"),
     suppress_keyboard_interrupt=False,
 )
-for order, command in enumerate((train, forecast, verify, inspect)):
+_COMMANDS: tuple[Callable[..., None], ...] = (train, forecast, verify, inspect)
+for order, command in enumerate(_COMMANDS):
     app.command(command, sort_key=order)
 
 
