@@ -39,7 +39,7 @@ demo: install ## train on moving squares for a few minutes, forecast, verify, wr
 	$(BIN)/python examples/demo.py
 
 docs: install ## build the documentation into site/
-	$(BIN)/mkdocs build --strict
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 constraints: install ## pin the versions that are installed now
 	{ sed -n '/^#/p' constraints.txt; \
