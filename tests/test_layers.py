@@ -10,7 +10,19 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "src" / "nextframe"
 
 # A module imports from its own layer and from those before it.
-LAYERS = ("frames", "data", "models", "training", "forecasting", "verification", "report", "api", "cli")
+LAYERS = (
+    "frames",
+    "data",
+    "engine",
+    "models",
+    "training",
+    "forecasting",
+    "verification",
+    "report",
+    "benchmark",
+    "api",
+    "cli",
+)
 ANYWHERE = ("errors", "config", "files")
 WITHOUT_TORCH = ("errors", "config", "files", "frames", "verification")
 TORCH = ("torch", "torchvision", "torchmetrics", "lightning", "pytorch_lightning", "safetensors.torch")

@@ -12,6 +12,7 @@ from importlib.metadata import version
 
 from cyclopts import App, CycloptsError
 
+from nextframe.cli.benchmark import benchmark
 from nextframe.cli.forecast import forecast
 from nextframe.cli.inspect import inspect
 from nextframe.cli.train import train
@@ -26,7 +27,7 @@ app = App(
     version=lambda: version("nextframe"),
     suppress_keyboard_interrupt=False,
 )
-_COMMANDS: tuple[Callable[..., None], ...] = (train, forecast, verify, inspect)
+_COMMANDS: tuple[Callable[..., None], ...] = (train, forecast, verify, inspect, benchmark)
 for order, command in enumerate(_COMMANDS):
     app.command(command, sort_key=order)
 
