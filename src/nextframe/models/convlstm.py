@@ -21,8 +21,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from nextframe import engine
 from nextframe.errors import ConfigError, ShapeError
-from nextframe.models.recurrence import scan
+from nextframe.models import recurrence
 
 GateActivation = Literal["sigmoid", "hard_sigmoid"]
 
@@ -162,7 +163,8 @@ class ConvLSTM2d(nn.Module):
                 received=tuple(state.hidden.shape),
             )
         if self.gate_activation == "sigmoid" and self.peephole is None:
-            hidden, cell = scan(frames, self.weight_x, self.weight_h, self.bias, *(state or ()))
+            path = engine if engine.usable(frames, self.weight_h) else recurrence
+            hidden, cell = path.scan(frames, self.weight_x, self.weight_h, self.bias, *(state or ()))
             return hidden, ConvLSTMState(hidden[-1], cell)
         return self.scan_by_the_equations(frames, state)
 

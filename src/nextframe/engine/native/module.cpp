@@ -1,0 +1,144 @@
+// The Python module `_native`: chooses the instruction set and runs jobs on the pool. Its arguments are addresses of tensors
+// that nextframe.engine.operators has checked and holds alive.
+#include <nanobind/nanobind.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/vector.h>
+
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "engine.hpp"
+#include "pool.hpp"
+
+namespace nb = nanobind;
+using namespace nextframe;
+
+namespace {
+
+std::vector<const Kernels*> available() {
+  std::vector<const Kernels*> all;
+#ifdef NEXTFRAME_X86
+  __builtin_cpu_init();
+  const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+  if (avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq"))
+    all.push_back(&avx512_kernels);
+  if (avx2) all.push_back(&avx2_kernels);
+#endif
+  all.push_back(&portable_kernels);
+  return all;
+}
+
+const Kernels* chosen = available().front();
+
+std::vector<std::string> instruction_sets() {
+  std::vector<std::string> names;
+  for (const Kernels* kernels : available()) names.emplace_back(kernels->name);
+  return names;
+}
+
+void choose(const std::string& name) {
+  for (const Kernels* kernels : available())
+    if (name == kernels->name) {
+      chosen = kernels;
+      return;
+    }
+  throw std::invalid_argument("this processor has no " + name);
+}
+
+template <typename T = float>
+T* pointer(size_t address) {
+  return reinterpret_cast<T*>(address);
+}
+
+Shape shape_of(const std::vector<int>& s) {
+  if (s.size() != 7) throw std::invalid_argument("a shape has seven numbers");
+  return {s[0], s[1], s[2], s[3], s[4], s[5], s[6]};
+}
+
+size_t packed_forward_floats(const std::vector<int>& shape) { return chosen->packed_forward(shape_of(shape)); }
+size_t packed_backward_floats(const std::vector<int>& shape, bool frames) {
+  return chosen->packed_backward(shape_of(shape), frames);
+}
+
+void pack_forward(const std::vector<int>& shape, size_t weight_x, size_t weight_h, size_t packed, int threads) {
+  ForwardJob job{};
+  job.shape = shape_of(shape);
+  job.weight_x = pointer(weight_x);
+  job.weight_h = pointer(weight_h);
+  job.packed = pointer(packed);
+  nb::gil_scoped_release release;
+  Pool& pool = Pool::instance();
+  std::lock_guard<std::mutex> lock(pool.lock());
+  pool.run(threads, [&](int id) { chosen->pack_forward(job, id, threads); });
+}
+
+void forward(const std::vector<int>& shape, size_t frames, size_t bias, size_t hidden, size_t cell, size_t packed, size_t hiddens,
+             size_t cells, size_t gates, int threads) {
+  ForwardJob job{};
+  job.shape = shape_of(shape);
+  job.frames = pointer(frames);
+  job.bias = pointer(bias);
+  job.hidden = pointer(hidden);
+  job.cell = pointer(cell);
+  job.packed = pointer(packed);
+  job.hiddens = pointer(hiddens);
+  job.cells = pointer(cells);
+  job.gates = pointer(gates);
+  nb::gil_scoped_release release;
+  Pool& pool = Pool::instance();
+  std::lock_guard<std::mutex> lock(pool.lock());
+  std::vector<float*> scratch;
+  for (int id = 0; id < threads; ++id) scratch.push_back(pool.scratch(id, chosen->scratch(job.shape)));
+  Barrier barrier(threads);
+  pool.run(threads, [&](int id) { chosen->forward(job, id, threads, barrier, scratch[id]); });
+}
+
+void backward(const std::vector<int>& shape, const std::vector<size_t>& tensors, bool wants_initial, bool wants_weights, int threads) {
+  if (tensors.size() != 17) throw std::invalid_argument("a backward job has seventeen tensors");
+  BackwardJob job{};
+  job.shape = shape_of(shape);
+  job.frames = pointer(tensors[0]);
+  job.weight_x = pointer(tensors[1]);
+  job.weight_h = pointer(tensors[2]);
+  job.hidden = pointer(tensors[3]);
+  job.cell = pointer(tensors[4]);
+  job.gates = pointer(tensors[5]);
+  job.cells = pointer(tensors[6]);
+  job.hiddens = pointer(tensors[7]);
+  job.grad_hiddens = pointer(tensors[8]);
+  job.packed = pointer(tensors[9]);
+  job.slopes = pointer(tensors[10]);
+  job.grad_hidden = pointer(tensors[11]);
+  job.grad_cell = pointer(tensors[12]);
+  job.grad_frames = pointer(tensors[13]);
+  job.grad_weight_x = pointer(tensors[14]);
+  job.grad_weight_h = pointer(tensors[15]);
+  job.grad_bias = pointer(tensors[16]);
+  job.wants_initial = wants_initial;
+  nb::gil_scoped_release release;
+  Pool& pool = Pool::instance();
+  std::lock_guard<std::mutex> lock(pool.lock());
+  std::vector<float*> scratch;
+  for (int id = 0; id < threads; ++id) scratch.push_back(pool.scratch(id, chosen->scratch(job.shape)));
+  Barrier barrier(threads);
+  pool.run(threads, [&](int id) { chosen->pack_backward(job, id, threads); });
+  pool.run(threads, [&](int id) { chosen->backward(job, id, threads, barrier, scratch[id]); });
+  if (!wants_weights) return;
+  pool.run(threads, [&](int id) { chosen->sum_weight_gradient(job, id, threads, scratch[id]); });
+  pool.run(threads, [&](int id) { chosen->finish_weight_gradient(job, id, threads, scratch.data()); });
+}
+
+}  // namespace
+
+NB_MODULE(_native, m) {
+  m.doc() = "The ConvLSTM engine's kernels; use nextframe.engine.";
+  m.def("instruction_sets", &instruction_sets, "Instruction sets that this processor has kernels for, best first.");
+  m.def("choose", &choose, "Use the kernels of one instruction set.");
+  m.def("chosen", [] { return std::string(chosen->name); }, "The instruction set in use.");
+  m.def("packed_forward_floats", &packed_forward_floats);
+  m.def("packed_backward_floats", &packed_backward_floats);
+  m.def("pack_forward", &pack_forward);
+  m.def("forward", &forward);
+  m.def("backward", &backward);
+}

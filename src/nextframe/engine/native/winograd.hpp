@@ -1,0 +1,141 @@
+// The transforms of Winograd's minimal filtering on tiles of 6x6 (Lavin and Gray 2015, arXiv 1509.09308), for the points
+// 0, 1, -1, 2, -2 and infinity. With them F(4x4, 3x3) and F(2x2, 5x5) share the input's transform B:
+//
+//     Y = A' [ (G g G') . (B' d B) ] A        d: 6x6 input, g: RxR kernel, Y: MxM output, M = 7 - R
+//
+// Its adjoint gives the kernel's gradient from the output's gradient dY:  dg = G' [ (B' d B) . (A dY A') ] G.
+//
+// A vector holds eight neighbouring channels of one pixel. Included by kernels.cpp alone.
+#pragma once
+
+#include <cstring>
+
+namespace {
+
+constexpr int kLanes = 8, kTile = 6, kPoints = kTile * kTile;
+typedef float vec __attribute__((vector_size(4 * kLanes), aligned(4), may_alias));
+
+inline int smaller(int a, int b) { return a < b ? a : b; }
+inline int larger(int a, int b) { return a > b ? a : b; }
+inline int round_up(int n, int step) { return (n + step - 1) / step * step; }
+
+inline vec load(const float* p) { return *reinterpret_cast<const vec*>(p); }
+inline void store(float* p, vec v) { *reinterpret_cast<vec*>(p) = v; }
+
+// The first n channels, the rest zero; and back.
+inline vec load(const float* p, int n) {
+  if (n >= kLanes) return load(p);
+  vec v = {};
+  std::memcpy(&v, p, sizeof(float) * n);
+  return v;
+}
+inline void store(float* p, vec v, int n) {
+  if (n >= kLanes)
+    store(p, v);
+  else
+    std::memcpy(p, &v, sizeof(float) * n);
+}
+
+// B' d
+inline void transform_input_row(const vec d[6], vec v[6]) {
+  const vec a = d[4] - 4.f * d[2], b = d[3] - 4.f * d[1], c = d[4] - d[2], e = 2.f * (d[3] - d[1]);
+  v[0] = 4.f * d[0] - 5.f * d[2] + d[4];
+  v[1] = a + b;
+  v[2] = a - b;
+  v[3] = c + e;
+  v[4] = c - e;
+  v[5] = 4.f * d[1] - 5.f * d[3] + d[5];
+}
+
+// A' m: six points to M outputs.
+template <int M>
+inline void transform_output_row(const vec m[6], vec y[M]) {
+  const vec a = m[1] + m[2], b = m[1] - m[2], c = m[3] + m[4], d = m[3] - m[4];
+  y[0] = m[0] + a + c;
+  if constexpr (M == 2) {
+    y[1] = b + 2.f * d + m[5];
+  } else {
+    y[1] = b + 2.f * d;
+    y[2] = a + 4.f * c;
+    y[3] = b + 8.f * d + m[5];
+  }
+}
+
+// A y: the adjoint, M outputs to six points.
+template <int M>
+inline void transform_gradient_row(const vec y[M], vec m[6]) {
+  vec a = y[0], b = y[1], c = y[0], d = 2.f * y[1];
+  if constexpr (M == 4) {
+    a += y[2];
+    b += y[3];
+    c += 4.f * y[2];
+    d += 8.f * y[3];
+  }
+  m[0] = y[0];
+  m[1] = a + b;
+  m[2] = a - b;
+  m[3] = c + d;
+  m[4] = c - d;
+  m[5] = y[M - 1];
+}
+
+// G g: R weights to six points.
+template <int R>
+inline void transform_kernel_row(const vec g[R], vec u[6]) {
+  vec even = g[0] + g[2], odd = g[1], even2 = g[0] + 4.f * g[2], odd2 = 2.f * g[1];
+  if constexpr (R == 5) {
+    even += g[4];
+    odd += g[3];
+    even2 += 16.f * g[4];
+    odd2 += 8.f * g[3];
+  }
+  u[0] = 0.25f * g[0];
+  u[1] = (-1.f / 6) * (even + odd);
+  u[2] = (-1.f / 6) * (even - odd);
+  u[3] = (1.f / 24) * (even2 + odd2);
+  u[4] = (1.f / 24) * (even2 - odd2);
+  u[5] = g[R - 1];
+}
+
+// G' u: the adjoint, six points to R weights.
+template <int R>
+inline void transform_kernel_gradient_row(const vec u[6], vec g[R]) {
+  const vec s = (-1.f / 6) * (u[1] + u[2]), d = (-1.f / 6) * (u[1] - u[2]);
+  const vec s2 = (1.f / 24) * (u[3] + u[4]), d2 = (1.f / 24) * (u[3] - u[4]);
+  g[0] = 0.25f * u[0] + s + s2;
+  g[1] = d + 2.f * d2;
+  g[2] = s + 4.f * s2;
+  if constexpr (R == 5) {
+    g[3] = d + 8.f * d2;
+    g[4] = s + 16.f * s2;
+  }
+  g[R - 1] += u[5];
+}
+
+// exp(x): 2^n times a polynomial on [-ln2/2, ln2/2] (the coefficients of Cephes' expf). NaN stays NaN.
+inline vec exponential(vec x) {
+  typedef int integers __attribute__((vector_size(4 * kLanes)));
+  const vec zero = {}, low = zero - 87.f, high = zero + 88.f, magic = zero + 12582912.f;
+  x = x < low ? low : x;
+  x = x > high ? high : x;
+  const vec shifted = x * 1.44269504088896341f + magic;  // its low bits hold the rounded exponent n
+  const vec n = shifted - magic;
+  const vec r = x - n * 0.693359375f + n * 2.12194440e-4f;
+  vec p = r * 1.9875691500e-4f + 1.3981999507e-3f;
+  p = p * r + 8.3334519073e-3f;
+  p = p * r + 4.1665795894e-2f;
+  p = p * r + 1.6666665459e-1f;
+  p = p * r + 5.0000001201e-1f;
+  p = p * (r * r) + r + 1.f;
+  integers bits;
+  std::memcpy(&bits, &shifted, sizeof bits);
+  bits = (bits << 23) + 0x3f800000;
+  vec power;
+  std::memcpy(&power, &bits, sizeof power);
+  return p * power;
+}
+
+inline vec sigmoid(vec x) { return 1.f / (1.f + exponential(-x)); }
+inline vec hyperbolic_tangent(vec x) { return 2.f / (1.f + exponential(-2.f * x)) - 1.f; }
+
+}  // namespace

@@ -1,0 +1,215 @@
+"""The engine as PyTorch operators, with autograd and shapes without data, for training, `torch.compile` and `torch.export`.
+
+Inside, memory is channels-last: T time, B batch, H height, W width, C input channels, F filters; gates in the order input,
+forget, output, cell. `scan` takes and gives (T, B, C, H, W), whose memory lies so already between two layers.
+
+For the backward pass are kept, in floats: the frames T B H W C, the activated gates 4 T B H W F, and the hidden and the cell
+states, T B H W F each.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from nextframe.engine.status import native
+
+
+def scan(
+    frames: Tensor,
+    weight_x: Tensor,
+    weight_h: Tensor,
+    bias: Tensor | None,
+    hidden: Tensor | None = None,
+    cell: Tensor | None = None,
+) -> tuple[Tensor, Tensor]:
+    """Run a ConvLSTM (sigmoid gates, no peepholes) over all frames; the same contract as `nextframe.models.recurrence.scan`.
+
+    Args:
+        frames: (T, B, C, H, W).
+        weight_x: kernel on the frames (4F, C, k, k), k 3 or 5.
+        weight_h: kernel on the hidden state (4F, F, k, k).
+        bias: (4F,) or None.
+        hidden: initial hidden state (B, F, H, W), or None for zeros.
+        cell: initial cell state (B, F, H, W), or None for zeros.
+
+    Returns:
+        Hidden states (T, B, F, H, W) and the last cell state (B, F, H, W).
+    """
+    _, batch, _, height, width = frames.shape
+    filters = weight_h.shape[1]
+    state = (batch, height, width, filters)
+    first_hidden = frames.new_zeros(state) if hidden is None else hidden.movedim(1, -1)
+    first_cell = frames.new_zeros(state) if cell is None else cell.movedim(1, -1)
+    if bias is None:
+        bias = frames.new_zeros(4 * filters)
+    inputs = (frames.movedim(2, -1), weight_x, weight_h, bias, first_hidden, first_cell)
+    if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in inputs):
+        hiddens, cells, _ = convlstm_forward(*inputs)
+        return hiddens.movedim(-1, 2), cells[-1].movedim(-1, 1)
+    hiddens, cells = convlstm_inference(*inputs)
+    return hiddens.movedim(-1, 2), cells[(len(frames) - 1) % 2].movedim(-1, 1)
+
+
+def _shape(frames: Tensor, weight_h: Tensor) -> list[int]:
+    steps, batch, height, width, channels = frames.shape
+    return [steps, batch, height, width, channels, weight_h.shape[1], weight_h.shape[2]]
+
+
+# For inference: the transformed weights of the layers used last, by the addresses and versions of their weights.
+_packed: OrderedDict[tuple[int, ...], Tensor] = OrderedDict()
+_PACKED_LAYERS = 16
+
+
+def _pack(shape: list[int], weight_x: Tensor, weight_h: Tensor, *, reuse: bool) -> Tensor:
+    assert native is not None
+    versioned = reuse and not (weight_x.is_inference() or weight_h.is_inference())
+    key = (weight_x.data_ptr(), weight_h.data_ptr(), weight_x._version, weight_h._version, *shape) if versioned else ()
+    if versioned and key in _packed:
+        _packed.move_to_end(key)
+        return _packed[key]
+    packed = torch.empty(native.packed_forward_floats(shape))
+    x, h = weight_x.contiguous(), weight_h.contiguous()
+    native.pack_forward(shape, x.data_ptr(), h.data_ptr(), packed.data_ptr(), torch.get_num_threads())
+    if versioned:
+        _packed[key] = packed
+        if len(_packed) > _PACKED_LAYERS:
+            _packed.popitem(last=False)
+    return packed
+
+
+def _run(
+    frames: Tensor, weight_x: Tensor, weight_h: Tensor, bias: Tensor, hidden: Tensor, cell: Tensor, *, keep: bool
+) -> tuple[Tensor, Tensor, Tensor]:
+    assert native is not None
+    shape = _shape(frames, weight_h)
+    steps, batch, height, width, _, filters, _ = shape
+    frames, bias, hidden, cell = (tensor.contiguous() for tensor in (frames, bias, hidden, cell))
+    hiddens = frames.new_empty(steps, batch, height, width, filters)
+    cells = frames.new_empty(steps if keep else 2, batch, height, width, filters)
+    gates = frames.new_empty(steps if keep else 0, batch, height, width, 4 * filters)
+    packed = _pack(shape, weight_x, weight_h, reuse=not keep)
+    addresses = [tensor.data_ptr() for tensor in (frames, bias, hidden, cell, packed, hiddens, cells)]
+    native.forward(shape, *addresses, gates.data_ptr() if keep else 0, torch.get_num_threads())
+    return hiddens, cells, gates
+
+
+@torch.library.custom_op("nextframe::convlstm_forward", mutates_args=())
+def convlstm_forward(
+    frames: Tensor, weight_x: Tensor, weight_h: Tensor, bias: Tensor, hidden: Tensor, cell: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Hidden and cell states (T, B, H, W, F) and activated gates (T, B, H, W, 4F)."""
+    return _run(frames, weight_x, weight_h, bias, hidden, cell, keep=True)
+
+
+@convlstm_forward.register_fake
+def _(
+    frames: Tensor, weight_x: Tensor, weight_h: Tensor, bias: Tensor, hidden: Tensor, cell: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    states = (*frames.shape[:4], weight_h.shape[1])
+    return frames.new_empty(states), frames.new_empty(states), frames.new_empty(*frames.shape[:4], weight_h.shape[0])
+
+
+@torch.library.custom_op("nextframe::convlstm_inference", mutates_args=())
+def convlstm_inference(
+    frames: Tensor, weight_x: Tensor, weight_h: Tensor, bias: Tensor, hidden: Tensor, cell: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Hidden states (T, B, H, W, F) and two cell states (2, B, H, W, F), that of step t at t % 2; nothing else is kept."""
+    hiddens, cells, _ = _run(frames, weight_x, weight_h, bias, hidden, cell, keep=False)
+    return hiddens, cells
+
+
+@convlstm_inference.register_fake
+def _(
+    frames: Tensor, weight_x: Tensor, weight_h: Tensor, bias: Tensor, hidden: Tensor, cell: Tensor
+) -> tuple[Tensor, Tensor]:
+    state = (*frames.shape[1:4], weight_h.shape[1])
+    return frames.new_empty(len(frames), *state), frames.new_empty(2, *state)
+
+
+@torch.library.custom_op("nextframe::convlstm_backward", mutates_args=())
+def convlstm_backward(
+    grad_hiddens: Tensor,
+    grad_cell: Tensor,
+    frames: Tensor,
+    weight_x: Tensor,
+    weight_h: Tensor,
+    hidden: Tensor,
+    cell: Tensor,
+    hiddens: Tensor,
+    cells: Tensor,
+    gates: Tensor,
+    wants_frames: bool,
+    wants_weights: bool,
+    wants_initial: bool,
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """Gradients by frames, both kernels, bias, initial hidden and initial cell state; those not wanted are empty or zero."""
+    assert native is not None
+    shape = _shape(frames, weight_h)
+    steps, batch, height, width, channels, filters, _ = shape
+    threads = torch.get_num_threads()
+    frames, grad_hiddens = frames.contiguous(), grad_hiddens.contiguous()
+    weight_x, weight_h = weight_x.contiguous(), weight_h.contiguous()
+    grad_cell = grad_cell.clone(memory_format=torch.contiguous_format)
+    grad_hidden = frames.new_zeros(batch, height, width, filters)
+    grad_frames = frames.new_empty(frames.shape if wants_frames else (0,))
+    grad_weight_x, grad_weight_h = torch.zeros_like(weight_x), torch.zeros_like(weight_h)
+    grad_bias = frames.new_zeros(4 * filters)
+    packed = frames.new_empty(native.packed_backward_floats(shape, wants_frames))
+    given = (frames, weight_x, weight_h, hidden.contiguous(), cell.contiguous(), gates, cells, hiddens, grad_hiddens)
+    worked = (packed, torch.empty_like(gates), grad_hidden, grad_cell)
+    addresses = [tensor.data_ptr() for tensor in (*given, *worked)]
+    addresses.append(grad_frames.data_ptr() if wants_frames else 0)
+    addresses += [tensor.data_ptr() for tensor in (grad_weight_x, grad_weight_h, grad_bias)]
+    native.backward(shape, addresses, wants_initial, wants_weights, threads)
+    return grad_frames, grad_weight_x, grad_weight_h, grad_bias, grad_hidden, grad_cell
+
+
+@convlstm_backward.register_fake
+def _(
+    grad_hiddens: Tensor,
+    grad_cell: Tensor,
+    frames: Tensor,
+    weight_x: Tensor,
+    weight_h: Tensor,
+    hidden: Tensor,
+    cell: Tensor,
+    hiddens: Tensor,
+    cells: Tensor,
+    gates: Tensor,
+    wants_frames: bool,
+    wants_weights: bool,
+    wants_initial: bool,
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
+    state = hidden.shape
+    return (
+        frames.new_empty(frames.shape if wants_frames else (0,)),
+        torch.empty_like(weight_x, memory_format=torch.contiguous_format),
+        torch.empty_like(weight_h, memory_format=torch.contiguous_format),
+        frames.new_empty(weight_h.shape[0]),
+        frames.new_empty(state),
+        frames.new_empty(state),
+    )
+
+
+def _remember(ctx: Any, inputs: tuple[Tensor, ...], output: tuple[Tensor, ...]) -> None:
+    frames, weight_x, weight_h, _, hidden, cell = inputs
+    ctx.save_for_backward(frames, weight_x, weight_h, hidden, cell, *output)
+    ctx.set_materialize_grads(False)
+
+
+def _differentiate(ctx: Any, grad_hiddens: Tensor | None, grad_cells: Tensor | None, grad_gates: Tensor | None) -> Any:
+    # `scan` hands out the hidden states and the last cell state alone: nothing else can have a gradient.
+    saved = ctx.saved_tensors
+    last_cell = torch.zeros_like(saved[4]) if grad_cells is None else grad_cells[-1]
+    if grad_hiddens is None:
+        grad_hiddens = torch.zeros_like(saved[5])
+    needs = ctx.needs_input_grad
+    results = convlstm_backward(grad_hiddens, last_cell, *saved, needs[0], any(needs[1:4]), needs[4] or needs[5])
+    return tuple(result if need else None for result, need in zip(results, needs, strict=True))
+
+
+convlstm_forward.register_autograd(_differentiate, setup_context=_remember)
