@@ -104,7 +104,7 @@ def test_a_mistake_is_told_in_one_sentence(
 def test_values_out_of_range_are_refused_before_anything_is_written(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert "epochs: is too small" in refused(capsys, *TRAIN, "--epochs=0", "--out", tmp_path / "run")
+    assert "seed: is too small" in refused(capsys, *TRAIN, "--seed=-1", "--out", tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 

@@ -28,9 +28,8 @@ def forecast(
         out: Where to write, by suffix: .gif, .mp4, .png, .npy or .nc.
     """
     from nextframe.api import forecast_file
-    from nextframe.report.output import check_output_path, save_forecast
+    from nextframe.report.output import save_forecast
 
-    check_output_path(out)
     made, past, truth = forecast_file(run, source, lead_times=lead_times, start=start)
     save_forecast(made, out, past=past.read(0, len(past)), truth=None if truth is None else truth.read(0, len(truth)))
     beside = "" if truth is None else ", beside the truth"
