@@ -118,7 +118,7 @@ def nextframe_step(work: Work, task: Task, movie: torch.Tensor) -> Step:
             logits, target = model.logits(movie[:, :-1])[0], movie[:, 1:]
         else:
             logits, target = model.logits(past, future)[0], future
-        elementwise_loss(logits, target, "bce", "sigmoid").mean().backward()  # type: ignore[no-untyped-call]
+        elementwise_loss(logits, target, "bce", "sigmoid").mean().backward()
         optimizer.step()
 
     return train

@@ -89,7 +89,7 @@ def usual_step(work: Work, task: Task, movie: Tensor) -> Step:
             optimizer.zero_grad()
             logits = model(movie[:, :-1]) if stacked else model(movie, work.past)
             target = movie[:, 1:] if stacked else movie[:, work.past :]
-            functional.binary_cross_entropy_with_logits(logits, target).backward()  # type: ignore[no-untyped-call]
+            functional.binary_cross_entropy_with_logits(logits, target).backward()
             optimizer.step()
 
         return train
