@@ -1,8 +1,11 @@
 """The layers of the package: data, model, training, forecast, verification, report; the command line on top."""
 
 import ast
+import re
 import subprocess
 import sys
+import tomllib
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -26,6 +29,9 @@ LAYERS = (
 ANYWHERE = ("errors", "config", "files")
 WITHOUT_TORCH = ("errors", "config", "files", "frames", "verification")
 TORCH = ("torch", "torchvision", "torchmetrics", "lightning", "pytorch_lightning", "safetensors.torch")
+
+# Imported only where they are installed: extras, and what is there to be measured against.
+OPTIONAL = {"pysteps", "tensorboard", "keras"}
 
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
@@ -111,3 +117,14 @@ def test_the_check_sees_what_it_is_to_see(tmp_path: Path) -> None:
         encoding="utf-8",
     )
     assert imports(module) == {"typing", "nextframe", "nextframe.api", "lightning.pytorch"}
+
+
+def test_what_is_imported_is_declared() -> None:
+    project = tomllib.loads((PACKAGE.parent.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    declared = {re.split(r"[^\w.-]", requirement)[0].lower() for requirement in project["dependencies"]}
+    distributions = packages_distributions()
+    known = {*sys.stdlib_module_names, *OPTIONAL, "nextframe"}
+    for path in MODULES:
+        for package in {name.split(".")[0] for name in imports(path)} - known:
+            names = {name.lower().replace("_", "-") for name in distributions[package]}
+            assert names & declared, f"{path} imports {package}, which pyproject.toml does not require"
