@@ -1,5 +1,5 @@
-# Everything stands on .venv, which `make install` builds; nothing else is needed but Python >= 3.11 and a C compiler
-# with OpenMP (pysteps, the extrapolation baseline, is built from source).
+# Everything stands on .venv, which `make install` builds; nothing else is needed but Python >= 3.11 and a C++ compiler
+# with OpenMP (for the native engine, and for pysteps, the extrapolation baseline, which is built from source).
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -15,7 +15,7 @@ help: ## list the targets
 
 install: $(STAMP) ## build .venv with the package, its extras and the development tools
 
-$(STAMP): pyproject.toml constraints.txt
+$(STAMP): pyproject.toml constraints.txt CMakeLists.txt $(wildcard src/nextframe/engine/native/*)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 		echo "nextframe needs Python 3.11 or later; name one: make install PYTHON=python3.12" >&2; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
