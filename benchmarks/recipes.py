@@ -2,30 +2,33 @@
 
     python benchmarks/recipes.py [TRIAL ...] [--model stacked] [--steps 150] [--seed 0]
 
-Each trial trains on moving squares and is measured on the validation movies (40x40, never the test movies): mean CSI at 0.5
-of 8 (stacked) or 10 (encoder-decoder) forecast frames. Results are merged into benchmarks/results/recipes-MODEL.json as each
-trial ends; `python benchmarks/recipes.py --page` writes them to docs/results/recipes.md.
+Each trial trains on moving squares and is measured on the validation movies (40x40, never the test movies): mean CSI
+at 0.5 of 8 (stacked) or 10 (encoder-decoder) forecast frames. Results are merged into
+benchmarks/results/recipes-MODEL.json as each trial ends; `python benchmarks/recipes.py --page` writes them to
+docs/results/recipes.md.
 """
 
 import argparse
 import json
-import platform
 import shutil
 import tempfile
 import time
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import torch
 
 import nextframe
+from nextframe.config import ModelKind
 from nextframe.files import write_text
+from nextframe.machine import describe_machine
 from nextframe.training.run_folder import read_metrics
 
 RESULTS = Path(__file__).parent / "results"
 PAGE = Path(__file__).parent.parent / "docs" / "results" / "recipes.md"
 
-TRIALS: dict[str, dict[str, dict[str, object]]] = {
+TRIALS: dict[ModelKind, dict[str, dict[str, Any]]] = {
     "stacked": {
         "recipe": {},
         "norm: batch": {"norm": "batch"},
@@ -63,8 +66,8 @@ TRIALS: dict[str, dict[str, dict[str, object]]] = {
 }
 
 
-def run_trial(model: str, name: str, steps: int, seed: int) -> dict[str, object]:
-    options = dict(TRIALS[model][name])
+def run_trial(model: ModelKind, name: str, steps: int, seed: int) -> dict[str, Any]:
+    options = TRIALS[model][name]
     batch = 10 if model == "stacked" else 8
     frames = 15 if model == "stacked" else 20
     movies = steps * batch
@@ -78,14 +81,18 @@ def run_trial(model: str, name: str, steps: int, seed: int) -> dict[str, object]
             model=model,
             out=run / "run",
             progress=False,
-            **{"epochs": 1, "validation": 100 / (movies + 100), "test": 0.0, "seed": seed, **options},
+            epochs=1,
+            validation=100 / (movies + 100),
+            test=0.0,
+            seed=seed,
+            **options,
         )
         (metrics,) = read_metrics(run / "run")
     finally:
         shutil.rmtree(run)
     return {
         "options": {k: list(v) if isinstance(v, tuple) else v for k, v in options.items()},
-        "steps": movies // int(options.get("batch_size", batch)),  # type: ignore[call-overload]
+        "steps": movies // int(options.get("batch_size", batch)),
         "seconds": round(time.perf_counter() - started, 1),
         "threads": torch.get_num_threads(),
         "seed": seed,
@@ -96,9 +103,10 @@ def run_trial(model: str, name: str, steps: int, seed: int) -> dict[str, object]
     }
 
 
-def load(model: str) -> dict[str, object]:
+def load(model: ModelKind) -> dict[str, Any]:
     path = RESULTS / f"recipes-{model}.json"
-    return json.loads(path.read_text()) if path.exists() else {"trials": {}}
+    content: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {"trials": {}}
+    return content
 
 
 def write_page() -> None:
@@ -106,8 +114,9 @@ def write_page() -> None:
         "# Recipes: what was tried",
         "",
         "Every trial changes one thing of the recipe in its first row and trains for as many steps, on moving squares.",
-        "The figure is the free rollout's CSI at 0.5 on 100 held-out validation movies, the mean over all lead times and the",
-        "last one. One seed a row: differences of one or two hundredths say little. Written by `benchmarks/recipes.py`.",
+        "The figure is the free rollout's CSI at 0.5 on 100 held-out validation movies, the mean over all lead times",
+        "and the last one. One seed a row: differences of one or two hundredths say little. Written by",
+        "`benchmarks/recipes.py`.",
         "",
     ]
     for model in TRIALS:
@@ -115,7 +124,6 @@ def write_page() -> None:
         trials = content["trials"]
         if not trials:
             continue
-        assert isinstance(trials, dict)
         lines += [f"## {model}", "", f"Machine: {content['machine']}; {content['date']}.", ""]
         lines += ["| trial | steps | CSI | CSI, last lead time |", "|---|---|---|---|"]
         order = sorted(trials, key=lambda name: (name != "recipe", -trials[name]["csi"]))
@@ -140,8 +148,7 @@ def main() -> None:
     for name in given.trials or TRIALS[given.model]:
         result = run_trial(given.model, name, given.steps, given.seed)
         content = load(given.model)  # read again: another process may have added its trials
-        content.update(machine=platform.processor() or platform.machine(), date=str(date.today()), torch=torch.__version__)
-        assert isinstance(content["trials"], dict)
+        content.update(machine=describe_machine(), date=str(date.today()), torch=torch.__version__)
         content["trials"][name] = result
         write_text(RESULTS / f"recipes-{given.model}.json", json.dumps(content, indent=1) + "\n")
         print(f"{name}: CSI {result['csi']}, {result['seconds']} s", flush=True)

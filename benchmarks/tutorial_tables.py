@@ -1,4 +1,4 @@
-"""Write docs/results/tutorial.md: the tutorial's training tables beside those of our runs, and what a rollout makes of them.
+"""Write docs/results/tutorial.md: the tutorial's training tables beside those of our runs, and the rollout's skill.
 
     python benchmarks/tutorial_tables.py --same RUN --causal RUN --encoder-decoder RUN
 
@@ -8,17 +8,18 @@ Each RUN is the folder of one of the example programs:
     python examples/next-frame.py --temporal-padding causal --out RUN
     python examples/encoder-decoder.py --out RUN
 
-The runs' own files (metrics.csv, verification.json) are copied to benchmarks/results/tutorial/, and the page is written from
-these copies, so that it can be written again without the runs.
+The runs' own files (metrics.csv, verification.json) are copied to benchmarks/results/tutorial/, and the page is written
+from these copies, so that it can be written again without the runs.
 """
 
 import argparse
 import shutil
 from pathlib import Path
 
+from nextframe.verification.verify import Verification
+
 from nextframe.files import write_text
 from nextframe.training.run_folder import load_config, read_metrics
-from nextframe.verification.verify import Verification
 
 RESULTS = Path(__file__).parent / "results" / "tutorial"
 PAGE = Path(__file__).parent.parent / "docs" / "results" / "tutorial.md"
@@ -31,7 +32,8 @@ STACKED = {
     4: (29, 0.0015, 0.0019),
     5: (29, 8.3291e-04, 7.3238e-04),
 }
-ENCODER_DECODER = {1: 0.1155, 3: 0.0074, 5: 0.0021, 7: 0.0010, 9: 0.0006, 11: 0.0004, 13: 0.0003, 15: 0.0002, 17: 0.0002, 19: 0.0001}
+_LOSSES = (0.1155, 0.0074, 0.0021, 0.0010, 0.0006, 0.0004, 0.0003, 0.0002, 0.0002, 0.0001)
+ENCODER_DECODER = dict(zip(range(1, 20, 2), _LOSSES, strict=True))
 
 TITLES = {
     "same": 'Stacked ConvLSTM, `temporal_padding="same"` (the tutorial\'s)',
@@ -43,7 +45,10 @@ TITLES = {
 def training_table(name: str) -> list[str]:
     rows = read_metrics(RESULTS / name)
     if name == "encoder-decoder":
-        lines = ["| epoch | tutorial: loss | loss | validation loss | rollout CSI | seconds |", "|---|---|---|---|---|---|"]
+        lines = [
+            "| epoch | tutorial: loss | loss | validation loss | rollout CSI | seconds |",
+            "|---|---|---|---|---|---|",
+        ]
         for row in rows:
             theirs = ENCODER_DECODER.get(int(row["epoch"]))
             lines.append(
@@ -52,7 +57,8 @@ def training_table(name: str) -> list[str]:
             )
         return lines
     lines = [
-        "| epoch | tutorial: loss | loss | tutorial: validation loss | validation loss | rollout CSI | tutorial: seconds | seconds |",
+        "| epoch | tutorial: loss | loss | tutorial: validation loss | validation loss | rollout CSI "
+        "| tutorial: seconds | seconds |",
         "|---|---|---|---|---|---|---|---|",
     ]
     for row in rows:
@@ -89,8 +95,8 @@ def page() -> str:
         "",
         "Written by `benchmarks/tutorial_tables.py` from the run folders of `examples/next-frame.py` and",
         "`examples/encoder-decoder.py`. The tutorial's figures were made on a GPU, ours on the machine named with each",
-        "table. The losses are those of one-step forecasts with the true past as input; the rollout's CSI at 0.5 is what a",
-        "user gets: the forecast fed back, on movies that no training saw.",
+        "table. The losses are those of one-step forecasts with the true past as input; the rollout's CSI at 0.5 is",
+        "what a user gets: the forecast fed back, on movies that no training saw.",
         "",
     ]
     for name, title in TITLES.items():

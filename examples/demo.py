@@ -17,13 +17,19 @@ PAST, LEAD_TIMES = 7, 8
 def main() -> None:
     if OUT.exists():
         shutil.rmtree(OUT)
-    print("Training the stacked ConvLSTM on moving squares: our recipe, a few minutes, smaller than the tutorial's run.")
+    print(
+        "Training the stacked ConvLSTM on moving squares: our recipe, a few minutes, smaller than the tutorial's run."
+    )
     started = time.perf_counter()
-    model = nextframe.fit("squares:movies=2600,frames=15", model="stacked", out=OUT, epochs=1, validation=0.02, test=0.0)
+    model = nextframe.fit(
+        "squares:movies=2600,frames=15", model="stacked", out=OUT, epochs=1, validation=0.02, test=0.0
+    )
     print(f"trained for {time.perf_counter() - started:.0f} s\n")
 
     held_out = nextframe.open_source("squares:movies=100,frames=15,seed=1000")
-    skill = nextframe.verify(model, held_out, past=PAST, lead_times=LEAD_TIMES, out=OUT, title="Moving squares: the demo")
+    skill = nextframe.verify(
+        model, held_out, past=PAST, lead_times=LEAD_TIMES, out=OUT, title="Moving squares: the demo"
+    )
     nextframe.print_table(skill)
 
     movie = held_out.sequences[0]

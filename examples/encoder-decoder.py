@@ -1,7 +1,7 @@
 """Ten frames from ten with an encoder-decoder ConvLSTM: the tutorial's second program.
 
-Trains on moving squares with the tutorial's recipe, forecasts 10 frames from the first 10 of held-out movies, prints the
-skill by lead time against the baselines and writes an animation of forecast beside truth.
+Trains on moving squares with the tutorial's recipe, forecasts 10 frames from the first 10 of held-out movies, prints
+the skill by lead time against the baselines and writes an animation of forecast beside truth.
 
     python examples/encoder-decoder.py                   the tutorial to the letter (20 epochs; see docs/results)
     python examples/encoder-decoder.py --epochs 2        shorter

@@ -26,8 +26,8 @@ LAYERS = (
     "api",
     "cli",
 )
-ANYWHERE = ("errors", "config", "files")
-WITHOUT_TORCH = ("errors", "config", "files", "frames", "verification")
+ANYWHERE = ("errors", "config", "files", "machine")
+WITHOUT_TORCH = ("errors", "config", "files", "machine", "frames", "verification")
 TORCH = ("torch", "torchvision", "torchmetrics", "lightning", "pytorch_lightning", "safetensors.torch")
 
 # Imported only where they are installed: extras, and what is there to be measured against.

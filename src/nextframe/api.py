@@ -1,4 +1,6 @@
-"""The package in a few calls: fit, load, forecast, verify, inspect. The command line calls these and nothing below them."""
+"""The package in a few calls: fit, load, forecast, verify, inspect. The command line calls these and nothing below
+them.
+"""
 
 from __future__ import annotations
 
@@ -92,7 +94,11 @@ def fit(
         options["data"] = source.name if isinstance(source, FrameSource) else str(source)
     config = resolve(model, preset, **options)
     opened = source if isinstance(source, FrameSource) else open_data(config.data)
-    run = Path(out) if out is not None else _free_folder(Path("runs"), f"{model}-{Path(config.data.data.split(':')[0]).stem}")
+    run = (
+        Path(out)
+        if out is not None
+        else _free_folder(Path("runs"), f"{model}-{Path(config.data.data.split(':')[0]).stem}")
+    )
     train(opened, config, run, resume=resume, progress=progress)
     return load_run(run)
 
@@ -209,7 +215,9 @@ def verify_run(
     if data is None:
         spans: Sequence[Span] = split(source, validation=config.validation, test=config.test, gap=config.gap).test
         if not spans:
-            raise ConfigError("the run held out no test part", where=run, hint="name held-out frames with --data SOURCE")
+            raise ConfigError(
+                "the run held out no test part", where=run, hint="name held-out frames with --data SOURCE"
+            )
     else:
         spans = [Span(sequence, 0, len(sequence)) for sequence in source.sequences]
     if source.frame_shape[0] != model.card.channels:
@@ -237,7 +245,9 @@ def verify_run(
     )
 
 
-def grade_file(forecast: str | Path, observation: str | Path, *, thresholds: Sequence[float] | None = None) -> Verification:
+def grade_file(
+    forecast: str | Path, observation: str | Path, *, thresholds: Sequence[float] | None = None
+) -> Verification:
     """Grade a NetCDF forecast file, whoever made it, against observations."""
     source = open_source(observation)
     if thresholds is None:

@@ -38,7 +38,9 @@ def _check_choices(section: object) -> None:
     for name, hint in get_type_hints(type(section)).items():
         if get_origin(hint) is Literal and getattr(section, name) not in get_args(hint):
             choices = ", ".join(map(str, get_args(hint)))
-            raise ConfigError("unknown choice", where=name, expected=f"one of {choices}", received=getattr(section, name))
+            raise ConfigError(
+                "unknown choice", where=name, expected=f"one of {choices}", received=getattr(section, name)
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -247,4 +249,6 @@ def _coerce(name: str, value: Any, hint: Any) -> Any:
             pass
     elif isinstance(value, target) and not (target is int and isinstance(value, bool)):
         return value
-    raise ConfigError("has the wrong type", where=name, expected=getattr(target, "__name__", target), received=repr(value))
+    raise ConfigError(
+        "has the wrong type", where=name, expected=getattr(target, "__name__", target), received=repr(value)
+    )

@@ -1,4 +1,6 @@
-"""The native engine against the equations in float64: values, gradients, shapes without data, bad numbers, repeatability."""
+"""The native engine against the equations in float64: values, gradients, shapes without data, bad numbers,
+repeatability.
+"""
 
 import subprocess
 import sys
@@ -80,7 +82,15 @@ def compare(
     ],
 )
 def test_values_and_gradients_are_those_of_the_equations(
-    instruction_set: str, threads: int, steps: int, batch: int, channels: int, filters: int, height: int, width: int, kernel: int
+    instruction_set: str,
+    threads: int,
+    steps: int,
+    batch: int,
+    channels: int,
+    filters: int,
+    height: int,
+    width: int,
+    kernel: int,
 ) -> None:
     values, gradients = compare(steps, batch, channels, filters, height, width, kernel)
     assert values < 5e-5
@@ -172,7 +182,8 @@ def test_the_operators_keep_their_contract() -> None:
     assert layer.bias is not None
     state = torch.randn(2, 1, 5, 6, 8)
     arguments = tuple(
-        tensor.detach().clone().requires_grad_() for tensor in (frames, layer.weight_x, layer.weight_h, layer.bias, *state)
+        tensor.detach().clone().requires_grad_()
+        for tensor in (frames, layer.weight_x, layer.weight_h, layer.bias, *state)
     )
     from nextframe.engine import operators
 

@@ -13,7 +13,7 @@ import pytest
 import safetensors.torch
 import torch
 
-from nextframe.config import RunConfig
+from nextframe.config import ModelKind, RunConfig
 from nextframe.errors import CheckpointError, ConfigError, DataError
 from nextframe.frames.sequence import FrameSequence, FrameSource
 from nextframe.frames.source import open_source
@@ -36,12 +36,12 @@ TINY = {
 }
 
 
-def tiny(model: str = "stacked", preset: str = "default", **options: object) -> RunConfig:
-    return preset_config(model, preset).replace({**TINY, **options})  # type: ignore[arg-type]
+def tiny(model: ModelKind = "stacked", **options: object) -> RunConfig:
+    return preset_config(model).replace({**TINY, **options})
 
 
-def run_tiny(out: Path, config: RunConfig, **options: bool) -> None:
-    train(open_source(config.data.data), config, out, progress=False, **options)
+def run_tiny(out: Path, config: RunConfig, *, resume: bool = False) -> None:
+    train(open_source(config.data.data), config, out, progress=False, resume=resume)
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def run_tiny(out: Path, config: RunConfig, **options: bool) -> None:
     ],
 )
 def test_a_run_folder_holds_everything_that_a_forecast_needs(
-    tmp_path: Path, model: str, options: dict[str, object]
+    tmp_path: Path, model: ModelKind, options: dict[str, object]
 ) -> None:
     config = tiny(model, **options)
     run_tiny(tmp_path / "run", config)
@@ -121,7 +121,9 @@ def test_a_killed_and_resumed_run_ends_in_the_same_weights_bit_for_bit(tmp_path:
     whole, resumed = weights(tmp_path / "whole"), weights(killed)
     assert whole.keys() == resumed.keys()
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)
-    assert [row["val_loss"] for row in read_metrics(killed)] == [row["val_loss"] for row in read_metrics(tmp_path / "whole")]
+    assert [row["val_loss"] for row in read_metrics(killed)] == [
+        row["val_loss"] for row in read_metrics(tmp_path / "whole")
+    ]
 
 
 def test_the_same_seed_gives_the_same_weights_and_another_seed_others(tmp_path: Path) -> None:
@@ -134,9 +136,9 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_others(tmp_path: 
 
 def test_a_folder_with_a_run_is_not_overwritten(tmp_path: Path) -> None:
     run_tiny(tmp_path / "run", tiny(epochs=1))
-    with pytest.raises(ConfigError, match="already holds a run.*--resume"):
+    with pytest.raises(ConfigError, match=r"already holds a run.*--resume"):
         run_tiny(tmp_path / "run", tiny(epochs=1))
-    with pytest.raises(ConfigError, match="another configuration .epochs differ"):
+    with pytest.raises(ConfigError, match=r"another configuration .epochs differ"):
         run_tiny(tmp_path / "run", tiny(epochs=3), resume=True)
 
 

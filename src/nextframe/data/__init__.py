@@ -1,0 +1,1 @@
+"""What the model sees of the frames: parts, normalisation, windows, tensors."""

@@ -1,7 +1,7 @@
 """The fast CPU path of the ConvLSTM layer: Winograd convolutions in C++, behind `torch.library` operators.
 
-`usable(...)` says whether the engine can take a layer's work; `scan(...)` does it. `describe()` tells which path runs and why.
-The environment variable `NEXTFRAME_ENGINE=off` turns the engine off; `use(False)` does so from Python.
+`usable(...)` says whether the engine can take a layer's work; `scan(...)` does it. `describe()` tells which path runs
+and why. The environment variable `NEXTFRAME_ENGINE=off` turns the engine off; `use(False)` does so from Python.
 """
 
 from nextframe.engine.operators import scan

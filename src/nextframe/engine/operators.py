@@ -1,10 +1,11 @@
-"""The engine as PyTorch operators, with autograd and shapes without data, for training, `torch.compile` and `torch.export`.
+"""The engine as PyTorch operators, with autograd and shapes without data, for training, `torch.compile` and
+`torch.export`.
 
-Inside, memory is channels-last: T time, B batch, H height, W width, C input channels, F filters; gates in the order input,
-forget, output, cell. `scan` takes and gives (T, B, C, H, W), whose memory lies so already between two layers.
+Inside, memory is channels-last: T time, B batch, H height, W width, C input channels, F filters; gates in the order
+input, forget, output, cell. `scan` takes and gives (T, B, C, H, W), whose memory lies so already between two layers.
 
-For the backward pass are kept, in floats: the frames T B H W C, the activated gates 4 T B H W F, and the hidden and the cell
-states, T B H W F each.
+For the backward pass are kept, in floats: the frames T B H W C, the activated gates 4 T B H W F, and the hidden and
+the cell states, T B H W F each.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ def scan(
     hidden: Tensor | None = None,
     cell: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """Run a ConvLSTM (sigmoid gates, no peepholes) over all frames; the same contract as `nextframe.models.recurrence.scan`.
+    """Run a ConvLSTM (sigmoid gates, no peepholes) over all frames; the same contract as
+    `nextframe.models.recurrence.scan`.
 
     Args:
         frames: (T, B, C, H, W).
@@ -117,7 +119,9 @@ def _(
 def convlstm_inference(
     frames: Tensor, weight_x: Tensor, weight_h: Tensor, bias: Tensor, hidden: Tensor, cell: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Hidden states (T, B, H, W, F) and two cell states (2, B, H, W, F), that of step t at t % 2; nothing else is kept."""
+    """Hidden states (T, B, H, W, F) and two cell states (2, B, H, W, F), that of step t at t % 2; nothing else is
+    kept.
+    """
     hiddens, cells, _ = _run(frames, weight_x, weight_h, bias, hidden, cell, keep=False)
     return hiddens, cells
 
@@ -146,10 +150,12 @@ def convlstm_backward(
     wants_weights: bool,
     wants_initial: bool,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """Gradients by frames, both kernels, bias, initial hidden and initial cell state; those not wanted are empty or zero."""
+    """Gradients by frames, both kernels, bias, initial hidden and initial cell state; those not wanted are empty or
+    zero.
+    """
     assert native is not None
     shape = _shape(frames, weight_h)
-    steps, batch, height, width, channels, filters, _ = shape
+    _, batch, height, width, _, filters, _ = shape
     threads = torch.get_num_threads()
     frames, grad_hiddens = frames.contiguous(), grad_hiddens.contiguous()
     weight_x, weight_h = weight_x.contiguous(), weight_h.contiguous()

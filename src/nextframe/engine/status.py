@@ -56,6 +56,6 @@ def describe() -> str:
     others = [name for name in native.instruction_sets() if name != native.chosen()]
     rest = f" (also built: {', '.join(others)})" if others else ""
     return (
-        f"ConvLSTM layers with 3x3 or 5x5 kernels in float32 on the CPU run on the native engine, {native.chosen()} kernels{rest}; "
-        "others run on PyTorch operations."
+        "ConvLSTM layers with 3x3 or 5x5 kernels in float32 on the CPU run on the native engine, "
+        f"{native.chosen()} kernels{rest}; others run on PyTorch operations."
     )

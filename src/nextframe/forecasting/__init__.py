@@ -1,0 +1,1 @@
+"""Forecasts and what makes them: trained models and baselines alike."""

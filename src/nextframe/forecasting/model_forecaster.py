@@ -1,4 +1,6 @@
-"""`ModelForecaster`: a trained model as a Forecaster: normalisation, missing values and rollout wrapped around the network."""
+"""`ModelForecaster`: a trained model as a Forecaster: normalisation, missing values and rollout wrapped around the
+network.
+"""
 
 from __future__ import annotations
 

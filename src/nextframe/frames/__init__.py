@@ -1,0 +1,1 @@
+"""Where frames come from: generated, or read lazily from files; no torch."""

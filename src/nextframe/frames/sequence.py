@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
@@ -27,7 +28,7 @@ class FrameReader(Protocol):
     def shape(self) -> tuple[int, ...]: ...
 
     @property
-    def dtype(self) -> np.dtype: ...  # type: ignore[type-arg]
+    def dtype(self) -> np.dtype: ...
 
     def __getitem__(self, frames: slice, /) -> NDArray: ...  # type: ignore[type-arg]
 
@@ -84,15 +85,18 @@ class FrameSequence:
         shape = tuple(self.values.shape)
         if len(shape) != 4:
             raise ShapeError(
-                "is not a sequence of frames", where=self.name, expected="(time, channel, height, width)", received=shape
+                "is not a sequence of frames",
+                where=self.name,
+                expected="(time, channel, height, width)",
+                received=shape,
             )
         if min(shape) == 0:
             raise DataError("is empty", where=self.name, received=f"shape {shape}", hint="check the file")
         channels = shape[1]
         if not self.variables:
-            names = {1: ("frame",), 3: ("red", "green", "blue"), 4: ("red", "green", "blue", "alpha")}
+            known = {1: ("frame",), 3: ("red", "green", "blue"), 4: ("red", "green", "blue", "alpha")}
             fallback = tuple(f"channel{c}" for c in range(channels))
-            object.__setattr__(self, "variables", names.get(channels, fallback))
+            object.__setattr__(self, "variables", known.get(channels, fallback))
         if not self.units:
             object.__setattr__(self, "units", ("1",) * channels)
         for what, names in (("variables", self.variables), ("units", self.units)):
@@ -167,7 +171,7 @@ class FrameSequence:
             return [(0, len(self))]
         gaps = np.diff(self.times) / self.time_step > 1.5
         cuts = [0, *(np.flatnonzero(gaps) + 1).tolist(), len(self)]
-        return list(zip(cuts[:-1], cuts[1:], strict=True))
+        return list(pairwise(cuts))
 
 
 @dataclass(frozen=True)
@@ -183,7 +187,7 @@ class _Stretch:
         return (self.stop - self.start, *self.reader.shape[1:])
 
     @property
-    def dtype(self) -> np.dtype:  # type: ignore[type-arg]
+    def dtype(self) -> np.dtype:
         return self.reader.dtype
 
     def __getitem__(self, frames: slice, /) -> NDArray:  # type: ignore[type-arg]

@@ -28,7 +28,9 @@ def open_source(
         for option in filter(None, options.split(",")):
             key, _, value = option.partition("=")
             if key not in MovingSquares.__dataclass_fields__ or not value.isdecimal():
-                raise ConfigError("unknown option", where=text, received=option, expected="movies, frames, size, seed = number")
+                raise ConfigError(
+                    "unknown option", where=text, received=option, expected="movies, frames, size, seed = number"
+                )
             chosen[key] = int(value)
         return FrameSource(name=text, sequences=MovingSquares(**chosen).sequences())
     raise DataError("no such source", where=text)

@@ -21,7 +21,8 @@ from nextframe.frames.sequence import FrameSequence
 
 @dataclass(frozen=True, kw_only=True)
 class MovingSquares:
-    """Seeded movies of moving squares; the same arguments give the same movies, and more movies begin with the same ones.
+    """Seeded movies of moving squares; the same arguments give the same movies, and more movies begin with the same
+    ones.
 
     Raises:
         ConfigError: fewer than one movie, frame or pixel.
@@ -39,13 +40,15 @@ class MovingSquares:
     def __post_init__(self) -> None:
         for name in ("movies", "frames", "size"):
             if getattr(self, name) < 1:
-                raise ConfigError("is too small", where=f"squares: {name}", expected="at least 1", received=getattr(self, name))
+                raise ConfigError(
+                    "is too small", where=f"squares: {name}", expected="at least 1", received=getattr(self, name)
+                )
         if self.seed < 0:
             raise ConfigError("is negative", where="squares: seed", received=self.seed)
 
     @cached_property
     def _squares(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-        """Start and direction (N, 7, 2) in canvas pixels, and half-width (N, 7), zero where a movie has fewer squares."""
+        """Start and direction (N, 7, 2) in canvas pixels; half-width (N, 7), zero where a movie has fewer squares."""
         # One stream for each quantity, so that a longer list of movies begins with the shorter one.
         streams = [np.random.default_rng(s) for s in np.random.SeedSequence(self.seed).spawn(4)]
         count = streams[0].integers(3, 8, self.movies)
@@ -57,12 +60,14 @@ class MovingSquares:
     def render(self, start: int, stop: int, movies: slice = slice(None)) -> NDArray[np.uint8]:
         """Frames `start` to `stop` (exclusive), also beyond the movies' last frame: (N, T, 1, H, W), zeros and ones.
 
-        A square of half-width w around a centre covers the pixels centre - w to centre + w - 1; overlapping squares clip at
-        one, and what leaves the canvas or the frame is cut off.
+        A square of half-width w around a centre covers the pixels centre - w to centre + w - 1; overlapping squares
+        clip at one, and what leaves the canvas or the frame is cut off.
         """
         origin, direction, half_width = (part[movies] for part in self._squares)
         time = np.arange(start, stop)
-        centre = origin[:, :, None] + direction[:, :, None] * time[:, None] - self.size // 2  # (N, 7, T, 2), frame pixels
+        centre = (
+            origin[:, :, None] + direction[:, :, None] * time[:, None] - self.size // 2
+        )  # (N, 7, T, 2), frame pixels
         pixels = np.arange(self.size)
         half = half_width[:, :, None, None, None]
         inside = (pixels >= centre[..., None] - half) & (pixels < centre[..., None] + half)  # (N, 7, T, 2, size)
@@ -97,4 +102,5 @@ class _Movie:
 
     def __getitem__(self, frames: slice, /) -> NDArray[np.uint8]:
         start, stop, _ = frames.indices(self.squares.frames)
-        return self.squares.render(start, stop, slice(self.number, self.number + 1))[0]
+        movie: NDArray[np.uint8] = self.squares.render(start, stop, slice(self.number, self.number + 1))[0]
+        return movie

@@ -97,11 +97,15 @@ class ConvLSTM2d(nn.Module):
         super().__init__()
         size = (kernel_size, kernel_size) if isinstance(kernel_size, int) else tuple(kernel_size)
         if any(k < 1 or k % 2 == 0 for k in size):
-            raise ConfigError("is not odd", where="kernel_size", received=kernel_size, hint="'same' padding needs a centre")
+            raise ConfigError(
+                "is not odd", where="kernel_size", received=kernel_size, hint="'same' padding needs a centre"
+            )
         if min(in_channels, filters) < 1:
             raise ConfigError("is too small", where="in_channels, filters", received=(in_channels, filters))
         if gate_activation not in ("sigmoid", "hard_sigmoid"):
-            raise ConfigError("unknown", where="gate_activation", expected="sigmoid, hard_sigmoid", received=gate_activation)
+            raise ConfigError(
+                "unknown", where="gate_activation", expected="sigmoid, hard_sigmoid", received=gate_activation
+            )
         self.in_channels, self.filters, self.kernel_size = in_channels, filters, size
         self.gate_activation: GateActivation = gate_activation
         self.unit_forget_bias = unit_forget_bias

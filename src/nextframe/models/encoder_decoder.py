@@ -22,8 +22,8 @@ class EncoderDecoder(nn.Module):
     """Reads frames 1 .. T-1 with the encoder; the decoder starts from frame T and writes frames T+1 .. T+K.
 
     The decoder is fed the true previous frame where the future is given (teacher forcing), and its own otherwise. The
-    encoder's outputs are discarded; only its state goes on. With no argument: one layer of 128 filters 3x3 in the encoder
-    and one in the decoder, a 1x1 convolution with a sigmoid.
+    encoder's outputs are discarded; only its state goes on. With no argument: one layer of 128 filters 3x3 in the
+    encoder and one in the decoder, a 1x1 convolution with a sigmoid.
 
     Args:
         in_channels: channels C of the frames.
@@ -98,7 +98,7 @@ class EncoderDecoder(nn.Module):
         self, past: Tensor, future: Tensor | None = None, *, lead_times: int = 1, feedback: Tensor | None = None
     ) -> tuple[Tensor, LayerStates]:
         """`forward` without the output's activation, for losses that take logits."""
-        states = self.encode(past)
+        states: LayerStates | None = self.encode(past)
         previous = past[:, -1]
         if future is None:
             lead_times, forced = max(lead_times, 1), past[:, -1:]
@@ -120,6 +120,7 @@ class EncoderDecoder(nn.Module):
             logits, states = self._decode(previous[:, None], states)
             outputs.append(logits)
             previous = activate(logits[:, 0], self.output)
+        assert states is not None
         return torch.cat(outputs, dim=1), states
 
     def encode(self, past: Tensor) -> LayerStates | None:

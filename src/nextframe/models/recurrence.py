@@ -46,7 +46,7 @@ def scan(
     Returns:
         Hidden states (T, B, F, H, W) and the last cell state (B, F, H, W).
     """
-    hidden_states, last_cell = _Scan.apply(frames, weight_x, weight_h, bias, hidden, cell)
+    hidden_states, last_cell = _Scan.apply(frames, weight_x, weight_h, bias, hidden, cell)  # type: ignore[no-untyped-call]
     return hidden_states, last_cell
 
 
@@ -115,7 +115,7 @@ class _Scan(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad_hiddens: Tensor, grad_cell: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+    def backward(ctx: Any, grad_hiddens: Tensor, grad_cell: Tensor) -> tuple[Tensor | None, ...]:
         flat, weight_x, weight_h, gates, hiddens, cells = ctx.saved_tensors
         steps, batch, width4 = gates.shape[:3]
         filters = width4 // 4

@@ -23,9 +23,9 @@ class Steppable(Protocol):
 def rollout(model: Steppable, past: Tensor, lead_times: int) -> Tensor:
     """Forecast any number of frames, whatever number was trained.
 
-    Each further frame costs one step of the model (but for the stack with 'same' temporal padding, which has to read the
-    whole movie again). Gradients flow, so that a rollout can be trained; wrap it in `torch.inference_mode()` otherwise,
-    and put the model in `eval()` mode.
+    Each further frame costs one step of the model (but for the stack with 'same' temporal padding, which has to read
+    the whole movie again). Gradients flow, so that a rollout can be trained; wrap it in `torch.inference_mode()`
+    otherwise, and put the model in `eval()` mode.
 
     Args:
         model: `StackedConvLSTM`, `EncoderDecoder`, or any module with their `begin` and `step`.

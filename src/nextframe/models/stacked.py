@@ -31,9 +31,9 @@ class StackState(NamedTuple):
 class TemporalReadout(nn.Module):
     """A 3-D convolution with kernel 3x3x3 over (time, height, width), computed as three 2-D convolutions at once.
 
-    Convolving every frame with the kernel's three time slices (F -> 3 C) and then adding the results of three neighbouring
-    frames is the same sum; it keeps memory in the layout of the ConvLSTM layers, and a 3-D convolution with one filter is
-    a shape that libraries do slowly.
+    Convolving every frame with the kernel's three time slices (F -> 3 C) and then adding the results of three
+    neighbouring frames is the same sum; it keeps memory in the layout of the ConvLSTM layers, and a 3-D convolution
+    with one filter is a shape that libraries do slowly.
 
     `weight` has the shape of `torch.nn.Conv3d`'s, (C, F, 3, 3, 3), and starts Glorot uniform as in Keras.
     """
@@ -50,23 +50,24 @@ class TemporalReadout(nn.Module):
         kernels = self.weight.permute(2, 0, 1, 3, 4).flatten(0, 1)  # rows: time slice, then output
         slices = functional.conv2d(features.flatten(0, 1), kernels, padding=1).unflatten(0, features.shape[:2])
         first, second, third = slices.split(outputs, dim=2)
-        return first[:-2] + second[1:-1] + third[2:] + self.bias.view(-1, 1, 1)
+        summed: Tensor = first[:-2] + second[1:-1] + third[2:] + self.bias.view(-1, 1, 1)
+        return summed
 
 
 class StackedConvLSTM(nn.Module):
     """Fed any number of frames, it forecasts the next one at each of them.
 
-    With no argument: three ConvLSTM layers of 40 filters 3x3, batch normalisation after each, a 3x3x3 convolution with a
-    sigmoid; 291,481 parameters as Keras counts them (the batch norms' running statistics included).
+    With no argument: three ConvLSTM layers of 40 filters 3x3, batch normalisation after each, a 3x3x3 convolution
+    with a sigmoid; 291,481 parameters as Keras counts them (the batch norms' running statistics included).
 
     Args:
         in_channels: channels C of the frames.
         filters: filters of each layer; as many layers as numbers.
         kernel_size: of the ConvLSTM layers, odd.
         norm: "batch" (the tutorial's), "layer" (over a pixel's channels), "group" (over a frame), or "none".
-        temporal_padding: what the 3-D convolution sees around frame t. "causal": t-2, t-1 and t, so that output t depends
-            on no frame after t. "same", the tutorial's: t-1, t and t+1, of which t+1 has already read the very frame that
-            output t is to forecast. Only the last output of such a stack is a forecast.
+        temporal_padding: what the 3-D convolution sees around frame t. "causal": t-2, t-1 and t, so that output t
+            depends on no frame after t. "same", the tutorial's: t-1, t and t+1, of which t+1 has already read the
+            very frame that output t is to forecast. Only the last output of such a stack is a forecast.
         gate_activation: "sigmoid" or the "hard_sigmoid" of old Keras.
         peepholes: see `ConvLSTM2d`.
         output: "sigmoid" for values in 0..1, or "linear".
@@ -115,7 +116,8 @@ class StackedConvLSTM(nn.Module):
             state: what an earlier call returned; the stack goes on from there (causal padding only).
 
         Returns:
-            Output (B, T, C, H, W), in 0..1 with the sigmoid; output t forecasts frame t + 1. And the state to go on from.
+            Output (B, T, C, H, W), in 0..1 with the sigmoid; output t forecasts frame t + 1. And the state to go on
+            from.
 
         Raises:
             ShapeError: frames that are not (B, T, C, H, W) with this model's channels.
@@ -161,8 +163,9 @@ class StackedConvLSTM(nn.Module):
     def step(self, frame: Tensor, state: StackState | Tensor) -> tuple[Tensor, StackState | Tensor]:
         """Read one more frame (B, C, H, W) and forecast the next; state from `begin` or `step`.
 
-        With the causal padding this costs one step, however many frames went before. With the 'same' padding the state is
-        the movie so far, which is read again as the tutorial does: its outputs depend on where the movie ends.
+        With the causal padding this costs one step, however many frames went before. With the 'same' padding the
+        state is the movie so far, which is read again as the tutorial does: its outputs depend on where the movie
+        ends.
         """
         if isinstance(state, Tensor):
             return self.begin(torch.cat([state, frame[:, None]], dim=1))

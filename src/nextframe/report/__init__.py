@@ -1,0 +1,1 @@
+"""What people look at: pictures, animations, tables, the report, and the doctor's findings."""

@@ -1,0 +1,1 @@
+"""From frames and a configuration to a run folder."""

@@ -74,7 +74,8 @@ def train(source: FrameSource, config: RunConfig, run: Path, *, resume: bool = F
     training_data, validation_data = _loaders(parts, config, normaliser)
     report = _EpochReport(run, card, progress)
     if progress:
-        print(f"{source.name}: {len(training_data.dataset)} windows to train on, {len(validation_data.dataset)} to validate")  # type: ignore[arg-type]
+        counts = len(training_data.dataset), len(validation_data.dataset)  # type: ignore[arg-type]
+        print(f"{source.name}: {counts[0]} windows to train on, {counts[1]} to validate")
         print(check_causal(model, shape=(1, 6, channels, 12, 12)).sentence)
     with _quiet_lightning():
         trainer = _trainer(config, run, progress, report)
@@ -158,7 +159,9 @@ def _trainer(config: RunConfig, run: Path, progress: bool, report: Callback) -> 
 
 
 class _EpochReport(Callback):
-    """After each epoch: a row in metrics.csv, a line as the tutorial prints it, and the weights if they are the best yet."""
+    """After each epoch: a row in metrics.csv, a line as the tutorial prints it, and the weights if they are the best
+    yet.
+    """
 
     def __init__(self, run: Path, card: ModelCard, progress: bool) -> None:
         self.run, self.card, self.progress = run, card, progress
@@ -202,7 +205,12 @@ def _quiet_lightning() -> Iterator[None]:
     loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
     levels = [logger.level for logger in loggers]
     with warnings.catch_warnings():
-        for message in (".*does not have many workers.*", ".*LeafSpec.*", ".*number of training batches.*", ".*exists and is not empty.*"):
+        for message in (
+            ".*does not have many workers.*",
+            ".*LeafSpec.*",
+            ".*number of training batches.*",
+            ".*exists and is not empty.*",
+        ):
             warnings.filterwarnings("ignore", message=message)
         for logger in loggers:
             logger.setLevel(logging.ERROR)

@@ -1,4 +1,6 @@
-"""Training losses, element by element, so that missing values and first frames can be left out before anything is summed."""
+"""Training losses, element by element, so that missing values and first frames can be left out before anything is
+summed.
+"""
 
 from __future__ import annotations
 

@@ -13,9 +13,9 @@ _NEVER, _NONE = -1, 0
 def keep_freed_memory() -> bool:
     """Tell glibc to keep large freed blocks instead of returning them to the system.
 
-    By default it maps every block over 32 MB afresh and unmaps it when freed. A training step of a ConvLSTM takes dozens of
-    such blocks, and the page faults of mapping them again at each step cost up to a third of its time. Peak memory stays
-    the same; memory in use between peaks is higher.
+    By default it maps every block over 32 MB afresh and unmaps it when freed. A training step of a ConvLSTM takes
+    dozens of such blocks, and the page faults of mapping them again at each step cost up to a third of its time. Peak
+    memory stays the same; memory in use between peaks is higher.
 
     Returns:
         Whether the setting was taken: False where the C library is another one (macOS, Windows, musl).

@@ -28,8 +28,8 @@ Batch = dict[str, Tensor]
 class ForecastTraining(lightning.LightningModule):
     """Trains on one-step forecasts with the truth as input; validates on these and on the free rollout.
 
-    Randomness (cuts, scheduled sampling) is a function of the seed and the step alone, so that a resumed training draws what
-    an uninterrupted one would have drawn.
+    Randomness (cuts, scheduled sampling) is a function of the seed and the step alone, so that a resumed training
+    draws what an uninterrupted one would have drawn.
 
     Args:
         model: the network.

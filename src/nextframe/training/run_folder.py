@@ -1,11 +1,11 @@
 """The run folder: configuration, weights and what is needed to use them.
 
-    config.yaml         the resolved configuration; reruns the run
-    metrics.csv         one row for each epoch
-    checkpoints/        last.ckpt and best.ckpt, for resuming (Lightning)
-    model.safetensors   the best weights so far
-    model.json          what these weights are: configuration, normalisation, frames, threshold, format version
-    verification.json, report.html    written by `nextframe verify`
+config.yaml         the resolved configuration; reruns the run
+metrics.csv         one row for each epoch
+checkpoints/        last.ckpt and best.ckpt, for resuming (Lightning)
+model.safetensors   the best weights so far
+model.json          what these weights are: configuration, normalisation, frames, threshold, format version
+verification.json, report.html    written by `nextframe verify`
 """
 
 from __future__ import annotations
@@ -83,17 +83,23 @@ def load_model(run: str | Path) -> tuple[StackedConvLSTM | EncoderDecoder, Model
     """
     run = Path(run)
     if not run.is_dir():
-        raise CheckpointError("is not a run folder", where=run, hint="train one with `nextframe train stacked --out RUN`")
+        raise CheckpointError(
+            "is not a run folder", where=run, hint="train one with `nextframe train stacked --out RUN`"
+        )
     card_path, weights_path = run / "model.json", run / "model.safetensors"
     for path in (card_path, weights_path):
         if not path.is_file():
             what = f"holds no {path.name}: its training has not finished an epoch"
             hint = f"train it with `nextframe train ... --out {run}`, adding --resume if it was interrupted"
-            raise CheckpointError(what if (run / "config.yaml").is_file() else f"holds no {path.name}", where=run, hint=hint)
+            raise CheckpointError(
+                what if (run / "config.yaml").is_file() else f"holds no {path.name}", where=run, hint=hint
+            )
     try:
         description = json.loads(card_path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise CheckpointError("cannot be read", where=card_path, received=error, hint="train the model again") from error
+        raise CheckpointError(
+            "cannot be read", where=card_path, received=error, hint="train the model again"
+        ) from error
     found = description.get("format") if isinstance(description, dict) else None
     if found != FORMAT:
         raise CheckpointError(

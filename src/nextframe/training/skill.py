@@ -1,4 +1,6 @@
-"""What is measured on the validation part during training: additive sums, merged at the end, never averages of averages."""
+"""What is measured on the validation part during training: additive sums, merged at the end, never averages of
+averages.
+"""
 
 from __future__ import annotations
 

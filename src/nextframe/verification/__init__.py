@@ -1,0 +1,1 @@
+"""How good a forecast is: additive statistics, scores, files graded; no torch."""
