@@ -1,0 +1,146 @@
+"""Pictures of frames and of skill, drawn by matplotlib without its global state."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from nextframe.frames.sequence import FloatArray
+from nextframe.report.tables import title
+from nextframe.verification.verify import Verification
+
+# Okabe and Ito's colours, told apart by the colour-blind.
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
+BASELINES = ("persistence", "extrapolation")
+MISSING = (0.6, 0.55, 0.5)
+"""Colour of missing values, that no map used here has."""
+
+RGB = NDArray[np.uint8]
+
+
+class Palette:
+    """One scale of colours for all frames of a picture.
+
+    Values in 0..1 and bytes are shown in grey (three channels: in colour), other fields in a perceptually uniform map
+    from the smallest to the largest value of the frames given here; errors in a map that diverges from zero.
+
+    Args:
+        frames: what the scale is to fit, (T, C, H, W) each; usually past and truth.
+    """
+
+    def __init__(self, *frames: FloatArray) -> None:
+        values = np.concatenate([part[np.isfinite(part)].ravel() for part in frames])
+        self.low, self.high = (float(values.min()), float(values.max())) if values.size else (0.0, 1.0)
+        if self.low >= 0 and self.high <= 1:
+            self.low, self.high, self.map = 0.0, 1.0, "gray"
+        elif self.low >= 0 and 100 < self.high <= 255 and np.array_equal(values, np.round(values)):
+            self.low, self.high, self.map = 0.0, 255.0, "gray"
+        else:
+            self.map = "viridis"
+        self.high = self.high if self.high > self.low else self.low + 1.0
+
+    def frame(self, frame: FloatArray) -> RGB:
+        """A frame (C, H, W) as (H, W, 3) bytes; of other than three channels, the first."""
+        scaled = (frame - self.low) / (self.high - self.low)
+        missing = np.isnan(frame).any(axis=0)
+        scaled = np.clip(np.nan_to_num(scaled), 0, 1)
+        picture = np.moveaxis(scaled, 0, -1) if len(frame) == 3 else mpl.colormaps[self.map](scaled[0])[..., :3]
+        return _bytes(picture, missing)
+
+    def error(self, forecast: FloatArray, truth: FloatArray) -> RGB:
+        """Forecast minus truth, (C, H, W) each, mean over channels, as (H, W, 3) bytes: blue too low, red too high."""
+        difference = forecast - truth
+        missing = np.isnan(difference).any(axis=0)
+        scaled = np.nan_to_num(difference).mean(axis=0) / (self.high - self.low)
+        return _bytes(mpl.colormaps["RdBu_r"](np.clip((scaled + 1) / 2, 0, 1))[..., :3], missing)
+
+
+def enlarge(picture: RGB, smallest: int = 200) -> RGB:
+    """Repeat pixels until the shorter side has at least so many, so that small frames can be seen."""
+    factor = max(1, -(-smallest // min(picture.shape[:2])))
+    return picture.repeat(factor, axis=0).repeat(factor, axis=1)
+
+
+def skill_curves(verification: Verification, metrics: Sequence[str]) -> Figure:
+    """A metric by lead time for every forecaster, one panel for each metric; baselines dashed."""
+    columns = min(3, len(metrics))
+    rows = -(-len(metrics) // columns)
+    figure = Figure(figsize=(4.2 * columns, 3.1 * rows), layout="constrained", facecolor="white")
+    panels = figure.subplots(rows, columns, squeeze=False)
+    for panel, metric in zip(panels.flat, metrics, strict=False):
+        for colour, (name, scores) in zip(COLOURS * 9, verification.scores.items(), strict=False):
+            if metric in scores:
+                style = "--" if name in BASELINES else "-"
+                panel.plot(verification.lead_time, scores[metric], style, color=colour, marker="o", ms=3.5, label=name)
+        panel.set_title(title(metric), fontsize=10, loc="left")
+        panel.set_xlabel(f"lead time ({verification.lead_time_unit})", fontsize=9)
+        panel.tick_params(labelsize=8)
+        panel.grid(alpha=0.25, lw=0.6)
+        panel.spines[["top", "right"]].set_visible(False)
+        if metric.startswith(("csi", "ssim")):
+            panel.set_ylim(top=1.02)
+    for panel in panels.flat[len(metrics) :]:
+        panel.remove()
+    handles, labels = panels.flat[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False, fontsize=9)
+    return figure
+
+
+def strip(
+    past: FloatArray | None, truth: FloatArray | None, forecast: FloatArray, leads: Sequence[str], name: str
+) -> Figure:
+    """Rows for past, truth, forecast and error; a column for each lead time. Frames are (T, C, H, W)."""
+    palette = Palette(*(part for part in (past, truth, forecast if truth is None else None) if part is not None))
+    rows: list[tuple[str, list[RGB], list[str]]] = []
+    if past is not None:
+        shown = past[-len(forecast) :]
+        rows.append(("past", [palette.frame(f) for f in shown], [str(n) for n in range(1 - len(shown), 1)]))
+    if truth is not None:
+        rows.append(("truth", [palette.frame(f) for f in truth], list(leads)))
+    rows.append((name, [palette.frame(f) for f in forecast], list(leads)))
+    if truth is not None:
+        rows.append(("error", [palette.error(f, t) for f, t in zip(forecast, truth, strict=True)], list(leads)))
+    height, width = forecast.shape[-2:]
+    cell = 1.25
+    tall = cell * min(1.6, max(0.5, height / width))
+    columns = len(forecast)
+    figure = Figure(
+        figsize=(cell * columns + 0.8, (tall + 0.22) * len(rows) + 0.1), layout="constrained", facecolor="white"
+    )
+    panels = figure.subplots(len(rows), columns, squeeze=False)
+    for line, (label, pictures, titles) in zip(panels, rows, strict=True):
+        for panel in line:
+            panel.set_axis_off()
+        line[0].text(-0.08, 0.5, label, transform=line[0].transAxes, rotation=90, ha="right", va="center", fontsize=9)
+        for panel, picture, text in zip(line, pictures, titles, strict=False):
+            panel.imshow(picture, interpolation="nearest")
+            panel.set_title(text, fontsize=7, pad=2)
+    return figure
+
+
+def png(figure: Figure, dpi: int = 110) -> bytes:
+    """A figure as a PNG file."""
+    FigureCanvasAgg(figure)
+    stream = io.BytesIO()
+    figure.savefig(stream, format="png", dpi=dpi)
+    return stream.getvalue()
+
+
+def svg(figure: Figure) -> str:
+    """A figure as an SVG element, without the XML header."""
+    stream = io.StringIO()
+    with mpl.rc_context({"svg.hashsalt": "nextframe"}):
+        figure.savefig(stream, format="svg", metadata={"Date": None})
+    text = stream.getvalue()
+    return text[text.index("<svg") :]
+
+
+def _bytes(picture: NDArray[np.floating], missing: NDArray[np.bool_] | np.bool_) -> RGB:
+    picture = np.where(np.asarray(missing)[..., None], MISSING, picture)
+    return np.round(picture * 255).astype(np.uint8)

@@ -1,0 +1,123 @@
+"""The report: one HTML page that needs nothing beside it, offline too."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.resources import files
+from pathlib import Path
+
+from jinja2 import Environment, StrictUndefined
+from PIL import Image
+
+from nextframe.files import write_text
+from nextframe.forecasting.forecast import Forecast
+from nextframe.frames.sequence import FloatArray
+from nextframe.report.figures import RGB, Palette, skill_curves, svg
+from nextframe.report.output import lead_label
+from nextframe.report.tables import best, mean, metric_names, number, title, verdict
+from nextframe.verification.verify import Verification
+
+
+@dataclass(frozen=True, kw_only=True)
+class Example:
+    """One window with everyone's forecast, for the animation."""
+
+    past: FloatArray
+    """(T, C, H, W) in source units."""
+    truth: FloatArray
+    """(K, C, H, W)."""
+    forecasts: Sequence[Forecast]
+    """One for each forecaster, the model first."""
+
+
+def write_report(
+    path: str | Path, verification: Verification, *, examples: Sequence[Example] = (), title: str = "Forecast skill"
+) -> None:
+    """Write the report, whole or not at all.
+
+    Args:
+        path: the HTML file.
+        verification: the scores.
+        examples: windows to animate; the page lets the reader choose among them.
+        title: the page's headline.
+    """
+    metrics = metric_names(verification)
+    template = files("nextframe.report").joinpath("template.html").read_text(encoding="utf-8")
+    page = Environment(autoescape=True, undefined=StrictUndefined).from_string(template)
+    text = page.render(
+        title=title,
+        verdicts=_verdicts(verification),
+        curves=svg(skill_curves(verification, metrics)),
+        tables=[_table(verification, metric) for metric in metrics],
+        lead_times=[f"{lead:g}" for lead in verification.lead_time],
+        unit=verification.lead_time_unit,
+        examples=json.dumps([_animate(example) for example in examples]),
+        has_examples=bool(examples),
+        facts=_facts(verification),
+    )
+    write_text(path, text)
+
+
+def _verdicts(verification: Verification) -> list[str]:
+    """The first forecaster judged by the first CSI and by the squared error, in words."""
+    sentences = [verdict(verification), verdict(verification, metric="mse")]
+    return list(dict.fromkeys(sentences))
+
+
+def _table(verification: Verification, metric: str) -> dict[str, object]:
+    rows = []
+    for name, scores in verification.scores.items():
+        values = scores.get(metric)
+        if values is None:
+            continue
+        cells = [(number(value), name in best(verification, metric, lead)) for lead, value in enumerate(values)]
+        rows.append((name, cells, number(mean(values))))
+    return {"title": title(metric), "rows": rows}
+
+
+def _animate(example: Example) -> dict[str, object]:
+    """Pictures as data URIs: the past, then for each lead time the truth, each forecast and each error."""
+    palette = Palette(example.past, example.truth)
+    first = example.forecasts[0]
+    columns = ["truth", *(forecast.forecaster for forecast in example.forecasts)]
+    steps = []
+    for n, frame in enumerate(example.past):
+        steps.append({"label": f"past {n + 1 - len(example.past)}", "top": [_uri(palette.frame(frame))], "bottom": []})
+    for lead, truth in enumerate(example.truth):
+        frames = [truth, *(forecast.values[lead] for forecast in example.forecasts)]
+        steps.append(
+            {
+                "label": lead_label(first, lead),
+                "top": [_uri(palette.frame(frame)) for frame in frames],
+                "bottom": [_uri(palette.error(frame, truth)) for frame in frames[1:]],
+            }
+        )
+    ratio = f"{example.truth.shape[-1]} / {example.truth.shape[-2]}"
+    start = "" if first.init_time is None else f", from {str(first.init_time)[:16].replace('T', ' ')}"
+    return {"name": f"{first.source}{start}", "columns": columns, "ratio": ratio, "steps": steps}
+
+
+def _uri(picture: RGB) -> str:
+    """A picture as a PNG in a data URI; small ones enlarged by the page, which keeps the file small."""
+    stream = io.BytesIO()
+    Image.fromarray(picture).quantize(128).save(stream, format="PNG", optimize=True)
+    return "data:image/png;base64," + base64.b64encode(stream.getvalue()).decode()
+
+
+def _facts(verification: Verification) -> list[tuple[str, str]]:
+    thresholds = ", ".join(f"{threshold:g} {verification.units[0]}" for threshold in verification.thresholds)
+    return [
+        ("data", verification.data),
+        ("forecasts verified", f"{verification.count} by each forecaster"),
+        ("an event is a value of at least", thresholds),
+        ("data range of SSIM and PSNR", f"{verification.data_range:g} {verification.units[0]}"),
+        ("command", verification.command),
+        ("versions", ", ".join(f"{name} {number}" for name, number in verification.versions.items())),
+        ("machine", verification.machine),
+        ("written", datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")),
+    ]

@@ -1,0 +1,226 @@
+"""Forecasts as files: animation (GIF, MP4), strip of pictures (PNG), array (NPY), gridded data (NetCDF).
+
+Axes: T time of the past, K lead time, C channel, H height, W width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import av
+import imageio.v3 as iio
+import numpy as np
+import xarray as xr
+from PIL import Image, ImageDraw, ImageFont
+
+from nextframe.errors import ConfigError, ShapeError
+from nextframe.files import replacing
+from nextframe.forecasting.forecast import Forecast
+from nextframe.frames.sequence import FloatArray
+from nextframe.report.figures import RGB, Palette, enlarge, png, strip
+
+_MARGIN, _HEADER = 8, 22
+_SECONDS = 0.35  # a frame of an animation
+_BACKGROUND, _INK = (255, 255, 255), (30, 30, 30)
+
+
+def save_forecast(
+    forecast: Forecast, path: str | Path, *, past: FloatArray | None = None, truth: FloatArray | None = None
+) -> None:
+    """Write a forecast to a file; its suffix says how.
+
+    - `.gif`, `.mp4`: the past, then truth, forecast and error side by side (the forecast alone where no truth is given)
+    - `.png`: a strip with a row each for past, truth, forecast and error, a column for each lead time
+    - `.npy`: the values (K, C, H, W) in source units
+    - `.nc`: NetCDF by the CF conventions, a variable for each channel over (lead_time, y, x)
+
+    Args:
+        forecast: what to write.
+        path: the file; replaced if it is there, whole or not at all.
+        past: frames before the forecast (T, C, H, W), for pictures.
+        truth: what came (K, C, H, W), for pictures.
+
+    Raises:
+        ConfigError: another suffix.
+        ShapeError: a past or a truth that does not fit the forecast.
+    """
+    path = Path(path)
+    check_suffix(path)
+    for name, frames in (("past", past), ("truth", truth)):
+        if frames is not None and frames.shape[1:] != forecast.values.shape[1:]:
+            raise ShapeError(
+                f"the {name} has other frames than the forecast",
+                where=path,
+                expected=forecast.values.shape[1:],
+                received=frames.shape[1:],
+            )
+    if truth is not None and len(truth) != forecast.lead_times:
+        raise ShapeError(
+            "has another number of lead times", where="truth", expected=forecast.lead_times, received=len(truth)
+        )
+    with replacing(path) as temporary:
+        _WRITERS[path.suffix.lower()](forecast, temporary, past, truth)
+
+
+def check_suffix(path: str | Path) -> None:
+    """Hold a file's name to the formats that can be written, before anything is computed.
+
+    Raises:
+        ConfigError: another suffix.
+    """
+    suffix = Path(path).suffix.lower()
+    if suffix not in _WRITERS:
+        raise ConfigError(
+            "no format has this suffix", where=path, expected=", ".join(_WRITERS), received=suffix or "none"
+        )
+
+
+def to_dataset(forecast: Forecast) -> xr.Dataset:
+    """A forecast as a dataset by the CF conventions: lead_time, y and x; valid_time and init_time where times are
+    known.
+    """
+    grid = forecast.grid
+    y_name, x_name = ("y", "x") if grid is None else (grid.y_name, grid.x_name)
+    height, width = forecast.values.shape[-2:]
+    lead = forecast.lead_time
+    known = np.issubdtype(lead.dtype, np.timedelta64)
+    seconds = lead.astype("timedelta64[ns]").astype(np.float64) * 1e-9 if known else lead.astype(np.float64)
+    coordinates: dict[str, xr.Variable] = {
+        "lead_time": xr.Variable(
+            "lead_time",
+            np.round(seconds, 6),
+            {
+                "long_name": "time since the last frame seen",
+                # xarray decodes "seconds" to a duration; "1" keeps a plain count of frames.
+                "units": "seconds" if known else "1",
+                **(
+                    {"standard_name": "forecast_period"} if known else {"comment": "in frames: the source has no times"}
+                ),
+            },
+        ),
+        y_name: xr.Variable(
+            y_name, np.arange(height) if grid is None else grid.y, {} if grid is None else dict(grid.y_attributes)
+        ),
+        x_name: xr.Variable(
+            x_name, np.arange(width) if grid is None else grid.x, {} if grid is None else dict(grid.x_attributes)
+        ),
+    }
+    if forecast.init_time is not None:
+        attributes = {"standard_name": "forecast_reference_time"}
+        coordinates["init_time"] = xr.Variable((), forecast.init_time.astype("datetime64[ns]"), attributes)
+    if forecast.valid_time is not None:
+        times = forecast.valid_time.astype("datetime64[ns]")
+        coordinates["valid_time"] = xr.Variable("lead_time", times, {"standard_name": "time"})
+    mapped = {} if grid is None or grid.mapping is None else {"grid_mapping": "crs"}
+    data = {
+        name: xr.Variable(
+            ("lead_time", y_name, x_name),
+            forecast.values[:, n],
+            {"units": unit, **mapped},
+            {"_FillValue": np.float32("nan")},
+        )
+        for n, (name, unit) in enumerate(zip(forecast.variables, forecast.units, strict=True))
+    }
+    if mapped and grid is not None and grid.mapping is not None:
+        data["crs"] = xr.Variable((), np.int32(0), dict(grid.mapping))
+    about = {str(key): value for key, value in forecast.attributes.items() if isinstance(value, (str, int, float))}
+    about |= {
+        "Conventions": "CF-1.10",
+        "forecaster": forecast.forecaster,
+        "source": f"nextframe, from {forecast.source}",
+    }
+    return xr.Dataset(data, coordinates, about)
+
+
+def panels(
+    forecast: Forecast, past: FloatArray | None, truth: FloatArray | None, *, smallest: int = 200
+) -> list[tuple[str, list[tuple[str, RGB]]]]:
+    """The frames of an animation: for each its headline, and its labelled pictures from left to right."""
+    palette = Palette(*(part for part in (past, truth, forecast.values if truth is None else None) if part is not None))
+    blank = np.full((*forecast.values.shape[-2:], 3), 235, np.uint8)
+    result = []
+    for n, frame in enumerate([] if past is None else past):
+        seen = enlarge(palette.frame(frame), smallest)
+        empty = enlarge(blank, smallest)
+        labelled = [("past", seen), (forecast.forecaster, empty)]
+        if truth is not None:
+            labelled.append(("error", empty))
+        result.append((f"past, frame {n + 1} of {len(past)}" if past is not None else "", labelled))
+    for lead, frame in enumerate(forecast.values):
+        labelled = [(forecast.forecaster, enlarge(palette.frame(frame), smallest))]
+        if truth is not None:
+            error = enlarge(palette.error(frame, truth[lead]), smallest)
+            labelled = [("truth", enlarge(palette.frame(truth[lead]), smallest)), *labelled, ("error", error)]
+        elif past is not None:
+            labelled = [("past", enlarge(palette.frame(past[-1]), smallest)), *labelled]
+        result.append((f"lead time {lead_label(forecast, lead)}", labelled))
+    return result
+
+
+def lead_label(forecast: Forecast, lead: int) -> str:
+    """A lead time for people: "+3", "+30 min", "+0.1 s"."""
+    if forecast.time_step is None:
+        return f"+{lead + 1}"
+    seconds = float(forecast.time_step / np.timedelta64(1, "ns")) * 1e-9 * (lead + 1)
+    if seconds >= 2 * 3600:
+        return f"+{seconds / 3600:g} h"
+    return f"+{seconds / 60:g} min" if seconds >= 60 else f"+{seconds:.3g} s"
+
+
+def _compose(headline: str, pictures: list[tuple[str, RGB]]) -> RGB:
+    """Pictures side by side under their labels and a headline, both sides of the whole even, as video codecs need."""
+    height, width = pictures[0][1].shape[:2]
+    whole = (len(pictures) * (width + _MARGIN) + _MARGIN, height + 2 * _HEADER + _MARGIN)
+    canvas = Image.new("RGB", (whole[0] + whole[0] % 2, whole[1] + whole[1] % 2), _BACKGROUND)
+    draw = ImageDraw.Draw(canvas)
+    font = ImageFont.load_default(14)
+    draw.text((_MARGIN, 4), headline, _INK, font)
+    for n, (label, picture) in enumerate(pictures):
+        left = _MARGIN + n * (width + _MARGIN)
+        draw.text((left, _HEADER + 2), label, _INK, font)
+        canvas.paste(Image.fromarray(picture), (left, 2 * _HEADER))
+    return np.asarray(canvas)
+
+
+def _animation(forecast: Forecast, past: FloatArray | None, truth: FloatArray | None) -> list[RGB]:
+    return [_compose(headline, pictures) for headline, pictures in panels(forecast, past, truth)]
+
+
+def _write_gif(forecast: Forecast, path: Path, past: FloatArray | None, truth: FloatArray | None) -> None:
+    frames = np.stack(_animation(forecast, past, truth))
+    iio.imwrite(path, frames, extension=".gif", plugin="pillow", duration=round(_SECONDS * 1000), loop=0)
+
+
+def _write_mp4(forecast: Forecast, path: Path, past: FloatArray | None, truth: FloatArray | None) -> None:
+    frames = _animation(forecast, past, truth)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=round(1 / _SECONDS))
+        stream.height, stream.width = frames[0].shape[:2]
+        stream.pix_fmt = "yuv420p"
+        stream.options = {"crf": "18"}
+        for frame in frames:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
+        container.mux(stream.encode())
+
+
+def _write_png(forecast: Forecast, path: Path, past: FloatArray | None, truth: FloatArray | None) -> None:
+    leads = [lead_label(forecast, lead) for lead in range(forecast.lead_times)]
+    path.write_bytes(png(strip(past, truth, forecast.values, leads, forecast.forecaster)))
+
+
+def _write_npy(forecast: Forecast, path: Path, past: FloatArray | None, truth: FloatArray | None) -> None:
+    np.save(path, forecast.values)
+
+
+def _write_netcdf(forecast: Forecast, path: Path, past: FloatArray | None, truth: FloatArray | None) -> None:
+    to_dataset(forecast).to_netcdf(path, engine="h5netcdf")
+
+
+_WRITERS: dict[str, Callable[[Forecast, Path, FloatArray | None, FloatArray | None], None]] = {
+    ".gif": _write_gif,
+    ".mp4": _write_mp4,
+    ".png": _write_png,
+    ".npy": _write_npy,
+    ".nc": _write_netcdf,
+}

@@ -1,0 +1,154 @@
+"""Scores as tables: for the terminal, as Markdown and as CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.table import Table
+
+from nextframe.verification.statistics import better
+from nextframe.verification.verify import Verification
+
+_ARROWS = {"lower": "↓", "higher": "↑"}
+
+
+def metric_names(verification: Verification) -> list[str]:
+    """Metrics that any forecaster has, in the order in which they were computed."""
+    names: dict[str, None] = {}
+    for metrics in verification.scores.values():
+        names.update(dict.fromkeys(metrics))
+    return list(names)
+
+
+def default_metrics(verification: Verification) -> list[str]:
+    """The few that a first look needs: CSI at each threshold, MSE, SSIM."""
+    names = metric_names(verification)
+    return [name for name in names if name.startswith("csi_")] + [name for name in ("mse", "ssim") if name in names]
+
+
+def title(metric: str) -> str:
+    """A metric's name as it stands in print, with an arrow to the better side: "CSI at 0.5 ↑"."""
+    name, _, threshold = metric.partition("_")
+    text = f"{name.upper()} at {threshold}" if threshold else name.upper()
+    return f"{text} {_ARROWS[better(metric)]}"
+
+
+def best(verification: Verification, metric: str, lead: int) -> set[str]:
+    """The forecasters that are best at one lead time (its index); none where no one has a value."""
+    values = {name: metrics[metric][lead] for name, metrics in verification.scores.items() if metric in metrics}
+    values = {name: value for name, value in values.items() if not math.isnan(value)}
+    if not values:
+        return set()
+    pick = min if better(metric) == "lower" else max
+    return {name for name, value in values.items() if value == pick(values.values())}
+
+
+def number(value: float) -> str:
+    """Three digits that matter; a dash where there is no value."""
+    if math.isnan(value):
+        return "-"
+    return f"{value:.3f}" if 0.0995 <= abs(value) < 100 else f"{value:.3g}"
+
+
+def mean(values: Sequence[float]) -> float:
+    """Mean over the lead times that have a value."""
+    known = [value for value in values if not math.isnan(value)]
+    return sum(known) / len(known) if known else math.nan
+
+
+def print_table(
+    verification: Verification, metrics: Sequence[str] | None = None, *, console: Console | None = None
+) -> None:
+    """Print the scores by lead time, the best of each column in bold.
+
+    Args:
+        verification: the scores.
+        metrics: which to show; by default CSI, MSE and SSIM.
+        console: where to print; by default standard output.
+    """
+    console = console or Console()
+    chosen = list(metrics or default_metrics(verification))
+    for metric in chosen:
+        table = Table(title=title(metric), title_justify="left", title_style="bold", box=None, pad_edge=False)
+        table.add_column(f"lead time ({verification.lead_time_unit})", justify="right")
+        names = [name for name, scores in verification.scores.items() if metric in scores]
+        for name in names:
+            table.add_column(name, justify="right")
+        for n, lead in enumerate(verification.lead_time):
+            cells = [(name, number(verification.scores[name][metric][n])) for name in names]
+            winners = best(verification, metric, n)
+            table.add_row(f"{lead:g}", *(f"[bold]{text}[/]" if name in winners else text for name, text in cells))
+        table.add_section()
+        table.add_row("mean", *(number(mean(verification.scores[name][metric])) for name in names))
+        console.print(table)
+        console.print()
+    console.print(f"{verification.count} forecasts of {verification.data}", highlight=False)
+
+
+def to_markdown(verification: Verification, metrics: Sequence[str] | None = None) -> str:
+    """One Markdown table for each metric, the best of each column in bold."""
+    blocks = []
+    for metric in metrics or default_metrics(verification):
+        leads = [f"{lead:g}" for lead in verification.lead_time]
+        lines = [
+            f"| {title(metric)}, lead time ({verification.lead_time_unit}) | {' | '.join(leads)} | mean |",
+            "|---" + "|---:" * (len(leads) + 1) + "|",
+        ]
+        for name, scores in verification.scores.items():
+            if metric not in scores:
+                continue
+            cells = [
+                f"**{number(value)}**" if name in best(verification, metric, lead) else number(value)
+                for lead, value in enumerate(scores[metric])
+            ]
+            lines.append(f"| {name} | {' | '.join(cells)} | {number(mean(scores[metric]))} |")
+        blocks.append("\n".join(lines))
+    return "\n\n".join(blocks) + "\n"
+
+
+def to_csv(verification: Verification) -> str:
+    """One row for each forecaster, metric and lead time."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["forecaster", "metric", f"lead_time_{verification.lead_time_unit}", "value"])
+    for name, scores in verification.scores.items():
+        for metric, values in scores.items():
+            for lead, value in zip(verification.lead_time, values, strict=True):
+                writer.writerow([name, metric, f"{lead:g}", "" if math.isnan(value) else repr(value)])
+    return text.getvalue()
+
+
+def verdict(verification: Verification, forecaster: str | None = None, metric: str | None = None) -> str:
+    """In words: up to which lead time the first forecaster beats each of the others, and where it loses.
+
+    Args:
+        verification: the scores.
+        forecaster: whose; by default the first.
+        metric: by which; by default the first CSI where it has values, else the MSE.
+    """
+    names = list(verification.scores)
+    forecaster = forecaster or names[0]
+    if metric is None:
+        candidates = [*(name for name in metric_names(verification) if name.startswith("csi_")), "mse"]
+        metric = next(m for m in candidates if not math.isnan(mean(verification.scores[forecaster][m])) or m == "mse")
+    sign = -1 if better(metric) == "lower" else 1
+    own = verification.scores[forecaster][metric]
+    sentences = []
+    for other in names:
+        if other == forecaster or metric not in verification.scores[other]:
+            continue
+        theirs = verification.scores[other][metric]
+        wins = [sign * a > sign * b for a, b in zip(own, theirs, strict=True)]
+        leads = [f"{lead:g}" for lead, win in zip(verification.lead_time, wins, strict=True) if win]
+        if all(wins):
+            sentences.append(f"beats {other} at every lead time")
+        elif not leads:
+            sentences.append(f"beats {other} at no lead time")
+        else:
+            sentences.append(f"beats {other} at lead times {', '.join(leads)} {verification.lead_time_unit} only")
+    what = title(metric)[:-2]
+    return f"By {what}, {forecaster} " + " and ".join(sentences) + "." if sentences else f"{forecaster}, {what}."

@@ -1,0 +1,181 @@
+"""Additive statistics by lead time, and the metrics that follow from them.
+
+Statistics of parts can be added in any order and give what the whole would have given; metrics are computed at the end,
+never averaged. A value that is missing (NaN) in the forecast or in the truth counts nowhere.
+
+Axes: B batch, K lead time, C channel, H height, W width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from skimage.metrics import structural_similarity
+
+from nextframe.errors import ShapeError
+from nextframe.frames.sequence import FloatArray
+
+Sums = NDArray[np.float64]
+
+# Keras clips probabilities by as much before it takes their logarithm.
+_EPSILON = 1e-7
+
+
+@dataclass(frozen=True, kw_only=True)
+class Statistics:
+    """Sums over verified values, each (K,), or (thresholds, K) for the contingency tables."""
+
+    thresholds: tuple[float, ...]
+    """What counts as an event: a value of at least so much, in source units."""
+    data_range: float
+    """Distance between the smallest and the largest possible value, for SSIM and PSNR."""
+    windows: int
+    """Forecasts verified."""
+    count: Sums
+    """Values verified."""
+    squared_error: Sums
+    """Sum of (forecast - truth)^2."""
+    absolute_error: Sums
+    """Sum of |forecast - truth|."""
+    cross_entropy: Sums
+    """Sum of binary cross-entropies; NaN where values lie outside 0..1."""
+    similarity: Sums
+    """Sum of the frames' SSIM."""
+    frames: Sums
+    """Frames whose SSIM was taken: those with no missing value."""
+    hits: Sums
+    """Events forecast that came."""
+    misses: Sums
+    """Events that came and were not forecast."""
+    false_alarms: Sums
+    """Events forecast that did not come."""
+
+    @classmethod
+    def of(
+        cls, forecast: FloatArray, truth: FloatArray, *, thresholds: Sequence[float] = (0.5,), data_range: float = 1.0
+    ) -> Statistics:
+        """Statistics of a batch of forecasts.
+
+        Args:
+            forecast: (B, K, C, H, W) in source units, NaN where missing.
+            truth: the same shape.
+            thresholds: what counts as an event.
+            data_range: distance between the smallest and the largest possible value.
+
+        Raises:
+            ShapeError: forecast and truth of different shapes.
+        """
+        if forecast.shape != truth.shape or forecast.ndim != 5:
+            raise ShapeError(
+                "the forecast has another shape than the truth",
+                where="verification",
+                expected=truth.shape,
+                received=forecast.shape,
+            )
+        axes = (0, 2, 3, 4)
+        valid = np.isfinite(forecast) & np.isfinite(truth)
+        said, was = np.where(valid, forecast, 0).astype(np.float64), np.where(valid, truth, 0).astype(np.float64)
+        error = said - was
+        with np.errstate(invalid="ignore"):
+            events = [((forecast >= t) & valid, (truth >= t) & valid) for t in thresholds]
+        similarity, frames = _similarity(forecast, truth, valid, data_range)
+        return cls(
+            thresholds=tuple(thresholds),
+            data_range=data_range,
+            windows=len(forecast),
+            count=valid.sum(axes).astype(np.float64),
+            squared_error=(error**2).sum(axes),
+            absolute_error=np.abs(error).sum(axes),
+            cross_entropy=_cross_entropy(said, was, valid),
+            similarity=similarity,
+            frames=frames,
+            hits=np.array([(f & t).sum(axes) for f, t in events], np.float64),
+            misses=np.array([(~f & t).sum(axes) for f, t in events], np.float64),
+            false_alarms=np.array([(f & ~t).sum(axes) for f, t in events], np.float64),
+        )
+
+    def __add__(self, other: Statistics) -> Statistics:
+        """The statistics of both parts together.
+
+        Raises:
+            ValueError: statistics of other thresholds or of another data range.
+        """
+        if (self.thresholds, self.data_range) != (other.thresholds, other.data_range):
+            raise ValueError("statistics of other thresholds or another data range cannot be added")
+        shared: dict[str, Any] = {"thresholds": self.thresholds, "data_range": self.data_range}
+        sums = {f.name: getattr(self, f.name) + getattr(other, f.name) for f in fields(self) if f.name not in shared}
+        return Statistics(**shared, **sums)
+
+    def metrics(self) -> dict[str, list[float]]:
+        """Every metric by lead time; NaN where it is not defined.
+
+        - mse = sum (forecast - truth)^2 / n, in squared units
+        - rmse = sqrt(mse), in units
+        - mae = sum |forecast - truth| / n, in units
+        - bce = -mean(truth log forecast + (1 - truth) log(1 - forecast)), for values in 0..1
+        - ssim: structural similarity (Wang et al. 2004, doi 10.1109/TIP.2003.819861), mean over frames
+        - psnr = 10 log10(data_range^2 / mse), in dB
+        - csi_T = hits / (hits + misses + false alarms) for events of at least T
+        """
+        with np.errstate(divide="ignore", invalid="ignore"):
+            mse = self.squared_error / self.count
+            found = {
+                "mse": mse,
+                "rmse": np.sqrt(mse),
+                "mae": self.absolute_error / self.count,
+                "bce": self.cross_entropy / self.count,
+                "ssim": self.similarity / self.frames,
+                "psnr": 10 * np.log10(self.data_range**2 / mse),
+            }
+            for n, threshold in enumerate(self.thresholds):
+                events = self.hits[n] + self.misses[n] + self.false_alarms[n]
+                found[f"csi_{threshold:g}"] = self.hits[n] / events
+        if np.isnan(found["bce"]).all():
+            del found["bce"]
+        return {name: values.tolist() for name, values in found.items()}
+
+
+Orientation = Literal["lower", "higher"]
+
+
+def better(metric: str) -> Orientation:
+    """Whether a lower or a higher value of a metric is better."""
+    return "lower" if metric in ("mse", "rmse", "mae", "bce") else "higher"
+
+
+def _cross_entropy(said: Sums, was: Sums, valid: NDArray[np.bool_]) -> Sums:
+    if min(said.min(), was.min()) < 0 or max(said.max(), was.max()) > 1:
+        return np.full(said.shape[1], np.nan)
+    probability = np.clip(said, _EPSILON, 1 - _EPSILON)
+    entropy = -(was * np.log(probability) + (1 - was) * np.log1p(-probability))
+    total: Sums = (entropy * valid).sum((0, 2, 3, 4))
+    return total
+
+
+def _similarity(
+    forecast: FloatArray, truth: FloatArray, valid: NDArray[np.bool_], data_range: float
+) -> tuple[Sums, Sums]:
+    """Sum and number of the frames' SSIM, each (K,): Gaussian weights, sigma 1.5, as in the paper.
+
+    Frames with missing values are left out, as are all where they are smaller than the window of 11 pixels.
+    """
+    total, number = np.zeros(truth.shape[1]), np.zeros(truth.shape[1])
+    if min(truth.shape[-2:]) < 11:
+        return total, number
+    whole = valid.all(axis=(2, 3, 4))
+    for movie, lead in zip(*np.nonzero(whole), strict=True):
+        total[lead] += structural_similarity(  # type: ignore[no-untyped-call]
+            truth[movie, lead],
+            forecast[movie, lead],
+            channel_axis=0,
+            data_range=data_range,
+            gaussian_weights=True,
+            sigma=1.5,
+            use_sample_covariance=False,
+        )
+        number[lead] += 1
+    return total, number
