@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -136,12 +137,20 @@ def test_inference_equals_training_and_a_sequence_equals_its_parts() -> None:
     assert torch.equal(last, cell)
 
 
-def test_new_weights_are_noticed() -> None:
+@pytest.mark.parametrize("change", ["load_state_dict", "data", "same address"])
+def test_new_weights_are_noticed(change: str) -> None:
     layer, other = ConvLSTM2d(1, 8), ConvLSTM2d(1, 8)
     frames = torch.randn(2, 1, 1, 9, 9)
-    with torch.no_grad():
+    with torch.inference_mode():
         before, _ = layer(frames.transpose(0, 1))
-        layer.load_state_dict(other.state_dict())
+        if change == "load_state_dict":
+            layer.load_state_dict(other.state_dict())
+        elif change == "data":
+            for own, new in zip(layer.parameters(), other.parameters(), strict=True):
+                own.data.copy_(new)  # leaves the version of the parameter as it was
+        else:
+            for own, new in zip(layer.parameters(), other.parameters(), strict=True):
+                np.copyto(own.data.numpy(), new.data.numpy())
         after, _ = layer(frames.transpose(0, 1))
         expected, _ = other(frames.transpose(0, 1))
     assert not torch.equal(before, after)

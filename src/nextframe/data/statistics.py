@@ -67,8 +67,11 @@ class Statistics:
 
     @property
     def rain_like(self) -> bool:
-        """Whether the values are amounts of something mostly absent: never negative, mostly zero or very skewed."""
-        if self.empty or self.low.min() < 0 or self.high.max() <= 0:
+        """Whether the values are amounts of something mostly absent: never negative, mostly zero or very skewed.
+
+        Real files hold a few values just below zero, left by an offset or a code for "unknown"; these are let pass.
+        """
+        if self.empty or self.high.max() <= 0 or self.low.min() < -0.01 * self.high.max():
             return False
         median, extreme = np.quantile(self.values, (0.5, 0.99))
         return bool(median == 0 or self.dry > 0.5 or extreme > 20 * median)

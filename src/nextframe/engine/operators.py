@@ -61,23 +61,26 @@ def _shape(frames: Tensor, weight_h: Tensor) -> list[int]:
     return [steps, batch, height, width, channels, weight_h.shape[1], weight_h.shape[2]]
 
 
-# For inference: the transformed weights of the layers used last, by the addresses and versions of their weights.
-_packed: OrderedDict[tuple[int, ...], Tensor] = OrderedDict()
+# For inference: the transformed weights of the layers used last, by the addresses of their weights, with a copy of these.
+# Comparing with the copy takes a fraction of transforming them, and nothing that changes weights can go unnoticed: not an
+# assignment to `.data`, not a new layer at the address of one that is gone.
+_packed: OrderedDict[tuple[int, ...], tuple[Tensor, Tensor, Tensor]] = OrderedDict()
 _PACKED_LAYERS = 16
 
 
 def _pack(shape: list[int], weight_x: Tensor, weight_h: Tensor, *, reuse: bool) -> Tensor:
     assert native is not None
-    versioned = reuse and not (weight_x.is_inference() or weight_h.is_inference())
-    key = (weight_x.data_ptr(), weight_h.data_ptr(), weight_x._version, weight_h._version, *shape) if versioned else ()
-    if versioned and key in _packed:
-        _packed.move_to_end(key)
-        return _packed[key]
+    key = (weight_x.data_ptr(), weight_h.data_ptr(), *shape[4:])
+    if reuse and key in _packed:
+        known_x, known_h, packed = _packed[key]
+        if torch.equal(known_x, weight_x) and torch.equal(known_h, weight_h):
+            _packed.move_to_end(key)
+            return packed
     packed = torch.empty(native.packed_forward_floats(shape))
     x, h = weight_x.contiguous(), weight_h.contiguous()
     native.pack_forward(shape, x.data_ptr(), h.data_ptr(), packed.data_ptr(), torch.get_num_threads())
-    if versioned:
-        _packed[key] = packed
+    if reuse:
+        _packed[key] = (weight_x.detach().clone(), weight_h.detach().clone(), packed)
         if len(_packed) > _PACKED_LAYERS:
             _packed.popitem(last=False)
     return packed

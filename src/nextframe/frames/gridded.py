@@ -1,0 +1,270 @@
+"""Gridded fields through xarray: NetCDF and Zarr, in one file or many, lazily, with times, units and coordinates."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from nextframe.errors import ConfigError, DataError, ShapeError
+from nextframe.frames.sequence import FrameSequence, Grid, Missing
+
+NETCDF_SUFFIXES = (".nc", ".nc4", ".cdf", ".netcdf")
+_OPEN_FILES = 64
+
+_Y = ("y", "lat", "latitude", "rlat", "northing", "row")
+_X = ("x", "lon", "longitude", "rlon", "easting", "column", "col")
+_TIME = ("time", "valid_time", "t")
+_UNREADABLE = (OSError, ValueError, RuntimeError, KeyError, AttributeError, TypeError)
+
+
+def open_gridded(
+    name: str, files: Sequence[Path], variable: Sequence[str] = (), *, missing: Missing | None = None
+) -> FrameSequence:
+    """Open one or many NetCDF or Zarr stores as one sequence, in order of time.
+
+    Args:
+        name: what to call the sequence.
+        files: the stores, each with a stretch of time or a single step.
+        variable: variables to read as channels; by default the only one over both horizontal axes.
+        missing: what NaN means; by default a gap where a variable declares a fill value, else a fault.
+
+    Raises:
+        DataError: a store that cannot be read, or times that are missing, double or out of order.
+        ConfigError: several variables of which none was named, or one that is not there.
+        ShapeError: a variable with further axes, or grids that differ between files.
+    """
+    stores = [_describe(path, variable) for path in files]
+    first = stores[0]
+    for other in stores[1:]:
+        if other.shape[1:] != first.shape[1:] or other.variables != first.variables:
+            raise ShapeError(
+                f"differs in variables or grid from {first.path.name}",
+                where=other.path,
+                expected=(*first.variables, first.shape[1:]),
+                received=(*other.variables, other.shape[1:]),
+            )
+    if len(stores) > 1:
+        if any(store.times is None for store in stores):
+            path = next(store.path for store in stores if store.times is None)
+            raise DataError("has no time, so that its place among the other files is unknown", where=path)
+        stores.sort(key=lambda store: store.times[0] if store.times is not None else np.datetime64("NaT"))
+        for before, after in pairwise(stores):
+            assert before.times is not None
+            assert after.times is not None
+            if after.times[0] <= before.times[-1]:
+                raise DataError(
+                    f"begins at {after.times[0]}, when {before.path.name} has not ended",
+                    where=after.path,
+                    hint="remove the file that is double",
+                )
+    times = None if first.times is None else np.concatenate([s.times for s in stores if s.times is not None])
+    if missing is None:
+        missing = "mask" if first.declares_missing else "error"
+    return FrameSequence(
+        values=_Stores(tuple(stores)),
+        name=name,
+        times=times,
+        variables=first.variables,
+        units=first.units,
+        grid=first.grid,
+        missing=missing,
+        attributes=first.attributes,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Store:
+    """What is known of a store without reading its fields."""
+
+    path: Path
+    variables: tuple[str, ...]
+    axes: tuple[str | None, str, str]
+    """Names of the time, y and x axes."""
+    shape: tuple[int, int, int, int]
+    times: NDArray[np.datetime64] | None
+    units: tuple[str, ...]
+    grid: Grid
+    declares_missing: bool
+    attributes: Mapping[str, object]
+
+    def read(self, dataset: xr.Dataset, start: int, stop: int) -> NDArray[np.float32]:
+        """Steps `start` to `stop` as (T, C, H, W)."""
+        time = self.axes[0]
+        channels = []
+        for name in self.variables:
+            part = dataset[name] if time is None else dataset[name].isel({time: slice(start, stop)})
+            part = part.squeeze([d for d in part.dims if d not in self.axes], drop=True)
+            values = np.asarray(part.transpose(*(axis for axis in self.axes if axis is not None)), dtype=np.float32)
+            channels.append(values[None] if time is None else values)
+        return np.stack(channels, axis=1)
+
+
+@dataclass(frozen=True)
+class _Stores:
+    """Stores one after another as (T, C, H, W); the files read last stay open."""
+
+    stores: tuple[_Store, ...]
+    _open: OrderedDict[Path, xr.Dataset] = field(default_factory=OrderedDict)
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        return sum(store.shape[0] for store in self.stores), *self.stores[0].shape[1:]
+
+    @property
+    def dtype(self) -> np.dtype:
+        return np.dtype(np.float32)
+
+    def __getitem__(self, frames: slice, /) -> NDArray[np.float32]:
+        start, stop, _ = frames.indices(self.shape[0])
+        parts, offset = [], 0
+        for store in self.stores:
+            begin, end = max(start - offset, 0), min(stop - offset, store.shape[0])
+            if begin < end:
+                try:
+                    parts.append(store.read(self._dataset(store.path), begin, end))
+                except _UNREADABLE as error:
+                    step = f" at {store.times[begin]}" if store.times is not None else ""
+                    raise _unreadable(
+                        store.path, error, f"{', '.join(store.variables)} cannot be read{step}"
+                    ) from error
+            offset += store.shape[0]
+        return np.concatenate(parts) if parts else np.empty((0, *self.shape[1:]), np.float32)
+
+    def _dataset(self, path: Path) -> xr.Dataset:
+        if path not in self._open:
+            self._open[path] = _open_dataset(path)
+            if len(self._open) > _OPEN_FILES:
+                self._open.popitem(last=False)[1].close()
+        self._open.move_to_end(path)
+        return self._open[path]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"stores": self.stores, "_open": OrderedDict()}  # worker processes open files of their own
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        for name, value in state.items():
+            object.__setattr__(self, name, value)
+
+    def __del__(self) -> None:
+        for dataset in self._open.values():
+            dataset.close()
+
+
+def _open_dataset(path: Path) -> xr.Dataset:
+    if path.suffix == ".zarr":
+        return xr.open_zarr(path, chunks=None)
+    with path.open("rb") as file:
+        classic = file.read(3) == b"CDF"
+    dataset: xr.Dataset = xr.open_dataset(path, engine="scipy" if classic else "h5netcdf")
+    return dataset
+
+
+def _unreadable(path: Path, error: Exception, what: str = "cannot be read as NetCDF or Zarr") -> DataError:
+    reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+    return DataError(what, where=path, received=reason, hint="the file may be truncated or damaged")
+
+
+def _describe(path: Path, variable: Sequence[str]) -> _Store:
+    try:
+        dataset = _open_dataset(path)
+    except _UNREADABLE as error:
+        raise _unreadable(path, error) from error
+    with dataset:
+        y, x = (_axis(dataset, *what) for what in (("Y", _Y, "latitude"), ("X", _X, "longitude")))
+        fields = [str(n) for n, v in dataset.data_vars.items() if v.dtype.kind in "biuf"]
+        if y is None or x is None:
+            guess = next((dataset[n].dims[-2:] for n in fields if dataset[n].ndim >= 2), None)
+            if guess is None:
+                listed = ", ".join(fields) or "none"
+                raise DataError("holds no variable over two axes", where=path, received=f"variables {listed}")
+            y, x = (str(axis) for axis in guess)
+        fields = [n for n in fields if {y, x} <= set(dataset[n].dims)]
+        chosen = _choose(path, fields, variable)
+        time = _axis(dataset[chosen[0]], "T", _TIME, "time")
+        if time is None:
+            time = next((str(d) for d in dataset[chosen[0]].dims if d not in (y, x) and dataset.sizes[d] > 1), None)
+        for name in chosen:
+            other = [str(d) for d in dataset[name].dims if d not in (time, y, x) and dataset.sizes[d] > 1]
+            if other:
+                sizes = ", ".join(f"{axis} of {dataset.sizes[axis]}" for axis in other)
+                raise ShapeError(
+                    f"variable {name} has a further axis", where=path, received=sizes, hint="select one level"
+                )
+        first = dataset[chosen[0]]
+        steps = dataset.sizes[time] if time is not None else 1
+        mapping = first.attrs.get("grid_mapping") or first.encoding.get("grid_mapping")
+        return _Store(
+            path=path,
+            variables=tuple(chosen),
+            axes=(time, y, x),
+            shape=(steps, len(chosen), dataset.sizes[y], dataset.sizes[x]),
+            times=_times(dataset, time),
+            units=tuple(str(dataset[n].attrs.get("units", "1")) for n in chosen),
+            grid=Grid(
+                y=_coordinate(dataset, y),
+                x=_coordinate(dataset, x),
+                y_name=y,
+                x_name=x,
+                y_attributes=dict(dataset[y].attrs) if y in dataset.variables else {},
+                x_attributes=dict(dataset[x].attrs) if x in dataset.variables else {},
+                mapping=dict(dataset[mapping].attrs) if mapping in dataset.variables else None,
+            ),
+            declares_missing=any(
+                key in dataset[n].encoding or key in dataset[n].attrs
+                for n in chosen
+                for key in ("_FillValue", "missing_value")
+            ),
+            attributes={str(k): v for k, v in dataset.attrs.items() if isinstance(v, (str, int, float, np.number))},
+        )
+
+
+def _choose(path: Path, fields: Sequence[str], variable: Sequence[str]) -> list[str]:
+    absent = [name for name in variable if name not in fields]
+    if absent:
+        listed = ", ".join(fields) or "none"
+        raise ConfigError("holds no such variable", where=path, expected=f"one of {listed}", received=absent[0])
+    if not variable and len(fields) != 1:
+        if not fields:
+            raise DataError("holds no field over both horizontal axes", where=path)
+        listed = ", ".join(fields)
+        raise ConfigError("holds several variables", where=path, received=listed, hint="name some with --variable")
+    return list(variable or fields)
+
+
+def _axis(data: xr.Dataset | xr.DataArray, letter: str, names: Sequence[str], standard: str) -> str | None:
+    """The dimension that CF attributes, else its name, tell to be this axis."""
+    standards = (standard, f"projection_{letter.lower()}_coordinate", f"grid_{standard}")
+    for axis in data.dims:
+        attributes = data[axis].attrs if axis in data.coords else {}
+        if attributes.get("axis") == letter or attributes.get("standard_name") in standards:
+            return str(axis)
+    return next((str(axis) for axis in data.dims if str(axis).lower() in names), None)
+
+
+def _times(dataset: xr.Dataset, time: str | None) -> NDArray[np.datetime64] | None:
+    """Times of the steps; for a store of a single step also from a scalar variable that is a time."""
+    if time is not None and time in dataset.variables:
+        values = dataset[time].values
+        return values.astype("datetime64[ns]") if np.issubdtype(values.dtype, np.datetime64) else None
+    if time is None:
+        scalars = [v for v in dataset.variables.values() if v.ndim == 0 and np.issubdtype(v.dtype, np.datetime64)]
+        named = [v for v in scalars if v.attrs.get("standard_name") == "time"]
+        names = [dataset.variables[n] for n in _TIME if n in dataset.variables and dataset.variables[n].ndim == 0]
+        # A period's end comes before its start among what a file may call a time.
+        for candidate in (*(v for v in names if v in scalars), *named, *scalars):
+            return np.atleast_1d(candidate.values).astype("datetime64[ns]")
+    return None
+
+
+def _coordinate(dataset: xr.Dataset, axis: str) -> NDArray[np.float64]:
+    if axis in dataset.variables and dataset[axis].dtype.kind in "iuf":
+        return np.asarray(dataset[axis].values, dtype=np.float64)
+    return np.arange(dataset.sizes[axis], dtype=np.float64)

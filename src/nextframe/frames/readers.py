@@ -1,0 +1,174 @@
+"""Readers around readers: crop, coarsen, grey, and a cache of the frames read last. All lazy, on (T, C, H, W)."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nextframe.errors import ConfigError, ShapeError
+from nextframe.frames.sequence import FrameReader, FrameSequence
+
+CACHE_BYTES = 2**30
+"""How much of a source's decoded frames is kept in memory; sources larger than that are read again and again."""
+
+_LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
+
+
+@dataclass(frozen=True)
+class Cropped:
+    """A box of every frame."""
+
+    reader: FrameReader
+    box: tuple[int, int, int, int]
+    """Top, left, height, width."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (*self.reader.shape[:2], *self.box[2:])
+
+    @property
+    def dtype(self) -> np.dtype:
+        return self.reader.dtype
+
+    def __getitem__(self, frames: slice, /) -> NDArray:  # type: ignore[type-arg]
+        top, left, height, width = self.box
+        return self.reader[frames][..., top : top + height, left : left + width]
+
+
+@dataclass(frozen=True)
+class Coarsened:
+    """Means over blocks of pixels, missing values left out; a block that the frame's edge cuts is dropped."""
+
+    reader: FrameReader
+    factor: int
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        *lead, height, width = self.reader.shape
+        return (*lead, height // self.factor, width // self.factor)
+
+    @property
+    def dtype(self) -> np.dtype:
+        return np.dtype(np.float32)
+
+    def __getitem__(self, frames: slice, /) -> NDArray:  # type: ignore[type-arg]
+        values = self.reader[frames].astype(np.float32)
+        height, width = self.shape[-2:]
+        values = values[..., : height * self.factor, : width * self.factor]
+        blocks = values.reshape(*values.shape[:2], height, self.factor, width, self.factor)
+        known = np.isfinite(blocks)
+        if known.all():
+            means: NDArray[np.float32] = blocks.mean((3, 5))
+            return means
+        count = known.sum((3, 5))
+        total = np.where(known, blocks, 0).sum((3, 5))
+        return np.where(count > 0, total / np.maximum(count, 1), np.nan).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Grey:
+    """Brightness of colour frames: ITU-R BT.601 luma, rounded for whole numbers."""
+
+    reader: FrameReader
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        time, _, height, width = self.reader.shape
+        return time, 1, height, width
+
+    @property
+    def dtype(self) -> np.dtype:
+        return self.reader.dtype
+
+    def __getitem__(self, frames: slice, /) -> NDArray:  # type: ignore[type-arg]
+        values = np.tensordot(self.reader[frames].astype(np.float32), _LUMA, axes=([1], [0]))[:, None]
+        return (np.round(values) if np.issubdtype(self.dtype, np.integer) else values).astype(self.dtype)
+
+
+@dataclass(frozen=True)
+class Cached:
+    """Keeps the frames read last, up to a number of bytes, so that windows that overlap are decoded once."""
+
+    reader: FrameReader
+    limit: int = CACHE_BYTES
+    _kept: OrderedDict[int, NDArray] = field(default_factory=OrderedDict)  # type: ignore[type-arg]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.reader.shape
+
+    @property
+    def dtype(self) -> np.dtype:
+        return self.reader.dtype
+
+    def __getitem__(self, frames: slice, /) -> NDArray:  # type: ignore[type-arg]
+        start, stop, _ = frames.indices(self.shape[0])
+        wanted = {n: self._kept[n] for n in range(start, stop) if n in self._kept}
+        missing = [n for n in range(start, stop) if n not in wanted]
+        if missing:
+            first, last = missing[0], missing[-1] + 1  # one stretch: a reader is quickest in order
+            for n, frame in zip(range(first, last), self.reader[first:last], strict=False):
+                wanted[n] = frame
+        for n in wanted:
+            self._keep(n, wanted[n])
+        return np.stack([wanted[n] for n in range(start, stop) if n in wanted])
+
+    def _keep(self, number: int, frame: NDArray) -> None:  # type: ignore[type-arg]
+        self._kept[number] = frame
+        self._kept.move_to_end(number)
+        while len(self._kept) > max(1, self.limit // max(frame.nbytes, 1)):
+            self._kept.popitem(last=False)
+
+
+def crop(sequence: FrameSequence, box: tuple[int, ...]) -> FrameSequence:
+    """Cut every frame to (top, left, height, width); the grid's coordinates follow.
+
+    Raises:
+        ShapeError: a box that reaches beyond the frame.
+    """
+    if len(box) != 4:
+        raise ConfigError("is not a box", where="crop", expected="top, left, height, width", received=box)
+    top, left, height, width = box
+    if min(top, left) < 0 or top + height > sequence.shape[2] or left + width > sequence.shape[3]:
+        raise ShapeError(
+            f"crop {box} reaches beyond the frame", where=sequence.name, expected=f"within {sequence.shape[2:]}"
+        )
+    grid = sequence.grid
+    if grid is not None:
+        grid = replace(grid, y=grid.y[top : top + height], x=grid.x[left : left + width])
+    return replace(sequence, values=Cropped(sequence.values, (top, left, height, width)), grid=grid)
+
+
+def coarsen(sequence: FrameSequence, factor: int) -> FrameSequence:
+    """Average blocks of `factor` x `factor` pixels; the grid's coordinates are the blocks' means.
+
+    Raises:
+        ShapeError: a block larger than the frame.
+    """
+    height, width = (size // factor for size in sequence.shape[2:])
+    if min(height, width) < 1:
+        raise ShapeError(
+            f"blocks of {factor} pixels are larger than the frame", where=sequence.name, hint="coarsen less"
+        )
+    grid = sequence.grid
+    if grid is not None:
+        y, x = (c[: n * factor].reshape(n, factor).mean(1) for c, n in ((grid.y, height), (grid.x, width)))
+        grid = replace(grid, y=y, x=x)
+    return replace(sequence, values=Coarsened(sequence.values, factor), grid=grid)
+
+
+def to_grey(sequence: FrameSequence) -> FrameSequence:
+    """Colour frames as grey; grey frames as they are.
+
+    Raises:
+        ShapeError: frames of neither one nor three channels.
+    """
+    channels = sequence.shape[1]
+    if channels == 1:
+        return sequence
+    if channels != 3:
+        raise ShapeError("cannot be read as grey", where=sequence.name, expected="1 or 3 channels", received=channels)
+    return replace(sequence, values=Grey(sequence.values), variables=("brightness",), units=sequence.units[:1])
