@@ -68,6 +68,8 @@ def open_array(path: Path, variable: str | None = None, *, missing: Missing = "e
 
 def _load(path: Path, variable: str | None) -> NDArray[Any]:
     try:
+        if path.suffix == ".npz" and not zipfile.is_zipfile(path):
+            raise ValueError("not a zip archive")
         loaded = np.load(path, mmap_mode="r" if path.suffix == ".npy" else None, allow_pickle=False)
         if not isinstance(loaded, np.lib.npyio.NpzFile):
             array: NDArray[Any] = loaded

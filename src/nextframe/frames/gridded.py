@@ -160,7 +160,13 @@ class _Stores:
 
 def _open_dataset(path: Path) -> xr.Dataset:
     if path.suffix == ".zarr":
-        return xr.open_zarr(path, chunks=None)
+        # Asked for by name, since xarray warns where it finds out by itself that metadata are not consolidated.
+        index = path / "zarr.json"
+        consolidated = (path / ".zmetadata").exists() or (
+            index.exists() and "consolidated_metadata" in index.read_text()
+        )
+        store: xr.Dataset = xr.open_zarr(path, chunks=None, consolidated=consolidated)
+        return store
     with path.open("rb") as file:
         classic = file.read(3) == b"CDF"
     dataset: xr.Dataset = xr.open_dataset(path, engine="scipy" if classic else "h5netcdf")

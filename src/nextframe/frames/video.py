@@ -12,7 +12,7 @@ import av
 import imageio.v3 as iio
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from nextframe.errors import DataError, ShapeError
 from nextframe.frames.sequence import FrameSequence
@@ -20,7 +20,7 @@ from nextframe.frames.sequence import FrameSequence
 VIDEO_SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v")
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".gif")
 
-_UNREADABLE = (OSError, ValueError, SyntaxError, EOFError, UnidentifiedImageError, Image.DecompressionBombError)
+_UNREADABLE = (OSError, ValueError, SyntaxError, EOFError, IndexError, Image.DecompressionBombError)
 
 
 def open_video(path: Path) -> FrameSequence:
