@@ -59,8 +59,8 @@ def test_video(tmp_path: Path, suffix: str) -> None:
 
 @pytest.mark.parametrize("channels", [1, 3])
 def test_gif(tmp_path: Path, channels: int) -> None:
-    frames: np.ndarray = movie(6, channels=channels)
-    frames = frames if channels == 3 else frames.repeat(3, -1)
+    colours = movie(6, channels=channels)
+    frames = colours if channels == 3 else colours.repeat(3, -1)
     pictures = [Image.fromarray(frame) for frame in frames]
     pictures[0].save(tmp_path / "a.gif", save_all=True, append_images=pictures[1:], duration=200)
     (sequence,) = open_source(tmp_path / "a.gif").sequences

@@ -56,7 +56,8 @@ def write_report(
         tables=[_table(verification, metric) for metric in metrics],
         lead_times=[f"{lead:g}" for lead in verification.lead_time],
         unit=verification.lead_time_unit,
-        examples=json.dumps([_animate(example) for example in examples]),
+        # No name of a source may close the script element.
+        examples=json.dumps([_animate(example) for example in examples]).replace("</", "<\\/"),
         has_examples=bool(examples),
         facts=_facts(verification),
     )

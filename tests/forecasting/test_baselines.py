@@ -1,0 +1,104 @@
+"""Baselines: what they forecast where the answer is known, and that they survive any input."""
+
+import builtins
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nextframe.errors import ConfigError
+from nextframe.forecasting import baselines
+from nextframe.forecasting.baselines import Extrapolation, Persistence, make_baseline
+from nextframe.frames.sequence import FrameSequence
+
+
+def blob(frames: int, speed: tuple[float, float], size: int = 64) -> np.ndarray:
+    """A soft hill that moves by `speed` (rows, columns) pixels a frame, (1, T, 1, H, W)."""
+    y, x = np.mgrid[:size, :size]
+    t = np.arange(frames)[:, None, None]
+    distance = (y - 24 - speed[0] * t) ** 2 + (x - 20 - speed[1] * t) ** 2
+    return np.exp(-distance / 60).astype(np.float32)[None, :, None]
+
+
+def test_persistence_repeats_the_last_frame() -> None:
+    past = np.random.default_rng(0).random((2, 5, 3, 6, 7)).astype(np.float32)
+    past[0, -1, 0, 2, 3] = np.nan
+    forecast = Persistence().predict(past, 4)
+    assert forecast.shape == (2, 4, 3, 6, 7)
+    for lead in range(4):
+        np.testing.assert_array_equal(forecast[:, lead], past[:, -1])
+
+
+@pytest.mark.parametrize("speed", [(1.0, 0.0), (0.0, 2.0), (-1.0, 1.5)])
+def test_extrapolation_moves_what_moves(speed: tuple[float, float]) -> None:
+    movie = blob(9, speed)
+    past, future = movie[:, :5], movie[:, 5:]
+    error = ((Extrapolation().predict(past, 4) - future) ** 2).mean((0, 2, 3, 4))
+    still = ((Persistence().predict(past, 4) - future) ** 2).mean((0, 2, 3, 4))
+    assert (error < 0.2 * still).all()
+
+
+def test_extrapolation_of_every_channel_follows_the_common_motion() -> None:
+    movie = np.concatenate([blob(7, (0.0, 2.0)), 3 * blob(7, (0.0, 2.0))], axis=2)
+    forecast = Extrapolation().predict(movie[:, :4], 3)
+    np.testing.assert_allclose(forecast[:, :, 1], 3 * forecast[:, :, 0], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("frames", [1, 3])
+@pytest.mark.parametrize("value", [0.0, 7.5, np.nan])
+def test_without_motion_it_is_persistence(frames: int, value: float) -> None:
+    past = np.full((1, frames, 1, 20, 20), value, np.float32)
+    np.testing.assert_array_equal(Extrapolation().predict(past, 3), Persistence().predict(past, 3))
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    shape=st.tuples(st.integers(1, 2), st.integers(1, 4), st.integers(1, 3), st.integers(1, 24), st.integers(1, 24)),
+    missing=st.floats(0, 1),
+    seed=st.integers(0, 99),
+)
+def test_any_input_gives_a_forecast_where_the_last_frame_is_known(
+    shape: tuple[int, ...], missing: float, seed: int
+) -> None:
+    draw = np.random.default_rng(seed)
+    past = draw.random(shape).astype(np.float32) * 100
+    past[draw.random(shape) < missing] = np.nan
+    forecast = Extrapolation().predict(past, 2)
+    assert forecast.shape == (shape[0], 2, *shape[2:])
+    np.testing.assert_array_equal(np.isnan(forecast), np.isnan(Persistence().predict(past, 2)))
+
+
+def test_a_forecast_knows_its_times() -> None:
+    times = np.datetime64("2020-05-01T12:00", "ns") + np.arange(4) * np.timedelta64(5, "m")
+    sequence = FrameSequence(values=np.ones((4, 1, 12, 12), np.float32), name="a", times=times, units=("dBZ",))
+    forecast = Persistence().forecast(sequence, lead_times=3)
+    assert forecast.init_time == times[-1]
+    assert forecast.valid_time is not None
+    assert forecast.valid_time[-1] == np.datetime64("2020-05-01T12:30")
+    assert forecast.units == ("dBZ",)
+    assert Persistence().forecast(np.ones((4, 12, 12)), 2).values.shape == (2, 1, 12, 12)
+    with pytest.raises(ConfigError, match="lead_times"):
+        Persistence().forecast(sequence, lead_times=0)
+
+
+def test_names() -> None:
+    assert make_baseline("persistence").name == "persistence"
+    with pytest.raises(ConfigError, match="persistence, extrapolation, received climate"):
+        make_baseline("climate")
+
+
+def test_without_pysteps_the_sentence_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = builtins.__import__
+
+    def without(name: str, *arguments: Any) -> Any:
+        if name.startswith("pysteps"):
+            raise ImportError(name)
+        return real(name, *arguments)
+
+    baselines._semi_lagrangian.cache_clear()
+    monkeypatch.setattr(builtins, "__import__", without)
+    with pytest.raises(ConfigError, match=r"nextframe\[pysteps\]"):
+        make_baseline("extrapolation")
+    baselines._semi_lagrangian.cache_clear()

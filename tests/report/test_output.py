@@ -1,0 +1,137 @@
+"""Forecasts as files: what is written can be read back, and is there whole or not at all."""
+
+from pathlib import Path
+
+import av
+import imageio.v3 as iio
+import numpy as np
+import pytest
+import xarray as xr
+
+from nextframe.errors import ConfigError, ShapeError
+from nextframe.forecasting.forecast import Forecast
+from nextframe.frames.sequence import Grid
+from nextframe.frames.source import open_source
+from nextframe.report import output
+from nextframe.report.figures import MISSING, Palette
+from nextframe.report.output import lead_label, save_forecast
+
+DRAW = np.random.default_rng(0)
+
+
+def forecast(channels: int = 1, *, timed: bool = False, scale: float = 1.0) -> Forecast:
+    values = (DRAW.random((4, channels, 9, 13)) * scale).astype(np.float32)
+    if not timed:
+        return Forecast(values=values, forecaster="model", variables=("frame",) * channels, units=("1",) * channels)
+    grid = Grid(
+        y=np.linspace(50, 51, 9),
+        x=np.linspace(3, 5, 13),
+        y_name="lat",
+        x_name="lon",
+        y_attributes={"units": "degrees_north"},
+        mapping={"grid_mapping_name": "latitude_longitude"},
+    )
+    return Forecast(
+        values=values,
+        forecaster="model",
+        init_time=np.datetime64("2020-06-01T12:00", "ns"),
+        time_step=np.timedelta64(10, "m"),
+        variables=("rain",),
+        units=("mm h-1",),
+        grid=grid,
+        attributes={"title": "a test"},
+    )
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("with_truth", [True, False])
+@pytest.mark.parametrize("suffix", [".gif", ".mp4", ".png"])
+def test_pictures(tmp_path: Path, suffix: str, with_truth: bool, channels: int) -> None:
+    made = forecast(channels)
+    past = DRAW.random((3, channels, 9, 13)).astype(np.float32)
+    truth = made.values * 0.5 if with_truth else None
+    path = tmp_path / f"f{suffix}"
+    save_forecast(made, path, past=past, truth=truth)
+    if suffix == ".png":
+        picture = iio.imread(path)
+        assert picture.shape[0] > 200
+        assert picture[..., :3].std() > 10
+        return
+    if suffix == ".gif":
+        frames = iio.imread(path)
+    else:
+        with av.open(str(path)) as container:
+            frames = np.stack([frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)])
+    assert len(frames) == 3 + 4
+    panels = 3 if with_truth else 2
+    assert frames.shape[2] >= 200 * panels
+    assert (np.diff(frames[3:].astype(int), axis=0) != 0).any(axis=(1, 2, 3)).all()
+
+
+def test_array(tmp_path: Path) -> None:
+    made = forecast()
+    save_forecast(made, tmp_path / "f.npy")
+    np.testing.assert_array_equal(np.load(tmp_path / "f.npy"), made.values)
+
+
+def test_netcdf_keeps_times_units_and_coordinates(tmp_path: Path) -> None:
+    made = forecast(timed=True)
+    made.values[0, 0, 0, 0] = np.nan
+    save_forecast(made, tmp_path / "f.nc")
+    with xr.open_dataset(tmp_path / "f.nc", engine="h5netcdf") as dataset:
+        assert dataset["rain"].dims == ("lead_time", "lat", "lon")
+        np.testing.assert_array_equal(dataset["rain"].values, made.values[:, 0])
+        assert dataset["rain"].attrs["units"] == "mm h-1"
+        assert dataset["init_time"].values == made.init_time
+        np.testing.assert_array_equal(dataset["valid_time"].values, made.valid_time)
+        np.testing.assert_allclose(dataset["lat"].values, np.linspace(50, 51, 9))
+        assert dataset["crs"].attrs["grid_mapping_name"] == "latitude_longitude"
+        assert (dataset.attrs["Conventions"], dataset.attrs["title"]) == ("CF-1.10", "a test")
+    (sequence,) = open_source(tmp_path / "f.nc").sequences  # our own reader takes it too
+    assert sequence.shape == (4, 1, 9, 13)
+    assert sequence.variables == ("rain",)
+
+
+def test_netcdf_without_times_counts_frames(tmp_path: Path) -> None:
+    save_forecast(forecast(), tmp_path / "f.nc")
+    with xr.open_dataset(tmp_path / "f.nc", engine="h5netcdf") as dataset:
+        np.testing.assert_array_equal(dataset["lead_time"].values, [1, 2, 3, 4])
+
+
+def test_what_cannot_be_written_is_refused_before_anything_is(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"\.gif, \.mp4, \.png, \.npy, \.nc, received \.xls"):
+        save_forecast(forecast(), tmp_path / "f.xls")
+    with pytest.raises(ShapeError, match="truth"):
+        save_forecast(forecast(), tmp_path / "f.gif", truth=np.zeros((2, 1, 9, 13), np.float32))
+    with pytest.raises(ShapeError, match="past has other frames"):
+        save_forecast(forecast(), tmp_path / "f.gif", past=np.zeros((2, 1, 9, 9), np.float32))
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_failure_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "f.npy"
+    path.write_text("old")
+
+    def fail(made: Forecast, to: Path, past: object, truth: object) -> None:
+        to.write_text("half")
+        raise OSError("disk full")
+
+    monkeypatch.setitem(output._WRITERS, ".npy", fail)
+    with pytest.raises(OSError, match="disk full"):
+        save_forecast(forecast(), path)
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_lead_times_for_people() -> None:
+    made = forecast(timed=True)
+    assert [lead_label(made, n) for n in (0, 2)] == ["+10 min", "+30 min"]
+    assert lead_label(forecast(), 1) == "+2"
+
+
+def test_missing_values_have_a_colour_of_their_own() -> None:
+    frame = np.zeros((1, 2, 2), np.float32)
+    frame[0, 0, 1] = np.nan
+    picture = Palette(np.linspace(0, 1, 9, dtype=np.float32).reshape(1, 1, 3, 3)).frame(frame)
+    np.testing.assert_array_equal(picture[0, 1], np.round(np.array(MISSING) * 255))
+    np.testing.assert_array_equal(picture[0, 0], [0, 0, 0])

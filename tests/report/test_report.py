@@ -1,0 +1,149 @@
+"""Tables in every form, the verdict in words, and the HTML page."""
+
+import csv
+import io
+import json
+import math
+import re
+import shutil
+import subprocess
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from nextframe.forecasting.forecast import Forecast
+from nextframe.report.figures import png, skill_curves
+from nextframe.report.html import Example, write_report
+from nextframe.report.tables import print_table, to_csv, to_markdown, verdict
+from nextframe.verification.verify import Verification
+
+
+def scores(model: list[float], other: list[float]) -> Verification:
+    return Verification(
+        scores={
+            "model": {"csi_0.5": model, "mse": [1 - m for m in model], "ssim": model},
+            "persistence": {"csi_0.5": other, "mse": [1 - m for m in other], "ssim": [math.nan] * len(other)},
+        },
+        lead_time=[float(n + 1) for n in range(len(model))],
+        count=5,
+        command="nextframe verify <run>",
+        data="squares",
+    )
+
+
+def test_the_table_on_the_terminal_has_every_value() -> None:
+    console = Console(file=io.StringIO(), width=100)
+    print_table(scores([0.9, 0.8, math.nan], [0.7, 0.85, 0.1]), console=console)
+    text = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "CSI at 0.5" in text
+    for value in ("0.900", "0.850", "0.100", "5 forecasts of squares"):
+        assert value in text
+    assert re.search(r"^ *3 +- +0\.100", text, re.MULTILINE)
+
+
+def test_markdown_and_csv() -> None:
+    result = scores([0.9, 0.8], [0.7, 0.85])
+    text = to_markdown(result, ["csi_0.5"])
+    assert "| model | **0.900** | 0.800 | 0.850 |" in text
+    assert "| persistence | 0.700 | **0.850** | 0.775 |" in text
+    rows = list(csv.DictReader(io.StringIO(to_csv(result))))
+    assert len(rows) == 2 * 3 * 2
+    assert {row["value"] for row in rows if row["metric"] == "ssim" and row["forecaster"] == "persistence"} == {""}
+
+
+@pytest.mark.parametrize(
+    ("model", "other", "words"),
+    [
+        ([0.9, 0.8], [0.1, 0.2], "beats persistence at every lead time"),
+        ([0.1, 0.2], [0.9, 0.8], "beats persistence at no lead time"),
+        ([0.9, 0.2], [0.5, 0.8], "beats persistence at lead times 1 frames only"),
+    ],
+)
+def test_the_verdict_is_honest(model: list[float], other: list[float], words: str) -> None:
+    assert words in verdict(scores(model, other))
+
+
+def test_without_any_event_the_verdict_goes_by_the_error() -> None:
+    result = scores([0.9, 0.8], [0.1, 0.2])
+    empty = {name: {**metrics, "csi_0.5": [math.nan] * 2} for name, metrics in result.scores.items()}
+    assert verdict(Verification(**{**result.__dict__, "scores": empty})).startswith("By MSE")
+
+
+def test_curves_are_drawn() -> None:
+    picture = png(skill_curves(scores([0.9, 0.8], [0.7, 0.85]), ["csi_0.5", "mse"]))
+    assert picture.startswith(b"\x89PNG")
+
+
+def examples() -> list[Example]:
+    draw = np.random.default_rng(0)
+    truth = draw.random((2, 1, 12, 14)).astype(np.float32)
+    return [
+        Example(
+            past=draw.random((3, 1, 12, 14)).astype(np.float32),
+            truth=truth,
+            forecasts=[
+                Forecast(values=truth * factor, forecaster=name, source=f"<movie {n}>")
+                for factor, name in ((0.9, "model"), (0.5, "persistence"))
+            ],
+        )
+        for n in range(2)
+    ]
+
+
+class Links(HTMLParser):
+    """Collects everything that a page would load."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.links: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.links += [value or "" for name, value in attrs if name in ("src", "href", "xlink:href")]
+
+
+def test_the_page_stands_alone_and_says_everything(tmp_path: Path) -> None:
+    path = tmp_path / "report.html"
+    write_report(path, scores([0.9, 0.8], [0.7, 0.85]), examples=examples(), title="A <title>")
+    text = path.read_text(encoding="utf-8")
+    parser = Links()
+    parser.feed(text)
+    assert all(link.startswith(("#", "data:")) for link in parser.links)
+    assert "A &lt;title&gt;" in text
+    assert "nextframe verify &lt;run&gt;" in text
+    assert "beats persistence at lead times 1 frames only" in text
+    for value in ("0.900", "0.850", "0.775"):
+        assert value in text
+    data = re.search(r'id="data">(.*?)</script>', text, re.DOTALL)
+    assert data is not None
+    found = json.loads(data.group(1))
+    assert [len(example["steps"]) for example in found] == [5, 5]
+    assert [len(found[0]["steps"][4][row]) for row in ("top", "bottom")] == [3, 2]
+    assert found[0]["columns"] == ["truth", "model", "persistence"]
+
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no chromium to look at the page with")
+def test_a_browser_shows_the_slider_and_its_pictures(tmp_path: Path) -> None:
+    assert CHROMIUM is not None
+    path = tmp_path / "report.html"
+    write_report(path, scores([0.9, 0.8], [0.7, 0.85]), examples=examples())
+    probe = (
+        "<script>const seen = [];"
+        "for (const n of [0, 3, 4]) { slider.value = n; slider.oninput(); "
+        "seen.push([label.textContent, document.querySelector('#top img').src.length > 50, "
+        "document.querySelectorAll('#top img')[1].src]); }"
+        "document.title = JSON.stringify(seen.map(s => [s[0], s[1]])) + (seen[1][2] !== seen[2][2]);</script></body>"
+    )
+    path.write_text(path.read_text(encoding="utf-8").replace("</body>", probe), encoding="utf-8")
+    flags = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", f"--user-data-dir={tmp_path / 'profile'}"]
+    quiet = ["--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-quic"]
+    command = [CHROMIUM, *flags, *quiet, "--dump-dom", path.as_uri()]
+    page = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
+    title = re.search(r"<title>(.*?)</title>", page)
+    assert title is not None
+    assert title.group(1) == '[["past -2",true],["+1",true],["+2",true]]true'

@@ -1,0 +1,95 @@
+"""Scores against other people's implementations, and merging against computing at once."""
+
+import numpy as np
+import pytest
+import torch
+import xarray as xr
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scores.categorical import BinaryContingencyManager
+from skimage.metrics import mean_squared_error, peak_signal_noise_ratio
+from torchmetrics.functional.image import structural_similarity_index_measure
+
+from nextframe.errors import ShapeError
+from nextframe.verification.statistics import Statistics
+
+
+def pair(batch: int = 3, leads: int = 2, size: int = 20, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    draw = np.random.default_rng(seed)
+    truth = draw.random((batch, leads, 1, size, size)).astype(np.float32)
+    return np.clip(truth + draw.normal(0, 0.2, truth.shape), 0, 1).astype(np.float32), truth
+
+
+def test_metrics_are_those_of_other_libraries() -> None:
+    forecast, truth = pair()
+    metrics = Statistics.of(forecast, truth, thresholds=(0.3, 0.8)).metrics()
+    for lead in range(2):
+        a, b = forecast[:, lead], truth[:, lead]
+        assert metrics["mse"][lead] == pytest.approx(mean_squared_error(b, a), rel=1e-6)
+        assert metrics["rmse"][lead] == pytest.approx(np.sqrt(mean_squared_error(b, a)), rel=1e-6)
+        assert metrics["mae"][lead] == pytest.approx(np.abs(a - b).mean(), rel=1e-5)
+        assert metrics["psnr"][lead] == pytest.approx(peak_signal_noise_ratio(b, a, data_range=1), rel=1e-6)
+        entropy = torch.nn.functional.binary_cross_entropy(
+            torch.from_numpy(a).double().clamp(1e-7, 1 - 1e-7), torch.from_numpy(b).double()
+        )
+        assert metrics["bce"][lead] == pytest.approx(float(entropy), rel=1e-6)
+        similarity = structural_similarity_index_measure(
+            torch.from_numpy(a).double(), torch.from_numpy(b).double(), data_range=1.0
+        )
+        # torchmetrics leaves a border out that scikit-image keeps.
+        assert metrics["ssim"][lead] == pytest.approx(float(similarity), abs=0.02)
+        for threshold in (0.3, 0.8):
+            table = BinaryContingencyManager(
+                fcst_events=xr.DataArray((a >= threshold).astype(float)),
+                obs_events=xr.DataArray((b >= threshold).astype(float)),
+            ).transform()
+            assert metrics[f"csi_{threshold:g}"][lead] == pytest.approx(float(table.critical_success_index()))
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    cut=st.integers(1, 4),
+    seed=st.integers(0, 1000),
+    missing=st.floats(0, 0.9),
+    thresholds=st.lists(st.floats(0, 1), min_size=1, max_size=3),
+)
+def test_merged_is_the_same_as_joint(cut: int, seed: int, missing: float, thresholds: list[float]) -> None:
+    forecast, truth = pair(batch=5, size=12, seed=seed)
+    draw = np.random.default_rng(seed)
+    truth[draw.random(truth.shape) < missing] = np.nan
+    options = {"thresholds": tuple(thresholds), "data_range": 1.0}
+    joint = Statistics.of(forecast, truth, **options).metrics()  # type: ignore[arg-type]
+    parts = [Statistics.of(f, t, **options) for f, t in ((forecast[:cut], truth[:cut]), (forecast[cut:], truth[cut:]))]  # type: ignore[arg-type]
+    for merged in (parts[0] + parts[1], parts[1] + parts[0]):
+        found = merged.metrics()
+        assert found.keys() == joint.keys()
+        for name, values in joint.items():
+            np.testing.assert_allclose(found[name], values, rtol=1e-9, atol=1e-12)
+
+
+def test_missing_values_count_nowhere() -> None:
+    forecast, truth = pair(size=12)
+    holes = truth.copy()
+    holes[:, :, :, :6] = np.nan
+    found = Statistics.of(forecast, holes).metrics()
+    half = Statistics.of(forecast[:, :, :, 6:], truth[:, :, :, 6:]).metrics()
+    for name in ("mse", "mae", "bce", "csi_0.5"):
+        np.testing.assert_allclose(found[name], half[name], rtol=1e-12)
+    assert np.isnan(found["ssim"]).all()
+
+
+def test_without_an_event_csi_is_not_defined_and_neither_is_bce_outside_0_to_1() -> None:
+    zeros = np.zeros((1, 2, 1, 12, 12), np.float32)
+    metrics = Statistics.of(zeros, zeros).metrics()
+    assert np.isnan(metrics["csi_0.5"]).all()
+    assert metrics["psnr"] == [np.inf, np.inf]
+    assert "bce" not in Statistics.of(zeros + 2, zeros, data_range=2.0).metrics()
+    assert np.isnan(Statistics.of(zeros[..., :5], zeros[..., :5]).metrics()["ssim"]).all()
+
+
+def test_what_does_not_go_together_is_refused() -> None:
+    forecast, truth = pair()
+    with pytest.raises(ShapeError, match="another shape"):
+        Statistics.of(forecast[:, :1], truth)
+    with pytest.raises(ValueError, match="cannot be added"):
+        Statistics.of(forecast, truth) + Statistics.of(forecast, truth, thresholds=(0.1,))

@@ -1,0 +1,105 @@
+"""Verifying forecasters, grading files, and the one shape of all scores."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from nextframe.data.split import Span
+from nextframe.data.windows import cut_windows
+from nextframe.errors import DataError, ShapeError
+from nextframe.forecasting.baselines import Persistence
+from nextframe.forecasting.forecast import Forecaster
+from nextframe.frames.sequence import FloatArray, FrameSequence, FrameSource
+from nextframe.report.output import save_forecast
+from nextframe.verification.verify import Verification, grade, verify
+
+
+class Oracle(Forecaster):
+    """Knows the future of a sequence whose value at a frame is the frame's number."""
+
+    @property
+    def name(self) -> str:
+        return "oracle"
+
+    def predict(self, past: FloatArray, lead_times: int) -> FloatArray:
+        steps = np.arange(1, lead_times + 1, dtype=np.float32)
+        return past[:, -1:] + steps[:, None, None, None]
+
+
+def numbered(frames: int = 40) -> FrameSequence:
+    values = np.broadcast_to(np.arange(frames, dtype=np.float32)[:, None, None, None], (frames, 1, 12, 13)).copy()
+    times = np.datetime64("2021-01-01", "ns") + np.arange(frames) * np.timedelta64(10, "m")
+    return FrameSequence(values=values, name="numbers.nc", times=times, units=("mm",), variables=("rain",))
+
+
+def test_every_forecaster_is_scored_on_every_window() -> None:
+    sequence = numbered()
+    windows = cut_windows([Span(sequence, 0, 40)], past=3, future=4)
+    result = verify([Oracle(), Persistence()], windows, thresholds=(20.0,), data="numbers", command="nextframe verify")
+    assert result.count == len(windows) == 34
+    assert (result.lead_time, result.lead_time_unit) == ([10, 20, 30, 40], "minutes")
+    assert result.scores["oracle"]["mse"] == [0, 0, 0, 0]
+    assert result.scores["persistence"]["mse"] == [1, 4, 9, 16]
+    assert result.scores["persistence"]["mae"] == [1, 2, 3, 4]
+    for lead in range(4):  # persistence says "event" as many frames too late as the lead time is long
+        events = sum(n + 2 + lead + 1 >= 20 for n in range(34))
+        assert result.scores["persistence"]["csi_20"][lead] == pytest.approx((events - lead - 1) / events)
+    assert result.data_range == 39.0
+
+
+def test_scores_are_the_same_for_any_batch_size() -> None:
+    windows = cut_windows([Span(numbered(), 0, 40)], past=3, future=4)
+    one, all_at_once = (verify([Persistence()], windows, batch_size=n).scores["persistence"] for n in (1, 64))
+    for name, values in one.items():
+        np.testing.assert_allclose(values, all_at_once[name], rtol=1e-12)
+
+
+def test_the_file_has_the_one_shape(tmp_path: Path) -> None:
+    windows = cut_windows([Span(numbered(), 0, 12)], past=3, future=2)
+    result = verify([Persistence()], windows, thresholds=(99.0,), data="numbers", command="a command")
+    path = tmp_path / "verification.json"
+    result.to_json(path)
+    content = json.loads(path.read_text())
+    assert {"scores", "lead_time", "count", "command", "data", "versions"} <= content.keys()
+    assert content["scores"]["persistence"]["csi_99"] == [None, None]  # not defined: no event
+    again = Verification.from_json(path)
+    assert again.scores["persistence"]["mse"] == result.scores["persistence"]["mse"]
+    assert np.isnan(again.scores["persistence"]["csi_99"]).all()
+    path.write_text("{}")
+    with pytest.raises(DataError, match=r"verification\.json: cannot be read as scores"):
+        Verification.from_json(path)
+
+
+def test_a_forecast_file_is_graded_as_the_run_is(tmp_path: Path) -> None:
+    sequence = numbered()
+    forecast = Persistence().forecast(sequence[:10], lead_times=4)
+    save_forecast(forecast, tmp_path / "f.nc")
+    source = FrameSource(name="numbers.nc", sequences=(sequence,))
+    with xr.open_dataset(tmp_path / "f.nc", engine="h5netcdf") as dataset:
+        result = grade(dataset, source, thresholds=(5.0,))
+    assert result.scores["persistence"]["mae"] == [1, 2, 3, 4]
+    assert result.lead_time == [10, 20, 30, 40]
+
+
+def test_a_file_from_elsewhere_is_graded_by_its_times() -> None:
+    sequence = numbered()
+    assert sequence.times is not None
+    values = np.full((2, 12, 13), 7.0)
+    dataset = xr.Dataset({"precip": (("time", "y", "x"), values)}, {"time": sequence.times[[8, 9]]})
+    source = FrameSource(name="numbers.nc", sequences=(sequence,))
+    assert grade(dataset, source).scores["forecast"]["mae"] == [1, 2]
+    late = dataset.assign_coords(time=dataset.time + np.timedelta64(9, "D"))
+    with pytest.raises(DataError, match=r"is valid at 2021-01-10.*numbers\.nc has no frame of"):
+        grade(late, source)
+    with pytest.raises(ShapeError, match="another grid"):
+        grade(dataset.isel(x=slice(5)), source)
+    with pytest.raises(DataError, match="other variables"):
+        grade(dataset.drop_vars("precip"), source)
+
+
+def test_nothing_to_verify_on() -> None:
+    with pytest.raises(DataError, match="no window"):
+        verify([Persistence()], [])
