@@ -110,6 +110,26 @@ def test_gradients_flow(model: Any) -> None:
     assert all(p.grad is not None and p.grad.any() for p in model.parameters())
 
 
+@pytest.mark.parametrize("kind", [StackedConvLSTM, EncoderDecoder])
+def test_training_in_mixed_precision(kind: Any) -> None:
+    model = kind(2, (4, 3), norm="layer")
+    past = torch.rand(2, 3, 2, 6, 6, requires_grad=True)
+
+    def slopes(future: Tensor) -> tuple[Tensor, ...]:
+        loss = (future.float() - 0.3).square().mean()
+        return torch.autograd.grad(loss, [past, *model.parameters()])
+
+    expected = rollout(model, past, 3)
+    exact = slopes(expected)
+    with torch.autocast("cpu", torch.bfloat16):
+        future = rollout(model, past, 3)
+    rough = slopes(future)
+    torch.testing.assert_close(future.float(), expected, rtol=0.05, atol=0.03)
+    for a, b in zip(rough, exact, strict=True):
+        assert a.dtype == b.dtype
+        assert (a - b).norm() < 0.1 * b.norm()
+
+
 def test_it_leaves_no_graph_in_inference_mode() -> None:
     model = StackedConvLSTM(1, (3,)).double().eval()
     past = torch.rand(1, 3, 1, 5, 5, dtype=torch.float64)
