@@ -60,15 +60,16 @@ def _tanh(x: Tensor) -> Tensor:
     return (2 * x).sigmoid_().mul_(2).sub_(1)
 
 
-def _mirrored(weight: Tensor) -> Tensor:
+def _mirrored(weight: Tensor, like: Tensor) -> Tensor:
     """The kernel with which a plain convolution computes the gradient by its input: flipped, in and out swapped."""
-    return weight.flip(2, 3).transpose(0, 1).contiguous(memory_format=torch.channels_last)
+    return weight.flip(2, 3).transpose(0, 1).to(like.dtype).contiguous(memory_format=torch.channels_last)
 
 
 def _weight_gradient(inputs: Tensor, gradient: Tensor, weight: Tensor) -> Tensor:
     """Gradient by `weight` of a 'same' convolution, summed over all frames of `inputs` (N, C, H, W)."""
     padding = [weight.shape[2] // 2, weight.shape[3] // 2]
     mask = [False, True, False]
+    inputs, weight = inputs.to(gradient.dtype), weight.to(gradient.dtype)
     result: Tensor = torch.ops.aten.convolution_backward(
         gradient, inputs, weight, None, [1, 1], padding, [1, 1], False, [0, 0], 1, mask
     )[1]
@@ -120,8 +121,10 @@ class _Scan(torch.autograd.Function):
         steps, batch, width4 = gates.shape[:3]
         filters = width4 // 4
         padding = (weight_h.shape[2] // 2, weight_h.shape[3] // 2)
-        mirrored = _mirrored(weight_h)
-        slopes = _channels_last(gates.shape, gates)  # gradient by the gates before their activation
+        # Gradient by the gates before their activation. With autocast, gates are of lower precision than weights and
+        # states, and the backward pass, which autocast does not reach, convolves in that precision too.
+        slopes = _channels_last(gates.shape, gates)
+        mirrored = _mirrored(weight_h, slopes)
         d_cell = grad_cell.clone(memory_format=torch.preserve_format)
         d_hidden: Tensor | None = None
         for t in reversed(range(steps)):
@@ -142,7 +145,7 @@ class _Scan(torch.autograd.Function):
                 d_hidden = conv2d(slopes[t], mirrored, padding=padding)
         slopes = slopes.flatten(0, 1)
         needs = ctx.needs_input_grad
-        d_frames = conv2d(slopes, _mirrored(weight_x), padding=padding) if needs[0] else None
+        d_frames = conv2d(slopes, _mirrored(weight_x, slopes), padding=padding) if needs[0] else None
         return (
             d_frames.unflatten(0, (steps, batch)) if d_frames is not None else None,
             _weight_gradient(flat, slopes, weight_x) if needs[1] else None,
