@@ -16,10 +16,9 @@ import argparse
 import shutil
 from pathlib import Path
 
-from nextframe.verification.verify import Verification
-
 from nextframe.files import write_text
 from nextframe.training.run_folder import load_config, read_metrics
+from nextframe.verification.verify import Verification
 
 RESULTS = Path(__file__).parent / "results" / "tutorial"
 PAGE = Path(__file__).parent.parent / "docs" / "results" / "tutorial.md"

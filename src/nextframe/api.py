@@ -11,8 +11,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import xarray as xr
-
 from nextframe.config import DataConfig, ModelKind, RunConfig
 from nextframe.data.normalise import choose_threshold, fit_normaliser
 from nextframe.data.split import Span, split
@@ -21,6 +19,7 @@ from nextframe.errors import ConfigError, DataError, ShapeError
 from nextframe.forecasting.baselines import make_baseline
 from nextframe.forecasting.forecast import Forecast, Forecaster
 from nextframe.forecasting.model_forecaster import ModelForecaster
+from nextframe.frames.gridded import open_dataset
 from nextframe.frames.sequence import FrameSequence, FrameSource
 from nextframe.frames.source import open_source
 from nextframe.report.html import Example, write_report
@@ -246,14 +245,25 @@ def verify_run(
 
 
 def grade_file(
-    forecast: str | Path, observation: str | Path, *, thresholds: Sequence[float] | None = None
+    forecast: str | Path, observation: str | Path, *, thresholds: Sequence[float] | None = None, **options: Any
 ) -> Verification:
-    """Grade a NetCDF forecast file, whoever made it, against observations."""
-    source = open_source(observation)
+    """Grade a NetCDF or Zarr forecast file, whoever made it, against observations.
+
+    Args:
+        forecast: the file; lead times along its first axis.
+        observation: what `open_source` takes.
+        thresholds: in source units, for CSI; chosen from the observations by default.
+        **options: how to read the observations: `crop`, `coarsen`, `grey`, `variable`, `missing`.
+
+    Raises:
+        DataError: a forecast that cannot be read, or that the observations do not cover.
+        ShapeError: grids of different sizes.
+    """
+    source = open_data(DataConfig(data=str(observation), **options))
     if thresholds is None:
         thresholds = [_threshold([Span(sequence, 0, len(sequence)) for sequence in source.sequences])]
-    with xr.open_dataset(forecast) as dataset:
-        return grade(dataset, source, thresholds=thresholds)
+    with open_dataset(Path(forecast)) as dataset:
+        return grade(dataset, source, thresholds=thresholds, data=source.name, command=_command())
 
 
 def inspect_path(path: str | Path, **options: Any) -> Inspection:
@@ -289,13 +299,12 @@ def _verify_spans(
     if limit is not None and limit < len(windows):
         windows = [windows[i * len(windows) // limit] for i in range(limit)]
     everyone = [*forecasters, *(make_baseline(name) for name in baselines)]
-    command = command or shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
     verification = verify_windows(
         everyone,
         windows,
         thresholds=thresholds if thresholds is not None else [_threshold(spans)],
         data=data,
-        command=command,
+        command=command or _command(),
         progress=progress,
     )
     if out is not None:
@@ -303,6 +312,11 @@ def _verify_spans(
         examples = [_example(everyone, windows[i * len(windows) // 3]) for i in range(min(3, len(windows)))]
         write_report(Path(out) / "report.html", verification, examples=examples, title=title or f"Forecasts of {data}")
     return verification
+
+
+def _command() -> str:
+    """The program's own command line."""
+    return shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
 
 
 def _threshold(spans: Sequence[Span]) -> float:

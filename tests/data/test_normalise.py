@@ -89,7 +89,8 @@ def test_invert_undoes_apply_and_nan_stays_nan_for_arrays_and_tensors(
     try:
         normaliser = fit_normaliser(spans(values), method, output="linear")  # type: ignore[arg-type]
     except DataError as error:
-        assert any(word in str(error) for word in ("constant", "missing"))
+        if not any(word in str(error) for word in ("constant", "missing")):
+            raise
         return
     normalised = normaliser.apply(values)
     restored = normaliser.invert(normalised)
@@ -166,7 +167,7 @@ def test_damaged_frames_are_named() -> None:
 
 @pytest.mark.parametrize("method", ["identity", "standard"])
 def test_a_sigmoid_output_needs_a_range_that_it_reaches(method: str) -> None:
-    with pytest.raises(ConfigError, match="sigmoid output, 0..1, cannot reach"):
+    with pytest.raises(ConfigError, match=r"sigmoid output, 0\.\.1, cannot reach"):
         fit_normaliser(spans(TEMPERATURE), method)  # type: ignore[arg-type]
 
 
@@ -212,12 +213,13 @@ def test_thresholds_part_events_from_the_rest(values: np.ndarray, low: float, hi
 def test_every_method_says_in_a_line_what_it_does() -> None:
     for values in (BINARY, PICTURE, RAIN, TEMPERATURE):
         for output in ("sigmoid", "linear"):
-            normaliser = fit_normaliser(spans(values), output=output)  # type: ignore[arg-type]
+            normaliser = fit_normaliser(spans(values), output=output)
             text = normaliser.describe()
             assert text.startswith(normaliser.method)
             assert "\n" not in text
 
 
 def test_normalising_arrays_needs_no_torch() -> None:
-    program = "import nextframe.data.normalise, nextframe.data.windows, nextframe.data.survey, sys; sys.exit('torch' in sys.modules)"
+    modules = "nextframe.data.normalise, nextframe.data.windows, nextframe.data.survey"
+    program = f"import {modules}, sys; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

@@ -1,5 +1,7 @@
 """Splitting: what goes where, that nothing is in two parts, and what cannot be split."""
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -70,7 +72,7 @@ def test_parts_are_disjoint_in_order_and_there_when_asked_for(
         positions = [
             [order[span.sequence.name] for span in part] for part in (parts.train, parts.validation, parts.test)
         ]
-        assert sum(positions, []) == list(range(len(lengths)))
+        assert list(itertools.chain.from_iterable(positions)) == list(range(len(lengths)))
         assert len(set.union(*sets)) == sum(lengths)
     else:
         asked = (validation > 0) + (test > 0)

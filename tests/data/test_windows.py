@@ -37,7 +37,7 @@ def test_all_windows_that_fit_and_no_other(data: st.DataObject, past: int, futur
 
     expected = []  # by brute force: every start of every span, counted anew behind each gap
     for which, span in enumerate(spans):
-        hours = span.sequence.values[:, 0, 0, 0]
+        hours = span.sequence.values[:][:, 0, 0, 0]
         behind_gap = span.start
         for start in range(span.start, span.stop):
             if start > span.start and hours[start] - hours[start - 1] > 1:

@@ -19,7 +19,8 @@ def blob(frames: int, speed: tuple[float, float], size: int = 64) -> np.ndarray:
     y, x = np.mgrid[:size, :size]
     t = np.arange(frames)[:, None, None]
     distance = (y - 24 - speed[0] * t) ** 2 + (x - 20 - speed[1] * t) ** 2
-    return np.exp(-distance / 60).astype(np.float32)[None, :, None]
+    hill: np.ndarray = np.exp(-distance / 60).astype(np.float32)[None, :, None]
+    return hill
 
 
 def test_persistence_repeats_the_last_frame() -> None:

@@ -72,7 +72,8 @@ def test_gif(tmp_path: Path, channels: int) -> None:
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 def test_folder_of_images_in_natural_order(tmp_path: Path, dtype: type) -> None:
-    frames = movie(11, channels=1)[..., 0].astype(dtype) * (1 if dtype is np.uint8 else 200)
+    scale = 1 if dtype is np.uint8 else 200
+    frames: np.ndarray = movie(11, channels=1)[..., 0].astype(dtype) * scale
     for n, frame in enumerate(frames):
         iio.imwrite(tmp_path / f"frame{n}.png", frame)
     (sequence,) = open_source(tmp_path).sequences

@@ -28,7 +28,10 @@ def test_metrics_are_those_of_other_libraries() -> None:
         assert metrics["mse"][lead] == pytest.approx(mean_squared_error(b, a), rel=1e-6)
         assert metrics["rmse"][lead] == pytest.approx(np.sqrt(mean_squared_error(b, a)), rel=1e-6)
         assert metrics["mae"][lead] == pytest.approx(np.abs(a - b).mean(), rel=1e-5)
-        assert metrics["psnr"][lead] == pytest.approx(peak_signal_noise_ratio(b, a, data_range=1), rel=1e-6)
+        assert metrics["psnr"][lead] == pytest.approx(
+            peak_signal_noise_ratio(b, a, data_range=1),  # type: ignore[no-untyped-call]
+            rel=1e-6,
+        )
         entropy = torch.nn.functional.binary_cross_entropy(
             torch.from_numpy(a).double().clamp(1e-7, 1 - 1e-7), torch.from_numpy(b).double()
         )
@@ -36,6 +39,7 @@ def test_metrics_are_those_of_other_libraries() -> None:
         similarity = structural_similarity_index_measure(
             torch.from_numpy(a).double(), torch.from_numpy(b).double(), data_range=1.0
         )
+        assert isinstance(similarity, torch.Tensor)
         # torchmetrics leaves a border out that scikit-image keeps.
         assert metrics["ssim"][lead] == pytest.approx(float(similarity), abs=0.02)
         for threshold in (0.3, 0.8):

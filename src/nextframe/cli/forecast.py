@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
 from cyclopts import Parameter
 
 
@@ -33,5 +34,9 @@ def forecast(
     made, past, truth = forecast_file(run, source, lead_times=lead_times, start=start)
     save_forecast(made, out, past=past.read(0, len(past)), truth=None if truth is None else truth.read(0, len(truth)))
     beside = "" if truth is None else ", beside the truth"
-    when = "" if made.valid_time is None else f", valid {made.valid_time[0]} to {made.valid_time[-1]}"
+    when = "" if made.valid_time is None else f", valid {_minute(made.valid_time[0])} to {_minute(made.valid_time[-1])}"
     print(f"wrote {out}: {made.lead_times} frames from {len(past)} of {past.name}{when}{beside}")
+
+
+def _minute(time: np.datetime64) -> str:
+    return str(np.datetime_as_string(time, unit="m")).replace("T", " ")

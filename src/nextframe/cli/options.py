@@ -39,7 +39,8 @@ def separated(kind: Callable[[str], Any], called: str) -> Parameter:
 
 NUMBERS = separated(float, "numbers")
 NAMES = separated(str, "names")
-_KINDS: Mapping[type, Parameter] = {int: separated(int, "whole numbers"), float: NUMBERS, str: NAMES}
+WHOLE_NUMBERS = separated(int, "whole numbers")
+_KINDS: Mapping[type, Parameter] = {int: WHOLE_NUMBERS, float: NUMBERS, str: NAMES}
 
 
 def option_types(sections: Collection[str], defaults: Mapping[str, str], leave_out: Collection[str] = ()) -> Any:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from nextframe.cli.options import NAMES, NUMBERS
+from nextframe.cli.options import NAMES, NUMBERS, WHOLE_NUMBERS
 from nextframe.errors import ConfigError
 
 FORECAST_FILES = (".nc", ".nc4", ".zarr")
@@ -22,6 +22,10 @@ def verify(
     thresholds: Annotated[tuple[float, ...] | None, NUMBERS] = None,
     lead_times: int | None = None,
     limit: int | None = None,
+    crop: Annotated[tuple[int, ...], WHOLE_NUMBERS] = (),
+    coarsen: int = 1,
+    grey: Annotated[bool, Parameter(negative=())] = False,
+    variable: Annotated[tuple[str, ...], NAMES] = (),
     out: Path | None = None,
     progress: Annotated[bool, Parameter(show_default=False)] = True,
 ) -> None:
@@ -36,6 +40,10 @@ def verify(
         thresholds: Values from which on a pixel is an event, for CSI, in source units; by default the run's own.
         lead_times: Number of frames to forecast; by default as many as the run was trained for.
         limit: Verify at most this many windows, evenly spread.
+        crop: For a forecast file: cut the true frames to top, left, height and width, as the run's were.
+        coarsen: For a forecast file: average the true frames over blocks of this many pixels, as the run's were.
+        grey: For a forecast file: read true frames in colour as grey.
+        variable: For a forecast file: variables of the true frames to grade by.
         out: Folder to write to; by default the run folder.
         progress: Show a progress bar.
     """
@@ -46,7 +54,9 @@ def verify(
 
         if data is None:
             raise ConfigError("needs the true frames", where=run, hint="name them with --data SOURCE")
-        skill = grade_file(run, data, thresholds=thresholds or None)
+        skill = grade_file(
+            run, data, thresholds=thresholds or None, crop=crop, coarsen=coarsen, grey=grey, variable=variable
+        )
         print_table(skill)
         if out is not None:
             skill.to_json(out / "verification.json")

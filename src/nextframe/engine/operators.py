@@ -61,9 +61,9 @@ def _shape(frames: Tensor, weight_h: Tensor) -> list[int]:
     return [steps, batch, height, width, channels, weight_h.shape[1], weight_h.shape[2]]
 
 
-# For inference: the transformed weights of the layers used last, by the addresses of their weights, with a copy of these.
-# Comparing with the copy takes a fraction of transforming them, and nothing that changes weights can go unnoticed: not an
-# assignment to `.data`, not a new layer at the address of one that is gone.
+# For inference: the transformed weights of the layers used last, by the addresses of their weights, with a copy of
+# these. Comparing with the copy takes a fraction of transforming them, and nothing that changes weights can go
+# unnoticed: not an assignment to `.data`, not a new layer at the address of one that is gone.
 _packed: OrderedDict[tuple[int, ...], tuple[Tensor, Tensor, Tensor]] = OrderedDict()
 _PACKED_LAYERS = 16
 

@@ -140,7 +140,7 @@ class _Stores:
 
     def _dataset(self, path: Path) -> xr.Dataset:
         if path not in self._open:
-            self._open[path] = _open_dataset(path)
+            self._open[path] = open_dataset(path)
             if len(self._open) > _OPEN_FILES:
                 self._open.popitem(last=False)[1].close()
         self._open.move_to_end(path)
@@ -158,19 +158,25 @@ class _Stores:
             dataset.close()
 
 
-def _open_dataset(path: Path) -> xr.Dataset:
-    if path.suffix == ".zarr":
-        # Asked for by name, since xarray warns where it finds out by itself that metadata are not consolidated.
-        index = path / "zarr.json"
-        consolidated = (path / ".zmetadata").exists() or (
-            index.exists() and "consolidated_metadata" in index.read_text()
-        )
-        store: xr.Dataset = xr.open_zarr(path, chunks=None, consolidated=consolidated)
-        return store
-    with path.open("rb") as file:
-        classic = file.read(3) == b"CDF"
-    dataset: xr.Dataset = xr.open_dataset(path, engine="scipy" if classic else "h5netcdf")
-    return dataset
+def open_dataset(path: Path) -> xr.Dataset:
+    """Open a NetCDF file (classic or HDF5) or a Zarr store, lazily.
+
+    Raises:
+        DataError: something else, or a damaged file.
+    """
+    try:
+        if path.suffix == ".zarr":
+            # Asked for by name, since xarray warns where it finds out by itself that metadata are not consolidated.
+            index = path / "zarr.json"
+            joined = (path / ".zmetadata").exists() or (index.exists() and "consolidated_metadata" in index.read_text())
+            store: xr.Dataset = xr.open_zarr(path, chunks=None, consolidated=joined)
+            return store
+        with path.open("rb") as file:
+            classic = file.read(3) == b"CDF"
+        dataset: xr.Dataset = xr.open_dataset(path, engine="scipy" if classic else "h5netcdf")
+        return dataset
+    except _UNREADABLE as error:
+        raise _unreadable(path, error) from error
 
 
 def _unreadable(path: Path, error: Exception, what: str = "cannot be read as NetCDF or Zarr") -> DataError:
@@ -179,11 +185,7 @@ def _unreadable(path: Path, error: Exception, what: str = "cannot be read as Net
 
 
 def _describe(path: Path, variable: Sequence[str]) -> _Store:
-    try:
-        dataset = _open_dataset(path)
-    except _UNREADABLE as error:
-        raise _unreadable(path, error) from error
-    with dataset:
+    with open_dataset(path) as dataset:
         y, x = (_axis(dataset, *what) for what in (("Y", _Y, "latitude"), ("X", _X, "longitude")))
         fields = [str(n) for n, v in dataset.data_vars.items() if v.dtype.kind in "biuf"]
         if y is None or x is None:

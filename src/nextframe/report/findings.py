@@ -101,7 +101,8 @@ def _missing(source: FrameSource, frames: Sequence[FrameFacts], statistics: Stat
     if faults:
         share = sum(frame.missing for frame in faults) / len(faults)
         yield (
-            f"{_places(faults, 'holds', 'hold')} NaN or infinity ({share:.1%} of the values there) that the source does "
+            f"{_places(faults, 'holds', 'hold')} NaN or infinity ({share:.1%} of the values there) that the source "
+            "does "
             "not declare: repair this, or pass missing='mask' (--missing mask) to treat it as missing."
         )
     empty = [frame for frame in frames if frame.missing == 1]
@@ -161,7 +162,8 @@ def _fill_values(source: FrameSource, statistics: Statistics) -> Iterator[str]:
             rest = values[np.isfinite(values) & (values != extreme)]
             if extreme in FILL_VALUES and rest.size and abs(extreme) > 2 * np.abs(rest).max():
                 yield (
-                    f"The variable {name} holds the value {extreme:g}, far from all others, which looks like a fill value "
+                    f"The variable {name} holds the value {extreme:g}, far from all others, which looks like a fill "
+                    "value "
                     "that is not declared: replace it by NaN and pass missing='mask' (--missing mask)."
                 )
 
