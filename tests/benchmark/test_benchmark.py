@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 from typing import get_args
 
 import numpy as np
@@ -8,10 +9,12 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from nextframe.benchmark import run
 from nextframe.benchmark.keras_models import keras_backend, keras_step
-from nextframe.benchmark.run import benchmark, convolution_peak, nextframe_step
+from nextframe.benchmark.ours import nextframe_step
+from nextframe.benchmark.run import CONTENDERS, Contender, Result, benchmark, convolution_peak, ratios, save
 from nextframe.benchmark.usual import UsualConvLSTM, UsualEncoderDecoder, UsualStack, usual_step
 from nextframe.benchmark.work import INFERENCE, TRAINING, Task, Work
 from nextframe.cli import main
+from nextframe.errors import ConfigError
 from nextframe.models.convlstm import ConvLSTM2d
 from nextframe.models.encoder_decoder import EncoderDecoder
 from nextframe.models.stacked import StackedConvLSTM
@@ -87,25 +90,60 @@ def test_the_tutorials_work() -> None:
     assert convolution_peak(SMALL[0], repeats=1) > 0
 
 
-def test_each_is_measured_in_its_own_process(
+def test_contenders_take_turns_in_processes_of_their_own(tmp_path: Path) -> None:
+    rounds: list[str] = []
+    results = benchmark(
+        "training", steps=2, threads=1, works=SMALL[:1], contenders=CONTENDERS[:4], progress=rounds.append
+    )
+    assert [result.contender for result in results] == [contender.name for contender in CONTENDERS[:4]]
+    assert rounds[-2:] == ["stacked: round 1 of 2", "stacked: round 2 of 2"]
+    for result in results:
+        assert 0 < result.fastest <= result.seconds <= result.slowest
+        assert result.memory > 2**24
+        assert result.frames_per_second == pytest.approx(8 / result.seconds)
+    save(results, tmp_path / "r.json", "nextframe benchmark")
+    content = json.loads((tmp_path / "r.json").read_text())
+    assert {"machine", "versions", "date", "command", "engine"} <= content.keys()
+    assert [row["seconds"] for row in content["results"]] == [result.seconds for result in results]
+    assert content["markdown"].count("\n") == 2 + 4
+
+
+@pytest.mark.parametrize("work", SMALL, ids=lambda work: work.model)
+def test_streaming_reads_one_frame(work: Work) -> None:
+    for step in (nextframe_step, usual_step):
+        do = step(work, "streaming", movie(work))
+        do()
+        do()
+
+
+def test_the_command_prints_what_was_measured(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(run, "CONTENDERS", ("nextframe",))
-    (result,) = benchmark("training", steps=1, works=SMALL[:1])
-    assert result.contender == "nextframe"
-    assert result.seconds > 0
-    assert result.memory > 2**24
-    assert result.frames_per_second == pytest.approx(8 / result.seconds)
+    def result(name: str, seconds: float) -> Result:
+        numbers = {
+            "fastest": seconds,
+            "slowest": seconds,
+            "memory": 2**30,
+            "frames_per_second": 16.0,
+            "peak_share": 0.5,
+        }
+        return Result(work=SMALL[0], task="training", contender=name, seconds=seconds, **numbers)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(run, "TRAINING", SMALL[:1])
-    monkeypatch.setattr(run, "_in_a_process", lambda *_: (0.5, 2**30))
-    monkeypatch.setattr(run, "CONTENDERS", ("nextframe", "usual loop"))
-    assert main(["benchmark", "training", "--json"]) == 0
-    assert [row["seconds"] for row in json.loads(capsys.readouterr().out)] == [0.5, 0.5]
+    results = [result("nextframe", 0.5), result("usual loop", 2.0)]
+    assert ratios(results) == [1.0, 4.0]
+    monkeypatch.setattr(run, "benchmark", lambda *_, **__: results)
     assert main(["benchmark"]) == 0
     (line,) = (line for line in capsys.readouterr().out.splitlines() if "usual loop" in line)
-    assert line.split()[3:6] == ["0.500", "16.0", "1024"]
-    assert line.split()[-1] == "1.00"
+    assert line.split()[-1] == "4.00"
+
+
+def test_a_contender_that_fails_is_named() -> None:
+    with pytest.raises(ConfigError, match="benchmark of nextframe: failed"):
+        benchmark(
+            "training",
+            works=[Work(model="stacked", batch=2, past=3, future=2, filters=(4, 0), size=12)],
+            contenders=[Contender(name="nextframe")],
+        )
 
 
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras on torch tensors

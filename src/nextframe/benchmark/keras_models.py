@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from nextframe.benchmark.work import Step, Task, Work
 
-BACKENDS = ("tensorflow", "torch")
+BACKENDS = ("tensorflow", "jax", "torch")
 
 
 def keras_backend() -> str | None:
@@ -40,6 +40,11 @@ def keras_step(work: Work, task: Task, movie: NDArray[np.float32]) -> Step:
         inputs: Any = movie[:, :-1] if stacked else [movie[:, : past - 1], movie[:, past - 1 : -1]]
         target = movie[:, 1:] if stacked else movie[:, past:]
         return lambda: model.train_on_batch(inputs, target)
+
+    if task == "streaming":  # Keras' layers keep no state between calls of `predict`: they read everything again
+        everything = movie[:, : past + 1]
+        again: Any = everything if work.model == "stacked" else [everything[:, :past], everything[:, past:]]
+        return lambda: model.predict_on_batch(again)
 
     def forecast() -> NDArray[np.float32]:
         seen = movie[:, :past]

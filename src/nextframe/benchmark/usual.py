@@ -94,6 +94,8 @@ def usual_step(work: Work, task: Task, movie: Tensor) -> Step:
 
         return train
     model.eval()
+    if task == "streaming":
+        return _streaming(model, movie[:, : work.past], movie[:, work.past])
 
     def reread() -> Tensor:
         seen = movie[:, : work.past]
@@ -112,3 +114,26 @@ def usual_step(work: Work, task: Task, movie: Tensor) -> Step:
         return torch.cat(frames, dim=1)
 
     return torch.inference_mode()(reread if stacked else decode)
+
+
+def _streaming(model: UsualStack | UsualEncoderDecoder, past: Tensor, frame: Tensor) -> Step:
+    """One more frame (B, 1, H, W) from the states that the past left, as one would write it by hand."""
+    layers = list(model.layers) if isinstance(model, UsualStack) else [model.decoder]
+    states: list[State | None] = []
+    with torch.inference_mode():
+        features = past
+        for layer in layers:
+            features, state = layer(features)
+            states.append(state)
+
+    def step() -> Tensor:
+        features = frame[:, None]
+        for n, layer in enumerate(layers):
+            features, states[n] = layer(features, states[n])
+            if isinstance(model, UsualStack):
+                features = model.norms[n](features.transpose(1, 2)).transpose(1, 2)
+        if isinstance(model, UsualStack):
+            return model.readout(features.transpose(1, 2)).sigmoid()  # type: ignore[no-any-return]
+        return model.readout(features[:, 0]).sigmoid()  # type: ignore[no-any-return]
+
+    return torch.inference_mode()(step)

@@ -11,7 +11,7 @@ from typing import Literal
 
 from nextframe.config import ModelKind
 
-Task = Literal["training", "inference"]
+Task = Literal["training", "inference", "streaming"]
 Step = Callable[[], object]
 
 
@@ -34,6 +34,8 @@ class Work:
 
     def frames(self, task: Task) -> int:
         """Frames that one step works through, of all movies: those trained on, or those forecast."""
+        if task == "streaming":
+            return self.batch
         if task == "inference":
             return self.batch * self.future
         return self.batch * (self.past + self.future - 1)
@@ -45,7 +47,7 @@ class Work:
         """
         layers = zip((1, *self.filters[:-1]), self.filters, strict=True)
         per_frame = sum(2 * 9 * (c + f) * 4 * f * self.size**2 for c, f in layers)
-        read = self.batch * (self.past + self.future - 1)
+        read = self.batch * (1 if task == "streaming" else self.past + self.future - 1)
         return per_frame * read * (3 if task == "training" else 1)
 
 
@@ -60,3 +62,9 @@ INFERENCE: tuple[Work, ...] = (
     Work(model="encoder-decoder", batch=1, past=10, future=10, filters=(128,)),
 )
 """The tutorial's forecasts, of one movie."""
+
+STREAMING: tuple[Work, ...] = (
+    Work(model="stacked", batch=1, past=14, future=1, filters=(40, 40, 40)),
+    Work(model="encoder-decoder", batch=1, past=10, future=1, filters=(128,)),
+)
+"""One new frame of one movie, where the state of the frames before is known; who keeps none reads them again."""

@@ -1,0 +1,56 @@
+"""Write the README's tables from the results in benchmarks/results: `python benchmarks/readme.py [--demo DEMO_FOLDER]`.
+
+DEMO_FOLDER is what `make demo` wrote; its scores and its animation are taken over first.
+"""
+
+import argparse
+import json
+import re
+import shutil
+from pathlib import Path
+
+from nextframe.files import write_text
+from nextframe.report.tables import to_markdown
+from nextframe.verification.verify import Verification
+
+ROOT = Path(__file__).parent.parent
+RESULTS = ROOT / "benchmarks" / "results"
+
+
+def demo_table() -> str:
+    """The skill table of the demo."""
+    skill = Verification.from_json(RESULTS / "demo" / "verification.json")
+    return to_markdown(skill, ["csi_0.5"]) + f"\nMade by `make demo` on {skill.machine}.\n"
+
+
+def speed_table() -> str:
+    """Seconds a training step, and ratios, of the benchmark's last run."""
+    path = RESULTS / "training.json"
+    if not path.exists():
+        return ""
+    content = json.loads(path.read_text(encoding="utf-8"))
+    return str(content["markdown"]) + f"\n`nextframe benchmark training` on {content['machine']}, {content['date']}.\n"
+
+
+def fill(text: str, name: str, content: str) -> str:
+    """Put content between a section's marks."""
+    pattern = re.compile(rf"(<!-- {name}: [^>]*-->\n).*?(<!-- /{name} -->)", re.DOTALL)
+    return pattern.sub(lambda match: f"{match[1]}{content}{match[2]}", text)
+
+
+def main() -> None:
+    """Run from the command line."""
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--demo", type=Path, help="folder that make demo wrote")
+    given = options.parse_args()
+    if given.demo:
+        (RESULTS / "demo").mkdir(parents=True, exist_ok=True)
+        (ROOT / "docs" / "assets").mkdir(exist_ok=True)
+        shutil.copy(given.demo / "verification.json", RESULTS / "demo" / "verification.json")
+        shutil.copy(given.demo / "forecast.gif", ROOT / "docs" / "assets" / "demo.gif")
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    write_text(ROOT / "README.md", fill(fill(text, "demo", demo_table()), "speed", speed_table()))
+
+
+if __name__ == "__main__":
+    main()
