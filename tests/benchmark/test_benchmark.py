@@ -141,7 +141,7 @@ def test_a_contender_that_fails_is_named() -> None:
     with pytest.raises(ConfigError, match="benchmark of nextframe: failed"):
         benchmark(
             "training",
-            works=[Work(model="stacked", batch=2, past=3, future=2, filters=(4, 0), size=12)],
+            works=[Work(model="encoder-decoder", batch=2, past=0, future=2, filters=(4,), size=12)],
             contenders=[Contender(name="nextframe")],
         )
 
