@@ -17,11 +17,12 @@ _ARROWS = {"lower": "↓", "higher": "↑"}
 
 
 def metric_names(verification: Verification) -> list[str]:
-    """Metrics that any forecaster has, in the order in which they were computed."""
+    """Metrics that any forecaster has: CSI first, then in the order in which they were computed."""
     names: dict[str, None] = {}
     for metrics in verification.scores.values():
         names.update(dict.fromkeys(metrics))
-    return list(names)
+    # What decides first: how many events were caught, then how large the errors are.
+    return sorted(names, key=lambda name: not name.startswith("csi_"))
 
 
 def default_metrics(verification: Verification) -> list[str]:
