@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import tokenize
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,7 @@ MOVING_MNIST = "mnist_test_seq.npy"
 
 
 def open_array(path: Path, variable: str | None = None, *, missing: Missing = "error") -> tuple[FrameSequence, ...]:
-    """Open an NPY or NPZ file.
+    """Open an NPY file, which is mapped to memory, or an NPZ file, which is compressed and has to fit there.
 
     Axes: (T, H, W); (T, C, H, W) or (N, T, H, W), told apart by the second axis (at most 4 is taken for channels);
     (N, T, C, H, W). The file `mnist_test_seq.npy` is read as (T, N, H, W). How an array was read stands in the
@@ -31,11 +33,19 @@ def open_array(path: Path, variable: str | None = None, *, missing: Missing = "e
     Raises:
         DataError: a damaged or empty file, or an array that does not hold numbers.
         ConfigError: an NPZ with several arrays of which none was named.
-        ShapeError: an array with another number of axes.
+        ShapeError: an array with another number of axes, or with colours along the last one.
     """
     array = _load(path, variable)
     if array.dtype.kind not in "biuf":
         raise DataError("does not hold real numbers", where=path, received=f"type {array.dtype}")
+    if array.ndim in (4, 5) and array.shape[-1] in (3, 4) and array.shape[-2] > 4 and array.shape[-3] > 4:
+        raise ShapeError(
+            "seems to hold colours along its last axis",
+            where=path,
+            expected="channels before height and width",
+            received=array.shape,
+            hint="save it as numpy.moveaxis(array, -1, -3)",
+        )
     if path.name == MOVING_MNIST and array.ndim == 4:
         array, axes = array.swapaxes(0, 1)[:, :, None], "(time, movie, height, width), as Moving MNIST is published"
     elif array.ndim == 3:
@@ -68,9 +78,9 @@ def open_array(path: Path, variable: str | None = None, *, missing: Missing = "e
 
 def _load(path: Path, variable: str | None) -> NDArray[Any]:
     try:
-        if path.suffix == ".npz" and not zipfile.is_zipfile(path):
+        if path.suffix.lower() == ".npz" and not zipfile.is_zipfile(path):
             raise ValueError("not a zip archive")
-        loaded = np.load(path, mmap_mode="r" if path.suffix == ".npy" else None, allow_pickle=False)
+        loaded = np.load(path, mmap_mode="r" if path.suffix.lower() == ".npy" else None, allow_pickle=False)
         if not isinstance(loaded, np.lib.npyio.NpzFile):
             array: NDArray[Any] = loaded
             return array
@@ -85,7 +95,7 @@ def _load(path: Path, variable: str | None) -> NDArray[Any]:
                 raise DataError("is empty", where=path)
             array = loaded[variable or names[0]]
             return array
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, EOFError, SyntaxError, tokenize.TokenError, zipfile.BadZipFile, zlib.error) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise DataError(
             "cannot be read as a NumPy file", where=path, received=reason, hint="the file may be truncated"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,7 +23,7 @@ _OPEN_FILES = 64
 _Y = ("y", "lat", "latitude", "rlat", "northing", "row")
 _X = ("x", "lon", "longitude", "rlon", "easting", "column", "col")
 _TIME = ("time", "valid_time", "t")
-_UNREADABLE = (OSError, ValueError, RuntimeError, KeyError, AttributeError, TypeError)
+_UNREADABLE = (OSError, ValueError, RuntimeError, LookupError, AttributeError, TypeError, EOFError)
 
 
 def open_gridded(
@@ -51,6 +52,18 @@ def open_gridded(
                 expected=(*first.variables, first.shape[1:]),
                 received=(*other.variables, other.shape[1:]),
             )
+        if other.units != first.units:
+            raise DataError(
+                f"differs in units from {first.path.name}", where=other.path, expected=first.units, received=other.units
+            )
+        for axis, here, there in (("y", first.grid.y, other.grid.y), ("x", first.grid.x, other.grid.x)):
+            if not np.allclose(here, there, atol=1e-4 * np.ptp(here)):
+                raise DataError(
+                    f"lies elsewhere along {axis} than {first.path.name}",
+                    where=other.path,
+                    expected=f"{here[0]:g} to {here[-1]:g}",
+                    received=f"{there[0]:g} to {there[-1]:g}",
+                )
     if len(stores) > 1:
         if any(store.times is None for store in stores):
             path = next(store.path for store in stores if store.times is None)
@@ -146,16 +159,27 @@ class _Stores:
         self._open.move_to_end(path)
         return self._open[path]
 
+    def __post_init__(self) -> None:
+        # Also called before the interpreter ends, when closing a dataset would find its modules gone already.
+        weakref.finalize(self, _close, self._open)
+
     def __getstate__(self) -> dict[str, Any]:
         return {"stores": self.stores, "_open": OrderedDict()}  # worker processes open files of their own
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         for name, value in state.items():
             object.__setattr__(self, name, value)
+        self.__post_init__()
 
-    def __del__(self) -> None:
-        for dataset in self._open.values():
-            dataset.close()
+
+def _close(datasets: OrderedDict[Path, xr.Dataset]) -> None:
+    while datasets:
+        datasets.popitem()[1].close()
+
+
+def is_zarr(path: Path) -> bool:
+    """Whether a path is a Zarr store, by its name or by what lies in it."""
+    return path.suffix == ".zarr" or any((path / name).is_file() for name in ("zarr.json", ".zgroup", ".zmetadata"))
 
 
 def open_dataset(path: Path) -> xr.Dataset:
@@ -165,16 +189,18 @@ def open_dataset(path: Path) -> xr.Dataset:
         DataError: something else, or a damaged file.
     """
     try:
-        if path.suffix == ".zarr":
+        if is_zarr(path):
             # Asked for by name, since xarray warns where it finds out by itself that metadata are not consolidated.
             index = path / "zarr.json"
             joined = (path / ".zmetadata").exists() or (index.exists() and "consolidated_metadata" in index.read_text())
-            store: xr.Dataset = xr.open_zarr(path, chunks=None, consolidated=joined)
+            store: xr.Dataset = xr.open_zarr(path, chunks=None, consolidated=joined, decode_timedelta=False)
             return store
         with path.open("rb") as file:
             classic = file.read(3) == b"CDF"
-        dataset: xr.Dataset = xr.open_dataset(path, engine="scipy" if classic else "h5netcdf")
+        dataset: xr.Dataset = xr.open_dataset(path, engine="scipy" if classic else "h5netcdf", decode_timedelta=False)
         return dataset
+    except ImportError as error:  # xarray wants cftime for them, and its times would not be numpy's
+        raise _calendar(path) from error
     except _UNREADABLE as error:
         raise _unreadable(path, error) from error
 
@@ -182,6 +208,14 @@ def open_dataset(path: Path) -> xr.Dataset:
 def _unreadable(path: Path, error: Exception, what: str = "cannot be read as NetCDF or Zarr") -> DataError:
     reason = str(error).splitlines()[0] if str(error) else type(error).__name__
     return DataError(what, where=path, received=reason, hint="the file may be truncated or damaged")
+
+
+def _calendar(path: Path) -> DataError:
+    return DataError(
+        "has times of a calendar other than the standard one",
+        where=path,
+        hint="convert it with xarray's convert_calendar('standard')",
+    )
 
 
 def _describe(path: Path, variable: Sequence[str]) -> _Store:
@@ -200,6 +234,8 @@ def _describe(path: Path, variable: Sequence[str]) -> _Store:
         if time is None:
             time = next((str(d) for d in dataset[chosen[0]].dims if d not in (y, x) and dataset.sizes[d] > 1), None)
         for name in chosen:
+            if time is not None and time not in dataset[name].dims:
+                raise ShapeError(f"variable {name} has no axis {time}", where=path, hint="name variables that have it")
             other = [str(d) for d in dataset[name].dims if d not in (time, y, x) and dataset.sizes[d] > 1]
             if other:
                 sizes = ", ".join(f"{axis} of {dataset.sizes[axis]}" for axis in other)
@@ -214,7 +250,7 @@ def _describe(path: Path, variable: Sequence[str]) -> _Store:
             variables=tuple(chosen),
             axes=(time, y, x),
             shape=(steps, len(chosen), dataset.sizes[y], dataset.sizes[x]),
-            times=_times(dataset, time),
+            times=_times(path, dataset, time),
             units=tuple(str(dataset[n].attrs.get("units", "1")) for n in chosen),
             grid=Grid(
                 y=_coordinate(dataset, y),
@@ -257,11 +293,25 @@ def _axis(data: xr.Dataset | xr.DataArray, letter: str, names: Sequence[str], st
     return next((str(axis) for axis in data.dims if str(axis).lower() in names), None)
 
 
-def _times(dataset: xr.Dataset, time: str | None) -> NDArray[np.datetime64] | None:
+def _times(path: Path, dataset: xr.Dataset, time: str | None) -> NDArray[np.datetime64] | None:
     """Times of the steps; for a store of a single step also from a scalar variable that is a time."""
     if time is not None and time in dataset.variables:
         values = dataset[time].values
-        return values.astype("datetime64[ns]") if np.issubdtype(values.dtype, np.datetime64) else None
+        if values.dtype == object:
+            raise _calendar(path)
+        if not np.issubdtype(values.dtype, np.datetime64):
+            return None
+        if np.isnat(values).any():
+            raise DataError(f"frame {np.isnat(values).argmax()} has no time", where=path, hint="leave that step out")
+        wrong = np.flatnonzero(np.diff(values) <= np.timedelta64(0))
+        if wrong.size:
+            before, after = values[wrong[0]], values[wrong[0] + 1]
+            raise DataError(
+                f"times do not increase: frame {wrong[0] + 1} ({after}) follows {before}",
+                where=path,
+                hint="sort the frames by time and drop duplicates",
+            )
+        return values.astype("datetime64[ns]")
     if time is None:
         scalars = [v for v in dataset.variables.values() if v.ndim == 0 and np.issubdtype(v.dtype, np.datetime64)]
         named = [v for v in scalars if v.attrs.get("standard_name") == "time"]

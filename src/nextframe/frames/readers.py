@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -40,10 +41,12 @@ class Cropped:
 
 @dataclass(frozen=True)
 class Coarsened:
-    """Means over blocks of pixels, missing values left out; a block that the frame's edge cuts is dropped."""
+    """Means over blocks of pixels; a block that the frame's edge cuts is dropped."""
 
     reader: FrameReader
     factor: int
+    skip_missing: bool = True
+    """Whether missing values are left out of the means, or make them missing."""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -60,7 +63,7 @@ class Coarsened:
         values = values[..., : height * self.factor, : width * self.factor]
         blocks = values.reshape(*values.shape[:2], height, self.factor, width, self.factor)
         known = np.isfinite(blocks)
-        if known.all():
+        if known.all() or not self.skip_missing:
             means: NDArray[np.float32] = blocks.mean((3, 5))
             return means
         count = known.sum((3, 5))
@@ -94,6 +97,7 @@ class Cached:
 
     reader: FrameReader
     limit: int = CACHE_BYTES
+    """Bytes to keep; one frame is always kept."""
     _kept: OrderedDict[int, NDArray] = field(default_factory=OrderedDict)  # type: ignore[type-arg]
 
     @property
@@ -116,20 +120,36 @@ class Cached:
             self._keep(n, wanted[n])
         return np.stack([wanted[n] for n in range(start, stop) if n in wanted])
 
+    def __getstate__(self) -> dict[str, object]:
+        return {"reader": self.reader, "limit": self.limit, "_kept": OrderedDict()}  # a worker process keeps its own
+
+    def __setstate__(self, state: dict[str, object]) -> None:
+        for name, value in state.items():
+            object.__setattr__(self, name, value)
+
     def _keep(self, number: int, frame: NDArray) -> None:  # type: ignore[type-arg]
-        self._kept[number] = frame
+        # A view would hold on to all that was read with it: the other frames, and what a crop has cut off.
+        self._kept[number] = frame if frame.base is None else frame.copy()
         self._kept.move_to_end(number)
         while len(self._kept) > max(1, self.limit // max(frame.nbytes, 1)):
             self._kept.popitem(last=False)
+
+
+def cached(sequences: Sequence[FrameSequence], limit: int = CACHE_BYTES) -> tuple[FrameSequence, ...]:
+    """Keep decoded frames of all these sequences, together within `limit` bytes, to each its share by size."""
+    sizes = [int(np.prod(s.shape)) * s.values.dtype.itemsize for s in sequences]
+    shares = [limit * size // sum(sizes) if sum(sizes) > limit else size for size in sizes]
+    return tuple(replace(s, values=Cached(s.values, share)) for s, share in zip(sequences, shares, strict=True))
 
 
 def crop(sequence: FrameSequence, box: tuple[int, ...]) -> FrameSequence:
     """Cut every frame to (top, left, height, width); the grid's coordinates follow.
 
     Raises:
+        ConfigError: something that is not a box of at least one pixel.
         ShapeError: a box that reaches beyond the frame.
     """
-    if len(box) != 4:
+    if len(box) != 4 or min(box[2:]) < 1:
         raise ConfigError("is not a box", where="crop", expected="top, left, height, width", received=box)
     top, left, height, width = box
     if min(top, left) < 0 or top + height > sequence.shape[2] or left + width > sequence.shape[3]:
@@ -145,9 +165,15 @@ def crop(sequence: FrameSequence, box: tuple[int, ...]) -> FrameSequence:
 def coarsen(sequence: FrameSequence, factor: int) -> FrameSequence:
     """Average blocks of `factor` x `factor` pixels; the grid's coordinates are the blocks' means.
 
+    Rows and columns that do not fill a block at the lower and right edge are cut off. Declared gaps are left out of the
+    means; where NaN is a fault, it makes its block NaN, so that it is not averaged away unseen.
+
     Raises:
+        ConfigError: a factor below one.
         ShapeError: a block larger than the frame.
     """
+    if factor < 1:
+        raise ConfigError("is too small", where="coarsen", expected="at least 1", received=factor)
     height, width = (size // factor for size in sequence.shape[2:])
     if min(height, width) < 1:
         raise ShapeError(
@@ -157,7 +183,7 @@ def coarsen(sequence: FrameSequence, factor: int) -> FrameSequence:
     if grid is not None:
         y, x = (c[: n * factor].reshape(n, factor).mean(1) for c, n in ((grid.y, height), (grid.x, width)))
         grid = replace(grid, y=y, x=x)
-    return replace(sequence, values=Coarsened(sequence.values, factor), grid=grid)
+    return replace(sequence, values=Coarsened(sequence.values, factor, sequence.missing == "mask"), grid=grid)
 
 
 def to_grey(sequence: FrameSequence) -> FrameSequence:

@@ -3,27 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import fields, replace
+from dataclasses import fields
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
+
 from nextframe.errors import ConfigError, DataError
 from nextframe.frames.arrays import open_array
-from nextframe.frames.gridded import NETCDF_SUFFIXES, open_gridded
-from nextframe.frames.readers import Cached, coarsen, crop, to_grey
+from nextframe.frames.gridded import NETCDF_SUFFIXES, is_zarr, open_gridded
+from nextframe.frames.images import IMAGE_SUFFIXES, has_pages, natural_order, open_gif, open_images, open_pages
+from nextframe.frames.readers import cached, coarsen, crop, to_grey
 from nextframe.frames.sequence import FrameSequence, FrameSource, Missing
 from nextframe.frames.squares import MovingSquares
-from nextframe.frames.video import (
-    IMAGE_SUFFIXES,
-    VIDEO_SUFFIXES,
-    check_images,
-    natural_order,
-    open_gif,
-    open_images,
-    open_video,
-)
+from nextframe.frames.video import VIDEO_SUFFIXES, open_video
 
 FORMATS = "squares, .gif .mp4 .avi .npy .npz .nc .zarr, or a folder of these or of images"
+
+
+_TO_CONVERT = {
+    **dict.fromkeys(
+        (".h5", ".hdf5", ".hdf"),
+        "HDF5 has no agreed layout for frames: read it with its own importer (pysteps has several) and save it as NPY "
+        "or NetCDF",
+    ),
+    **dict.fromkeys((".grib", ".grib2", ".grb", ".grb2"), "convert it to NetCDF, for example with xarray and cfgrib"),
+}
 
 
 def open_source(
@@ -54,25 +59,28 @@ def open_source(
     """
     text = str(name)
     if text == "squares" or text.startswith("squares:"):
+        _no_variable(text, variable)
         sequences = _squares(text)
     else:
         policy: Missing | None = None if missing == "auto" else missing
         sequences = _open_path(text, variable, policy)
-    return FrameSource(name=text, sequences=tuple(_shape(s, grey, tuple(crop), coarsen) for s in sequences))
+    sequences = tuple(_shape(s, grey, tuple(crop), coarsen) for s in sequences)
+    if not all(map(_costs_nothing, sequences)):
+        sequences = cached(sequences)
+    return FrameSource(name=text, sequences=sequences)
 
 
 def _shape(sequence: FrameSequence, grey: bool, box: tuple[int, ...], factor: int) -> FrameSequence:
-    before = sequence.values
     if box:
         sequence = crop(sequence, box)
     if grey:
         sequence = to_grey(sequence)
-    if factor > 1:
-        sequence = coarsen(sequence, factor)
-    decoded = not (hasattr(before, "__array_interface__") or isinstance(before, _GENERATED))
-    if sequence.values is not before or decoded:
-        sequence = replace(sequence, values=Cached(sequence.values))
-    return sequence
+    return sequence if factor == 1 else coarsen(sequence, factor)
+
+
+def _costs_nothing(sequence: FrameSequence) -> bool:
+    """Whether frames are in memory, mapped to it or drawn at once, so that keeping them would only cost memory."""
+    return isinstance(sequence.values, (np.ndarray, _GENERATED))
 
 
 _GENERATED = type(MovingSquares(movies=1).sequences()[0].values)
@@ -99,7 +107,7 @@ def _open_path(text: str, variable: Sequence[str], missing: Missing | None) -> t
         return _open_files(text, path, files, variable, missing)
     if not path.exists():
         raise DataError("is neither a file nor a known source", where=text, expected=FORMATS)
-    if path.is_dir() and path.suffix != ".zarr":
+    if path.is_dir() and not is_zarr(path):
         files = sorted((p for p in path.iterdir() if not p.name.startswith(".")), key=natural_order)
         return _open_files(text, path, files, variable, missing)
     if path.is_file() and path.stat().st_size == 0:
@@ -109,43 +117,60 @@ def _open_path(text: str, variable: Sequence[str], missing: Missing | None) -> t
 
 def _open_one(path: Path, variable: Sequence[str], missing: Missing | None) -> tuple[FrameSequence, ...]:
     suffix = path.suffix.lower()
-    if suffix == ".gif":
-        return (open_gif(path),)
-    if suffix in VIDEO_SUFFIXES:
-        return (open_video(path),)
     if suffix in (".npy", ".npz"):
+        if len(variable) > 1 or (variable and suffix == ".npy"):
+            raise ConfigError("takes no such choice", where=f"variable, for {path}", received=", ".join(variable))
         return open_array(path, variable[0] if variable else None, missing=missing or "error")
-    if suffix in NETCDF_SUFFIXES or suffix == ".zarr":
+    if suffix in NETCDF_SUFFIXES or is_zarr(path):
         return (open_gridded(str(path), [path], variable, missing=missing),)
-    if suffix in IMAGE_SUFFIXES:
-        return (open_images(path, [path]),)
-    raise DataError("is of no format that can be read", where=path, expected=FORMATS, received=suffix or "no suffix")
+    if suffix in (*VIDEO_SUFFIXES, *IMAGE_SUFFIXES):
+        _no_variable(path, variable)
+        reader = open_gif if suffix == ".gif" else open_video if suffix in VIDEO_SUFFIXES else open_pages
+        return (reader(path),)
+    raise DataError(
+        "is of no format that can be read",
+        where=path,
+        expected=FORMATS,
+        received=suffix or "no suffix",
+        hint=_TO_CONVERT.get(suffix),
+    )
+
+
+def _no_variable(where: object, variable: Sequence[str]) -> None:
+    if variable:
+        raise ConfigError(
+            "has no variables to choose from", where=where, received=", ".join(variable), hint="leave out --variable"
+        )
 
 
 def _open_files(
     text: str, folder: Path, files: Sequence[Path], variable: Sequence[str], missing: Missing | None
 ) -> tuple[FrameSequence, ...]:
     """Files that belong together: gridded ones and images are one sequence, others one sequence each."""
-    gridded = [p for p in files if p.suffix.lower() in (*NETCDF_SUFFIXES, ".zarr")]
+    gridded = [p for p in files if p.suffix.lower() in NETCDF_SUFFIXES or is_zarr(p)]
     images = [p for p in files if p.suffix.lower() in IMAGE_SUFFIXES]
     movies = [p for p in files if p.suffix.lower() in (*VIDEO_SUFFIXES, ".npy", ".npz")]
     kinds = [kind for kind in (gridded, images, movies) if kind]
     if not kinds:
-        raise DataError("holds no file that can be read", where=text, expected=FORMATS, received=f"{len(files)} others")
+        suffixes = sorted({p.suffix.lower() for p in files})
+        raise DataError(
+            "holds no file that can be read",
+            where=text,
+            expected=FORMATS,
+            received=f"{len(files)} others ({', '.join(s or 'no suffix' for s in suffixes)})" if files else "nothing",
+            hint=next((_TO_CONVERT[s] for s in suffixes if s in _TO_CONVERT), None),
+        )
     if len(kinds) > 1:
         found = ", ".join(sorted({p.suffix for kind in kinds for p in kind}))
         raise DataError(
             "holds files of several kinds", where=text, received=found, hint="name a pattern, such as 'folder/*.nc'"
         )
+    for path in kinds[0]:
+        if path.is_file() and path.stat().st_size == 0:
+            raise DataError("is an empty file", where=path, hint="remove or replace it")
     if gridded:
         return (open_gridded(text, gridded, variable, missing=missing),)
-    if images and not _animated(images):
-        sequence = open_images(folder, images)
-        check_images(sequence)
-        return (sequence,)
+    if images and not any(map(has_pages, images)):
+        _no_variable(text, variable)
+        return (open_images(folder, images),)
     return tuple(sequence for p in images or movies for sequence in _open_one(p, variable, missing))
-
-
-def _animated(images: Sequence[Path]) -> bool:
-    """Whether these are GIFs of several frames each."""
-    return all(p.suffix.lower() == ".gif" for p in images) and len(open_gif(images[0])) > 1
