@@ -124,10 +124,11 @@ def batch_norm() -> list[str]:
     lines = [
         "## What the leak costs, and what the lag of batch norm",
         "",
-        "Two things stand between these losses and a forecast. The 'same' stack sees the frame that it is to forecast,",
-        "so its one-step losses measure copying. And batch norm as in Keras moves its running statistics by 0.01 a step,",
-        "which after 475 steps still lag behind what the layers put out. `benchmarks/batch_norm.py` takes the lag away:",
-        "it estimates the statistics again from training movies, with the final weights, and verifies the same rollout.",
+        "Two things stand between these losses and a forecast. The 'same' stack sees the frame that it is to",
+        "forecast, so its one-step losses measure copying. And batch norm as in Keras moves its running statistics by",
+        "0.01 a step, which after 475 steps still lag behind what the layers put out. `benchmarks/batch_norm.py` takes",
+        "the lag away: it estimates the statistics again from training movies, with the final weights, and verifies",
+        "the same rollout.",
         "",
         "| CSI at 0.5, lead time | " + " | ".join(map(str, leads)) + " | mean |",
         "|---" * (len(leads) + 2) + "|",
@@ -139,9 +140,9 @@ def batch_norm() -> list[str]:
     rest = means["causal", "statistics estimated again"] - means["same", "statistics estimated again"]
     lines += [
         "",
-        f"Taking the lag away changes the mean CSI by {gained['same']:+.3f} for 'same' and by {gained['causal']:+.3f} for",
-        f"causal padding; with the lag gone, the causal stack stands {rest:+.3f} from the 'same' one. That difference is what",
-        "the leak costs in these five epochs.",
+        f"Taking the lag away changes the mean CSI by {gained['same']:+.3f} for 'same' and by",
+        f"{gained['causal']:+.3f} for causal padding; with the lag gone, the causal stack stands {rest:+.3f} from the",
+        "'same' one. That difference is what the leak costs in these five epochs.",
         "",
     ]
     return lines
