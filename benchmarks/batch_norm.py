@@ -3,8 +3,8 @@
     python benchmarks/batch_norm.py --same RUN --causal RUN
 
 Batch norm as in Keras moves its running statistics by 0.01 a step, and 475 steps are few. Here they are estimated
-again, from training movies and the final weights, which takes the lag away and leaves everything else as it was; then
-the rollout is verified once more on the same 100 fresh movies. Writes benchmarks/results/tutorial/batch-norm.json, which
+again, from training movies and the final weights, which takes the lag away and leaves the rest as it was; then the
+rollout is verified once more on the same 100 fresh movies. Writes benchmarks/results/tutorial/batch-norm.json, which
 benchmarks/tutorial_tables.py shows.
 """
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -67,12 +68,14 @@ class _Video:
         """Exact number, order and size of the frames, without decoding them where the container knows their order."""
         try:
             with _open_video(self.path) as (container, stream):
-                packets = [p for p in container.demux(stream) if p.size > 0 and not p.is_discard]
+                found = list(_packets(container, stream))
+                packets = [p for p in found if p.size > 0 and not p.is_discard]
                 times = [p.pts for p in packets if p.pts is not None]
                 keys = sorted(p.pts for p in packets if p.pts is not None and p.is_keyframe)
                 channels = 1 if (stream.pix_fmt or "").startswith("gray") else 3
                 rate = stream.average_rate or stream.guessed_rate
                 size = stream.height, stream.width
+                share = _share_present(container, stream, found)
                 # AVI stores frames in order of decoding and no times: what stands for them is their order in the file.
                 ordered = container.format.name != "avi" or not stream.codec.reorder
             if ordered and len(times) == len(packets) == len(set(times)):
@@ -85,6 +88,12 @@ class _Video:
             raise DataError("cannot be read as a video", where=self.path, received=_line(error), hint=hint) from error
         if not times:
             raise DataError("holds no frame", where=self.path, hint="the file may be truncated")
+        if share is not None:
+            raise DataError(
+                f"is truncated: {share:.0%} of what it announces is there",
+                where=self.path,
+                hint="fetch it again, or keep what there is with: ffmpeg -i IN -c copy OUT",
+            )
         if len(set(times)) < len(times):
             raise DataError("shows several frames at one time", where=self.path, hint="convert it with ffmpeg")
         step = None if not rate else float(1 / rate)
@@ -151,6 +160,49 @@ class _Video:
                     lacking.discard(number)
                 if not lacking or number >= start + len(result):
                     return
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Packet:
+    """A packet's description, without its content, so that a long file's index stays small."""
+
+    pts: int | None
+    duration: int
+    size: int
+    is_keyframe: bool
+    is_discard: bool
+
+
+def _packets(container: InputContainer, stream: VideoStream) -> Iterator[_Packet]:
+    for p in container.demux(stream):
+        if p.dts is None and p.pts is None and p.size == 0:
+            continue  # tells the decoder that this is the end
+        yield _Packet(
+            pts=p.pts, duration=p.duration or 0, size=p.size, is_keyframe=p.is_keyframe, is_discard=p.is_discard
+        )
+
+
+def _share_present(container: InputContainer, stream: VideoStream, packets: Sequence[_Packet]) -> float | None:
+    """The share of the announced video that the file holds, if it was cut off; None for a whole file.
+
+    MP4 and MOV cannot be opened, or not decoded, where they are cut. AVI announces a number of frames (some of them
+    empty, where a frame is repeated); Matroska and WebM a duration, of the stream or else of the whole file.
+    """
+    if container.format.name == "avi":
+        return len(packets) / stream.frames if stream.frames > len(packets) else None
+    if "matroska" not in container.format.name or not packets:
+        return None
+    announced = None
+    parts = re.fullmatch(r"(\d+):(\d+):(\d+(?:\.\d*)?)", stream.metadata.get("DURATION", ""))
+    if parts:
+        announced = int(parts[1]) * 3600 + int(parts[2]) * 60 + float(parts[3])
+    elif len(container.streams) == 1 and container.duration:
+        announced = container.duration / av.time_base
+    rate = stream.average_rate
+    if not announced or not rate or stream.time_base is None:
+        return None
+    end = max((p.pts or 0) + p.duration for p in packets) * float(stream.time_base)
+    return end / announced if announced - end > 2 / float(rate) else None
 
 
 @contextmanager
