@@ -11,7 +11,7 @@ from skimage.metrics import mean_squared_error, peak_signal_noise_ratio
 from torchmetrics.functional.image import structural_similarity_index_measure
 
 from nextframe.errors import ShapeError
-from nextframe.verification.statistics import Statistics
+from nextframe.verification.statistics import Statistics, better, unit_of
 
 
 def pair(batch: int = 3, leads: int = 2, size: int = 20, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -97,3 +97,19 @@ def test_what_does_not_go_together_is_refused() -> None:
         Statistics.of(forecast[:, :1], truth)
     with pytest.raises(ValueError, match="cannot be added"):
         Statistics.of(forecast, truth) + Statistics.of(forecast, truth, thresholds=(0.1,))
+
+
+def test_the_contingency_table_is_whole() -> None:
+    forecast, truth = pair()
+    found = Statistics.of(forecast, truth, thresholds=(0.3, 0.8))
+    for n, threshold in enumerate((0.3, 0.8)):
+        quiet = (forecast < threshold) & (truth < threshold)
+        np.testing.assert_array_equal(found.correct_negatives[n], quiet.sum((0, 2, 3, 4)))
+
+
+def test_every_metric_is_described() -> None:
+    forecast, truth = pair()
+    for name in Statistics.of(forecast, truth).metrics():
+        assert better(name) in ("lower", "higher")
+    assert [unit_of(name, "mm") for name in ("mse", "mae", "psnr", "ssim", "csi_2")] == ["(mm)^2", "mm", "dB", "", ""]
+    assert unit_of("mse", "1") == ""

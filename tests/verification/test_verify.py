@@ -9,7 +9,7 @@ import xarray as xr
 
 from nextframe.data.split import Span
 from nextframe.data.windows import cut_windows
-from nextframe.errors import DataError, ShapeError
+from nextframe.errors import ConfigError, DataError, ShapeError
 from nextframe.forecasting.baselines import Persistence
 from nextframe.forecasting.forecast import Forecaster
 from nextframe.frames.sequence import FloatArray, FrameSequence, FrameSource
@@ -98,6 +98,78 @@ def test_a_file_from_elsewhere_is_graded_by_its_times() -> None:
         grade(dataset.isel(x=slice(5)), source)
     with pytest.raises(DataError, match="other variables"):
         grade(dataset.drop_vars("precip"), source)
+
+
+def test_all_are_scored_on_the_values_that_none_of_them_lacks() -> None:
+    sequence = numbered()
+    values = np.array(sequence.values[0:40])
+    values[12, :, :6] = np.nan  # persistence knows nothing there, the oracle's past is whole elsewhere
+    holed = FrameSequence(values=values, name="holed", missing="mask")
+    window = cut_windows([Span(holed, 10, 15)], past=3, future=2)
+
+    class Blind(Persistence):
+        name = "blind"
+
+        def predict(self, past: FloatArray, lead_times: int) -> FloatArray:
+            forecast = np.full((len(past), lead_times, *past.shape[2:]), 100.0, np.float32)
+            forecast[:, :, :, 6:] = 12.0  # right about nothing but the half that persistence knows
+            return forecast
+
+    result = verify([Blind(), Persistence()], window)
+    assert result.scores["blind"]["mse"] == result.scores["persistence"]["mse"] == [1, 4]
+
+
+def test_a_file_of_one_lead_time_and_a_scalar_dimension_more(tmp_path: Path) -> None:
+    sequence = numbered()
+    assert sequence.times is not None
+    values = np.full((1, 1, 12, 13), 7.0)
+    dataset = xr.Dataset(
+        {"rain": (("init_time", "lead_time", "y", "x"), values)},
+        {
+            "init_time": sequence.times[[5]],
+            "lead_time": [np.timedelta64(30, "m").astype("timedelta64[ns]")],
+            "valid_time": ("lead_time", sequence.times[[8]]),
+        },
+    )
+    dataset.to_netcdf(tmp_path / "one.nc", engine="h5netcdf")
+    result = grade(tmp_path / "one.nc", FrameSource(name="numbers.nc", sequences=(sequence,)))
+    assert result.scores["forecast"]["mae"] == [1]
+    assert (result.lead_time, result.lead_time_unit) == ([30], "minutes")  # as the file says, not the first time step
+    several = xr.concat(
+        [dataset, dataset.assign_coords(init_time=dataset.init_time + np.timedelta64(1, "h"))], "init_time"
+    )
+    with pytest.raises(DataError, match=r"several forecasts along init_time: 2"):
+        grade(several, FrameSource(name="numbers.nc", sequences=(sequence,)))
+    (tmp_path / "no.nc").write_text("not NetCDF")
+    with pytest.raises(DataError, match=r"no\.nc: cannot be read as a forecast"):
+        grade(tmp_path / "no.nc", FrameSource(name="numbers.nc", sequences=(sequence,)))
+
+
+def test_lead_times_that_were_not_observed_have_no_scores_and_several_sequences_are_searched() -> None:
+    sequence = numbered(20)
+    assert sequence.times is not None
+    parts = FrameSource(name="days", sequences=(sequence[:10], sequence[12:]))
+    times = sequence.times[9:14]
+    dataset = xr.Dataset(
+        {"rain": (("time", "y", "x"), np.zeros((5, 12, 13)))}, {"time": times, "init_time": sequence.times[8]}
+    )
+    result = grade(dataset, parts, thresholds=(5.0,))
+    np.testing.assert_array_equal(result.scores["forecast"]["mae"], [9, np.nan, np.nan, 12, 13])
+    assert result.lead_time == [10, 20, 30, 40, 50]
+
+
+def test_a_perfect_forecast_is_still_perfect_when_read_back(tmp_path: Path) -> None:
+    result = verify([Oracle()], cut_windows([Span(numbered(), 0, 12)], past=3, future=2))
+    result.to_json(tmp_path / "v.json")
+    assert Verification.from_json(tmp_path / "v.json").scores["oracle"]["psnr"] == [np.inf, np.inf]
+
+
+def test_two_forecasters_of_one_name_are_refused() -> None:
+    windows = cut_windows([Span(numbered(), 0, 12)], past=3, future=2)
+    with pytest.raises(ConfigError, match="two have one name"):
+        verify([Persistence(), Persistence()], windows)
+    with pytest.raises(ConfigError, match="no forecaster"):
+        verify([], windows)
 
 
 def test_nothing_to_verify_on() -> None:

@@ -54,6 +54,11 @@ class Statistics:
     false_alarms: Sums
     """Events forecast that did not come."""
 
+    @property
+    def correct_negatives(self) -> Sums:
+        """Values that were no event and were not forecast as one, (thresholds, K)."""
+        return self.count - self.hits - self.misses - self.false_alarms
+
     @classmethod
     def of(
         cls, forecast: FloatArray, truth: FloatArray, *, thresholds: Sequence[float] = (0.5,), data_range: float = 1.0
@@ -113,13 +118,9 @@ class Statistics:
     def metrics(self) -> dict[str, list[float]]:
         """Every metric by lead time; NaN where it is not defined.
 
-        - mse = sum (forecast - truth)^2 / n, in squared units
-        - rmse = sqrt(mse), in units
-        - mae = sum |forecast - truth| / n, in units
-        - bce = -mean(truth log forecast + (1 - truth) log(1 - forecast)), for values in 0..1
-        - ssim: structural similarity (Wang et al. 2004, doi 10.1109/TIP.2003.819861), mean over frames
-        - psnr = 10 log10(data_range^2 / mse), in dB
-        - csi_T = hits / (hits + misses + false alarms) for events of at least T
+        The equations stand in `METRICS`. BCE is left out where it is defined at no lead time: for values outside 0..1.
+        CSI is not defined where there was neither an event nor the forecast of one. PSNR of a perfect forecast is
+        infinite.
         """
         with np.errstate(divide="ignore", invalid="ignore"):
             mse = self.squared_error / self.count
@@ -142,9 +143,56 @@ class Statistics:
 Orientation = Literal["lower", "higher"]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Metric:
+    """What there is to know about a metric, for tables and curves."""
+
+    name: str
+    """In words."""
+    equation: str
+    """By f, the forecast, and o, the observation, over n values that neither lacks."""
+    better: Orientation
+    """Which side is the better one."""
+    unit: str
+    """Its unit, where {} is the unit of the source; "1" for none."""
+
+
+METRICS: dict[str, Metric] = {
+    "mse": Metric(name="mean squared error", equation="sum((f - o)^2) / n", better="lower", unit="({})^2"),
+    "rmse": Metric(name="root mean squared error", equation="sqrt(sum((f - o)^2) / n)", better="lower", unit="{}"),
+    "mae": Metric(name="mean absolute error", equation="sum(|f - o|) / n", better="lower", unit="{}"),
+    "bce": Metric(
+        name="binary cross-entropy",
+        equation="-sum(o log(f) + (1 - o) log(1 - f)) / n, with f clipped to 1e-7 .. 1 - 1e-7",
+        better="lower",
+        unit="1",
+    ),
+    "ssim": Metric(
+        name="structural similarity",
+        equation="(2 mf mo + c1) (2 sfo + c2) / ((mf^2 + mo^2 + c1) (sf^2 + so^2 + c2)), in Gaussian windows of sigma "
+        "1.5, mean over whole frames (Wang et al. 2004, doi 10.1109/TIP.2003.819861)",
+        better="higher",
+        unit="1",
+    ),
+    "psnr": Metric(
+        name="peak signal-to-noise ratio", equation="10 log10(data_range^2 / MSE)", better="higher", unit="dB"
+    ),
+    "csi": Metric(
+        name="critical success index", equation="hits / (hits + misses + false alarms)", better="higher", unit="1"
+    ),
+}
+"""Metrics by the name that `Statistics.metrics` gives them; of a thresholded one (`csi_0.5`), what precedes "_"."""
+
+
 def better(metric: str) -> Orientation:
     """Whether a lower or a higher value of a metric is better."""
-    return "lower" if metric in ("mse", "rmse", "mae", "bce") else "higher"
+    return METRICS[metric.partition("_")[0]].better
+
+
+def unit_of(metric: str, source: str) -> str:
+    """The unit of a metric of values whose unit is `source`; "" for plain numbers."""
+    pattern = METRICS[metric.partition("_")[0]].unit
+    return "" if pattern == "1" or ("{}" in pattern and source in ("1", "")) else pattern.format(source)
 
 
 def _cross_entropy(said: Sums, was: Sums, valid: NDArray[np.bool_]) -> Sums:

@@ -7,17 +7,18 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
 from rich.progress import track
 
 from nextframe.data.windows import Window
-from nextframe.errors import DataError, ShapeError
+from nextframe.errors import ConfigError, DataError, ShapeError
 from nextframe.files import write_text
 from nextframe.forecasting.forecast import Forecaster
 from nextframe.frames.sequence import FloatArray, FrameSequence, FrameSource
@@ -80,6 +81,10 @@ class Verification:
                 }
                 for forecaster, metrics in content.pop("scores").items()
             }
+            for metrics in scores.values():  # JSON has no infinity, which is what a perfect forecast's PSNR is
+                if {"psnr", "mse"} <= metrics.keys():
+                    pairs = zip(metrics["psnr"], metrics["mse"], strict=True)
+                    metrics["psnr"] = [math.inf if error == 0 else psnr for psnr, error in pairs]
             return cls(scores=scores, **content)
         except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
             raise DataError("cannot be read as scores", where=path, received=error) from error
@@ -98,6 +103,8 @@ def verify(
 ) -> Verification:
     """Let every forecaster forecast every window, and score them against what came.
 
+    All are scored on the same values: those that neither the truth nor any of the forecasts lacks.
+
     Args:
         forecasters: models and baselines alike.
         windows: all of one past and future length.
@@ -109,8 +116,16 @@ def verify(
         progress: show a progress bar.
 
     Raises:
+        ConfigError: no forecaster, or two of one name.
         DataError: no window.
     """
+    names = [forecaster.name for forecaster in forecasters]
+    if not names:
+        raise ConfigError("names no forecaster", where="forecasters", hint="give a model or a baseline")
+    if len(set(names)) < len(names):
+        raise ConfigError(
+            "two have one name, and their scores would be mixed", where="forecasters", received=", ".join(names)
+        )
     if not windows:
         raise DataError("holds no window to verify on", where=data or "verification")
     if data_range is None:
@@ -122,16 +137,20 @@ def verify(
     for start in steps:
         batch = [windows[n].read() for n in range(start, min(start + batch_size, len(windows)))]
         past, truth = (np.stack(parts) for parts in zip(*batch, strict=True))
-        for forecaster in forecasters:
-            forecast = forecaster.predict(past, lead_times)
+        forecasts = {forecaster.name: forecaster.predict(past, lead_times) for forecaster in forecasters}
+        common = np.isfinite(truth)
+        for name, forecast in forecasts.items():
+            _check_shape(name, forecast, truth)
+            common &= np.isfinite(forecast)
+        truth = np.where(common, truth, np.nan)
+        for name, forecast in forecasts.items():
             found = Statistics.of(forecast, truth, thresholds=thresholds, data_range=data_range)
-            name = forecaster.name
             totals[name] = totals[name] + found if name in totals else found
     return _summarise(totals, windows[0].sequence, lead_times, data=data, command=command)
 
 
 def grade(
-    forecast: xr.Dataset,
+    forecast: xr.Dataset | str | Path,
     observation: FrameSource,
     *,
     thresholds: Sequence[float] = (0.5,),
@@ -141,56 +160,119 @@ def grade(
     """Grade a forecast file by what was observed, whoever made it.
 
     The dataset holds one variable for each of the observation's channels (of the same name, or the only ones there
-    are), with dimensions lead time, then y and x. Valid times are read from its `valid_time` or `time`; where either
-    side knows no times, the forecast is taken to be of the last frames of the observation.
+    are), with dimensions lead time, then y and x. Valid times are read from its `valid_time` or `time`; a lead time
+    that nothing was observed at has no scores. Where either side knows no times, the forecast is taken to be of the
+    last frames of the observation.
 
     Raises:
-        DataError: no variable that fits, or valid times that the observations do not have.
+        DataError: a file that cannot be read, no variable that fits, several forecasts in one file, or valid times none
+            of which was observed.
         ShapeError: grids of different sizes.
     """
+    if not isinstance(forecast, xr.Dataset):
+        try:
+            opened = xr.open_dataset(forecast)
+        except (OSError, ValueError) as error:
+            raise DataError("cannot be read as a forecast", where=forecast, received=error) from error
+        with opened:
+            return grade(opened, observation, thresholds=thresholds, data=data or observation.name, command=command)
     sequence = observation.sequences[0]
-    where = forecast.encoding.get("source", "the forecast")
-    names = [name for name in forecast.data_vars if forecast[name].ndim >= 3]
+    where = str(forecast.encoding.get("source", "the forecast"))
+    values = _values(forecast, sequence, where)
+    truth = _observed(forecast, len(values), observation, where)
+    known = _finite(truth)
+    data_range = _range_of(float(known.min()), float(known.max()), sequence)
+    found = Statistics.of(values[None], truth[None], thresholds=thresholds, data_range=data_range)
+    name = str(forecast.attrs.get("forecaster", "forecast"))
+    result = _summarise({name: found}, sequence, len(values), data=data or observation.name, command=command)
+    lead_time, unit = _stated_lead_times(forecast, len(values))
+    return replace(result, lead_time=lead_time, lead_time_unit=unit) if lead_time else result
+
+
+def _check_shape(name: str, forecast: FloatArray, truth: FloatArray) -> None:
+    if forecast.shape != truth.shape:
+        raise ShapeError(
+            "forecasts another shape than that of the truth", where=name, expected=truth.shape, received=forecast.shape
+        )
+
+
+def _values(forecast: xr.Dataset, sequence: FrameSequence, where: str) -> FloatArray:
+    """The forecast's variables as (K, C, H, W), those that the observations have."""
+    names = [str(name) for name in forecast.data_vars if forecast[name].ndim >= 3]
     chosen = list(sequence.variables) if set(sequence.variables) <= set(names) else names
     if len(chosen) != sequence.shape[1]:
-        expected, received = ", ".join(sequence.variables), ", ".join(map(str, names)) or "none"
+        expected, received = ", ".join(sequence.variables), ", ".join(names) or "none"
         raise DataError(
             "holds other variables than the observations", where=where, expected=expected, received=received
         )
-    values = np.stack([np.asarray(forecast[name].squeeze(), dtype=np.float32) for name in chosen], axis=1)
-    if values.ndim != 4 or values.shape[1:] != sequence.shape[1:]:
-        raise ShapeError(
-            "has another grid than the observations",
-            where=where,
-            expected=sequence.shape[1:],
-            received=values.shape[1:],
-        )
-    frames = _matching_frames(forecast, len(values), sequence, str(where))
-    truth = np.concatenate([sequence.read(n, n + 1) for n in frames])
-    data_range = _range_of(float(_finite(truth).min()), float(_finite(truth).max()), sequence)
-    found = Statistics.of(values[None], truth[None], thresholds=thresholds, data_range=data_range)
-    name = str(forecast.attrs.get("forecaster", "forecast"))
-    return _summarise({name: found}, sequence, len(values), data=data or observation.name, command=command)
+    channels = []
+    for name in chosen:
+        variable = forecast[name]
+        leading = variable.dims[:-2]
+        named = [dim for dim in leading if dim in ("lead_time", "step", "valid_time", "time")]
+        along = max(named or leading, key=lambda dim: variable.sizes[dim])
+        several = [f"{dim}: {variable.sizes[dim]}" for dim in leading if dim != along and variable.sizes[dim] > 1]
+        if several:
+            raise DataError(
+                f"holds several forecasts along {', '.join(several)}", where=where, hint="select one and write it alone"
+            )
+        single = variable.isel({dim: 0 for dim in leading if dim != along})
+        if single.shape[1:] != sequence.shape[2:]:
+            raise ShapeError(
+                "has another grid than the observations",
+                where=where,
+                expected=sequence.shape[2:],
+                received=single.shape[1:],
+            )
+        channels.append(np.asarray(single, dtype=np.float32))
+    return np.stack(channels, axis=1)
 
 
-def _matching_frames(forecast: xr.Dataset, count: int, sequence: FrameSequence, where: str) -> list[int]:
-    """The observed frames that the forecast's lead times are valid at."""
-    valid = next((forecast[name] for name in ("valid_time", "time") if name in forecast.variables), None)
-    if valid is None or sequence.times is None or not np.issubdtype(valid.dtype, np.datetime64):
-        if count > len(sequence):
-            raise DataError(f"holds {count} lead times but the observations {len(sequence)} frames", where=where)
-        return list(range(len(sequence) - count, len(sequence)))
-    index = {time: n for n, time in enumerate(sequence.times.astype("datetime64[ns]"))}
-    times = np.atleast_1d(valid.values).astype("datetime64[ns]")
-    missing = [time for time in times if time not in index]
-    if missing:
+def _observed(forecast: xr.Dataset, count: int, observation: FrameSource, where: str) -> FloatArray:
+    """What was observed at the forecast's lead times, (K, C, H, W); NaN where nothing was."""
+    valid = _times(forecast, "valid_time", "time")
+    first = observation.sequences[0]
+    if valid is None or len(valid) != count or any(sequence.times is None for sequence in observation.sequences):
+        if count > len(first):
+            raise DataError(f"holds {count} lead times but the observations {len(first)} frames", where=where)
+        return first.read(len(first) - count, len(first))
+    index = {
+        time: (sequence, n)
+        for sequence in reversed(observation.sequences)
+        for n, time in enumerate(np.asarray(sequence.times).astype("datetime64[ns]"))
+    }
+    truth = np.full((count, *first.shape[1:]), np.nan, np.float32)
+    for lead, time in enumerate(valid):
+        if time in index:
+            sequence, n = index[time]
+            truth[lead] = sequence.read(n, n + 1)[0]
+    if not any(time in index for time in valid):
         raise DataError(
-            f"is valid at {missing[0]}, which {sequence.name} has no frame of",
+            f"is valid at {valid[0]}, which {observation.name} has no frame of, nor of any later time of it",
             where=where,
-            expected=f"{sequence.times[0]} to {sequence.times[-1]}",
+            expected=f"{min(index)} to {max(index)}",
             hint="give observations that cover the forecast",
         )
-    return [index[time] for time in times]
+    return truth
+
+
+def _times(forecast: xr.Dataset, *names: str) -> NDArray[np.datetime64] | None:
+    """The first of these variables that holds times, as a vector."""
+    for name in names:
+        if name in forecast.variables and np.issubdtype(forecast[name].dtype, np.datetime64):
+            return np.asarray(forecast[name].values.astype("datetime64[ns]").ravel())
+    return None
+
+
+def _stated_lead_times(forecast: xr.Dataset, count: int) -> tuple[list[float], str]:
+    """The lead times that the forecast file itself states; an empty list where it states none."""
+    for name in ("lead_time", "step"):
+        if name in forecast.variables and np.issubdtype(forecast[name].dtype, np.timedelta64):
+            return _in_words(np.atleast_1d(forecast[name].values))
+    init, valid = _times(forecast, "init_time", "forecast_reference_time"), _times(forecast, "valid_time", "time")
+    if init is not None and valid is not None and len(init) == 1 and len(valid) == count:
+        return _in_words(valid - init[0])
+    return [], ""
 
 
 def _summarise(
@@ -214,12 +296,17 @@ def _summarise(
 
 
 def _lead_times(step: np.timedelta64 | None, count: int) -> tuple[list[float], str]:
-    """Lead times in a unit that people read: minutes, seconds for short steps, frames where no step is known."""
+    """Lead times of frames that follow each other by one time step; counted in frames where none is known."""
     if step is None:
         return [float(n) for n in range(1, count + 1)], "frames"
-    seconds = float(step / np.timedelta64(1, "ns")) * 1e-9
-    size, unit = (60.0, "minutes") if seconds >= 60 else (1.0, "seconds")
-    return [round(n * seconds / size, 6) for n in range(1, count + 1)], unit
+    return _in_words(np.arange(1, count + 1) * step)
+
+
+def _in_words(lead_times: NDArray[np.timedelta64]) -> tuple[list[float], str]:
+    """Lead times in a unit that people read: minutes, or seconds where the first is shorter than one."""
+    seconds = lead_times / np.timedelta64(1, "ns") * 1e-9
+    size, unit = (60.0, "minutes") if seconds[0] >= 60 else (1.0, "seconds")
+    return [round(float(value) / size, 6) for value in seconds], unit
 
 
 def _data_range(windows: Sequence[Window]) -> float:
