@@ -199,9 +199,9 @@ def open_dataset(path: Path) -> xr.Dataset:
             classic = file.read(3) == b"CDF"
         dataset: xr.Dataset = xr.open_dataset(path, engine="scipy" if classic else "h5netcdf", decode_timedelta=False)
         return dataset
-    except ImportError as error:  # xarray wants cftime for them, and its times would not be numpy's
-        raise _calendar(path) from error
     except _UNREADABLE as error:
+        if "unable to decode time" in str(error):
+            raise _calendar(path) from error
         raise _unreadable(path, error) from error
 
 
@@ -212,9 +212,10 @@ def _unreadable(path: Path, error: Exception, what: str = "cannot be read as Net
 
 def _calendar(path: Path) -> DataError:
     return DataError(
-        "has times of a calendar other than the standard one",
+        "has times that cannot be decoded",
         where=path,
-        hint="convert it with xarray's convert_calendar('standard')",
+        expected="units such as 'hours since 2020-01-01' in the standard calendar",
+        hint="convert another calendar with xarray's convert_calendar('standard')",
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tempfile
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,9 +26,9 @@ _UNREADABLE = (
     ValueError,
     SyntaxError,
     EOFError,
-    IndexError,
-    KeyError,
+    LookupError,
     TypeError,
+    UserWarning,
     Image.DecompressionBombError,
 )
 _GREY_MODES = ("1", "L", "LA", "La", "I", "F")
@@ -45,6 +46,8 @@ def open_gif(path: Path) -> FrameSequence:
     durations = []
     grey = True
     with _open(path) as image:
+        if not _has_end(path):
+            raise DataError("is truncated: its end mark is missing", where=path, hint="fetch or save it again")
         count = _count(image)
         shape = (count, 3, image.height, image.width)
         movie: NDArray[np.uint8]
@@ -206,11 +209,41 @@ class _Pages:
         return pages
 
 
+def _has_end(path: Path) -> bool:
+    """Whether a GIF's blocks lead to its end mark; image libraries take the end of a cut file for the end of frames."""
+
+    def table(flags: int) -> int:
+        return 3 * 2 ** ((flags & 7) + 1) if flags & 0x80 else 0
+
+    with path.open("rb") as file:
+        header = file.read(13)
+        if len(header) < 13:
+            return False
+        file.seek(table(header[10]), 1)
+        while (kind := file.read(1)) != b";":
+            if not kind:
+                return False
+            if kind == b",":  # an image: place, size and flags, its colours, the length of its codes, then its content
+                place = file.read(9)
+                if len(place) < 9:
+                    return False
+                file.seek(table(place[8]), 1)
+            elif kind != b"!":
+                continue  # padding, which readers skip
+            file.seek(1, 1)
+            while (size := file.read(1)) not in (b"", b"\0"):
+                file.seek(size[0], 1)
+        return True
+
+
 @contextmanager
 def _reading(path: Path, frame: int | None = None) -> Iterator[None]:
     """Turn whatever an image library raises over a damaged file into one sentence."""
     try:
-        yield
+        with warnings.catch_warnings():
+            # Where a TIFF's tags are cut off, Pillow but warns, and goes on with what it could guess.
+            warnings.filterwarnings("error", category=UserWarning, module=r"PIL\.TiffImagePlugin")
+            yield
     except _UNREADABLE as error:
         where = path if frame is None else f"frame {frame} of {path}"
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -145,6 +145,8 @@ class _Video:
                 complete |= bool(frame.key_frame)
                 number = place.get(frame.pts, -1) if frame.pts is not None else -1
                 if complete and number in lacking:
+                    # Painted over from its neighbours, and flagged: it must not pass for a measured frame. Damage that
+                    # happens to make valid code is not flagged; most codecs carry no checksum that would tell it.
                     if frame.is_corrupt:
                         return
                     pixels = np.asarray(frame.to_ndarray(format="gray" if len(result[0]) == 1 else "rgb24"), np.uint8)
@@ -212,8 +214,6 @@ def _open_video(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
             raise DataError("holds no video", where=path)
         stream = container.streams.video[0]
         stream.thread_type = "AUTO"
-        # Otherwise a damaged frame is painted over with its neighbours and passes for a measured one.
-        stream.codec_context.options = {"err_detect": "explode"}
         yield container, stream
 
 

@@ -1,0 +1,121 @@
+"""NetCDF and Zarr as archives have them: times, units and grids that do not fit, and files that are damaged."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from nextframe.errors import ConfigError, DataError, NextframeError, ShapeError
+from nextframe.frames.source import open_source
+
+TIMES = np.datetime64("2020-01-01", "ns") + np.arange(5) * np.timedelta64(1, "h")
+
+
+def field(times: np.ndarray = TIMES, units: str = "mm", shift: float = 0.0) -> xr.Dataset:
+    values = np.random.default_rng(0).random((len(times), 6, 8)).astype(np.float32)
+    return xr.Dataset(
+        {"rain": (("time", "y", "x"), values, {"units": units})},
+        {"time": times, "y": np.arange(6) + shift, "x": np.arange(8) * 1.0},
+    )
+
+
+def save(dataset: xr.Dataset, path: Path, engine: str = "h5netcdf") -> Path:
+    dataset.to_netcdf(path, engine=engine)  # type: ignore[call-overload]
+    return path
+
+
+@pytest.mark.parametrize(
+    ("times", "what"),
+    [
+        (TIMES[[0, 1, 1, 2, 3]], r"b\.nc: times do not increase: frame 2"),
+        (TIMES[[0, 2, 1, 3, 4]], r"b\.nc: times do not increase: frame 2"),
+        (np.where(np.arange(5) == 2, np.datetime64("NaT"), TIMES), r"b\.nc: frame 2 has no time"),
+    ],
+)
+def test_times_out_of_order_name_the_file(tmp_path: Path, times: np.ndarray, what: str) -> None:
+    save(field(times), tmp_path / "b.nc")
+    save(field(TIMES - np.timedelta64(1, "D")), tmp_path / "a.nc")
+    for name in (tmp_path / "b.nc", tmp_path):
+        with pytest.raises(DataError, match=what):
+            open_source(name)
+
+
+def test_a_calendar_of_its_own_is_named(tmp_path: Path) -> None:
+    dataset = field().drop_vars("time")
+    dataset["time"] = ("time", np.arange(5), {"units": "days since 2000-02-28", "calendar": "360_day"})
+    with pytest.raises(DataError, match=r"a\.nc: has times that cannot be decoded.*convert_calendar"):
+        open_source(save(dataset, tmp_path / "a.nc"))
+
+
+@pytest.mark.parametrize(
+    ("other", "what"),
+    [
+        ({"units": "dBZ"}, r"b\.nc: differs in units from a\.nc.*mm.*dBZ"),
+        ({"shift": 100.0}, r"b\.nc: lies elsewhere along y than a\.nc.*0 to 5.*100 to 105"),
+    ],
+)
+def test_files_that_do_not_belong_together(tmp_path: Path, other: dict[str, str | float], what: str) -> None:
+    save(field(), tmp_path / "a.nc")
+    save(field(TIMES + np.timedelta64(1, "D"), **other), tmp_path / "b.nc")  # type: ignore[arg-type]
+    with pytest.raises(DataError, match=what):
+        open_source(tmp_path)
+
+
+def test_a_variable_without_time_is_not_a_channel(tmp_path: Path) -> None:
+    dataset = field()
+    dataset["height"] = dataset["rain"][0].drop_vars("time")
+    path = save(dataset, tmp_path / "a.nc")
+    with pytest.raises(ConfigError, match=r"several variables.*rain, height"):
+        open_source(path)
+    with pytest.raises(ShapeError, match="variable height has no axis time"):
+        open_source(path, variable=["rain", "height"])
+
+
+def test_amounts_of_time_stay_numbers(tmp_path: Path) -> None:
+    """A wave's period in seconds is a field like any other, not a duration to decode."""
+    (sequence,) = open_source(save(field(units="s"), tmp_path / "a.nc")).sequences
+    np.testing.assert_array_equal(sequence.read(0, 5)[:, 0], field()["rain"].values)
+
+
+def test_packed_numbers_are_unpacked_and_their_gaps_are_gaps(tmp_path: Path) -> None:
+    dataset = field()
+    dataset["rain"].values[1, 2, 3] = np.nan
+    dataset["rain"].encoding = {"dtype": "int16", "scale_factor": 0.01, "add_offset": 5.0, "_FillValue": -32768}
+    (sequence,) = open_source(save(dataset, tmp_path / "a.nc")).sequences
+    assert sequence.missing == "mask"
+    read = sequence.read(0, 5)[:, 0]
+    assert np.isnan(read[1, 2, 3])
+    np.testing.assert_allclose(read, dataset["rain"].values, atol=0.006)
+
+
+def test_a_zarr_store_is_known_by_its_content(tmp_path: Path) -> None:
+    field().to_zarr(tmp_path / "store", consolidated=False)
+    (sequence,) = open_source(tmp_path / "store").sequences
+    np.testing.assert_array_equal(sequence.read(1, 3)[:, 0], field()["rain"].values[1:3])
+
+
+@pytest.mark.parametrize("engine", ["h5netcdf", "scipy"])
+def test_a_file_cut_anywhere_is_named(tmp_path: Path, engine: str) -> None:
+    path = save(field(), tmp_path / "a.nc", engine)
+    content = path.read_bytes()
+
+    def read_all() -> None:
+        for sequence in open_source(path).sequences:
+            sequence.read(0, len(sequence))
+
+    for share in (0.02, 0.1, 0.3, 0.5, 0.7, 0.9):
+        path.write_bytes(content[: int(len(content) * share)])
+        with pytest.raises(NextframeError, match=r"a\.nc"):
+            read_all()
+
+
+def test_files_are_closed_quietly_when_the_program_ends(tmp_path: Path) -> None:
+    path = save(field(), tmp_path / "a.nc", "scipy")
+    program = (
+        f"from nextframe.frames.source import open_source; s = open_source({str(path)!r}); s.sequences[0].read(0, 5)"
+    )
+    done = subprocess.run([sys.executable, "-W", "error", "-c", program], capture_output=True, text=True, check=True)
+    assert done.stderr == ""
