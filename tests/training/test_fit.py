@@ -180,6 +180,7 @@ def test_constant_frames_are_refused(tmp_path: Path) -> None:
     frames = FrameSequence(values=np.full((40, 1, 12, 12), 3.0, np.float32), name="flat.npy")
     with pytest.raises(DataError, match="constant"):
         train(FrameSource(name="flat.npy", sequences=(frames,)), tiny(), tmp_path / "run", progress=False)
+    assert not (tmp_path / "run").exists()
 
 
 def test_missing_values_do_not_reach_the_loss(tmp_path: Path) -> None:

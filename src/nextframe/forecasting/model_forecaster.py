@@ -81,7 +81,8 @@ class ModelForecaster(Forecaster):
             )
         if not np.isfinite(past).reshape(len(past), -1).any(axis=1).all():
             raise DataError("the frames to start from hold no valid value", where=self.name)
-        frames = torch.from_numpy(np.ascontiguousarray(self.normaliser.apply(past), dtype=np.float32))
+        # A copy: torch takes no array that cannot be written to, such as one read from a memory map.
+        frames = torch.from_numpy(np.array(self.normaliser.apply(past), dtype=np.float32))
         device = next(self.model.parameters()).device
         with torch.inference_mode():
             future = rollout(self.model, torch.nan_to_num(frames, nan=0.0).to(device), lead_times)

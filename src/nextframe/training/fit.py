@@ -51,7 +51,7 @@ def train(source: FrameSource, config: RunConfig, run: Path, *, resume: bool = F
         DataError: frames that cannot be trained on (too few, constant, damaged).
         CheckpointError: a last checkpoint that cannot be read.
     """
-    checkpoint = _claim(run, config, resume)
+    checkpoint = _checkpoint_to_resume(run, config, resume)
     keep_freed_memory()
     parts = split(source, validation=config.data.validation, test=config.data.test, gap=config.data.gap)
     normaliser = fit_normaliser(parts.train, config.data.normalisation, output=config.model.output)
@@ -72,6 +72,7 @@ def train(source: FrameSource, config: RunConfig, run: Path, *, resume: bool = F
     )
     module = ForecastTraining(model, config, normaliser.apply_scalar(threshold))
     training_data, validation_data = _loaders(parts, config, normaliser)
+    save_config(run, config)  # from here on the folder is this run's; bad data have left none
     report = _EpochReport(run, card, progress)
     if progress:
         counts = len(training_data.dataset), len(validation_data.dataset)  # type: ignore[arg-type]
@@ -87,8 +88,8 @@ def train(source: FrameSource, config: RunConfig, run: Path, *, resume: bool = F
             raise
 
 
-def _claim(run: Path, config: RunConfig, resume: bool) -> Path | None:
-    """Make the run folder this run's own; return the checkpoint to go on from, if there is one."""
+def _checkpoint_to_resume(run: Path, config: RunConfig, resume: bool) -> Path | None:
+    """The checkpoint to go on from, if there is one; holds the folder to be free, or this very run's."""
     saved = run / "config.yaml"
     if run.exists() and not run.is_dir():
         raise ConfigError("is a file, not a folder for a run", where=run, hint="choose another --out")
@@ -101,7 +102,6 @@ def _claim(run: Path, config: RunConfig, resume: bool) -> Path | None:
             changed = [key for section in new for key in new[section] if new[section][key] != old[section][key]]
             what = f"its run has another configuration ({', '.join(changed)} differ)"
             raise ConfigError(what, where=run, hint="resume with the options it was started with")
-    save_config(run, config)
     last = run / "checkpoints" / "last.ckpt"
     return last if last.exists() else None
 
@@ -140,7 +140,7 @@ def _trainer(config: RunConfig, run: Path, progress: bool, report: Callback) -> 
     if training.patience is not None:
         callbacks.append(EarlyStopping(MONITOR, patience=training.patience, check_on_train_epoch_end=True))
     if progress:
-        callbacks.append(RichProgressBar())
+        callbacks.append(_ProgressBar())
     boards = find_spec("tensorboard") is not None
     return lightning.Trainer(
         default_root_dir=run,
@@ -156,6 +156,15 @@ def _trainer(config: RunConfig, run: Path, progress: bool, report: Callback) -> 
         num_sanity_val_steps=0,
         log_every_n_steps=10,
     )
+
+
+class _ProgressBar(RichProgressBar):
+    """Lightning's bar without the number that it gives to log folders."""
+
+    def get_metrics(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
+    ) -> dict[str, int | str | float | dict[str, float]]:
+        return {k: v for k, v in super().get_metrics(trainer, pl_module).items() if k != "v_num"}
 
 
 class _EpochReport(Callback):
