@@ -58,8 +58,12 @@ def test_markdown_and_csv() -> None:
     ("model", "other", "words"),
     [
         ([0.9, 0.8], [0.1, 0.2], "beats persistence at every lead time"),
-        ([0.1, 0.2], [0.9, 0.8], "beats persistence at no lead time"),
-        ([0.9, 0.2], [0.5, 0.8], "beats persistence at lead times 1 frames only"),
+        ([0.1, 0.2], [0.9, 0.8], "loses to persistence at every lead time"),
+        ([0.5, 0.5], [0.5, 0.5], "is level with persistence"),
+        ([0.9, 0.2], [0.5, 0.8], "beats persistence at lead time 1 only and loses to it at lead time 2 only"),
+        ([0.9, 0.8, 0.1], [0.5, 0.7, 0.2], "beats persistence up to lead time 2 and loses to it at lead time 3 only"),
+        ([0.1, 0.8, 0.9], [0.5, 0.7, 0.2], "beats persistence from lead time 2 on and loses to it at lead time 1 only"),
+        ([0.9, 0.1, 0.9, 0.1], [0.5] * 4, "at lead times 1 and 3 and loses to it at lead times 2 and 4"),
     ],
 )
 def test_the_verdict_is_honest(model: list[float], other: list[float], words: str) -> None:
@@ -113,7 +117,7 @@ def test_the_page_stands_alone_and_says_everything(tmp_path: Path) -> None:
     assert all(link.startswith(("#", "data:")) for link in parser.links)
     assert "A &lt;title&gt;" in text
     assert "nextframe verify &lt;run&gt;" in text
-    assert "beats persistence at lead times 1 frames only" in text
+    assert "beats persistence at lead time 1 only and loses to it at lead time 2 only" in text
     for value in ("0.900", "0.850", "0.775"):
         assert value in text
     data = re.search(r'id="data">(.*?)</script>', text, re.DOTALL)
@@ -135,8 +139,8 @@ def test_a_browser_shows_the_slider_and_its_pictures(tmp_path: Path) -> None:
     probe = (
         "<script>const seen = [];"
         "for (const n of [0, 3, 4]) { slider.value = n; slider.oninput(); "
-        "seen.push([label.textContent, document.querySelector('#top img').src.length > 50, "
-        "document.querySelectorAll('#top img')[1].src]); }"
+        "seen.push([label.textContent, document.querySelector('#pictures img').src.length > 50, "
+        "document.querySelectorAll('#pictures img')[1].src]); }"
         "document.title = JSON.stringify(seen.map(s => [s[0], s[1]])) + (seen[1][2] !== seen[2][2]);</script></body>"
     )
     path.write_text(path.read_text(encoding="utf-8").replace("</body>", probe), encoding="utf-8")

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 import matplotlib as mpl
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
@@ -20,6 +22,7 @@ COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#0
 BASELINES = ("persistence", "extrapolation")
 MISSING = (0.6, 0.55, 0.5)
 """Colour of missing values, that no map used here has."""
+_STRETCH = 0.4  # the power that rain is drawn by
 
 RGB = NDArray[np.uint8]
 
@@ -28,7 +31,8 @@ class Palette:
     """One scale of colours for all frames of a picture.
 
     Values in 0..1 and bytes are shown in grey (three channels: in colour), other fields in a perceptually uniform map
-    from the smallest to the largest value of the frames given here; errors in a map that diverges from zero.
+    from the smallest to the largest value of the frames given here; errors in a map that diverges from zero. Where
+    hardly any value comes near the largest one, as in rain, the scale is stretched at its lower end.
 
     Args:
         frames: what the scale is to fit, (T, C, H, W) each; usually past and truth.
@@ -36,20 +40,28 @@ class Palette:
 
     def __init__(self, *frames: FloatArray) -> None:
         values = np.concatenate([part[np.isfinite(part)].ravel() for part in frames])
-        self.low, self.high = (float(values.min()), float(values.max())) if values.size else (0.0, 1.0)
-        if self.low >= 0 and self.high <= 1:
-            self.low, self.high, self.map = 0.0, 1.0, "gray"
-        elif self.low >= 0 and 100 < self.high <= 255 and np.array_equal(values, np.round(values)):
-            self.low, self.high, self.map = 0.0, 255.0, "gray"
+        low, high = (float(values.min()), float(values.max())) if values.size else (0.0, 1.0)
+        power = 1.0
+        if low >= 0 and high <= 1:
+            low, high, self.map = 0.0, 1.0, "gray"
+        elif low >= 0 and 100 < high <= 255 and np.array_equal(values, np.round(values)):
+            low, high, self.map = 0.0, 255.0, "gray"
         else:
             self.map = "viridis"
-        self.high = self.high if self.high > self.low else self.low + 1.0
+            if low >= 0 and np.quantile(values, 0.98) < low + (high - low) / 3:
+                power = _STRETCH
+        self.norm = PowerNorm(power, low, high if high > low else low + 1.0)
+        self.range = high - low if high > low else 1.0
+
+    @property
+    def needs_bar(self) -> bool:
+        """Whether a picture needs a colour bar to be read; grey and colour pictures do not."""
+        return self.map != "gray"
 
     def frame(self, frame: FloatArray) -> RGB:
         """A frame (C, H, W) as (H, W, 3) bytes; of other than three channels, the first."""
-        scaled = (frame - self.low) / (self.high - self.low)
         missing = np.isnan(frame).any(axis=0)
-        scaled = np.clip(np.nan_to_num(scaled), 0, 1)
+        scaled = np.clip(np.asarray(self.norm(np.nan_to_num(frame))), 0, 1)
         picture = np.moveaxis(scaled, 0, -1) if len(frame) == 3 else mpl.colormaps[self.map](scaled[0])[..., :3]
         return _bytes(picture, missing)
 
@@ -57,8 +69,19 @@ class Palette:
         """Forecast minus truth, (C, H, W) each, mean over channels, as (H, W, 3) bytes: blue too low, red too high."""
         difference = forecast - truth
         missing = np.isnan(difference).any(axis=0)
-        scaled = np.nan_to_num(difference).mean(axis=0) / (self.high - self.low)
-        return _bytes(mpl.colormaps["RdBu_r"](np.clip((scaled + 1) / 2, 0, 1))[..., :3], missing)
+        share = np.clip(np.nan_to_num(difference).mean(axis=0) / self.range, -1, 1)
+        scaled = np.sign(share) * np.abs(share) ** self.norm.gamma
+        return _bytes(mpl.colormaps["RdBu_r"]((scaled + 1) / 2)[..., :3], missing)
+
+    def bar(self, length: int, thickness: int = 1) -> RGB:
+        """The colours from the largest value, on top, to the smallest, (length, thickness, 3)."""
+        shades = mpl.colormaps[self.map](np.linspace(1, 0, length))[:, None, :3]
+        return _bytes(shades.repeat(thickness, axis=1), np.False_)
+
+    def ticks(self) -> list[str]:
+        """Values at the lower end, the middle and the upper end of the bar."""
+        values = np.asarray(self.norm.inverse(np.array([0.0, 0.5, 1.0])))
+        return [f"{value:.3g}" for value in values]
 
 
 def enlarge(picture: RGB, smallest: int = 200) -> RGB:
@@ -71,36 +94,57 @@ def skill_curves(verification: Verification, metrics: Sequence[str]) -> Figure:
     """A metric by lead time for every forecaster, one panel for each metric; baselines dashed."""
     columns = min(3, len(metrics))
     rows = -(-len(metrics) // columns)
-    figure = Figure(figsize=(4.2 * columns, 3.1 * rows), layout="constrained", facecolor="white")
+    figure = Figure(figsize=(4.2 * columns, 3.1 * rows + 0.3), layout="constrained", facecolor="white")
     panels = figure.subplots(rows, columns, squeeze=False)
+    lines = {}
     for panel, metric in zip(panels.flat, metrics, strict=False):
         for colour, (name, scores) in zip(COLOURS * 9, verification.scores.items(), strict=False):
             if metric in scores:
                 style = "--" if name in BASELINES else "-"
-                panel.plot(verification.lead_time, scores[metric], style, color=colour, marker="o", ms=3.5, label=name)
-        panel.set_title(title(metric), fontsize=10, loc="left")
+                lines[name] = panel.plot(
+                    verification.lead_time, scores[metric], style, color=colour, marker="o", ms=3.5
+                )
+        panel.set_title(title(metric, verification.units), fontsize=10, loc="left")
         panel.set_xlabel(f"lead time ({verification.lead_time_unit})", fontsize=9)
+        if verification.lead_time_unit == "frames":
+            panel.xaxis.get_major_locator().set_params(integer=True)
         panel.tick_params(labelsize=8)
         panel.grid(alpha=0.25, lw=0.6)
         panel.spines[["top", "right"]].set_visible(False)
-        if metric.startswith(("csi", "ssim")):
+        if metric.startswith("csi"):
+            panel.set_ylim(-0.02, 1.02)
+        elif metric == "ssim":
             panel.set_ylim(top=1.02)
     for panel in panels.flat[len(metrics) :]:
         panel.remove()
-    handles, labels = panels.flat[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False, fontsize=9)
+    figure.legend(
+        [line for (line,) in lines.values()],
+        list(lines),
+        loc="outside lower center",
+        ncols=min(len(lines), 2 * columns),
+        frameon=False,
+        fontsize=9,
+    )
     return figure
 
 
 def strip(
-    past: FloatArray | None, truth: FloatArray | None, forecast: FloatArray, leads: Sequence[str], name: str
+    past: FloatArray | None,
+    truth: FloatArray | None,
+    forecast: FloatArray,
+    leads: Sequence[str],
+    name: str,
+    unit: str = "1",
 ) -> Figure:
     """Rows for past, truth, forecast and error; a column for each lead time. Frames are (T, C, H, W)."""
     palette = Palette(*(part for part in (past, truth, forecast if truth is None else None) if part is not None))
-    rows: list[tuple[str, list[RGB], list[str]]] = []
+    rows: list[tuple[str, Sequence[RGB | None], list[str]]] = []
     if past is not None:
         shown = past[-len(forecast) :]
-        rows.append(("past", [palette.frame(f) for f in shown], [str(n) for n in range(1 - len(shown), 1)]))
+        # The last frame seen stands at the right end, where the forecast takes over.
+        blank = len(forecast) - len(shown)
+        labels = [""] * blank + [str(n) for n in range(1 - len(shown), 1)]
+        rows.append(("past", [None] * blank + [palette.frame(f) for f in shown], labels))
     if truth is not None:
         rows.append(("truth", [palette.frame(f) for f in truth], list(leads)))
     rows.append((name, [palette.frame(f) for f in forecast], list(leads)))
@@ -111,7 +155,9 @@ def strip(
     tall = cell * min(1.6, max(0.5, height / width))
     columns = len(forecast)
     figure = Figure(
-        figsize=(cell * columns + 0.8, (tall + 0.22) * len(rows) + 0.1), layout="constrained", facecolor="white"
+        figsize=(cell * columns + (1.2 if palette.needs_bar else 0.4), (tall + 0.22) * len(rows) + 0.1),
+        layout="constrained",
+        facecolor="white",
     )
     panels = figure.subplots(len(rows), columns, squeeze=False)
     for line, (label, pictures, titles) in zip(panels, rows, strict=True):
@@ -119,8 +165,15 @@ def strip(
             panel.set_axis_off()
         line[0].text(-0.08, 0.5, label, transform=line[0].transAxes, rotation=90, ha="right", va="center", fontsize=9)
         for panel, picture, text in zip(line, pictures, titles, strict=False):
-            panel.imshow(picture, interpolation="nearest")
-            panel.set_title(text, fontsize=7, pad=2)
+            if picture is not None:
+                panel.imshow(picture, interpolation="nearest")
+                panel.set_title(text, fontsize=7, pad=2)
+    if palette.needs_bar:
+        shades = ScalarMappable(palette.norm, palette.map)
+        bar = figure.colorbar(shades, ax=panels[: len(rows) - (truth is not None)], pad=0.01, fraction=0.02, aspect=30)
+        bar.ax.tick_params(labelsize=7)
+        if unit != "1":
+            bar.set_label(unit, fontsize=8)
     return figure
 
 
@@ -133,10 +186,10 @@ def png(figure: Figure, dpi: int = 110) -> bytes:
 
 
 def svg(figure: Figure) -> str:
-    """A figure as an SVG element, without the XML header."""
+    """A figure as an SVG element, without the XML header, on whatever background the page has."""
     stream = io.StringIO()
     with mpl.rc_context({"svg.hashsalt": "nextframe"}):
-        figure.savefig(stream, format="svg", metadata={"Date": None})
+        figure.savefig(stream, format="svg", transparent=True, metadata={"Date": None})
     text = stream.getvalue()
     return text[text.index("<svg") :]
 

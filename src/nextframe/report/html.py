@@ -5,22 +5,27 @@ from __future__ import annotations
 import base64
 import io
 import json
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.resources import files
 from pathlib import Path
 
+import numpy as np
 from jinja2 import Environment, StrictUndefined
 from PIL import Image
 
 from nextframe.files import write_text
 from nextframe.forecasting.forecast import Forecast
 from nextframe.frames.sequence import FloatArray
-from nextframe.report.figures import RGB, Palette, skill_curves, svg
+from nextframe.report.figures import COLOURS, RGB, Palette, skill_curves, svg
 from nextframe.report.output import lead_label
-from nextframe.report.tables import best, mean, metric_names, number, title, verdict
+from nextframe.report.tables import best, default_metrics, lead_number, mean, metric_names, number, title, verdict
+from nextframe.verification.statistics import METRICS
 from nextframe.verification.verify import Verification
+
+_LARGEST = 400  # pixels along a side of a picture
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,15 +51,19 @@ def write_report(
         examples: windows to animate; the page lets the reader choose among them.
         title: the page's headline.
     """
-    metrics = metric_names(verification)
+    leading = default_metrics(verification)
+    # RMSE and PSNR follow from MSE: they stand in the tables, without a curve of their own.
+    rest = [name for name in metric_names(verification) if name not in leading]
+    drawn = [*leading, *(name for name in rest if name not in ("rmse", "psnr"))]
     template = files("nextframe.report").joinpath("template.html").read_text(encoding="utf-8")
     page = Environment(autoescape=True, undefined=StrictUndefined).from_string(template)
     text = page.render(
         title=title,
         verdicts=_verdicts(verification),
-        curves=svg(skill_curves(verification, metrics)),
-        tables=[_table(verification, metric) for metric in metrics],
-        lead_times=[f"{lead:g}" for lead in verification.lead_time],
+        summary=_summary(verification, leading),
+        curves=svg(skill_curves(verification, drawn)),
+        tables=[_table(verification, metric) for metric in [*leading, *rest]],
+        lead_times=[lead_number(lead) for lead in verification.lead_time],
         unit=verification.lead_time_unit,
         # No name of a source may close the script element.
         examples=json.dumps([_animate(example) for example in examples]).replace("</", "<\\/"),
@@ -70,6 +79,29 @@ def _verdicts(verification: Verification) -> list[str]:
     return list(dict.fromkeys(sentences))
 
 
+def _summary(verification: Verification, metrics: Sequence[str]) -> dict[str, object]:
+    """Means over all lead times, the best of each metric marked."""
+    rows = []
+    means = {
+        name: {metric: mean(scores[metric]) for metric in metrics if metric in scores}
+        for name, scores in verification.scores.items()
+    }
+    winners = {
+        metric: best(
+            replace(
+                verification, scores={name: {metric: [found.get(metric, math.nan)]} for name, found in means.items()}
+            ),
+            metric,
+            0,
+        )
+        for metric in metrics
+    }
+    for n, (name, found) in enumerate(means.items()):
+        cells = [(number(found.get(metric, math.nan)), name in winners[metric]) for metric in metrics]
+        rows.append((COLOURS[n % len(COLOURS)], name, cells))
+    return {"titles": [title(metric, verification.units) for metric in metrics], "rows": rows}
+
+
 def _table(verification: Verification, metric: str) -> dict[str, object]:
     rows = []
     for name, scores in verification.scores.items():
@@ -78,7 +110,8 @@ def _table(verification: Verification, metric: str) -> dict[str, object]:
             continue
         cells = [(number(value), name in best(verification, metric, lead)) for lead, value in enumerate(values)]
         rows.append((name, cells, number(mean(values))))
-    return {"title": title(metric), "rows": rows}
+    about = METRICS[metric.partition("_")[0]]
+    return {"title": title(metric, verification.units), "about": f"{about.name}: {about.equation}", "rows": rows}
 
 
 def _animate(example: Example) -> dict[str, object]:
@@ -98,15 +131,34 @@ def _animate(example: Example) -> dict[str, object]:
                 "bottom": [_uri(palette.error(frame, truth)) for frame in frames[1:]],
             }
         )
-    ratio = f"{example.truth.shape[-1]} / {example.truth.shape[-2]}"
     start = "" if first.init_time is None else f", from {str(first.init_time)[:16].replace('T', ' ')}"
-    return {"name": f"{first.source}{start}", "columns": columns, "ratio": ratio, "steps": steps}
+    return {
+        "name": f"{Path(first.source).name or 'example'}{start}",
+        "columns": columns,
+        "colours": ["", *(COLOURS[n % len(COLOURS)] for n in range(len(example.forecasts)))],
+        "ratio": f"{example.truth.shape[-1]} / {example.truth.shape[-2]}",
+        "past": len(example.past),
+        "steps": steps,
+        "scale": _scale(palette, first.units[0]),
+    }
+
+
+def _scale(palette: Palette, unit: str) -> dict[str, object] | None:
+    """The colour bar, lying; none for grey and colour pictures."""
+    if not palette.needs_bar:
+        return None
+    lying = np.ascontiguousarray(np.swapaxes(palette.bar(128), 0, 1)[:, ::-1])
+    return {"bar": _uri(lying), "ticks": palette.ticks(), "unit": "" if unit == "1" else unit}
 
 
 def _uri(picture: RGB) -> str:
-    """A picture as a PNG in a data URI; small ones enlarged by the page, which keeps the file small."""
+    """A picture as a PNG in a data URI; small ones are enlarged by the page, large ones made smaller: both keep the
+    file small.
+    """
+    image = Image.fromarray(picture)
+    image.thumbnail((_LARGEST, _LARGEST), Image.Resampling.BOX)
     stream = io.BytesIO()
-    Image.fromarray(picture).quantize(128).save(stream, format="PNG", optimize=True)
+    image.quantize(128).save(stream, format="PNG", optimize=True)
     return "data:image/png;base64," + base64.b64encode(stream.getvalue()).decode()
 
 

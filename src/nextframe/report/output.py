@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
 import av
 import imageio.v3 as iio
@@ -20,8 +21,9 @@ from nextframe.forecasting.forecast import Forecast
 from nextframe.frames.sequence import FloatArray
 from nextframe.report.figures import RGB, Palette, enlarge, png, strip
 
-_MARGIN, _HEADER = 8, 22
+_MARGIN, _HEADER, _BAR = 8, 22, 64
 _SECONDS = 0.35  # a frame of an animation
+_VIDEO_CODEC: Final = "libx264"  # plays everywhere
 _BACKGROUND, _INK = (255, 255, 255), (30, 30, 30)
 
 
@@ -134,57 +136,65 @@ def to_dataset(forecast: Forecast) -> xr.Dataset:
 
 
 def panels(
-    forecast: Forecast, past: FloatArray | None, truth: FloatArray | None, *, smallest: int = 200
+    forecast: Forecast, palette: Palette, past: FloatArray | None, truth: FloatArray | None, *, smallest: int = 200
 ) -> list[tuple[str, list[tuple[str, RGB]]]]:
     """The frames of an animation: for each its headline, and its labelled pictures from left to right."""
-    palette = Palette(*(part for part in (past, truth, forecast.values if truth is None else None) if part is not None))
-    blank = np.full((*forecast.values.shape[-2:], 3), 235, np.uint8)
+    blank = enlarge(np.full((*forecast.values.shape[-2:], 3), 235, np.uint8), smallest)
     result = []
     for n, frame in enumerate([] if past is None else past):
-        seen = enlarge(palette.frame(frame), smallest)
-        empty = enlarge(blank, smallest)
-        labelled = [("past", seen), (forecast.forecaster, empty)]
+        labelled = [("past", enlarge(palette.frame(frame), smallest)), (forecast.forecaster, blank)]
         if truth is not None:
-            labelled.append(("error", empty))
-        result.append((f"past, frame {n + 1} of {len(past)}" if past is not None else "", labelled))
+            labelled.append(("error", blank))
+        result.append((f"past, frame {n + 1} of {0 if past is None else len(past)}", labelled))
     for lead, frame in enumerate(forecast.values):
         labelled = [(forecast.forecaster, enlarge(palette.frame(frame), smallest))]
         if truth is not None:
             error = enlarge(palette.error(frame, truth[lead]), smallest)
             labelled = [("truth", enlarge(palette.frame(truth[lead]), smallest)), *labelled, ("error", error)]
         elif past is not None:
-            labelled = [("past", enlarge(palette.frame(past[-1]), smallest)), *labelled]
+            labelled = [("last frame seen", enlarge(palette.frame(past[-1]), smallest)), *labelled]
         result.append((f"lead time {lead_label(forecast, lead)}", labelled))
     return result
 
 
 def lead_label(forecast: Forecast, lead: int) -> str:
-    """A lead time for people: "+3", "+30 min", "+0.1 s"."""
+    """A lead time for people: "+3", "+30 min", "+100 ms"."""
     if forecast.time_step is None:
         return f"+{lead + 1}"
     seconds = float(forecast.time_step / np.timedelta64(1, "ns")) * 1e-9 * (lead + 1)
     if seconds >= 2 * 3600:
         return f"+{seconds / 3600:g} h"
-    return f"+{seconds / 60:g} min" if seconds >= 60 else f"+{seconds:.3g} s"
+    if seconds >= 60:
+        return f"+{seconds / 60:g} min"
+    return f"+{seconds:.3g} s" if seconds >= 1 else f"+{seconds * 1e3:.0f} ms"
 
 
-def _compose(headline: str, pictures: list[tuple[str, RGB]]) -> RGB:
+def _compose(headline: str, pictures: list[tuple[str, RGB]], palette: Palette, unit: str) -> RGB:
     """Pictures side by side under their labels and a headline, both sides of the whole even, as video codecs need."""
     height, width = pictures[0][1].shape[:2]
-    whole = (len(pictures) * (width + _MARGIN) + _MARGIN, height + 2 * _HEADER + _MARGIN)
+    left = len(pictures) * (width + _MARGIN) + _MARGIN
+    whole = (left + (_BAR if palette.needs_bar else 0), height + 2 * _HEADER + _MARGIN)
     canvas = Image.new("RGB", (whole[0] + whole[0] % 2, whole[1] + whole[1] % 2), _BACKGROUND)
     draw = ImageDraw.Draw(canvas)
     font = ImageFont.load_default(14)
     draw.text((_MARGIN, 4), headline, _INK, font)
     for n, (label, picture) in enumerate(pictures):
-        left = _MARGIN + n * (width + _MARGIN)
-        draw.text((left, _HEADER + 2), label, _INK, font)
-        canvas.paste(Image.fromarray(picture), (left, 2 * _HEADER))
+        x = _MARGIN + n * (width + _MARGIN)
+        draw.text((x, _HEADER + 2), label, _INK, font)
+        canvas.paste(Image.fromarray(picture), (x, 2 * _HEADER))
+    if palette.needs_bar:
+        small = ImageFont.load_default(11)
+        draw.text((left, _HEADER + 4), "" if unit == "1" else unit, _INK, small)
+        canvas.paste(Image.fromarray(palette.bar(height, 12)), (left, 2 * _HEADER))
+        for tick, part, anchor in zip(palette.ticks(), (1.0, 0.5, 0.0), ("ld", "lm", "la"), strict=True):
+            draw.text((left + 16, 2 * _HEADER + part * (height - 1)), tick, _INK, small, anchor=anchor)
     return np.asarray(canvas)
 
 
 def _animation(forecast: Forecast, past: FloatArray | None, truth: FloatArray | None) -> list[RGB]:
-    return [_compose(headline, pictures) for headline, pictures in panels(forecast, past, truth)]
+    palette = Palette(*(part for part in (past, truth, forecast.values if truth is None else None) if part is not None))
+    frames = panels(forecast, palette, past, truth)
+    return [_compose(headline, pictures, palette, forecast.units[0]) for headline, pictures in frames]
 
 
 def _write_gif(forecast: Forecast, path: Path, past: FloatArray | None, truth: FloatArray | None) -> None:
@@ -193,9 +203,15 @@ def _write_gif(forecast: Forecast, path: Path, past: FloatArray | None, truth: F
 
 
 def _write_mp4(forecast: Forecast, path: Path, past: FloatArray | None, truth: FloatArray | None) -> None:
+    if _VIDEO_CODEC not in av.codecs_available:
+        raise ConfigError(
+            f"cannot be written, since PyAV was built without {_VIDEO_CODEC}",
+            where=path.suffix,
+            hint="pip install --force-reinstall av, or write a .gif",
+        )
     frames = _animation(forecast, past, truth)
     with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=round(1 / _SECONDS))
+        stream = container.add_stream(_VIDEO_CODEC, rate=round(1 / _SECONDS))
         stream.height, stream.width = frames[0].shape[:2]
         stream.pix_fmt = "yuv420p"
         stream.options = {"crf": "18"}
@@ -206,7 +222,7 @@ def _write_mp4(forecast: Forecast, path: Path, past: FloatArray | None, truth: F
 
 def _write_png(forecast: Forecast, path: Path, past: FloatArray | None, truth: FloatArray | None) -> None:
     leads = [lead_label(forecast, lead) for lead in range(forecast.lead_times)]
-    path.write_bytes(png(strip(past, truth, forecast.values, leads, forecast.forecaster)))
+    path.write_bytes(png(strip(past, truth, forecast.values, leads, forecast.forecaster, forecast.units[0])))
 
 
 def _write_npy(forecast: Forecast, path: Path, past: FloatArray | None, truth: FloatArray | None) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.table import Table
 
-from nextframe.verification.statistics import better
+from nextframe.verification.statistics import better, unit_of
 from nextframe.verification.verify import Verification
 
 _ARROWS = {"lower": "↓", "higher": "↑"}
@@ -31,10 +31,21 @@ def default_metrics(verification: Verification) -> list[str]:
     return [name for name in names if name.startswith("csi_")] + [name for name in ("mse", "ssim") if name in names]
 
 
-def title(metric: str) -> str:
-    """A metric's name as it stands in print, with an arrow to the better side: "CSI at 0.5 ↑"."""
+def title(metric: str, units: Sequence[str] = ()) -> str:
+    """A metric's name as it stands in print, its unit, and an arrow to the better side: "MAE (mm) ↓".
+
+    Args:
+        metric: its name in the scores.
+        units: the unit of each channel; a unit is printed where all have the same.
+    """
     name, _, threshold = metric.partition("_")
-    text = f"{name.upper()} at {threshold}" if threshold else name.upper()
+    source = units[0] if len(set(units)) == 1 else "1"
+    unit = unit_of(metric, source)
+    text = name.upper()
+    if threshold:
+        text += f" at {threshold}" + ("" if source == "1" else f" {source}")
+    if unit:
+        text += f" ({unit.replace('(', '').replace(')', '') if ' ' not in unit else unit})"
     return f"{text} {_ARROWS[better(metric)]}"
 
 
@@ -52,7 +63,16 @@ def number(value: float) -> str:
     """Three digits that matter; a dash where there is no value."""
     if math.isnan(value):
         return "-"
-    return f"{value:.3f}" if 0.0995 <= abs(value) < 100 else f"{value:.3g}"
+    if math.isinf(value):
+        return "∞"
+    if abs(value) >= 100:
+        return f"{value:.0f}" if abs(value) < 1e6 else f"{value:.2e}"
+    return f"{value:.3f}" if abs(value) >= 0.0995 or value == 0 else f"{value:#.3g}"
+
+
+def lead_number(value: float) -> str:
+    """A lead time without digits that no one reads: "30", "0.0667"."""
+    return f"{value:g}" if round(value, 2) == value else f"{value:.3g}"
 
 
 def mean(values: Sequence[float]) -> float:
@@ -74,7 +94,9 @@ def print_table(
     console = console or Console()
     chosen = list(metrics or default_metrics(verification))
     for metric in chosen:
-        table = Table(title=title(metric), title_justify="left", title_style="bold", box=None, pad_edge=False)
+        table = Table(
+            title=title(metric, verification.units), title_justify="left", title_style="bold", box=None, pad_edge=False
+        )
         table.add_column(f"lead time ({verification.lead_time_unit})", justify="right")
         names = [name for name, scores in verification.scores.items() if metric in scores]
         for name in names:
@@ -82,7 +104,7 @@ def print_table(
         for n, lead in enumerate(verification.lead_time):
             cells = [(name, number(verification.scores[name][metric][n])) for name in names]
             winners = best(verification, metric, n)
-            table.add_row(f"{lead:g}", *(f"[bold]{text}[/]" if name in winners else text for name, text in cells))
+            table.add_row(lead_number(lead), *(f"[bold]{text}[/]" if name in winners else text for name, text in cells))
         table.add_section()
         table.add_row("mean", *(number(mean(verification.scores[name][metric])) for name in names))
         console.print(table)
@@ -94,9 +116,10 @@ def to_markdown(verification: Verification, metrics: Sequence[str] | None = None
     """One Markdown table for each metric, the best of each column in bold."""
     blocks = []
     for metric in metrics or default_metrics(verification):
-        leads = [f"{lead:g}" for lead in verification.lead_time]
+        leads = [lead_number(lead) for lead in verification.lead_time]
+        corner = f"{title(metric, verification.units)}, lead time ({verification.lead_time_unit})"
         lines = [
-            f"| {title(metric)}, lead time ({verification.lead_time_unit}) | {' | '.join(leads)} | mean |",
+            f"| {corner} | {' | '.join(leads)} | mean |",
             "|---" + "|---:" * (len(leads) + 1) + "|",
         ]
         for name, scores in verification.scores.items():
@@ -138,18 +161,34 @@ def verdict(verification: Verification, forecaster: str | None = None, metric: s
         metric = next(m for m in candidates if not math.isnan(mean(verification.scores[forecaster][m])) or m == "mse")
     sign = -1 if better(metric) == "lower" else 1
     own = verification.scores[forecaster][metric]
-    sentences = []
+    clauses = []
     for other in names:
         if other == forecaster or metric not in verification.scores[other]:
             continue
         theirs = verification.scores[other][metric]
         wins = [sign * a > sign * b for a, b in zip(own, theirs, strict=True)]
-        leads = [f"{lead:g}" for lead, win in zip(verification.lead_time, wins, strict=True) if win]
-        if all(wins):
-            sentences.append(f"beats {other} at every lead time")
-        elif not leads:
-            sentences.append(f"beats {other} at no lead time")
-        else:
-            sentences.append(f"beats {other} at lead times {', '.join(leads)} {verification.lead_time_unit} only")
+        losses = [sign * a < sign * b for a, b in zip(own, theirs, strict=True)]
+        parts = [f"beats {other} {_when(verification, wins)}"] if any(wins) else []
+        if any(losses):
+            parts.append(f"loses to {'it' if parts else other} {_when(verification, losses)}")
+        clauses.append(" and ".join(parts) or f"is level with {other}")
     what = title(metric)[:-2]
-    return f"By {what}, {forecaster} " + " and ".join(sentences) + "." if sentences else f"{forecaster}, {what}."
+    if not clauses:
+        return f"By {what}, {forecaster} has {number(own[0])} at the first lead time and {number(own[-1])} at the last."
+    return f"By {what}, {forecaster} " + ", ".join(clauses[:-1]) + (", and " if clauses[1:] else "") + clauses[-1] + "."
+
+
+def _when(verification: Verification, chosen: Sequence[bool]) -> str:
+    """The chosen lead times in words."""
+    if all(chosen):
+        return "at every lead time"
+    unit = "" if verification.lead_time_unit == "frames" else f" {verification.lead_time_unit}"
+    leads = [lead_number(lead) for lead, yes in zip(verification.lead_time, chosen, strict=True) if yes]
+    count = len(leads)
+    if count == 1:
+        return f"at lead time {leads[0]}{unit} only"
+    if all(chosen[:count]):
+        return f"up to lead time {leads[-1]}{unit}"
+    if all(chosen[-count:]):
+        return f"from lead time {leads[0]}{unit} on"
+    return f"at lead times {', '.join(leads[:-1])} and {leads[-1]}{unit}"
