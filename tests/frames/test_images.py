@@ -46,6 +46,7 @@ def test_a_palette_of_greys_is_grey_and_its_values_are_brightness(tmp_path: Path
         image.putpalette([c for level in (0, 80, 160, 240) for c in (level,) * 3])
         image.save(tmp_path / f"{n}.png")
     (sequence,) = open_source(tmp_path).sequences
+    assert sequence.shape == (3, 1, 12, 16)
     np.testing.assert_array_equal(sequence.read(0, 3)[:, 0], index * 80.0)
     image.putpalette([0, 0, 0, 200, 0, 0, 0, 200, 0, 0, 0, 200])
     image.save(tmp_path / "2.png")
@@ -83,20 +84,20 @@ def test_a_damaged_image_of_a_folder_is_named(tmp_path: Path) -> None:
         open_source(tmp_path)
 
 
-@pytest.mark.parametrize("share", [0.2, 0.5, 0.8, 0.97])
 @pytest.mark.parametrize("suffix", [".gif", ".tif"])
-def test_a_truncated_stack_is_not_read_as_a_shorter_one(tmp_path: Path, suffix: str, share: float) -> None:
+def test_a_stack_cut_anywhere_is_not_read_as_a_shorter_one(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"stack{suffix}"
-    save_stack(path, pages())
+    save_stack(path, pages(3))
     content = path.read_bytes()
-    path.write_bytes(content[: int(len(content) * share)])
 
     def read_all() -> None:
         (sequence,) = open_source(path).sequences
         sequence.read(0, len(sequence))
 
-    with pytest.raises(DataError, match=rf"stack\{suffix}"):
-        read_all()
+    for size in range(1, len(content) - 8, 5):
+        path.write_bytes(content[:size])
+        with pytest.raises(DataError, match=rf"stack\{suffix}"):
+            read_all()
 
 
 def test_a_gif_beyond_the_memory_given_is_held_on_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

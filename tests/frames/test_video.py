@@ -42,6 +42,7 @@ def decoded(path: Path, pixel_format: str = "rgb24") -> np.ndarray:
         (".avi", "libx264", {"bf": "3"}),  # AVI has no times: packets come in order of decoding, not of showing
         (".avi", "mpeg4", {"bf": "2"}),
         (".avi", "ffv1", {}),
+        (".mkv", "mpeg2video", {"bf": "2"}),
         (".webm", "libvpx-vp9", {"lag-in-frames": "10"}),
     ],
 )

@@ -99,6 +99,11 @@ class _Video:
         step = None if not rate else float(1 / rate)
         return _Index(times=times, keys=keys, channels=channels, height=size[0], width=size[1], step=step)
 
+    @cached_property
+    def _place(self) -> dict[int, int]:
+        """The number of the frame with a time stamp."""
+        return {time: n for n, time in enumerate(self.index.times)}
+
     @property
     def shape(self) -> tuple[int, int, int, int]:
         return len(self.index.times), self.index.channels, self.index.height, self.index.width
@@ -113,7 +118,7 @@ class _Video:
         if not len(result):
             return result
         lacking = set(range(start, stop))
-        for key in self._starts(start):
+        for key in self._starts(start, stop):
             try:
                 self._decode(key, start, result, lacking)
             except (av.FFmpegError, OSError) as error:
@@ -129,21 +134,20 @@ class _Video:
             hint="the file is damaged or truncated; leave out that frame with --frames",
         )
 
-    def _starts(self, frame: int) -> list[int | None]:
-        """Where to begin decoding for a frame: key frames before it, ever earlier; last the file's beginning."""
-        before = self.index.keys[: bisect_right(self.index.keys, min(self.index.times[frame:]))]
+    def _starts(self, start: int, stop: int) -> list[int | None]:
+        """Where to begin decoding for these frames: key frames before them, ever earlier; last the file's beginning."""
+        before = self.index.keys[: bisect_right(self.index.keys, min(self.index.times[start:stop]))]
         return [*(before[-n] for n in (1, 2, 3) if n <= len(before)), None]
 
     def _decode(self, key: int | None, start: int, result: NDArray[np.uint8], lacking: set[int]) -> None:
         """Fill in the frames from `start` on that are lacking, decoding from a key frame on."""
-        place = {time: n for n, time in enumerate(self.index.times)}
         with _open_video(self.path) as (container, stream):
             if key is not None:
                 container.seek(key, stream=stream, backward=True, any_frame=False)
             complete = key is None
             for frame in container.decode(stream):
                 complete |= bool(frame.key_frame)
-                number = place.get(frame.pts, -1) if frame.pts is not None else -1
+                number = self._place.get(frame.pts, -1) if frame.pts is not None else -1
                 if complete and number in lacking:
                     # Painted over from its neighbours, and flagged: it must not pass for a measured frame. Damage that
                     # happens to make valid code is not flagged; most codecs carry no checksum that would tell it.
