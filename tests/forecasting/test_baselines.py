@@ -1,6 +1,7 @@
 """Baselines: what they forecast where the answer is known, and that they survive any input."""
 
 import builtins
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -8,10 +9,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nextframe.data.split import Span
+from nextframe.data.windows import cut_windows
 from nextframe.errors import ConfigError
 from nextframe.forecasting import baselines
 from nextframe.forecasting.baselines import Extrapolation, Persistence, make_baseline
 from nextframe.frames.sequence import FrameSequence
+from nextframe.frames.source import open_source
+from nextframe.verification.verify import verify
+
+RADAR = Path(__file__).parents[3] / "shared" / "data" / "radar" / "bom-brisbane-2020-10-31"
 
 
 def blob(frames: int, speed: tuple[float, float], size: int = 64) -> np.ndarray:
@@ -45,6 +52,42 @@ def test_extrapolation_of_every_channel_follows_the_common_motion() -> None:
     movie = np.concatenate([blob(7, (0.0, 2.0)), 3 * blob(7, (0.0, 2.0))], axis=2)
     forecast = Extrapolation().predict(movie[:, :4], 3)
     np.testing.assert_allclose(forecast[:, :, 1], 3 * forecast[:, :, 0], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("offset", [0.0, 280.0])
+def test_missing_values_neither_move_nor_leak(offset: float) -> None:
+    """A hole at rest in frames in motion: what flows out of it is unknown, not zero, and the rest moves on."""
+    movie = (blob(8, (0.0, 2.0)) * 20 + offset).astype(np.float32)
+    future = movie[:, 4:]
+    past = movie[:, :4].copy()
+    past[..., 40:52, 10:50] = np.nan
+    forecast = Extrapolation().predict(past, 4)
+    np.testing.assert_array_equal(np.isnan(forecast), np.isnan(Persistence().predict(past, 4)))
+    assert np.nanmin(forecast) >= offset - 1e-3
+    error = np.nanmean((forecast - future) ** 2, axis=(0, 2, 3, 4))
+    still = np.nanmean((Persistence().predict(past, 4) - future) ** 2, axis=(0, 2, 3, 4))
+    assert (error < 0.3 * still).all()
+
+
+def test_on_moving_squares_it_is_far_ahead_of_persistence() -> None:
+    source = open_source("squares:movies=8,seed=5,frames=11")
+    windows = cut_windows([Span(sequence, 0, 11) for sequence in source.sequences], past=7, future=4)
+    scores = verify([Extrapolation(), Persistence()], windows).scores
+    gain = np.array(scores["extrapolation"]["csi_0.5"]) - scores["persistence"]["csi_0.5"]
+    assert scores["extrapolation"]["csi_0.5"][0] > 0.95
+    assert (gain > 0.3).all()
+
+
+@pytest.mark.skipif(not RADAR.exists(), reason="needs shared/data/radar beside the repository")
+def test_on_rain_it_is_ahead_of_persistence(tmp_path: Path) -> None:
+    for file in sorted(RADAR.glob("*.nc"))[20:32]:
+        (tmp_path / file.name).symlink_to(file)
+    source = open_source(tmp_path, coarsen=4)
+    windows = cut_windows([Span(source.sequences[0], 0, 12)], past=3, future=3, stride=3)
+    scores = verify([Extrapolation(), Persistence()], windows, thresholds=(1.0,)).scores
+    for lead in range(3):
+        assert scores["extrapolation"]["mse"][lead] < scores["persistence"]["mse"][lead]
+        assert scores["extrapolation"]["csi_1"][lead] > scores["persistence"]["csi_1"][lead]
 
 
 @pytest.mark.parametrize("frames", [1, 3])
@@ -82,6 +125,12 @@ def test_a_forecast_knows_its_times() -> None:
     assert Persistence().forecast(np.ones((4, 12, 12)), 2).values.shape == (2, 1, 12, 12)
     with pytest.raises(ConfigError, match="lead_times"):
         Persistence().forecast(sequence, lead_times=0)
+
+
+def test_nothing_is_announced(capfd: pytest.CaptureFixture[str]) -> None:
+    baselines._semi_lagrangian.cache_clear()
+    Extrapolation().predict(blob(3, (0.0, 1.0), size=16), 2)
+    assert capfd.readouterr() == ("", "")
 
 
 def test_names() -> None:

@@ -135,3 +135,47 @@ def test_missing_values_have_a_colour_of_their_own() -> None:
     picture = Palette(np.linspace(0, 1, 9, dtype=np.float32).reshape(1, 1, 3, 3)).frame(frame)
     np.testing.assert_array_equal(picture[0, 1], np.round(np.array(MISSING) * 255))
     np.testing.assert_array_equal(picture[0, 0], [0, 0, 0])
+
+
+def test_fields_get_a_colour_bar_and_rain_a_stretched_scale(tmp_path: Path) -> None:
+    warm = Palette(np.linspace(270, 290, 48, dtype=np.float32).reshape(1, 1, 6, 8))
+    assert (warm.needs_bar, warm.ticks()) == (True, ["270", "280", "290"])
+    rain = np.zeros((1, 1, 20, 20), np.float32)
+    rain[0, 0, 3, 4], rain[0, 0, 5, 5] = 2.0, 60.0
+    wet = Palette(rain)
+    assert float(wet.ticks()[1]) < 20  # the middle of the colours is far below the middle of the values
+    np.testing.assert_array_equal(wet.bar(5)[0, 0], wet.frame(rain[0])[5, 5])
+    np.testing.assert_array_equal(wet.bar(5)[-1, 0], wet.frame(rain[0])[0, 0])
+    widths = {}
+    for name, scale in (("grey", 1.0), ("field", 300.5)):
+        save_forecast(forecast(scale=scale), tmp_path / f"{name}.gif")
+        widths[name] = iio.imread(tmp_path / f"{name}.gif").shape[2]
+    assert widths["field"] > widths["grey"]
+
+
+def test_the_error_is_blue_where_too_low_white_where_right_red_where_too_high() -> None:
+    truth = np.full((1, 1, 3), 0.5, np.float32)
+    low, right, high = Palette(truth[None]).error(np.array([[[0.0, 0.5, 1.0]]], np.float32), truth)[0].astype(int)
+    assert low[2] > low[0]
+    assert high[0] > high[2]
+    assert right.min() > 240
+
+
+def test_without_the_encoder_the_sentence_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(av, "codecs_available", {"mpeg4"})
+    with pytest.raises(ConfigError, match=r"built without libx264.*write a \.gif"):
+        save_forecast(forecast(), tmp_path / "f.mp4")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_video_has_even_sides_and_plays_everywhere(tmp_path: Path) -> None:
+    save_forecast(forecast(), tmp_path / "f.mp4", truth=forecast().values)
+    with av.open(str(tmp_path / "f.mp4")) as container:
+        stream = container.streams.video[0]
+        assert (stream.codec_context.name, stream.codec_context.pix_fmt) == ("h264", "yuv420p")
+        assert (stream.width % 2, stream.height % 2) == (0, 0)
+
+
+def test_durations_below_a_second_are_said_in_milliseconds() -> None:
+    film = Forecast(values=forecast().values, forecaster="model", time_step=np.timedelta64(33_367, "us"))
+    assert lead_label(film, 0) == "+33 ms"

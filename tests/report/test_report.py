@@ -17,7 +17,7 @@ from rich.console import Console
 from nextframe.forecasting.forecast import Forecast
 from nextframe.report.figures import png, skill_curves
 from nextframe.report.html import Example, write_report
-from nextframe.report.tables import print_table, to_csv, to_markdown, verdict
+from nextframe.report.tables import lead_number, number, print_table, title, to_csv, to_markdown, verdict
 from nextframe.verification.verify import Verification
 
 
@@ -68,6 +68,21 @@ def test_markdown_and_csv() -> None:
 )
 def test_the_verdict_is_honest(model: list[float], other: list[float], words: str) -> None:
     assert words in verdict(scores(model, other))
+
+
+def test_titles_and_numbers_say_what_is_meant() -> None:
+    assert title("mse", ["kg m-2"]) == "MSE in (kg m-2)² ↓"
+    assert title("csi_2", ["mm"]) == "CSI at 2 mm ↑"
+    assert title("mae", ["K", "hPa"]) == "MAE ↓"  # channels of different units have no common one
+    shown = [number(value) for value in (0.03, 0.5, 451.2, 0.0, math.nan, math.inf, 3e-5)]
+    assert shown == ["0.0300", "0.500", "451", "0.000", "-", "∞", "3.00e-05"]
+    assert [lead_number(lead) for lead in (30.0, 0.066733, 1440.0, 7.5)] == ["30", "0.0667", "1440", "7.5"]
+
+
+def test_a_forecaster_alone_has_a_verdict_too() -> None:
+    both = scores([0.9, 0.8], [0.1, 0.2])
+    alone = Verification(**{**both.__dict__, "scores": {"model": both.scores["model"]}})
+    assert verdict(alone) == "By CSI at 0.5, model has 0.900 at the first lead time and 0.800 at the last."
 
 
 def test_without_any_event_the_verdict_goes_by_the_error() -> None:
@@ -148,6 +163,6 @@ def test_a_browser_shows_the_slider_and_its_pictures(tmp_path: Path) -> None:
     quiet = ["--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-quic"]
     command = [CHROMIUM, *flags, *quiet, "--dump-dom", path.as_uri()]
     page = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
-    title = re.search(r"<title>(.*?)</title>", page)
-    assert title is not None
-    assert title.group(1) == '[["past -2",true],["+1",true],["+2",true]]true'
+    found = re.search(r"<title>(.*?)</title>", page)
+    assert found is not None
+    assert found.group(1) == '[["past -2",true],["+1",true],["+2",true]]true'

@@ -111,5 +111,5 @@ def test_every_metric_is_described() -> None:
     forecast, truth = pair()
     for name in Statistics.of(forecast, truth).metrics():
         assert better(name) in ("lower", "higher")
-    assert [unit_of(name, "mm") for name in ("mse", "mae", "psnr", "ssim", "csi_2")] == ["(mm)^2", "mm", "dB", "", ""]
-    assert unit_of("mse", "1") == ""
+    assert [unit_of(name, "mm") for name in ("mse", "mae", "psnr", "ssim", "csi_2")] == ["mm²", "mm", "dB", "", ""]
+    assert (unit_of("mse", "1"), unit_of("mse", "kg m-2"), unit_of("mae", "kg m-2")) == ("", "(kg m-2)²", "kg m-2")

@@ -37,11 +37,15 @@ class Extrapolation(Forecaster):
     """Motion extrapolation: the last frame moved on along its motion since the one before.
 
     The motion is the dense optical flow of iterative Lucas and Kanade (Le Besnerais and Champagnat 2005, by scikit-
-    image) on the mean over channels; the advection is semi-Lagrangian, by pysteps (Pulkkinen et al. 2019, doi
-    10.5194/gmd-12-4185-2019). Of the flows tried (pysteps' sparse Lucas-Kanade, VET and Proesmans, scikit-image's
-    TV-L1), this one is the hardest to beat on the moving squares and level with the best on radar. Where no motion
-    can be found (an empty or constant frame, a single frame) it is persistence. What flows in over the border is
-    unknown; there the last frame's value stands, so that all forecasters are graded on the same pixels.
+    image) on the mean over channels, in Gaussian windows that grow with the frame; the advection is semi-Lagrangian, by
+    pysteps (Pulkkinen et al. 2019, doi 10.5194/gmd-12-4185-2019). Tried beside it on moving squares, radar and video:
+    pysteps' sparse Lucas-Kanade and Proesmans' flow, scikit-image's TV-L1, and means and medians over several earlier
+    frames. None was harder to beat on the squares (mean CSI 0.78; sparse Lucas-Kanade 0.28) or in mean squared error on
+    radar; several earlier frames help where the camera shakes, and there persistence is better still.
+
+    Where no motion can be found (an empty or constant frame, a single frame) it is persistence. What flows in over the
+    border, or from where values are missing, is unknown; there the last frame's value stands, so that all forecasters
+    are graded on the same pixels.
 
     Raises:
         ConfigError: pysteps is not installed.
@@ -63,30 +67,37 @@ class Extrapolation(Forecaster):
                 continue
             for channel in range(movie.shape[1]):
                 last = movie[-1, channel]
-                advected = _quietly(self._advect, np.nan_to_num(last), velocity, lead_times, interp_order=1)
+                if not np.isfinite(last).any():
+                    continue
+                advected = _quietly(
+                    self._advect, last, velocity, lead_times, interp_order=1, allow_nonfinite_values=True
+                )
                 known = np.isfinite(advected) & np.isfinite(last)
                 moved[:, channel] = np.where(known, advected, moved[:, channel])
         return forecast
 
 
 def _velocity(frames: FloatArray) -> NDArray[np.float64] | None:
-    """Motion in pixels a frame (2, H, W), along x and along y, between two frames; None where there is none to be
-    found.
+    """Motion in pixels a frame (2, H, W), along x and along y, that led to each pixel of the second of two frames; None
+    where there is none to be found.
     """
     if len(frames) < 2 or min(frames.shape[-2:]) < 2:
         return None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # pixels missing in all channels
-        before, after = np.nan_to_num(np.nanmean(frames, axis=1))
-    low, high = min(before.min(), after.min()), max(before.max(), after.max())
+        before, after = np.nanmean(frames, axis=1)
+    known = np.isfinite(before) & np.isfinite(after)
+    if not known.any():
+        return None
+    low, high = min(before[known].min(), after[known].min()), max(before[known].max(), after[known].max())
     if low == high:
         return None
-    # A window wider than the frame would make the flow's filters wrap around.
-    radius = min(7, (min(before.shape) - 1) // 2)
-    down, right = _quietly(
-        optical_flow_ilk, (before - low) / (high - low), (after - low) / (high - low), radius=max(radius, 1)
-    )
-    velocity = np.stack([right, down]).astype(np.float64)
+    # A pixel missing in one frame is hidden in both, or the edge of what is missing would pass for something moving.
+    before, after = (np.where(known, (frame - low) / (high - low), 0) for frame in (before, after))
+    radius = min(max(min(after.shape) // 8, 1), 15)
+    # The flow stands on the grid of its first argument: the last frame, whose pixels are moved on. It points back in time.
+    down, right = _quietly(optical_flow_ilk, after, before, radius=radius, gaussian=True)
+    velocity = -np.stack([right, down]).astype(np.float64)
     return velocity if np.isfinite(velocity).all() and velocity.any() else None
 
 

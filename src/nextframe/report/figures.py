@@ -48,7 +48,7 @@ class Palette:
             low, high, self.map = 0.0, 255.0, "gray"
         else:
             self.map = "viridis"
-            if low >= 0 and np.quantile(values, 0.98) < low + (high - low) / 3:
+            if low > -0.02 * high and np.quantile(values, 0.98) < low + (high - low) / 3:
                 power = _STRETCH
         self.norm = PowerNorm(power, low, high if high > low else low + 1.0)
         self.range = high - low if high > low else 1.0

@@ -32,7 +32,7 @@ def default_metrics(verification: Verification) -> list[str]:
 
 
 def title(metric: str, units: Sequence[str] = ()) -> str:
-    """A metric's name as it stands in print, its unit, and an arrow to the better side: "MAE (mm) ↓".
+    """A metric's name as it stands in print, its unit, and an arrow to the better side: "MAE in mm ↓".
 
     Args:
         metric: its name in the scores.
@@ -45,7 +45,7 @@ def title(metric: str, units: Sequence[str] = ()) -> str:
     if threshold:
         text += f" at {threshold}" + ("" if source == "1" else f" {source}")
     if unit:
-        text += f" ({unit.replace('(', '').replace(')', '') if ' ' not in unit else unit})"
+        text += f" in {unit}"
     return f"{text} {_ARROWS[better(metric)]}"
 
 

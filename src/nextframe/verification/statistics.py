@@ -154,11 +154,11 @@ class Metric:
     better: Orientation
     """Which side is the better one."""
     unit: str
-    """Its unit, where {} is the unit of the source; "1" for none."""
+    """Its unit, where {} is the unit of the source (in brackets where it has several parts); "1" for none."""
 
 
 METRICS: dict[str, Metric] = {
-    "mse": Metric(name="mean squared error", equation="sum((f - o)^2) / n", better="lower", unit="({})^2"),
+    "mse": Metric(name="mean squared error", equation="sum((f - o)^2) / n", better="lower", unit="{}²"),
     "rmse": Metric(name="root mean squared error", equation="sqrt(sum((f - o)^2) / n)", better="lower", unit="{}"),
     "mae": Metric(name="mean absolute error", equation="sum(|f - o|) / n", better="lower", unit="{}"),
     "bce": Metric(
@@ -192,7 +192,9 @@ def better(metric: str) -> Orientation:
 def unit_of(metric: str, source: str) -> str:
     """The unit of a metric of values whose unit is `source`; "" for plain numbers."""
     pattern = METRICS[metric.partition("_")[0]].unit
-    return "" if pattern == "1" or ("{}" in pattern and source in ("1", "")) else pattern.format(source)
+    if pattern == "1" or ("{}" in pattern and source in ("1", "")):
+        return ""
+    return pattern.format(f"({source})" if " " in source and pattern != "{}" else source)
 
 
 def _cross_entropy(said: Sums, was: Sums, valid: NDArray[np.bool_]) -> Sums:
