@@ -80,7 +80,7 @@ def frames_seen_table(name: str) -> list[str]:
 
 def skill_table(name: str) -> list[str]:
     skill = Verification.from_json(RESULTS / name / "verification.json")
-    leads = [str(lead) for lead in skill.lead_time]
+    leads = [f"{lead:g}" for lead in skill.lead_time]
     lines = ["| CSI at 0.5, lead time | " + " | ".join(leads) + " | mean |", "|---" * (len(leads) + 2) + "|"]
     for forecaster, scores in skill.scores.items():
         values = [0.0 if value is None else float(value) for value in scores["csi_0.5"]]
