@@ -44,8 +44,8 @@ CASES = {
         "Rain accumulation (mm in 10 minutes, 512 x 512 at 0.5 km) of the Mt Stapylton radar, the day of a hailstorm; "
         "Australian Bureau of Meteorology, from the pysteps example data. The wet half of the day is used.",
         "radar/bom-brisbane-2020-10-31",
-        "--frames 0,72 --coarsen 4 --past 4 --future 6 --validation 0.18 --test 0.25 --train-crop 64 --batch-size 8 "
-        "--epochs 30",
+        "--frames 0,72 --coarsen 4 --past 4 --future 6 --validation 0.18 --test 0.25 --output linear --residual "
+        "--loss mse --train-crop 64 --batch-size 8 --epochs 25",
         60,
         6,
     ),
