@@ -95,7 +95,8 @@ def _velocity(frames: FloatArray) -> NDArray[np.float64] | None:
     # A pixel missing in one frame is hidden in both, or the edge of what is missing would pass for something moving.
     before, after = (np.where(known, (frame - low) / (high - low), 0) for frame in (before, after))
     radius = min(max(min(after.shape) // 8, 1), 15)
-    # The flow stands on the grid of its first argument: the last frame, whose pixels are moved on. It points back in time.
+    # The flow stands on the grid of its first argument: the last frame, whose pixels are moved on. It points back in
+    # time.
     down, right = _quietly(optical_flow_ilk, after, before, radius=radius, gaussian=True)
     velocity = -np.stack([right, down]).astype(np.float64)
     return velocity if np.isfinite(velocity).all() and velocity.any() else None
