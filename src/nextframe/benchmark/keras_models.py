@@ -44,7 +44,7 @@ def keras_step(work: Work, task: Task, movie: NDArray[np.float32]) -> Step:
     if task == "streaming":  # Keras' layers keep no state between calls of `predict`: they read everything again
         everything = movie[:, : past + 1]
         again: Any = everything if work.model == "stacked" else [everything[:, :past], everything[:, past:]]
-        return lambda: model.predict_on_batch(again)
+        return lambda: model.predict(again, verbose=0)
 
     def forecast() -> NDArray[np.float32]:
         seen = movie[:, :past]

@@ -4,8 +4,9 @@
 Inside, memory is channels-last: T time, B batch, H height, W width, C input channels, F filters; gates in the order
 input, forget, output, cell. `scan` takes and gives (T, B, C, H, W), whose memory lies so already between two layers.
 
-For the backward pass are kept, in floats: the frames T B H W C, the activated gates 4 T B H W F, and the hidden and
-the cell states, T B H W F each.
+For the backward pass are kept, in floats: the frames T B H W C, the hidden and the cell states, T B H W F each, and
+the activated gates, 4 T B H W F with H and W rounded up to whole tiles (of 4 for 3x3 kernels, of 2 for 5x5) and F to a
+multiple of 8. They lie in the order in which the backward pass reads them, which is the engine's own affair.
 """
 
 from __future__ import annotations
@@ -95,7 +96,7 @@ def _run(
     frames, bias, hidden, cell = (tensor.contiguous() for tensor in (frames, bias, hidden, cell))
     hiddens = frames.new_empty(steps, batch, height, width, filters)
     cells = frames.new_empty(steps if keep else 2, batch, height, width, filters)
-    gates = frames.new_empty(steps if keep else 0, batch, height, width, 4 * filters)
+    gates = frames.new_empty(native.gates_floats(shape) if keep else 0)
     packed = _pack(shape, weight_x, weight_h, reuse=not keep)
     addresses = [tensor.data_ptr() for tensor in (frames, bias, hidden, cell, packed, hiddens, cells)]
     native.forward(shape, *addresses, gates.data_ptr() if keep else 0, torch.get_num_threads())
@@ -106,7 +107,7 @@ def _run(
 def convlstm_forward(
     frames: Tensor, weight_x: Tensor, weight_h: Tensor, bias: Tensor, hidden: Tensor, cell: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Hidden and cell states (T, B, H, W, F) and activated gates (T, B, H, W, 4F)."""
+    """Hidden and cell states (T, B, H, W, F), and the activated gates in the engine's own order."""
     return _run(frames, weight_x, weight_h, bias, hidden, cell, keep=True)
 
 
@@ -115,7 +116,11 @@ def _(
     frames: Tensor, weight_x: Tensor, weight_h: Tensor, bias: Tensor, hidden: Tensor, cell: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
     states = (*frames.shape[:4], weight_h.shape[1])
-    return frames.new_empty(states), frames.new_empty(states), frames.new_empty(*frames.shape[:4], weight_h.shape[0])
+    steps, batch, height, width, _ = frames.shape
+    tile = 7 - weight_h.shape[2]
+    tiles = steps * batch * -(-height // tile) * -(-width // tile)
+    gates = tiles * -(-weight_h.shape[1] // 8) * tile * tile * 32
+    return frames.new_empty(states), frames.new_empty(states), frames.new_empty(gates)
 
 
 @torch.library.custom_op("nextframe::convlstm_inference", mutates_args=())
@@ -158,23 +163,23 @@ def convlstm_backward(
     """
     assert native is not None
     shape = _shape(frames, weight_h)
-    _, batch, height, width, _, filters, _ = shape
+    steps, batch, height, width, _, filters, _ = shape
     threads = torch.get_num_threads()
     frames, grad_hiddens = frames.contiguous(), grad_hiddens.contiguous()
     weight_x, weight_h = weight_x.contiguous(), weight_h.contiguous()
     grad_cell = grad_cell.clone(memory_format=torch.contiguous_format)
-    grad_hidden = frames.new_zeros(batch, height, width, filters)
+    grad_hidden = frames.new_zeros(2, batch, height, width, filters)
     grad_frames = frames.new_empty(frames.shape if wants_frames else (0,))
     grad_weight_x, grad_weight_h = torch.zeros_like(weight_x), torch.zeros_like(weight_h)
     grad_bias = frames.new_zeros(4 * filters)
     packed = frames.new_empty(native.packed_backward_floats(shape, wants_frames))
     given = (frames, weight_x, weight_h, hidden.contiguous(), cell.contiguous(), gates, cells, hiddens, grad_hiddens)
-    worked = (packed, torch.empty_like(gates), grad_hidden, grad_cell)
+    worked = (packed, grad_hidden, grad_cell)
     addresses = [tensor.data_ptr() for tensor in (*given, *worked)]
     addresses.append(grad_frames.data_ptr() if wants_frames else 0)
     addresses += [tensor.data_ptr() for tensor in (grad_weight_x, grad_weight_h, grad_bias)]
     native.backward(shape, addresses, wants_initial, wants_weights, threads)
-    return grad_frames, grad_weight_x, grad_weight_h, grad_bias, grad_hidden, grad_cell
+    return grad_frames, grad_weight_x, grad_weight_h, grad_bias, grad_hidden[steps % 2].clone(), grad_cell
 
 
 @convlstm_backward.register_fake

@@ -25,7 +25,7 @@ struct ForwardJob {
   float* packed;          // the transformed weights
   float* hiddens;         // (T, B, H, W, F)
   float* cells;           // (T, B, H, W, F) if gates are kept, else (2, B, H, W, F), used in turn
-  float* gates;           // (T, B, H, W, 4F), activated, for the backward pass; or null
+  float* gates;           // activated, for the backward pass, tile by tile (see `gates` below); or null
 };
 
 struct BackwardJob {
@@ -40,13 +40,13 @@ struct BackwardJob {
   const float* hiddens;
   const float* grad_hiddens;  // (T, B, H, W, F)
   float* packed;
-  float* slopes;         // (T, B, H, W, 4F): gradient by the gates before their activation
-  float* grad_hidden;    // (B, H, W, F), zeros at first; in the end the gradient by the initial hidden state
+  float* grad_hidden;    // (2, B, H, W, F), used in turn: in the end [T % 2] is the gradient by the initial hidden state
   float* grad_cell;      // (B, H, W, F): by the last cell state at first, by the initial one in the end
   float* grad_frames;    // (T, B, H, W, C), or null where nobody asks for it
   float* grad_weight_x;  // (4F, C, k, k)
   float* grad_weight_h;  // (4F, F, k, k)
   float* grad_bias;      // (4F)
+  bool wants_weights;    // whether the gradients by kernels and bias are asked for
   bool wants_initial;    // whether the gradient by the initial hidden state is asked for
 };
 
@@ -75,14 +75,14 @@ class Barrier {
 // The kernels of one instruction set. Each function does the share of thread `id` of `threads`.
 struct Kernels {
   const char* name;
-  size_t (*packed_forward)(const Shape&);             // floats
+  size_t (*packed_forward)(const Shape&);  // floats
   size_t (*packed_backward)(const Shape&, bool frames);
-  size_t (*scratch)(const Shape&);                     // floats for each thread
+  size_t (*gates)(const Shape&);
+  size_t (*scratch)(const Shape&);  // for each thread
   void (*pack_forward)(const ForwardJob&, int id, int threads);
   void (*forward)(const ForwardJob&, int id, int threads, Barrier&, float* scratch);
   void (*pack_backward)(const BackwardJob&, int id, int threads);
-  void (*backward)(const BackwardJob&, int id, int threads, Barrier&, float* scratch);
-  void (*sum_weight_gradient)(const BackwardJob&, int id, int threads, float* scratch);
+  void (*backward)(const BackwardJob&, int id, int threads, Barrier&, float* const* scratches);
   void (*finish_weight_gradient)(const BackwardJob&, int id, int threads, float* const* scratches);
 };
 

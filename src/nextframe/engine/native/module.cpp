@@ -60,6 +60,7 @@ size_t packed_forward_floats(const std::vector<int>& shape) { return chosen->pac
 size_t packed_backward_floats(const std::vector<int>& shape, bool frames) {
   return chosen->packed_backward(shape_of(shape), frames);
 }
+size_t gates_floats(const std::vector<int>& shape) { return chosen->gates(shape_of(shape)); }
 
 void pack_forward(const std::vector<int>& shape, size_t weight_x, size_t weight_h, size_t packed, int threads) {
   ForwardJob job{};
@@ -95,7 +96,7 @@ void forward(const std::vector<int>& shape, size_t frames, size_t bias, size_t h
 }
 
 void backward(const std::vector<int>& shape, const std::vector<size_t>& tensors, bool wants_initial, bool wants_weights, int threads) {
-  if (tensors.size() != 17) throw std::invalid_argument("a backward job has seventeen tensors");
+  if (tensors.size() != 16) throw std::invalid_argument("a backward job has sixteen tensors");
   BackwardJob job{};
   job.shape = shape_of(shape);
   job.frames = pointer(tensors[0]);
@@ -108,13 +109,13 @@ void backward(const std::vector<int>& shape, const std::vector<size_t>& tensors,
   job.hiddens = pointer(tensors[7]);
   job.grad_hiddens = pointer(tensors[8]);
   job.packed = pointer(tensors[9]);
-  job.slopes = pointer(tensors[10]);
-  job.grad_hidden = pointer(tensors[11]);
-  job.grad_cell = pointer(tensors[12]);
-  job.grad_frames = pointer(tensors[13]);
-  job.grad_weight_x = pointer(tensors[14]);
-  job.grad_weight_h = pointer(tensors[15]);
-  job.grad_bias = pointer(tensors[16]);
+  job.grad_hidden = pointer(tensors[10]);
+  job.grad_cell = pointer(tensors[11]);
+  job.grad_frames = pointer(tensors[12]);
+  job.grad_weight_x = pointer(tensors[13]);
+  job.grad_weight_h = pointer(tensors[14]);
+  job.grad_bias = pointer(tensors[15]);
+  job.wants_weights = wants_weights;
   job.wants_initial = wants_initial;
   nb::gil_scoped_release release;
   Pool& pool = Pool::instance();
@@ -123,9 +124,8 @@ void backward(const std::vector<int>& shape, const std::vector<size_t>& tensors,
   for (int id = 0; id < threads; ++id) scratch.push_back(pool.scratch(id, chosen->scratch(job.shape)));
   Barrier barrier(threads);
   pool.run(threads, [&](int id) { chosen->pack_backward(job, id, threads); });
-  pool.run(threads, [&](int id) { chosen->backward(job, id, threads, barrier, scratch[id]); });
+  pool.run(threads, [&](int id) { chosen->backward(job, id, threads, barrier, scratch.data()); });
   if (!wants_weights) return;
-  pool.run(threads, [&](int id) { chosen->sum_weight_gradient(job, id, threads, scratch[id]); });
   pool.run(threads, [&](int id) { chosen->finish_weight_gradient(job, id, threads, scratch.data()); });
 }
 
@@ -138,6 +138,7 @@ NB_MODULE(_native, m) {
   m.def("chosen", [] { return std::string(chosen->name); }, "The instruction set in use.");
   m.def("packed_forward_floats", &packed_forward_floats);
   m.def("packed_backward_floats", &packed_backward_floats);
+  m.def("gates_floats", &gates_floats);
   m.def("pack_forward", &pack_forward);
   m.def("forward", &forward);
   m.def("backward", &backward);

@@ -5,7 +5,7 @@
 //
 // Its adjoint gives the kernel's gradient from the output's gradient dY:  dg = G' [ (B' d B) . (A dY A') ] G.
 //
-// A vector holds eight neighbouring channels of one pixel. Included by kernels.cpp alone.
+// A vector holds eight neighbouring channels of one pixel. Included by kernels.cpp alone, like all headers with kernels.
 #pragma once
 
 #include <cstring>
@@ -45,6 +45,17 @@ inline void transform_input_row(const vec d[6], vec v[6]) {
   v[3] = c + e;
   v[4] = c - e;
   v[5] = 4.f * d[1] - 5.f * d[3] + d[5];
+}
+
+// B v: the adjoint, six points to six pixels.
+inline void transform_input_gradient_row(const vec v[6], vec d[6]) {
+  const vec a = v[1] + v[2], b = v[1] - v[2], c = v[3] + v[4], e = 2.f * (v[3] - v[4]);
+  d[0] = 4.f * v[0];
+  d[1] = 4.f * (v[5] - b) - e;
+  d[2] = -5.f * v[0] - 4.f * a - c;
+  d[3] = b + e - 5.f * v[5];
+  d[4] = v[0] + a + c;
+  d[5] = v[5];
 }
 
 // A' m: six points to M outputs.
