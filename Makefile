@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed
 TORCH := $(shell sed -n 's/^torch==/torch==/p' constraints.txt)
 
 .DEFAULT_GOAL := help
-.PHONY: help install lint format test demo docs constraints clean
+.PHONY: help install lint format test sanitize demo docs constraints clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|' 2>/dev/null \
@@ -34,6 +34,18 @@ format: install ## let ruff mend what it can
 
 test: lint ## lint, then every test
 	$(BIN)/python -m pytest
+
+# An environment of its own: the sanitized build beside the packages of .venv, whose editable install it does not see.
+SANITIZED := build/sanitize
+sanitize: install ## the engine's tests under AddressSanitizer and UndefinedBehaviorSanitizer (needs GCC)
+	$(BIN)/python -m venv --without-pip $(SANITIZED)
+	$(BIN)/python -c 'import site; print(site.getsitepackages()[0])' > build/site-packages
+	cp build/site-packages "$$($(SANITIZED)/bin/python -c 'import site; print(site.getsitepackages()[0])')/venv.pth"
+	$(BIN)/python -m pip --python $(SANITIZED)/bin/python install --quiet --no-deps --force-reinstall \
+		-C cmake.define.NEXTFRAME_SANITIZE=ON .
+	LD_PRELOAD="$$(g++ -print-file-name=libasan.so) $$(g++ -print-file-name=libubsan.so)" \
+		ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
+		$(SANITIZED)/bin/python -m pytest tests/engine -p no:cacheprovider
 
 demo: install ## train on moving squares for a few minutes, forecast, verify, write a GIF and a report
 	$(BIN)/python examples/demo.py

@@ -104,6 +104,10 @@ def test_any_array_is_read_or_refused_with_a_sentence(
         with pytest.raises(ShapeError, match="number of axes"):
             open_source(path)
         return
+    if len(shape) > 3 and shape[-1] in (3, 4) and min(shape[-3:-1]) > 4:
+        with pytest.raises(ShapeError, match="colours along its last axis"):
+            open_source(path)
+        return
     sequences = open_source(path).sequences
     expected = {
         3: (1, shape[0], 1, *shape[1:]),
