@@ -29,14 +29,29 @@ def test_batch_norm_is_keras(keras: Any) -> None:
     norm.eval()
     torch.testing.assert_close(norm(x), twin(channels_last, training=False)[:, 0].movedim(-1, 1), rtol=1e-5, atol=1e-5)
     norm.train()
-    variance = norm.running_var.clone()
     torch.testing.assert_close(norm(x), twin(channels_last, training=True)[:, 0].movedim(-1, 1), rtol=1e-5, atol=1e-5)
+
+
+def test_running_statistics_are_keras_without_their_initial_values(keras: Any) -> None:
+    norm = make_norm("batch", 3).double()
+    assert isinstance(norm, nn.BatchNorm2d)
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    twin = keras.batch_norm(norm)  # Keras 3, whose statistics start from mean 0 and variance 1
+    steps, n = 4, 4 * 5 * 6
+    for step in range(1, steps + 1):
+        x = step + step * torch.randn(4, 3, 5, 6, dtype=F64)
+        norm(x)
+        twin(x.movedim(1, -1)[:, None], training=True)
+        if step == 1:
+            torch.testing.assert_close(norm.running_mean, x.mean((0, 2, 3)))
+            torch.testing.assert_close(norm.running_var, x.var((0, 2, 3)))
     _, _, moving_mean, moving_variance = (w.value.double() for w in twin.weights)
-    torch.testing.assert_close(norm.running_mean, moving_mean, rtol=1e-5, atol=1e-5)
+    left = 0.99**steps
+    torch.testing.assert_close((1 - left) * norm.running_mean, moving_mean, rtol=1e-5, atol=1e-5)
     # PyTorch keeps the variance of the population that a batch of n values is drawn from, Keras that of the batch.
-    n = x.numel() / 3
-    step = (norm.running_var - 0.99 * variance) / 0.01
-    torch.testing.assert_close((moving_variance - 0.99 * variance) / 0.01, step * (n - 1) / n, rtol=1e-5, atol=1e-5)
+    variance = (1 - left) * norm.running_var * (n - 1) / n + left
+    torch.testing.assert_close(variance, moving_variance, rtol=1e-5, atol=1e-5)
 
 
 def test_channel_norm_knows_a_pixel_alone() -> None:

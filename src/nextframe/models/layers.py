@@ -26,13 +26,30 @@ class ChannelNorm(nn.LayerNorm):
 
 
 class BatchNorm(nn.BatchNorm2d):
-    """Batch norm of (N, C, H, W) computed on the pixels as rows, (N H W, C).
+    """Batch norm of (N, C, H, W) as Keras had it up to version 2, computed on the pixels as rows, (N H W, C).
 
-    The same numbers; but in channels-last memory, which is what ConvLSTM layers leave, PyTorch's backward pass takes
-    many times longer on four dimensions than on two.
+    Its running statistics are averages of the batches seen, without the share of their initial values (mean 0,
+    variance 1) that PyTorch's and Keras 3's keep: those start from a guess and move by `momentum` a step, so that
+    after n steps (1 - momentum)^n of the guess is left. Where most of a frame is empty, hidden states vary by a
+    hundredth, and what is left of a variance of 1 drowns them for a thousand steps. With the same batches,
+
+        biased_n = (1 - (1 - momentum)^n) running_n + (1 - momentum)^n initial
+
+    is what PyTorch and Keras 3 would hold. (This is the bias correction of D. Kingma and J. Ba 2015, arXiv 1412.6980,
+    section 3; TensorFlow calls it `zero_debias`.)
+
+    Rows of pixels give the same numbers as planes; but in channels-last memory, which is what ConvLSTM layers leave,
+    PyTorch's backward pass takes many times longer on four dimensions than on two.
     """
 
+    def __init__(self, channels: int, *, eps: float, momentum: float) -> None:
+        super().__init__(channels, eps=eps, momentum=None)
+        self.step = momentum
+
     def forward(self, x: Tensor) -> Tensor:
+        if self.training and self.num_batches_tracked is not None:
+            n = int(self.num_batches_tracked) + 1
+            self.momentum = self.step / (1 - (1 - self.step) ** n)
         last = x.movedim(1, -1)
         pixels = last.reshape(-1, self.num_features)
         return super().forward(pixels).view(last.shape).movedim(-1, 1)
@@ -44,8 +61,9 @@ class BatchNorm(nn.BatchNorm2d):
 def make_norm(kind: Norm, channels: int) -> nn.Module:
     """The norm that follows a ConvLSTM layer, for (N, C, H, W).
 
-    "batch" has Keras' settings: epsilon 1e-3, running statistics that move by 0.01 a step (Keras' momentum 0.99);
-    "layer" is over the channels of each pixel; "group" over the whole frame, one group; "none" does nothing.
+    "batch" has Keras' settings: epsilon 1e-3, running statistics that move by 0.01 a step (Keras' momentum 0.99; see
+    `BatchNorm`); "layer" is over the channels of each pixel; "group" over the whole frame, one group; "none" does
+    nothing.
 
     Raises:
         ConfigError: another name.
