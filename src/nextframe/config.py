@@ -155,6 +155,8 @@ class TrainingConfig:
     """Share of the steps, the last ones, that train on the free rollout instead of on one-step forecasts."""
     train_crop: int | None = None
     """Train on random square cuts of this many pixels (validation sees whole frames)."""
+    recompute: int | None = None
+    """Time steps of a segment that the backward pass computes again, to save memory; none to keep all gates."""
     seed: int = 0
     """Seed of weights, shuffling and cuts."""
     patience: int | None = None
@@ -170,7 +172,7 @@ class TrainingConfig:
 
     def __post_init__(self) -> None:
         _check_choices(self)
-        _at_least(self, 1, "epochs", "batch_size", "min_seen", "train_crop", "patience", "devices")
+        _at_least(self, 1, "epochs", "batch_size", "min_seen", "train_crop", "recompute", "patience", "devices")
         _at_least(self, 0, "learning_rate", "weight_decay", "seed", "workers", "scheduled_sampling", "rollout_training")
         for name in ("scheduled_sampling", "rollout_training"):
             if getattr(self, name) > 1:

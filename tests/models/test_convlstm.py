@@ -275,3 +275,56 @@ def test_frames_and_states_of_another_shape() -> None:
     _, state = layer(torch.zeros(1, 2, 2, 5, 5))
     with pytest.raises(ShapeError, match="state of another shape"):
         layer(torch.zeros(1, 2, 2, 5, 6), state)
+
+
+@pytest.mark.parametrize("options", [{}, {"peepholes": True}, {"gate_activation": "hard_sigmoid"}], ids=str)
+@pytest.mark.parametrize("recompute", [1, 2, 5, 9])
+def test_recomputing_gives_the_same_numbers(options: dict[str, Any], recompute: int) -> None:
+    layer = randomised(ConvLSTM2d(2, 5, **options))
+    thrifty = copy.deepcopy(layer)
+    thrifty.recompute = recompute
+    frames, *state = torch.randn(5, 2, 2, 9, 7), torch.randn(2, 5, 9, 7), torch.randn(2, 5, 9, 7)
+
+    def run(layer: ConvLSTM2d) -> tuple[Tensor, list[Tensor]]:
+        inputs = [tensor.clone().requires_grad_() for tensor in (frames, *state)]
+        hidden, last = layer.scan(inputs[0], ConvLSTMState(*inputs[1:]))
+        loss = hidden.square().sum() + last.cell.sum()
+        return hidden, list(torch.autograd.grad(loss, [*inputs, *layer.parameters()]))
+
+    hidden, gradients = run(layer)
+    again, gradients_again = run(thrifty)
+    torch.testing.assert_close(again, hidden, rtol=1e-6, atol=1e-6)
+    for a, b in zip(gradients_again, gradients, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-5)
+
+
+def kept_bytes(layer: ConvLSTM2d, frames: Tensor) -> int:
+    """Bytes of the distinct memory that autograd keeps for the backward pass of a scan, weights and input left out."""
+    known = {tensor.untyped_storage().data_ptr() for tensor in (frames, *layer.parameters())}
+    kept: dict[int, int] = {}
+
+    def remember(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in known:
+            kept[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(remember, lambda tensor: tensor):
+        hidden, state = layer.scan(frames)
+    assert hidden.requires_grad
+    assert state.cell.requires_grad
+    return sum(kept.values())
+
+
+def test_recomputing_keeps_the_states_between_segments_alone() -> None:
+    steps, filters, pixels = 12, 8, 16 * 16
+    frames = torch.randn(steps, 1, 1, 16, 16)
+    everything = kept_bytes(ConvLSTM2d(1, filters), frames)
+    assert everything >= 4 * steps * filters * pixels * 6  # four gates, hidden and cell state
+    thrifty = kept_bytes(ConvLSTM2d(1, filters, recompute=4), frames)
+    assert thrifty <= 4 * 2 * filters * pixels * 3  # two states for each of three segments
+
+
+def test_a_segment_without_steps() -> None:
+    with pytest.raises(ConfigError, match="recompute"):
+        ConvLSTM2d(recompute=0)

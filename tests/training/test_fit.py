@@ -13,6 +13,7 @@ import pytest
 import safetensors.torch
 import torch
 
+from nextframe import engine
 from nextframe.config import ModelKind, RunConfig
 from nextframe.errors import CheckpointError, ConfigError, DataError
 from nextframe.frames.sequence import FrameSequence, FrameSource
@@ -190,3 +191,26 @@ def test_missing_values_do_not_reach_the_loss(tmp_path: Path) -> None:
     train(FrameSource(name="holes.nc", sequences=(frames,)), tiny(epochs=1), tmp_path / "run", progress=False)
     (row,) = read_metrics(tmp_path / "run")
     assert np.isfinite([row["train_loss"], row["val_loss"], row["val_rollout_mse"]]).all()
+
+
+@pytest.mark.skipif(not engine.instruction_sets(), reason="the native engine was not built on this machine")
+def test_engine_and_plain_path_learn_alike(tmp_path: Path) -> None:
+    """An epoch of both, loss by loss: float32 differences of 1e-6 must not grow into another course."""
+    config = tiny(epochs=1, filters=(8, 8), data="squares:movies=80,frames=8,size=16", batch_size=4)
+    run_tiny(tmp_path / "engine", config)
+    before = engine.use(False)
+    try:
+        run_tiny(tmp_path / "plain", config)
+    finally:
+        engine.use(before)
+    (fast,), (plain,) = read_metrics(tmp_path / "engine"), read_metrics(tmp_path / "plain")
+    for name in ("train_loss", "val_loss", "val_rollout_mse"):
+        assert fast[name] == pytest.approx(plain[name], rel=1e-3), name
+
+
+def test_recomputing_learns_the_same(tmp_path: Path) -> None:
+    run_tiny(tmp_path / "kept", tiny(epochs=1))
+    run_tiny(tmp_path / "again", tiny(epochs=1, recompute=3))
+    (kept,), (again,) = read_metrics(tmp_path / "kept"), read_metrics(tmp_path / "again")
+    assert again["train_loss"] == pytest.approx(kept["train_loss"], rel=1e-4)
+    assert again["val_rollout_mse"] == pytest.approx(kept["val_rollout_mse"], rel=1e-3)

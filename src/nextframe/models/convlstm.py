@@ -20,6 +20,7 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.utils.checkpoint import checkpoint
 
 from nextframe import engine
 from nextframe.errors import ConfigError, ShapeError
@@ -78,9 +79,13 @@ class ConvLSTM2d(nn.Module):
         peepholes: let the gates see the cell state: True learns one weight a filter, which fits any frame size; a pair
             (H, W) learns one weight a filter and pixel, as in the paper, and fits that frame size only.
         unit_forget_bias: start the forget gate's bias at one.
+        recompute: None keeps every gate and cell state for the backward pass. A number cuts the sequence into segments
+            of so many steps, keeps the states between them, and computes the rest again when the backward pass comes to
+            a segment (T. Chen et al. 2016, arXiv 1604.06174). The same numbers, one more forward pass, and the memory
+            of one segment's gates instead of all.
 
     Raises:
-        ConfigError: a kernel of even size, or fewer than one filter or channel.
+        ConfigError: a kernel of even size, or fewer than one filter, channel or step of a segment.
     """
 
     def __init__(
@@ -93,6 +98,7 @@ class ConvLSTM2d(nn.Module):
         gate_activation: GateActivation = "sigmoid",
         peepholes: bool | tuple[int, int] = False,
         unit_forget_bias: bool = True,
+        recompute: int | None = None,
     ) -> None:
         super().__init__()
         size = (kernel_size, kernel_size) if isinstance(kernel_size, int) else tuple(kernel_size)
@@ -108,7 +114,9 @@ class ConvLSTM2d(nn.Module):
             )
         self.in_channels, self.filters, self.kernel_size = in_channels, filters, size
         self.gate_activation: GateActivation = gate_activation
-        self.unit_forget_bias = unit_forget_bias
+        if recompute is not None and recompute < 1:
+            raise ConfigError("is too small", where="recompute", expected="at least 1 step", received=recompute)
+        self.unit_forget_bias, self.recompute = unit_forget_bias, recompute
         self.padding = (size[0] // 2, size[1] // 2)
         self.weight_x = nn.Parameter(torch.empty(4 * filters, in_channels, *size))
         self.weight_h = nn.Parameter(torch.empty(4 * filters, filters, *size))
@@ -166,11 +174,30 @@ class ConvLSTM2d(nn.Module):
                 expected=(frames.shape[1], self.filters, *frames.shape[-2:]),
                 received=tuple(state.hidden.shape),
             )
+        if self.recompute is not None and torch.is_grad_enabled():
+            return self._scan_in_segments(frames, state, self.recompute)
+        return self._scan(frames, state)
+
+    def _scan(self, frames: Tensor, state: ConvLSTMState | None) -> tuple[Tensor, ConvLSTMState]:
         if self.gate_activation == "sigmoid" and self.peephole is None:
             path = engine if engine.usable(frames, self.weight_h) else recurrence
             hidden, cell = path.scan(frames, self.weight_x, self.weight_h, self.bias, *(state or ()))
             return hidden, ConvLSTMState(hidden[-1], cell)
         return self.scan_by_the_equations(frames, state)
+
+    def _scan_in_segments(
+        self, frames: Tensor, state: ConvLSTMState | None, steps: int
+    ) -> tuple[Tensor, ConvLSTMState]:
+        def segment(part: Tensor, state: ConvLSTMState | None) -> tuple[Tensor, ConvLSTMState]:
+            hidden, (last, cell) = self._scan(part, state)
+            return hidden, ConvLSTMState(last.clone(), cell)  # a view would keep the whole segment alive
+
+        outputs = []
+        for part in frames.split(steps):
+            hidden, state = checkpoint(segment, part, state, use_reentrant=False, preserve_rng_state=False)
+            outputs.append(hidden)
+        assert state is not None
+        return torch.cat(outputs), state
 
     def scan_by_the_equations(self, frames: Tensor, state: ConvLSTMState | None = None) -> tuple[Tensor, ConvLSTMState]:
         """The layer as the equations above write it, with every option; the oracle of the fast path's tests."""
