@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import torch
+from torch import Tensor
 
-from nextframe.benchmark.work import Step, Task, Work
+from nextframe.benchmark.passes import training_pass
+from nextframe.benchmark.work import PASSES, Step, Task, Work
 from nextframe.models.build import build_model
 from nextframe.models.rollout import rollout
 from nextframe.models.stacked import StackedConvLSTM
@@ -13,28 +15,38 @@ from nextframe.training.module import make_optimizer
 from nextframe.training.presets import preset_config
 
 
-def nextframe_step(work: Work, task: Task, movie: torch.Tensor) -> Step:
-    """One step of the work, on a movie (B, T + K, 1, H, W)."""
-    config = preset_config(work.model, "tutorial").replace({"filters": work.filters, "temporal_padding": "causal"})
-    model = build_model(config.model, 1)
+def nextframe_step(
+    work: Work, task: Task, movie: Tensor, *, compiled: bool = False, channels_last: bool = False
+) -> Step:
+    """One step of the work.
+
+    Args:
+        work: the work.
+        task: what is done of it.
+        movie: (B, T + K, 1, H, W).
+        compiled: whether `torch.compile` compiles the model.
+        channels_last: as it is anyway: both paths choose their layout themselves.
+    """
+    options = {"filters": work.filters, "kernel_size": work.kernel, "temporal_padding": "causal"}
+    config = preset_config(work.model, "tutorial").replace(options)
+    model = build_model(config.model, 1).to(movie.device)
+    if compiled:
+        for name in ("logits", "begin", "step"):
+            setattr(model, name, torch.compile(getattr(model, name), dynamic=False))
     past, future = movie[:, : work.past], movie[:, work.past :]
+    if task in PASSES:
+
+        def loss() -> Tensor:
+            if isinstance(model, StackedConvLSTM):
+                logits, target = model.logits(movie[:, :-1])[0], movie[:, 1:]
+            else:
+                logits, target = model.logits(past, future)[0], future
+            return elementwise_loss(logits, target, "bce", "sigmoid").mean()
+
+        return training_pass(task, loss, make_optimizer(model, config.training))
+    model.eval()
     if task == "inference":
-        model.eval()
-        return torch.inference_mode()(lambda: rollout(model, past, work.future))
-    if task == "streaming":
-        model.eval()
-        with torch.inference_mode():
-            _, state = model.begin(past)
-        return torch.inference_mode()(lambda: model.step(future[:, 0], state))  # type: ignore[arg-type]
-    optimizer = make_optimizer(model, config.training)
-
-    def train() -> None:
-        optimizer.zero_grad()
-        if isinstance(model, StackedConvLSTM):
-            logits, target = model.logits(movie[:, :-1])[0], movie[:, 1:]
-        else:
-            logits, target = model.logits(past, future)[0], future
-        elementwise_loss(logits, target, "bce", "sigmoid").mean().backward()
-        optimizer.step()
-
-    return train
+        return Step(torch.inference_mode()(lambda: rollout(model, past, work.future)))
+    with torch.inference_mode():
+        _, state = model.begin(past)
+    return Step(torch.inference_mode()(lambda: model.step(future[:, 0], state)))  # type: ignore[arg-type]

@@ -1,66 +1,102 @@
 """A contender in a process of its own: it does one step of work whenever it is told to, and says how long that took.
 
 The order comes as JSON in the first argument; then each line "step" on standard input is answered by the seconds of one
-step, and the line "memory" by the process' peak memory in bytes. Between steps it sleeps on its input, so that
-contenders can take turns on the same cores. The Keras worker imports neither torch nor anything that does, so that it
-also runs under an interpreter of its own.
+step, the line "memory" by peak memory in bytes, and the line "versions" by those of its libraries, as JSON. Between
+steps it sleeps on its input, so that contenders can take turns on the same cores. The Keras worker imports neither
+torch nor anything that does, so that it also runs under an interpreter of its own.
 """
 
 from __future__ import annotations
 
 import json
+import platform
 import resource
 import sys
 import time
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from nextframe.benchmark.work import Step, Task, Work
+from nextframe.benchmark.contenders import Contender
+from nextframe.benchmark.work import Accelerator, Step, Task, Work
+
+LIBRARIES = ("numpy", "torch", "keras", "tensorflow", "jax", "jaxlib")
 
 
-def step_of(contender: str, work: Work, task: Task) -> Step:
+def step_of(contender: Contender, work: Work, task: Task, accelerator: Accelerator) -> Step:
     """The step that a contender is measured by, on the same movie for all."""
     draw = np.random.default_rng(0)
     shape = (work.batch, work.past + work.future, work.size, work.size, 1)
     movie = (draw.random(shape) > 0.9).astype(np.float32)
-    if contender.startswith("keras"):
+    if contender.kind == "keras":
         from nextframe.benchmark.keras_models import keras_step
 
-        return keras_step(work, task, movie)
+        assert contender.backend is not None
+        return keras_step(work, task, movie, contender.backend)
     import torch
 
+    from nextframe.benchmark.on_gpu import on_gpu
     from nextframe.benchmark.ours import nextframe_step
     from nextframe.benchmark.usual import usual_step
 
     torch.manual_seed(0)
-    frames = torch.from_numpy(np.moveaxis(movie, -1, 2).copy())
-    return (nextframe_step if contender.startswith("nextframe") else usual_step)(work, task, frames)
+    frames = torch.from_numpy(np.moveaxis(movie, -1, 2).copy()).to(accelerator)
+    make = nextframe_step if contender.kind == "nextframe" else usual_step
+    step = make(work, task, frames, compiled=contender.compiled, channels_last=contender.channels_last)
+    return on_gpu(step, contender.precision) if accelerator == "cuda" else step
+
+
+def seconds_of(step: Step) -> float:
+    """Do a step; the seconds that its measured part took."""
+    if step.before is not None:
+        step.before()
+    started = time.perf_counter()
+    done = step.measured()
+    seconds = time.perf_counter() - started
+    del done  # a graph that is freed now does not count
+    return seconds
+
+
+def peak_memory(accelerator: Accelerator) -> int:
+    """Peak memory in bytes: of this process, or of its tensors on the GPU."""
+    if accelerator == "cuda":
+        import torch
+
+        return torch.cuda.max_memory_allocated()
+    unit = 1 if sys.platform == "darwin" else 1024  # of ru_maxrss
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the libraries that are loaded."""
+    loaded = {name: str(sys.modules[name].__version__) for name in LIBRARIES if name in sys.modules}
+    return {"python": platform.python_version(), **loaded}
 
 
 def main(order: str) -> None:
     """Serve one contender until standard input ends."""
     told: dict[str, Any] = json.loads(order)
+    contender, accelerator = Contender(**told["contender"]), told["accelerator"]
     work = Work(**{**told["work"], "filters": tuple(told["work"]["filters"])})
-    if told["threads"] and not told["contender"].startswith("keras"):
+    if contender.kind != "keras":
         import torch
 
         torch.set_num_threads(told["threads"])
-    if told["keeps_memory"]:
+    if contender.keeps_memory:
         from nextframe.training.memory import keep_freed_memory
 
         keep_freed_memory()
-    step = step_of(told["contender"], work, told["task"])
+    step = step_of(contender, work, told["task"], accelerator)
     step()  # not measured: allocations, compilations
     print("ready", flush=True)
+    answers: dict[str, Callable[[], object]] = {
+        "step": lambda: seconds_of(step),
+        "memory": lambda: peak_memory(accelerator),
+        "versions": lambda: json.dumps(versions()),
+    }
     for line in sys.stdin:
-        if line.strip() == "memory":
-            unit = 1 if sys.platform == "darwin" else 1024  # of ru_maxrss
-            print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit, flush=True)
-            continue
-        started = time.perf_counter()
-        step()
-        print(time.perf_counter() - started, flush=True)
+        print(answers[line.strip()](), flush=True)
 
 
 if __name__ == "__main__":
