@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nextframe.api import inspect_path
 from nextframe.errors import ConfigError, DataError, NextframeError, ShapeError
 from nextframe.frames.source import open_source
 
@@ -77,3 +78,14 @@ def test_a_damaged_array_is_read_or_refused_with_a_sentence(
     except NextframeError as error:  # any other exception fails the test
         said = str(error)
     assert path.name in said
+
+
+def test_a_stretch_numbers_its_frames_as_the_file_does(tmp_path: Path) -> None:
+    frames = np.random.default_rng(0).random((20, 4, 4))
+    frames[12, 0, 0] = np.nan
+    np.save(tmp_path / "film.npy", frames)
+    stretch = open_source(tmp_path / "film.npy").sequences[0][5:18][4:]
+    with pytest.raises(DataError, match="frame 12 holds NaN"):
+        stretch.read(0, len(stretch))
+    problems = inspect_path(tmp_path / "film.npy", frames=(5, 18), past=2, future=2).problems
+    assert any(problem.startswith(f"Frame 12 of {tmp_path / 'film.npy'} holds NaN") for problem in problems)

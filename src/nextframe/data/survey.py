@@ -29,7 +29,7 @@ class FrameFacts:
     sequence: str
     """Name of its sequence."""
     index: int
-    """Its index in the sequence."""
+    """Its number in the source."""
     content: bytes
     """Digest of its values; equal for frames that are equal."""
     repeats: bool
@@ -80,7 +80,7 @@ def survey(parts: dict[str, Sequence[Span]], *, frames: int, values: int) -> Sur
             except (NextframeError, OSError, ValueError) as error:
                 unreadable.append(str(error))
                 continue
-            for index, frame in enumerate(read, start=run.start):
+            for index, frame in enumerate(read, start=sequence.first + run.start):
                 previous = _facts(part, sequence.name, index, frame, previous)
                 facts.append(previous)
             for name in (EVERYTHING, part):

@@ -80,6 +80,9 @@ class FrameSequence:
     """Whether NaN is a declared gap in the data ("mask") or a fault of the file ("error")."""
     attributes: Mapping[str, object] = field(default_factory=dict)
     """What else the source says of itself (title, institution, ...), carried to the output."""
+    first: int = 0
+    """Number of its first frame in the source, where it is a stretch of it; messages number frames as the source does.
+    """
 
     def __post_init__(self) -> None:
         shape = tuple(self.values.shape)
@@ -131,7 +134,8 @@ class FrameSequence:
         if step != 1:
             raise IndexError("a sequence of frames is cut without a step")
         times = None if self.times is None else self.times[start:stop]
-        return replace(self, values=_Stretch(self.values, start, max(start, stop)), times=times)
+        values = _Stretch(self.values, start, max(start, stop))
+        return replace(self, values=values, times=times, first=self.first + start)
 
     def read(self, start: int, stop: int) -> FloatArray:
         """Read frames `start` to `stop` (exclusive) as float32 (T, C, H, W), NaN where a value is missing.
@@ -145,7 +149,7 @@ class FrameSequence:
         frames = np.asarray(self.values[start:stop])
         if frames.shape != (stop - start, *self.shape[1:]):
             raise DataError(
-                f"frames {start}:{stop} have another shape than the file announced",
+                f"frames {self.first + start}:{self.first + stop} have another shape than the file announced",
                 where=self.name,
                 expected=(stop - start, *self.shape[1:]),
                 received=frames.shape,
@@ -158,7 +162,7 @@ class FrameSequence:
                     bad = np.flatnonzero(~finite.all(axis=(1, 2, 3)))[0]
                     share = 1 - finite[bad].mean()
                     raise DataError(
-                        f"frame {start + bad} holds NaN or infinity ({share:.1%} of its pixels)",
+                        f"frame {self.first + start + bad} holds NaN or infinity ({share:.1%} of its pixels)",
                         where=self.name,
                         hint="repair the frame, or pass missing='mask' (--missing mask) to treat NaN as missing",
                     )
