@@ -13,7 +13,7 @@ from nextframe.forecasting.forecast import Forecast
 from nextframe.frames.sequence import Grid
 from nextframe.frames.source import open_source
 from nextframe.report import output
-from nextframe.report.figures import MISSING, Palette
+from nextframe.report.figures import MISSING, Palette, strip
 from nextframe.report.output import lead_label, save_forecast
 
 DRAW = np.random.default_rng(0)
@@ -179,3 +179,12 @@ def test_a_video_has_even_sides_and_plays_everywhere(tmp_path: Path) -> None:
 def test_durations_below_a_second_are_said_in_milliseconds() -> None:
     film = Forecast(values=forecast().values, forecaster="model", time_step=np.timedelta64(33_367, "us"))
     assert lead_label(film, 0) == "+33 ms"
+
+
+def test_a_strip_of_many_lead_times_shows_some_and_the_last() -> None:
+    frames = np.random.default_rng(0).random((90, 1, 8, 8), dtype=np.float32)
+    leads = [f"+{lead + 1}" for lead in range(90)]
+    figure = strip(None, frames, frames, leads, "model")
+    titles = [panel.get_title() for panel in figure.axes[:20]]
+    assert len(figure.axes) == 60
+    assert (titles[0], titles[-1]) == ("+1", "+90")

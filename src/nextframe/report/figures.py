@@ -22,6 +22,8 @@ COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#0
 BASELINES = ("persistence", "extrapolation")
 MISSING = (0.6, 0.55, 0.5)
 """Colour of missing values, that no map used here has."""
+_COLUMNS = 20
+"""Frames in a row of a strip; more could not be told apart, and would take minutes to draw."""
 _STRETCH = 0.4  # the power that rain is drawn by
 
 RGB = NDArray[np.uint8]
@@ -136,15 +138,20 @@ def strip(
     name: str,
     unit: str = "1",
 ) -> Figure:
-    """Rows for past, truth, forecast and error; a column for each lead time. Frames are (T, C, H, W)."""
+    """Rows for past, truth, forecast and error; a column for each lead time, or for some of many, the last one among
+    them. Frames are (T, C, H, W).
+    """
+    shown = np.unique(np.linspace(len(forecast) - 1, 0, min(len(forecast), _COLUMNS)).round().astype(int))
+    forecast, leads = forecast[shown], [leads[lead] for lead in shown]
+    truth = None if truth is None else truth[shown]
     palette = Palette(*(part for part in (past, truth, forecast if truth is None else None) if part is not None))
     rows: list[tuple[str, Sequence[RGB | None], list[str]]] = []
     if past is not None:
-        shown = past[-len(forecast) :]
+        seen = past[-len(forecast) :]
         # The last frame seen stands at the right end, where the forecast takes over.
-        blank = len(forecast) - len(shown)
-        labels = [""] * blank + [str(n) for n in range(1 - len(shown), 1)]
-        rows.append(("past", [None] * blank + [palette.frame(f) for f in shown], labels))
+        blank = len(forecast) - len(seen)
+        labels = [""] * blank + [str(n) for n in range(1 - len(seen), 1)]
+        rows.append(("past", [None] * blank + [palette.frame(f) for f in seen], labels))
     if truth is not None:
         rows.append(("truth", [palette.frame(f) for f in truth], list(leads)))
     rows.append((name, [palette.frame(f) for f in forecast], list(leads)))

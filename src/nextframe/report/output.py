@@ -33,7 +33,7 @@ def save_forecast(
     """Write a forecast to a file; its suffix says how.
 
     - `.gif`, `.mp4`: the past, then truth, forecast and error side by side (the forecast alone where no truth is given)
-    - `.png`: a strip with a row each for past, truth, forecast and error, a column for each lead time
+    - `.png`: a strip with a row each for past, truth, forecast and error, a column for each lead time (20 of more)
     - `.npy`: the values (K, C, H, W) in source units
     - `.nc`: NetCDF by the CF conventions, a variable for each channel over (lead_time, y, x)
 
