@@ -112,7 +112,7 @@ def load_run(run: str | Path) -> ModelForecaster:
 
 
 def forecast_file(
-    run: str | Path, source: str | Path, *, lead_times: int = 8, start: int | None = None
+    run: str | Path, source: str | Path, *, lead_times: int = 8, start: int | None = None, **reading: Any
 ) -> tuple[Forecast, FrameSequence, FrameSequence | None]:
     """Forecast from a file with a trained model.
 
@@ -121,22 +121,26 @@ def forecast_file(
         source: what to forecast from; its first sequence is taken.
         lead_times: number of frames to forecast.
         start: forecast the frames from this index on, from those before it; by default those beyond the end.
+        **reading: how to read the source where it differs from the run's own data: `variable`, `grey`, `crop`,
+            `coarsen`, `missing`.
 
     Returns:
-        The forecast, the frames that it started from, and the true frames where the file has them all.
+        The forecast, the frames that it started from, none of them from before a gap in time, and the true frames where
+        the file has them all.
 
     Raises:
         ConfigError: a start without a frame before it.
     """
     model = load_run(run)
-    sequence = open_data(model.config.data, source).sequences[0]
+    sequence = open_data(replace(model.config.data, **reading), source).sequences[0]
     start = len(sequence) if start is None else start
     if not 1 <= start <= len(sequence):
         raise ConfigError(
             f"frame {start} cannot be forecast", where="start", expected=f"1 to {len(sequence)}", hint=f"see {source}"
         )
-    past = sequence[max(0, start - model.config.data.past) : start]
-    known = len(sequence) - start >= lead_times
+    begin, end = next((a, b) for a, b in sequence.segments() if a < start <= b)
+    past = sequence[max(begin, start - model.config.data.past) : start]
+    known = end - start >= lead_times
     return model.forecast(past, lead_times), past, sequence[start : start + lead_times] if known else None
 
 
@@ -201,8 +205,12 @@ def verify_run(
     out: str | Path | None = None,
     command: str | None = None,
     progress: bool = True,
+    **reading: Any,
 ) -> Verification:
     """Verify a run on the test part of its own data, or on all of another source; write the scores and the report.
+
+    `reading` says how to read another source where it differs from the run's own: `variable`, `grey`, `crop`,
+    `coarsen`, `missing`.
 
     Raises:
         ConfigError: the run held out no test part, and no other data was named.
@@ -210,7 +218,13 @@ def verify_run(
     """
     model = load_run(run)
     config = model.config.data
-    source = open_data(config, data)
+    if data is None and reading:
+        raise ConfigError(
+            "only for reading other data",
+            where=", ".join(reading),
+            hint="name it with --data SOURCE, or leave this out",
+        )
+    source = open_data(replace(config, **reading), data)
     if data is None:
         spans: Sequence[Span] = split(source, validation=config.validation, test=config.test, gap=config.gap).test
         if not spans:
@@ -232,7 +246,7 @@ def verify_run(
         spans,
         source.name if data is not None else f"{source.name}, test part",
         past=config.past,
-        lead_times=lead_times or config.future,
+        lead_times=config.future if lead_times is None else lead_times,
         baselines=baselines,
         thresholds=thresholds if thresholds is not None else [model.card.threshold],
         stride=config.stride,
@@ -295,6 +309,8 @@ def _verify_spans(
     command: str | None,
     progress: bool,
 ) -> Verification:
+    if limit is not None and limit < 1:
+        raise ConfigError("is too small", where="limit", expected="at least 1", received=limit)
     windows: Sequence[Window] = cut_windows(spans, past=past, future=lead_times, stride=stride)
     if limit is not None and limit < len(windows):
         windows = [windows[i * len(windows) // limit] for i in range(limit)]

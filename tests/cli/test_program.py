@@ -1,11 +1,14 @@
 import json
+import shutil
 import subprocess
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import xarray as xr
 import yaml
 
 import nextframe
@@ -244,3 +247,63 @@ def test_inspect_tells_of_frames_of_a_run_and_of_the_machine(run: Path, capsys: 
     assert "validation loss" in told
     assert main(["inspect", "--system"]) == 0
     assert "torch" in capsys.readouterr().out
+
+
+def test_later_frames_may_be_read_in_another_way(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rng = np.random.default_rng(0)
+    coloured, damaged = rng.random((9, 3, 16, 16), np.float32), rng.random((9, 16, 16), np.float32)
+    damaged[7, 3] = np.nan
+    np.save(tmp_path / "coloured.npy", coloured)
+    np.save(tmp_path / "damaged.npy", damaged)
+    for name, option in (("coloured", ["--grey"]), ("damaged", ["--missing", "mask"])):
+        source, out = tmp_path / f"{name}.npy", tmp_path / f"{name}.gif"
+        assert option[0] in refused(capsys, "forecast", run, "--input", source, "--out", out)
+        assert main(["forecast", str(run), "--input", str(source), "--out", str(out), *option]) == 0
+        assert out.is_file()
+        capsys.readouterr()
+    call = ["verify", str(run), "--data", str(tmp_path / "coloured.npy"), "--baselines=none", "--no-progress"]
+    assert main([*call, "--grey", "--out", str(tmp_path)]) == 0
+    capsys.readouterr()
+    # What a run was trained on is read as it was then: an option that would be ignored is refused.
+    assert "grey" in refused(capsys, "verify", run, "--grey")
+
+
+def test_a_forecast_does_not_start_from_before_a_gap(run: Path, tmp_path: Path) -> None:
+    hours = np.array([0, 1, 2, 3, 4, 8, 9, 10])
+    times = np.datetime64("2020-01-01", "ns") + hours * np.timedelta64(1, "h")
+    rain = (("time", "y", "x"), np.random.default_rng(0).random((8, 16, 16), np.float32))
+    xr.Dataset({"rain": rain}, {"time": times}).to_netcdf(tmp_path / "rain.nc", engine="h5netcdf")
+    after, past, truth = api.forecast_file(run, tmp_path / "rain.nc", start=6, lead_times=2)
+    assert (len(past), after.init_time, truth is not None) == (1, times[5], True)
+    # The frames after the gap are not those that are forecast.
+    _, past, truth = api.forecast_file(run, tmp_path / "rain.nc", start=4, lead_times=2)
+    assert (len(past), truth) == (3, None)
+
+
+def test_a_run_folder_may_be_called_as_a_forecast_file_is(run: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "rain.nc"
+    shutil.copytree(run, folder)
+    assert main(["verify", str(folder), "--baselines=none", "--no-progress", "--out", str(tmp_path)]) == 0
+
+
+@pytest.mark.parametrize(("option", "where"), [("--limit=0", "limit"), ("--lead-times=0", "future")])
+def test_nothing_to_verify_is_no_default(
+    run: Path, option: str, where: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert f"{where}: is too small" in refused(capsys, "verify", run, option)
+
+
+def test_a_suffix_is_refused_before_the_work(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(api, "forecast_file", None)
+    assert main(["forecast", str(run), "--input", "squares", "--out", str(tmp_path / "next.jpg")]) == 2
+
+
+def test_a_reader_that_has_seen_enough_is_no_defect() -> None:
+    code = "import sys; from nextframe.cli import main; sys.exit(main(['inspect', 'squares:movies=12', '--json']))"
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.close()
+    with process.stderr:
+        assert process.stderr.read() == b""
+    assert process.wait() == 141

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Unpack
 
 import numpy as np
 from cyclopts import Parameter
+
+from nextframe.cli.options import reading_options
 
 
 def forecast(
@@ -17,6 +19,7 @@ def forecast(
     lead_times: int = 8,
     start: int | None = None,
     out: Path = Path("forecast.gif"),
+    **options: Any,
 ) -> None:
     """Forecast the frames that follow, with a trained model.
 
@@ -27,11 +30,13 @@ def forecast(
         start: Forecast the frames from this index on, from those before it, and show the truth beside them; by default
             the frames after the last one.
         out: Where to write, by suffix: .gif, .mp4, .png, .npy or .nc.
+        options: How to read the frames; by default as the run did.
     """
     from nextframe.api import forecast_file
-    from nextframe.report.output import save_forecast
+    from nextframe.report.output import check_suffix, save_forecast
 
-    made, past, truth = forecast_file(run, source, lead_times=lead_times, start=start)
+    check_suffix(out)  # before the work, not after it
+    made, past, truth = forecast_file(run, source, lead_times=lead_times, start=start, **options)
     save_forecast(made, out, past=past.read(0, len(past)), truth=None if truth is None else truth.read(0, len(truth)))
     beside = "" if truth is None else ", beside the truth"
     when = "" if made.valid_time is None else f", valid {_minute(made.valid_time[0])} to {_minute(made.valid_time[-1])}"
@@ -40,3 +45,6 @@ def forecast(
 
 def _minute(time: np.datetime64) -> str:
     return str(np.datetime_as_string(time, unit="m")).replace("T", " ")
+
+
+forecast.__annotations__["options"] = Unpack[reading_options()]

@@ -20,6 +20,9 @@ from nextframe.training.presets import Preset, preset_config
 SECTIONS: Mapping[str, type] = {"data": DataConfig, "model": ModelConfig, "training": TrainingConfig}
 """Sections of a configuration, each a group of options."""
 
+READING = ("variable", "grey", "crop", "coarsen", "missing")
+"""Fields of the data section that say how a source is read; a run's own are the default for later frames."""
+
 COMMAND_OPTIONS = ("model", "preset", "out", "resume", "progress")
 """Options of `nextframe train` that a configuration file may hold beside the fields of the sections."""
 
@@ -68,6 +71,12 @@ def option_types(sections: Collection[str], defaults: Mapping[str, str], leave_o
                 extra.insert(0, _KINDS[get_args(hints[field.name])[0]])
             options[field.name] = Annotated[hints[field.name], *extra]
     return TypedDict("Options", options, total=False)  # type: ignore[operator]
+
+
+def reading_options() -> Any:
+    """Options of how to read later frames, for commands that take a run."""
+    others = [field.name for field in fields(DataConfig) if field.name not in READING]
+    return option_types(["data"], {}, leave_out=others)
 
 
 def section_defaults(*configs: RunConfig) -> dict[str, str]:

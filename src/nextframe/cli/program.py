@@ -1,11 +1,13 @@
 """The program: its commands, and how it ends.
 
-Exit codes: 0 done; 2 a mistake that the user can mend, told in one sentence; 130 interrupted. Any other exception is a
+Exit codes: 0 done; 2 a mistake that the user can mend, told in one sentence; 130 interrupted; 141 the output's reader
+has gone. Any other exception is a
 defect of the package and is shown whole.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
@@ -41,11 +43,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     tokens = list(sys.argv[1:] if arguments is None else arguments)
     try:
         app(tokens, exit_on_error=False, print_error=False, result_action="return_value")
+        sys.stdout.flush()
     except (CycloptsError, NextframeError) as error:
         print(f"nextframe: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return _interrupted()
+    except BrokenPipeError:  # whoever read the output, such as `head`, has seen enough
+        # The interpreter flushes the output once more at its end, and would fail again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
     except SystemExit as stop:
         if isinstance(stop.__context__, KeyboardInterrupt):  # so Lightning ends a training after Ctrl-C
             return _interrupted()

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Unpack
 
 from cyclopts import Parameter
 
-from nextframe.cli.options import NAMES, NUMBERS, WHOLE_NUMBERS
+from nextframe.cli.inspect import RUN_FILES
+from nextframe.cli.options import NAMES, NUMBERS, reading_options
 from nextframe.errors import ConfigError
 
 FORECAST_FILES = (".nc", ".nc4", ".zarr")
@@ -22,12 +23,9 @@ def verify(
     thresholds: Annotated[tuple[float, ...] | None, NUMBERS] = None,
     lead_times: int | None = None,
     limit: int | None = None,
-    crop: Annotated[tuple[int, ...], WHOLE_NUMBERS] = (),
-    coarsen: int = 1,
-    grey: Annotated[bool, Parameter(negative=())] = False,
-    variable: Annotated[tuple[str, ...], NAMES] = (),
     out: Path | None = None,
     progress: Annotated[bool, Parameter(show_default=False)] = True,
+    **options: Any,
 ) -> None:
     """Say how good forecasts are, by lead time, beside those of simple baselines.
 
@@ -40,23 +38,18 @@ def verify(
         thresholds: Values from which on a pixel is an event, for CSI, in source units; by default the run's own.
         lead_times: Number of frames to forecast; by default as many as the run was trained for.
         limit: Verify at most this many windows, evenly spread.
-        crop: For a forecast file: cut the true frames to top, left, height and width, as the run's were.
-        coarsen: For a forecast file: average the true frames over blocks of this many pixels, as the run's were.
-        grey: For a forecast file: read true frames in colour as grey.
-        variable: For a forecast file: variables of the true frames to grade by.
         out: Folder to write to; by default the run folder.
         progress: Show a progress bar.
+        options: How to read the true frames; by default as the run did, and whole for a forecast file.
     """
     from nextframe.report.tables import print_table
 
-    if run.suffix in FORECAST_FILES:
+    if run.suffix in FORECAST_FILES and not any((run / name).is_file() for name in RUN_FILES):
         from nextframe.api import grade_file
 
         if data is None:
             raise ConfigError("needs the true frames", where=run, hint="name them with --data SOURCE")
-        skill = grade_file(
-            run, data, thresholds=thresholds or None, crop=crop, coarsen=coarsen, grey=grey, variable=variable
-        )
+        skill = grade_file(run, data, thresholds=thresholds or None, **options)
         print_table(skill)
         if out is not None:
             skill.to_json(out / "verification.json")
@@ -74,7 +67,11 @@ def verify(
         limit=limit,
         out=out,
         progress=progress,
+        **options,
     )
     print_table(skill)
     folder = run if out is None else out
     print(f"wrote {folder / 'verification.json'} and {folder / 'report.html'}")
+
+
+verify.__annotations__["options"] = Unpack[reading_options()]
