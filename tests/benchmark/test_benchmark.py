@@ -177,6 +177,8 @@ def test_the_command_prints_and_writes_what_was_measured(
     assert sum("left out" in line for line in printed) == 2
     content = json.loads((tmp_path / "r.json").read_text())
     assert {"machine", "versions", "date", "command", "engine", "accelerator", "left_out"} <= content.keys()
+    assert content["contenders"].keys() == {"nextframe", "usual loop"}
+    assert len(content["peak_gflops"]) == 2
     assert [row["seconds"] for row in content["results"]] == [9, 10, 4.5, 5]
     assert [row["scaling"] for row in content["results"]] == [1, 1, 2, 2]
     assert [row["ratio"] for row in content["results"]] == [1, pytest.approx(10 / 9)] * 2

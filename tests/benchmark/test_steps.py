@@ -1,3 +1,4 @@
+from contextlib import nullcontext
 from importlib.util import find_spec
 from typing import get_args
 
@@ -8,6 +9,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from nextframe.benchmark.contenders import ON_CPU
 from nextframe.benchmark.keras_models import keras_step
+from nextframe.benchmark.on_gpu import on_gpu
 from nextframe.benchmark.ours import nextframe_step
 from nextframe.benchmark.passes import training_pass
 from nextframe.benchmark.usual import UsualConvLSTM, UsualEncoderDecoder, UsualStack, usual_step
@@ -97,6 +99,19 @@ def test_what_goes_before_a_step_is_off_the_clock(monkeypatch: pytest.MonkeyPatc
         clock[0] += seconds
 
     assert seconds_of(Step(lambda: takes(1), before=lambda: takes(10))) == 1
+
+
+def test_the_gpu_is_waited_for_before_and_after_a_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[str] = []
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda: done.append("waited"))
+    monkeypatch.setattr(torch, "autocast", lambda *_, **__: nullcontext())
+    for name in ("benchmark", "allow_tf32"):
+        monkeypatch.setattr(torch.backends.cudnn, name, getattr(torch.backends.cudnn, name))
+    on_gpu(Step(lambda: done.append("step")), "tf32")()
+    assert done[-3:] == ["waited", "step", "waited"]
+    done.clear()
+    on_gpu(Step(lambda: done.append("step"), before=lambda: done.append("before")), "bf16")()
+    assert done == ["before", "waited", "step", "waited"]
 
 
 def test_the_compiled_loop_is_compiled_whole(monkeypatch: pytest.MonkeyPatch) -> None:
