@@ -197,6 +197,7 @@ def test_a_map_without_an_inverse_cannot_be_made(numbers: dict[str, object]) -> 
         (RAIN, 1, 2),  # the median of amounts from gamma(1, 2), 1.4, rounded down to 1, 2 or 5
         (TEMPERATURE, 287, 288.5),  # 285 + 0.67 * 4
         (frames(np.where(random.random(800) < 0.9, 0, random.integers(200, 256, 800)).astype(np.uint8)), 120, 128),
+        (frames(np.where(random.random(800) < 0.6, 0, 255).astype(np.uint8).clip(20)), 130, 140),
         (frames(np.where(random.random(800) < 0.99, 1000.0, 1001.0).astype(np.float32)), 1000.4, 1000.6),
     ],
 )

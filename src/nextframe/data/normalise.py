@@ -218,7 +218,8 @@ def choose_threshold(spans: Sequence[Span], normaliser: Normaliser) -> float:
 
     0.5 for values in 0..1. For values that are mostly zero: half of the largest where the others crowd near it (shapes
     on a dark ground), else (amounts, like rain) the median of the others, rounded down to 1, 2 or 5 times a power of
-    ten. Else the upper quartile, rounded to a tenth of the spread between the quartiles. Taken from frames spread
+    ten. Else the upper quartile, rounded to a tenth of the spread between the quartiles, or the middle of the range
+    where that would leave no value above it. Taken from frames spread
     evenly over the spans and from all channels alike.
 
     Args:
@@ -248,10 +249,13 @@ def threshold_for(statistics: Statistics, *, where: str = "training part") -> fl
         power = 10.0 ** np.floor(np.log10(median))
         return _tidy(max(n for n in (1, 2, 5) if n * power <= median * (1 + 1e-9)) * power)
     lower, upper = np.quantile(values, (0.25, 0.75)).astype(float)
-    if upper == lower:  # most values are one and the same: an event is what lies clearly above them
-        return _tidy(float(values.min() + values.max()) / 2)
-    step = 10.0 ** np.floor(np.log10(upper - lower) - 1)
-    return _tidy(np.round(upper / step) * step)
+    if upper > lower:
+        step = 10.0 ** np.floor(np.log10(upper - lower) - 1)
+        rounded = float(np.round(upper / step) * step)
+        if rounded < values.max():
+            return _tidy(rounded)
+    # Many values are one and the same, or the largest one: the middle parts them from the others.
+    return _tidy(float(values.min() + values.max()) / 2)
 
 
 def _choose_method(statistics: Statistics, output: str, eight_bit: bool) -> Method:

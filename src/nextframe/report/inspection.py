@@ -49,8 +49,10 @@ class ChannelSummary:
     """Standard deviation."""
     quantiles: dict[str, float]
     """Values by the share that lies below them, from a sample."""
+    dry: float | None
+    """The value where nothing happens (no rain, black ground): the smallest one, or zero where more values are zero."""
     dry_share: float | None
-    """Share of the values that equal the smallest one (no rain, black ground), from a sample."""
+    """Share of the values that equal `dry`, from a sample."""
     histogram: tuple[int, ...]
     """Number of sampled values in equal bins from `low` to `high`."""
 
@@ -247,6 +249,10 @@ def _channels(sequence: FrameSequence, statistics: Statistics) -> tuple[ChannelS
         values = statistics.sample[c][np.isfinite(statistics.sample[c])]
         some = values.size > 0
         low, high = float(statistics.low[c]), float(statistics.high[c])
+        # Real files hold a few values just below zero, which are not what is meant by dry.
+        dry_share, dry = (
+            max((float(np.mean(values == values.dtype.type(v))), v) for v in (low, 0.0)) if some else (0, 0)
+        )
         summaries.append(
             ChannelSummary(
                 name=name,
@@ -256,7 +262,8 @@ def _channels(sequence: FrameSequence, statistics: Statistics) -> tuple[ChannelS
                 mean=float(statistics.mean[c]) if some else None,
                 deviation=float(statistics.deviation[c]) if some else None,
                 quantiles={f"{q:g}": float(np.quantile(values, q)) for q in QUANTILES} if some else {},
-                dry_share=float(np.mean(values == values.dtype.type(low))) if some else None,
+                dry=dry if some else None,
+                dry_share=dry_share if some else None,
                 histogram=_histogram(values),
             )
         )

@@ -75,7 +75,7 @@ def _channel(channel: ChannelSummary, unit: str) -> str:
     return (
         f"{channel.low:.4g} ▕{bars(channel.histogram)}▏ {channel.high:.4g}{unit}\n"
         f"mean {channel.mean:.4g}, standard deviation {channel.deviation:.4g}; "
-        f"{channel.dry_share:.1%} at the minimum\n"
+        f"{channel.dry_share:.1%} are {channel.dry:.4g}\n"
         f"quantiles: {quantiles}"
     )
 
