@@ -188,3 +188,9 @@ def test_a_strip_of_many_lead_times_shows_some_and_the_last() -> None:
     titles = [panel.get_title() for panel in figure.axes[:20]]
     assert len(figure.axes) == 60
     assert (titles[0], titles[-1]) == ("+1", "+90")
+
+
+def test_coarsened_colour_is_colour_still() -> None:
+    palette = Palette(np.linspace(10.25, 250.25, 3 * 16, dtype=np.float32).reshape(1, 3, 4, 4))
+    assert not palette.needs_bar
+    assert palette.range == 255

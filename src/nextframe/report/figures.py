@@ -44,10 +44,13 @@ class Palette:
         values = np.concatenate([part[np.isfinite(part)].ravel() for part in frames])
         low, high = (float(values.min()), float(values.max())) if values.size else (0.0, 1.0)
         power = 1.0
+        coloured = all(part.shape[1] == 3 for part in frames)
         if low >= 0 and high <= 1:
             low, high, self.map = 0.0, 1.0, "gray"
-        elif low >= 0 and 100 < high <= 255 and np.array_equal(values, np.round(values)):
+        elif low >= 0 and 100 < high <= 255 and (coloured or np.array_equal(values, np.round(values))):
             low, high, self.map = 0.0, 255.0, "gray"
+        elif coloured:
+            self.map = "gray"  # colours of their own, which no bar explains
         else:
             self.map = "viridis"
             if low > -0.02 * high and np.quantile(values, 0.98) < low + (high - low) / 3:
