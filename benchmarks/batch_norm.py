@@ -58,11 +58,12 @@ def main() -> None:
     held_out = nextframe.open_source("squares:movies=100,frames=15,seed=1000")
     training = nextframe.open_source("squares:movies=1000,frames=16").sequences[:200]
     movies = torch.stack([torch.from_numpy(sequence.read(0, 15)) for sequence in training])
-    found = {}
+    found, steps = {}, {}
     for name in ("same", "causal"):
         rows = {}
         for state in STATES:
             forecaster = nextframe.load_run(getattr(given, name))
+            steps[name] = int(batch_norms(forecaster.model)[0].num_batches_tracked)  # type: ignore[arg-type]
             if state == "initial values mixed in":
                 mix_in_initial_values(forecaster.model)
             elif state == "estimated again":
@@ -71,7 +72,13 @@ def main() -> None:
             rows[state] = list(skill.scores["model"]["csi_0.5"])
             print(f"{name}, {state}: mean CSI {mean(rows[state]):.3f}", flush=True)
         found[name] = rows
-    content = {"machine": describe_machine(), "torch": torch.__version__, "movies": len(movies), "csi": found}
+    content = {
+        "machine": describe_machine(),
+        "torch": torch.__version__,
+        "movies": len(movies),
+        "steps": steps,  # of training, behind the run's best weights
+        "csi": found,
+    }
     write_text(RESULT, json.dumps(content, indent=1) + "\n")
 
 

@@ -162,6 +162,10 @@ def test_bad_run_folders_are_told_apart(tmp_path: Path) -> None:
     (run / "model.json").write_text(json.dumps({**card, "epoch": 7}))
     with pytest.raises(CheckpointError, match="another epoch"):
         load_model(run)
+    for damage in ({"config": [1]}, {"normaliser": {**card["normaliser"], "low": "x", "scale": "x", "offset": "x"}}):
+        (run / "model.json").write_text(json.dumps({**card, **damage}))
+        with pytest.raises(CheckpointError, match=r"model.json: is damaged"):
+            load_model(run)
     (run / "model.json").write_text("{")
     with pytest.raises(CheckpointError, match=r"model\.json: cannot be read"):
         load_model(run)
@@ -214,3 +218,10 @@ def test_recomputing_learns_the_same(tmp_path: Path) -> None:
     (kept,), (again,) = read_metrics(tmp_path / "kept"), read_metrics(tmp_path / "again")
     assert again["train_loss"] == pytest.approx(kept["train_loss"], rel=1e-4)
     assert again["val_rollout_mse"] == pytest.approx(kept["val_rollout_mse"], rel=1e-3)
+
+
+@pytest.mark.parametrize("options", [{"accelerator": "tpu"}, {"accelerator": "abacus"}, {"precision": "7"}], ids=str)
+def test_a_machine_that_cannot_do_it_leaves_no_run(tmp_path: Path, options: dict[str, object]) -> None:
+    with pytest.raises(ConfigError, match=r"accelerator, devices, precision: this machine cannot"):
+        run_tiny(tmp_path / "run", tiny(**options))
+    assert not (tmp_path / "run" / "config.yaml").exists()

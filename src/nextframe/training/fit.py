@@ -16,6 +16,7 @@ import lightning
 import torch
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint, RichProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from torch.utils.data import DataLoader
 
 from nextframe.config import RunConfig
@@ -72,14 +73,15 @@ def train(source: FrameSource, config: RunConfig, run: Path, *, resume: bool = F
     )
     module = ForecastTraining(model, config, normaliser.apply_scalar(threshold))
     training_data, validation_data = _loaders(parts, config, normaliser)
-    save_config(run, config)  # from here on the folder is this run's; bad data have left none
     report = _EpochReport(run, card, progress)
+    with _quiet_lightning():
+        trainer = _trainer(config, run, progress, report)
+    save_config(run, config)  # from here on the folder is this run's; bad data and bad options have left none
     if progress:
         counts = len(training_data.dataset), len(validation_data.dataset)  # type: ignore[arg-type]
         print(f"{source.name}: {counts[0]} windows to train on, {counts[1]} to validate")
         print(check_causal(model, shape=(1, 6, channels, 12, 12)).sentence)
     with _quiet_lightning():
-        trainer = _trainer(config, run, progress, report)
         try:
             trainer.fit(module, training_data, validation_data, ckpt_path=checkpoint)
         except (EOFError, RuntimeError, KeyError) as error:
@@ -142,20 +144,29 @@ def _trainer(config: RunConfig, run: Path, progress: bool, report: Callback) -> 
     if progress:
         callbacks.append(_ProgressBar())
     boards = find_spec("tensorboard") is not None
-    return lightning.Trainer(
-        default_root_dir=run,
-        accelerator=training.accelerator,
-        devices=training.devices,
-        precision=training.precision,  # type: ignore[arg-type]
-        max_epochs=training.epochs,
-        gradient_clip_val=training.gradient_clip,
-        callbacks=callbacks,
-        logger=TensorBoardLogger(run, name="", version="tensorboard") if boards else False,
-        enable_model_summary=False,
-        enable_progress_bar=progress,
-        num_sanity_val_steps=0,
-        log_every_n_steps=10,
-    )
+    try:
+        return lightning.Trainer(
+            default_root_dir=run,
+            accelerator=training.accelerator,
+            devices=training.devices,
+            precision=training.precision,  # type: ignore[arg-type]
+            max_epochs=training.epochs,
+            gradient_clip_val=training.gradient_clip,
+            callbacks=callbacks,
+            logger=TensorBoardLogger(run, name="", version="tensorboard") if boards else False,
+            enable_model_summary=False,
+            enable_progress_bar=progress,
+            num_sanity_val_steps=0,
+            log_every_n_steps=10,
+        )
+    except (MisconfigurationException, ImportError, RuntimeError, ValueError) as error:
+        given = f"{training.accelerator}, {training.devices}, {training.precision}"
+        raise ConfigError(
+            f"this machine cannot compute like that ({str(error).splitlines()[0].rstrip('.')})",
+            where="accelerator, devices, precision",
+            received=given,
+            hint="try --accelerator cpu --devices 1 --precision 32-true",
+        ) from error
 
 
 class _ProgressBar(RichProgressBar):

@@ -71,7 +71,8 @@ def save_model(run: Path, model: nn.Module, card: ModelCard) -> None:
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
     with replacing(run / "model.safetensors") as temporary:
         # The epoch in both files tells a pair that a crash has torn apart.
-        safetensors.torch.save_file(weights, temporary, metadata={"epoch": str(card.epoch)})
+        # Written by Python, so that others may read the file as they may the ones beside it.
+        temporary.write_bytes(safetensors.torch.save(weights, metadata={"epoch": str(card.epoch)}))
     write_text(run / "model.json", json.dumps(description, indent=2) + "\n")
 
 
@@ -121,7 +122,7 @@ def load_model(run: str | Path) -> tuple[StackedConvLSTM | EncoderDecoder, Model
             units=tuple(description["units"]),
             epoch=description["epoch"],
         )
-    except (KeyError, TypeError, ConfigError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError, ConfigError) as error:
         raise CheckpointError("is damaged", where=card_path, received=error, hint="train the model again") from error
     model = build_model(card.config.model, card.channels)
     try:
