@@ -122,6 +122,7 @@ def batch_norm() -> list[str]:
         return []
     content = json.loads(path.read_text(encoding="utf-8"))
     found, steps = content["csi"], content["steps"]
+    left = {stack: f"{0.99**count:.1%}" for stack, count in steps.items()}
     means = {(stack, state): sum(csi) / len(csi) for stack, rows in found.items() for state, csi in rows.items()}
     leads = range(1, 1 + len(next(iter(found["same"].values()))))
     lines = [
@@ -131,8 +132,8 @@ def batch_norm() -> list[str]:
         "forecast, so its one-step losses measure copying. And in use, batch norm divides by running statistics, of",
         "which there are three kinds. The tutorial's Keras kept plain averages of the batches seen, and so do we (the",
         "tables above). PyTorch and Keras 3 start from mean 0 and variance 1 and move by 0.01 a step, so that of this",
-        f"guess {0.99 ** steps['same']:.1%} is left in the 'same' stack ({steps['same']} steps behind its best weights)",
-        f"and {0.99 ** steps['causal']:.1%} in the causal one ({steps['causal']} steps): more than the variance of many a",
+        f"guess {left['same']} is left in the 'same' stack ({steps['same']} steps behind its best weights) and",
+        f"{left['causal']} in the causal one ({steps['causal']} steps): more than the variance of many a",
         "hidden channel where most of a frame is empty. And both lag behind weights that still change; statistics",
         "estimated again from training movies with these weights do not. `benchmarks/batch_norm.py` verifies the same",
         "weights with each:",
