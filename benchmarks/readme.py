@@ -24,12 +24,13 @@ def demo_table() -> str:
 
 
 def speed_table() -> str:
-    """Seconds a training step, and ratios, of the benchmark's last run."""
-    path = RESULTS / "training.json"
-    if not path.exists():
-        return ""
-    content = json.loads(path.read_text(encoding="utf-8"))
-    return str(content["markdown"]) + f"\n`nextframe benchmark training` on {content['machine']}, {content['date']}.\n"
+    """Seconds a training step and seconds a new frame, and ratios, of the benchmark's last runs."""
+    tables = []
+    for task in ("training", "streaming"):
+        content = json.loads((RESULTS / f"{task}.json").read_text(encoding="utf-8"))
+        made = f"`nextframe benchmark {task}` on {content['machine']}, {content['date']}."
+        tables.append(f"{content['markdown']}\n{made}\n")
+    return "\n".join(tables)
 
 
 def fill(text: str, name: str, content: str) -> str:

@@ -221,7 +221,7 @@ def test_recomputing_learns_the_same(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("options", [{"accelerator": "tpu"}, {"accelerator": "abacus"}, {"precision": "7"}], ids=str)
-def test_a_machine_that_cannot_do_it_leaves_no_run(tmp_path: Path, options: dict[str, object]) -> None:
+def test_a_machine_that_cannot_do_it_leaves_no_run(tmp_path: Path, options: dict[str, str]) -> None:
     with pytest.raises(ConfigError, match=r"accelerator, devices, precision: this machine cannot"):
-        run_tiny(tmp_path / "run", tiny(**options))
+        run_tiny(tmp_path / "run", tiny().replace(options))
     assert not (tmp_path / "run" / "config.yaml").exists()

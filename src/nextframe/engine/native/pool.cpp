@@ -1,8 +1,10 @@
 #include "pool.hpp"
 
+#include <dlfcn.h>
 #include <pthread.h>
 #include <sched.h>
 
+#include <atomic>
 #include <cstdlib>
 #include <new>
 
@@ -19,10 +21,41 @@ Pool* the_pool = nullptr;  // never destroyed: its threads sleep until the proce
 Pool& Pool::instance() {
   static std::once_flag once;
   std::call_once(once, [] {
-    the_pool = new Pool;
-    pthread_atfork(nullptr, nullptr, [] { the_pool = new Pool; });
+    the_pool = new Pool(true);
+    pthread_atfork(nullptr, nullptr, [] { the_pool = new Pool(false); });
   });
   return *the_pool;
+}
+
+Pool::Pool(bool openmp) {
+  if (!openmp) return;
+  const auto find = [](const char* name, auto& function) {
+    function = reinterpret_cast<std::decay_t<decltype(function)>>(dlsym(RTLD_DEFAULT, name));
+    return function != nullptr;
+  };
+  const bool all = find("omp_get_thread_num", thread_number_) && find("omp_get_num_threads", team_size_) && find("omp_in_parallel", inside_);
+  if (all) find("GOMP_parallel", parallel_);
+}
+
+// Whether it ran: not inside a parallel region, nor where the runtime gives fewer threads than asked for, whose barrier would
+// wait for the others for ever.
+bool Pool::run_on_openmp(int threads, const std::function<void(int)>& job) const {
+  if (parallel_ == nullptr || inside_()) return false;
+  struct Team {
+    const Pool* pool;
+    const std::function<void(int)>* job;
+    int threads;
+    std::atomic<bool> complete;
+  } team{this, &job, threads, {true}};
+  const auto body = [](void* data) {
+    Team& team = *static_cast<Team*>(data);
+    if (team.pool->team_size_() == team.threads)
+      (*team.job)(team.pool->thread_number_());
+    else
+      team.complete = false;
+  };
+  parallel_(body, &team, static_cast<unsigned>(threads), 0);
+  return team.complete;
 }
 
 void Pool::work(int id) {
@@ -41,24 +74,23 @@ void Pool::work(int id) {
 }
 
 void Pool::run(int threads, const std::function<void(int)>& job) {
-  if (threads > 1) {
-    std::lock_guard<std::mutex> lock(mutex_);
-    while (static_cast<int>(threads_.size()) < threads - 1) {
-      const int id = static_cast<int>(threads_.size()) + 1;
-      threads_.emplace_back([this, id] { work(id); });
-      threads_.back().detach();
-    }
-    job_ = &job;
-    active_ = threads;
-    left_ = threads - 1;
-    ++round_;
-    start_.notify_all();
+  if (threads == 1) return job(0);
+  if (run_on_openmp(threads, job)) return;
+  std::unique_lock<std::mutex> lock(mutex_);
+  while (static_cast<int>(threads_.size()) < threads - 1) {
+    const int id = static_cast<int>(threads_.size()) + 1;
+    threads_.emplace_back([this, id] { work(id); });
+    threads_.back().detach();
   }
+  job_ = &job;
+  active_ = threads;
+  left_ = threads - 1;
+  ++round_;
+  start_.notify_all();
+  lock.unlock();
   job(0);
-  if (threads > 1) {
-    std::unique_lock<std::mutex> lock(mutex_);
-    done_.wait(lock, [&] { return left_ == 0; });
-  }
+  lock.lock();
+  done_.wait(lock, [&] { return left_ == 0; });
 }
 
 float* Pool::scratch(int thread, size_t floats) {

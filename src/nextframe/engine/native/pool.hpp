@@ -1,4 +1,5 @@
-// A pool of threads that sleep between jobs, so that they never spin against the thread pool of PyTorch.
+// Threads for the engine's jobs: PyTorch's own where they can be had, else threads that sleep between jobs. Two pools that spin
+// would fight for the cores; and a thread that has just worked for PyTorch is awake, where one of ours would have to be woken.
 #pragma once
 
 #include <condition_variable>
@@ -11,8 +12,12 @@ namespace nextframe {
 
 class Pool {
  public:
-  // The process' pool. A forked child has none of its parent's threads, and gets a pool of its own.
+  // The process' pool. A forked child has none of its parent's threads, and gets a pool of its own; GNU OpenMP would wait there
+  // for threads that are gone, so that the child's pool does without it.
   static Pool& instance();
+
+  // `openmp`: whether to use the GNU OpenMP runtime that the process has loaded, if it has.
+  explicit Pool(bool openmp);
 
   // Run job(0) .. job(threads - 1) at once and wait for all; job(0) runs on the caller's thread.
   void run(int threads, const std::function<void(int)>& job);
@@ -24,6 +29,13 @@ class Pool {
 
  private:
   void work(int id);
+  bool run_on_openmp(int threads, const std::function<void(int)>& job) const;
+
+  // The runtime's entry points; null without it.
+  void (*parallel_)(void (*)(void*), void*, unsigned, unsigned) = nullptr;
+  int (*thread_number_)() = nullptr;
+  int (*team_size_)() = nullptr;
+  int (*inside_)() = nullptr;
 
   std::mutex caller_;  // one job at a time
   std::mutex mutex_;
