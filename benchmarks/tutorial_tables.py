@@ -104,7 +104,8 @@ def page() -> str:
             continue
         config = load_config(RESULTS / name / "config.yaml")
         machine = (RESULTS / name / "machine.txt").read_text(encoding="utf-8").strip()
-        lines += [f"## {title}", "", f"{machine}. Preset `tutorial`, {config.training.epochs} epochs asked for.", ""]
+        done = f"{len(read_metrics(RESULTS / name))} of {config.training.epochs} epochs run"
+        lines += [f"## {title}", "", f"{machine}. Preset `tutorial`, {done}.", ""]
         lines += [*training_table(name), ""]
         if name != "encoder-decoder":
             lines += ["By number of frames seen, after the last epoch:", "", *frames_seen_table(name), ""]
