@@ -2,6 +2,7 @@
 repeatability.
 """
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -241,7 +242,11 @@ def test_it_steps_aside_where_it_cannot_serve(monkeypatch: pytest.MonkeyPatch) -
 def test_the_environment_turns_it_off() -> None:
     program = "from nextframe import engine; print(engine.describe())"
     result = subprocess.run(
-        [sys.executable, "-c", program], env={"NEXTFRAME_ENGINE": "off"}, capture_output=True, text=True, check=True
+        [sys.executable, "-c", program],
+        env={**os.environ, "NEXTFRAME_ENGINE": "off"},
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert "turned off" in result.stdout
 
