@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from nextframe import engine
 from nextframe.errors import ConfigError
 from nextframe.models.convlstm import ConvLSTM2d, ConvLSTMState, GateActivation, check_frames
 from nextframe.models.layers import Norm, OutputActivation, activate, check_output, make_norm
@@ -29,26 +30,39 @@ class StackState(NamedTuple):
 
 
 class TemporalReadout(nn.Module):
-    """A 3-D convolution with kernel 3x3x3 over (time, height, width), computed as three 2-D convolutions at once.
+    """A 3-D convolution with kernel 3x3x3 over (time, height, width), on features with time first.
 
-    Convolving every frame with the kernel's three time slices (F -> 3 C) and then adding the results of three
-    neighbouring frames is the same sum; it keeps memory in the layout of the ConvLSTM layers, and a 3-D convolution
-    with one filter is a shape that libraries do slowly.
+    One filter is a shape that libraries do slowly. The engine has kernels for it; elsewhere it is computed as three 2-D
+    convolutions at once: every frame with the kernel's three time slices (F -> 3 C), and then the results of three
+    neighbouring frames are added, which is the same sum and keeps memory in the layout of the ConvLSTM layers.
+
+    Args:
+        in_channels: features F.
+        out_channels: outputs C.
+        sees_next: whether output t sees the features at t-1, t and t+1 ('same' padding in time) instead of t-2, t-1
+            and t.
 
     `weight` has the shape of `torch.nn.Conv3d`'s, (C, F, 3, 3, 3), and starts Glorot uniform as in Keras.
     """
 
-    def __init__(self, in_channels: int, out_channels: int) -> None:
+    def __init__(self, in_channels: int, out_channels: int, *, sees_next: bool = False) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.empty(out_channels, in_channels, 3, 3, 3))
         self.bias = nn.Parameter(torch.zeros(out_channels))
+        self.sees_next = sees_next
         nn.init.xavier_uniform_(self.weight)
 
-    def forward(self, features: Tensor) -> Tensor:
-        """Features (T + 2, B, F, H, W), the padding in time included, to outputs (T, B, C, H, W)."""
+    def forward(self, features: Tensor, recent: Tensor | None = None) -> Tensor:
+        """Features (T, B, F, H, W), after two `recent` ones (2, B, F, H, W) or zeros, to outputs (T, B, C, H, W)."""
+        if engine.usable(features, self.weight[0]):
+            return engine.readout(features, recent, self.weight, self.bias, sees_next=self.sees_next)
         outputs = self.weight.shape[0]
         kernels = self.weight.permute(2, 0, 1, 3, 4).flatten(0, 1)  # rows: time slice, then output
-        slices = functional.conv2d(features.flatten(0, 1), kernels, padding=1).unflatten(0, features.shape[:2])
+        seen = features if recent is None else torch.cat([recent, features])
+        slices = functional.conv2d(seen.flatten(0, 1), kernels, padding=1).unflatten(0, seen.shape[:2])
+        around = (1, 1) if self.sees_next else (2, 0)
+        missing = (around[0] - (0 if recent is None else len(recent)), around[1])
+        slices = functional.pad(slices, (0, 0, 0, 0, 0, 0, 0, 0, *missing))
         first, second, third = slices.split(outputs, dim=2)
         summed: Tensor = first[:-2] + second[1:-1] + third[2:] + self.bias.view(-1, 1, 1)
         return summed
@@ -104,7 +118,7 @@ class StackedConvLSTM(nn.Module):
             for c, f in zip(inputs, filters, strict=True)
         )
         self.norms = nn.ModuleList(make_norm(norm, f) for f in filters)
-        self.readout = TemporalReadout(filters[-1], in_channels)
+        self.readout = TemporalReadout(filters[-1], in_channels, sees_next=temporal_padding == "same")
         if residual:
             nn.init.zeros_(self.readout.weight)  # an untrained network then forecasts persistence
 
@@ -144,13 +158,15 @@ class StackedConvLSTM(nn.Module):
             features, layer_state = layer.scan(features, None if state is None else state.layers[n])
             features = norm(features.flatten(0, 1)).unflatten(0, shape)
             states.append(layer_state)
+        before = None if state is None else state.recent.transpose(0, 1)
+        logits = self.readout(features, before).transpose(0, 1)
         if not causal:
-            padded, recent = functional.pad(features, (0, 0, 0, 0, 0, 0, 0, 0, 1, 1)), features[:0]
+            recent = features[:0]
+        elif len(features) >= 2:
+            recent = features[-2:]
         else:
-            before = features.new_zeros(2, *features.shape[1:]) if state is None else state.recent.transpose(0, 1)
-            padded = torch.cat([before, features])
-            recent = padded[-2:]
-        logits = self.readout(padded).transpose(0, 1)
+            earlier = torch.zeros_like(features) if before is None else before[1:]
+            recent = torch.cat([earlier, features])
         if self.residual:
             logits = logits + frames
         return logits, StackState(tuple(states), recent.transpose(0, 1))

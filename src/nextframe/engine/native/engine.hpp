@@ -50,6 +50,26 @@ struct BackwardJob {
   bool wants_initial;    // whether the gradient by the initial hidden state is asked for
 };
 
+// The readout's features are (T, B, H, W, F); output t sees frames t - 2, t - 1 and t, or, shifted by one, t - 1, t and t + 1.
+// Before the first frame there is `recent`, where it is given, or nothing.
+struct ReadoutShape {
+  int steps, batch, height, width, filters, channels;  // channels C: of the outputs
+  int shift;   // 0 or 1
+  int recent;  // 2 frames or none
+};
+
+struct ReadoutJob {
+  ReadoutShape shape;
+  const float* features;      // (T, B, H, W, F)
+  const float* recent;        // (2, B, H, W, F)
+  const float* weight;        // forward: (F, 27 C rounded up to 32); backward: (27 C, F rounded up to 32)
+  const float* bias;          // (C)
+  float* outputs;             // (T, B, C, H, W)
+  const float* grad_outputs;  // (T, B, C, H, W)
+  float* grad_features;       // (T, B, H, W, F), or null where nobody asks for it
+  float* grad_recent;         // (2, B, H, W, F), likewise
+};
+
 // All threads of a job meet here between time steps. They wait microseconds, so they spin.
 class Barrier {
  public:
@@ -84,6 +104,9 @@ struct Kernels {
   void (*pack_backward)(const BackwardJob&, int id, int threads);
   void (*backward)(const BackwardJob&, int id, int threads, Barrier&, float* const* scratches);
   void (*finish_weight_gradient)(const BackwardJob&, int id, int threads, float* const* scratches);
+  size_t (*readout_scratch)(const ReadoutShape&);
+  void (*readout_forward)(const ReadoutJob&, int id, int threads, float* scratch);
+  void (*readout_backward)(const ReadoutJob&, int id, int threads, float* scratch);
 };
 
 extern const Kernels portable_kernels;

@@ -3,6 +3,7 @@
 // processor's code to another.
 #include "backward.hpp"
 #include "forward.hpp"
+#include "readout.hpp"
 
 namespace nextframe {
 namespace {
@@ -37,6 +38,7 @@ void finish_weight_gradient_any(const BackwardJob& job, int id, int threads, flo
 #define NAME(x) NAME_OF(x)
 extern const Kernels KERNELS = {NAME(INSTRUCTION_SET), packed_forward_floats, packed_backward_floats, gates_floats,
                                 scratch_floats,        pack_forward_any,      forward_any,            pack_backward_any,
-                                backward_any,          finish_weight_gradient_any};
+                                backward_any,          finish_weight_gradient_any,
+                                readout_scratch,       readout_forward,       readout_backward};
 
 }  // namespace nextframe

@@ -129,6 +129,48 @@ void backward(const std::vector<int>& shape, const std::vector<size_t>& tensors,
   pool.run(threads, [&](int id) { chosen->finish_weight_gradient(job, id, threads, scratch.data()); });
 }
 
+ReadoutShape readout_shape_of(const std::vector<int>& s) {
+  if (s.size() != 8) throw std::invalid_argument("a readout's shape has eight numbers");
+  return {s[0], s[1], s[2], s[3], s[4], s[5], s[6], s[7]};
+}
+
+void readout_forward(const std::vector<int>& shape, size_t features, size_t recent, size_t weight, size_t bias, size_t outputs, int threads) {
+  ReadoutJob job{};
+  job.shape = readout_shape_of(shape);
+  job.features = pointer(features);
+  job.recent = pointer(recent);
+  job.weight = pointer(weight);
+  job.bias = pointer(bias);
+  job.outputs = pointer(outputs);
+  nb::gil_scoped_release release;
+  Pool& pool = Pool::instance();
+  std::lock_guard<std::mutex> lock(pool.lock());
+  std::vector<float*> scratch;
+  for (int id = 0; id < threads; ++id) scratch.push_back(pool.scratch(id, chosen->readout_scratch(job.shape)));
+  pool.run(threads, [&](int id) { chosen->readout_forward(job, id, threads, scratch[id]); });
+}
+
+void readout_backward(const std::vector<int>& shape, size_t features, size_t recent, size_t weight, size_t grad_outputs, size_t grad_features,
+                      size_t grad_recent, size_t grad_weight, size_t weight_floats, int threads) {
+  ReadoutJob job{};
+  job.shape = readout_shape_of(shape);
+  job.features = pointer(features);
+  job.recent = pointer(recent);
+  job.weight = pointer(weight);
+  job.grad_outputs = pointer(grad_outputs);
+  job.grad_features = pointer(grad_features);
+  job.grad_recent = pointer(grad_recent);
+  float* sums = pointer(grad_weight);
+  nb::gil_scoped_release release;
+  Pool& pool = Pool::instance();
+  std::lock_guard<std::mutex> lock(pool.lock());
+  std::vector<float*> scratch;
+  for (int id = 0; id < threads; ++id) scratch.push_back(pool.scratch(id, chosen->readout_scratch(job.shape)));
+  pool.run(threads, [&](int id) { chosen->readout_backward(job, id, threads, scratch[id]); });
+  for (int id = 0; id < threads; ++id)
+    for (size_t i = 0; i < weight_floats; ++i) sums[i] += scratch[id][i];
+}
+
 }  // namespace
 
 NB_MODULE(_native, m) {
@@ -142,4 +184,6 @@ NB_MODULE(_native, m) {
   m.def("pack_forward", &pack_forward);
   m.def("forward", &forward);
   m.def("backward", &backward);
+  m.def("readout_forward", &readout_forward);
+  m.def("readout_backward", &readout_backward);
 }
