@@ -294,8 +294,8 @@ def test_recomputing_gives_the_same_numbers(options: dict[str, Any], recompute: 
     hidden, gradients = run(layer)
     again, gradients_again = run(thrifty)
     torch.testing.assert_close(again, hidden, rtol=1e-6, atol=1e-6)
-    for a, b in zip(gradients_again, gradients, strict=True):
-        torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-5)
+    for a, b in zip(gradients_again, gradients, strict=True):  # summed by segments: in another order
+        torch.testing.assert_close(a, b, rtol=1e-5, atol=float(1e-5 * b.abs().max().clamp(min=1)))
 
 
 def kept_bytes(layer: ConvLSTM2d, frames: Tensor) -> int:
