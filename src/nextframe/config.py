@@ -48,7 +48,7 @@ class DataConfig:
     """Where the frames come from and what the model sees of them."""
 
     data: str = "squares"
-    """Source: "squares", "squares:movies=200,seed=3", or a path to a file or folder of frames."""
+    """Source: "squares", "squares:movies=200,seed=3", "moving-mnist", or a path to a file or folder of frames."""
     past: int = 7
     """Frames that a forecast starts from."""
     future: int = 8

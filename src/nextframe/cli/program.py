@@ -24,7 +24,7 @@ from nextframe.errors import NextframeError
 app = App(
     name="nextframe",
     help="Forecast the next frames of any image sequence, and say how good the forecast is.",
-    help_epilogue="A SOURCE of frames is `squares`, or a path: .gif .mp4 .avi .npy .npz .nc .zarr, "
+    help_epilogue="A SOURCE of frames is `squares`, `moving-mnist`, or a path: .gif .mp4 .avi .npy .npz .nc .zarr, "
     "or a folder of images.",
     version=lambda: version("nextframe"),
     suppress_keyboard_interrupt=False,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -13,12 +13,15 @@ from nextframe.errors import ConfigError, DataError
 from nextframe.frames.arrays import open_array
 from nextframe.frames.gridded import NETCDF_SUFFIXES, is_zarr, open_gridded
 from nextframe.frames.images import IMAGE_SUFFIXES, has_pages, natural_order, open_gif, open_images, open_pages
+from nextframe.frames.moving_digits import MovingDigits
 from nextframe.frames.readers import cached, coarsen, crop, to_grey
 from nextframe.frames.sequence import FrameSequence, FrameSource, Missing
 from nextframe.frames.squares import MovingSquares
 from nextframe.frames.video import VIDEO_SUFFIXES, open_video
 
-FORMATS = "squares, .gif .mp4 .avi .npy .npz .nc .zarr, or a folder of these or of images"
+GENERATED = {"squares": MovingSquares, "moving-mnist": MovingDigits}
+"""Sources that are drawn as they are read."""
+FORMATS = "squares, moving-mnist, .gif .mp4 .avi .npy .npz .nc .zarr, or a folder of these or of images"
 
 
 _TO_CONVERT = {
@@ -43,9 +46,9 @@ def open_source(
     """Open frames by name or by path; nothing but headers is read.
 
     Args:
-        name: "squares", with options after a colon ("squares:movies=200,frames=20,size=40,seed=3"); or a path: a GIF, a
-            video, an NPY or NPZ file, a NetCDF file or Zarr store, a pattern for several ("archive/*.nc"), a folder of
-            images, or a folder of any of the others.
+        name: "squares" or "moving-mnist", with options after a colon ("squares:movies=200,frames=20,size=40,seed=3");
+            or a path: a GIF, a video, an NPY or NPZ file, a NetCDF file or Zarr store, a pattern for several
+            ("archive/*.nc"), a folder of images, or a folder of any of the others.
         variable: variables of a gridded source to read as channels, or the array of an NPZ file.
         grey: read colour as grey.
         crop: cut every frame to (top, left, height, width).
@@ -58,9 +61,9 @@ def open_source(
         ShapeError: frames of differing size, or a crop beyond their edge.
     """
     text = str(name)
-    if text == "squares" or text.startswith("squares:"):
+    if text.partition(":")[0] in GENERATED:
         _no_variable(text, variable)
-        sequences = _squares(text)
+        sequences = _generate(text)
     else:
         policy: Missing | None = None if missing == "auto" else missing
         sequences = _open_path(text, variable, policy)
@@ -83,19 +86,22 @@ def _costs_nothing(sequence: FrameSequence) -> bool:
     return isinstance(sequence.values, (np.ndarray, _GENERATED))
 
 
-_GENERATED = type(MovingSquares(movies=1).sequences()[0].values)
+_GENERATED = tuple(type(made(movies=1).sequences()[0].values) for made in GENERATED.values())
 
 
-def _squares(text: str) -> tuple[FrameSequence, ...]:
-    known = [f.name for f in fields(MovingSquares)]
-    chosen: dict[str, int] = {}
-    for option in filter(None, text.partition(":")[2].split(",")):
+def _generate(text: str) -> tuple[FrameSequence, ...]:
+    name, _, options = text.partition(":")
+    made = GENERATED[name]
+    known = {f.name: isinstance(f.default, int) for f in fields(made)}  # whether it is a number
+    chosen: dict[str, Any] = {}
+    for option in filter(None, options.split(",")):
         key, _, value = option.partition("=")
-        if key not in known or not value.isdecimal():
-            expected = ", ".join(f"{name}=NUMBER" for name in known)
-            raise ConfigError("unknown option of squares", where=text, expected=expected, received=option)
-        chosen[key] = int(value)
-    return MovingSquares(**chosen).sequences()
+        if key not in known or (known[key] and not value.isdecimal()):
+            expected = ", ".join(f"{field}={'NUMBER' if number else 'NAME'}" for field, number in known.items())
+            raise ConfigError(f"unknown option of {name}", where=text, expected=expected, received=option)
+        chosen[key] = int(value) if known[key] else value
+    sequences: tuple[FrameSequence, ...] = made(**chosen).sequences()
+    return sequences
 
 
 def _open_path(text: str, variable: Sequence[str], missing: Missing | None) -> tuple[FrameSequence, ...]:

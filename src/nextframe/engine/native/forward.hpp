@@ -99,10 +99,10 @@ inline __attribute__((always_inline)) void finish_tile(const vec z[4][M][M], con
       }
       if (gates != nullptr) {
         float* kept = gates + (i * M + j) * 4 * kLanes;
-        store(kept, input);
-        store(kept + kLanes, forget);
-        store(kept + 2 * kLanes, output);
-        store(kept + 3 * kLanes, update);
+        stream(kept, input);
+        stream(kept + kLanes, forget);
+        stream(kept + 2 * kLanes, output);
+        stream(kept + 3 * kLanes, update);
       }
     }
 }
@@ -170,6 +170,7 @@ void forward_all(const ForwardJob& job, int id, int threads, Barrier& barrier, f
     }
     barrier.wait();
   }
+  finish_streams();
 }
 
 template <int M>

@@ -9,6 +9,9 @@
 #pragma once
 
 #include <cstring>
+#ifdef __AVX__
+#include <immintrin.h>
+#endif
 
 namespace {
 
@@ -34,6 +37,21 @@ inline void store(float* p, vec v, int n) {
     store(p, v);
   else
     std::memcpy(p, &v, sizeof(float) * n);
+}
+
+// What is not read again for long goes past the caches, and its lines need not be fetched first. `p` is aligned to a vector;
+// before another thread may read it, `finish_streams`.
+inline void stream(float* p, vec v) {
+#ifdef __AVX__
+  _mm256_stream_ps(p, reinterpret_cast<__m256>(v));
+#else
+  store(p, v);
+#endif
+}
+inline void finish_streams() {
+#ifdef __AVX__
+  _mm_sfence();
+#endif
 }
 
 // B' d
