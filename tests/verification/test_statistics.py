@@ -48,6 +48,24 @@ def test_metrics_are_those_of_other_libraries() -> None:
                 obs_events=xr.DataArray((b >= threshold).astype(float)),
             ).transform()
             assert metrics[f"csi_{threshold:g}"][lead] == pytest.approx(float(table.critical_success_index()))
+            assert metrics[f"pod_{threshold:g}"][lead] == pytest.approx(float(table.probability_of_detection()))
+            assert metrics[f"far_{threshold:g}"][lead] == pytest.approx(float(table.false_alarm_ratio()))
+            assert metrics[f"hss_{threshold:g}"][lead] == pytest.approx(float(table.heidke_skill_score()))
+        assert metrics["bias"][lead] == pytest.approx(float((a - b).mean(dtype=np.float64)), abs=1e-7)
+        assert metrics["correlation"][lead] == pytest.approx(np.corrcoef(a.ravel(), b.ravel())[0, 1], rel=1e-6)
+
+
+def test_the_fractions_skill_score_is_that_of_pysteps() -> None:
+    spatialscores = pytest.importorskip("pysteps.verification.spatialscores")
+    forecast, truth = pair(leads=1)
+    metrics = Statistics.of(forecast, truth, thresholds=(0.3, 0.8), scales=(1, 4, 7)).metrics()
+    for threshold in (0.3, 0.8):
+        for scale in (1, 4, 7):
+            sums = spatialscores.fss_init(threshold, scale)
+            for movie in range(3):
+                spatialscores.fss_accum(sums, forecast[movie, 0, 0], truth[movie, 0, 0])
+            expected = spatialscores.fss_compute(sums)
+            assert metrics[f"fss_{threshold:g}_{scale}px"][0] == pytest.approx(expected, rel=1e-6)
 
 
 @settings(max_examples=30, deadline=None)
@@ -77,7 +95,7 @@ def test_missing_values_count_nowhere() -> None:
     holes[:, :, :, :6] = np.nan
     found = Statistics.of(forecast, holes).metrics()
     half = Statistics.of(forecast[:, :, :, 6:], truth[:, :, :, 6:]).metrics()
-    for name in ("mse", "mae", "bce", "csi_0.5"):
+    for name in ("mse", "mae", "bce", "bias", "correlation", "csi_0.5", "hss_0.5"):
         np.testing.assert_allclose(found[name], half[name], rtol=1e-12)
     assert np.isnan(found["ssim"]).all()
 
@@ -110,6 +128,13 @@ def test_the_contingency_table_is_whole() -> None:
 def test_every_metric_is_described() -> None:
     forecast, truth = pair()
     for name in Statistics.of(forecast, truth).metrics():
-        assert better(name) in ("lower", "higher")
-    assert [unit_of(name, "mm") for name in ("mse", "mae", "psnr", "ssim", "csi_2")] == ["mm²", "mm", "dB", "", ""]
+        assert better(name) in ("lower", "higher", "zero")
+    assert [unit_of(name, "mm") for name in ("mse", "mae", "psnr", "ssim", "csi_2", "bias")] == [
+        "mm²",
+        "mm",
+        "dB",
+        "",
+        "",
+        "mm",
+    ]
     assert (unit_of("mse", "1"), unit_of("mse", "kg m-2"), unit_of("mae", "kg m-2")) == ("", "(kg m-2)²", "kg m-2")

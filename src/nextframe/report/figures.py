@@ -116,7 +116,7 @@ def skill_curves(verification: Verification, metrics: Sequence[str]) -> Figure:
         panel.tick_params(labelsize=8)
         panel.grid(alpha=0.25, lw=0.6)
         panel.spines[["top", "right"]].set_visible(False)
-        if metric.startswith("csi"):
+        if metric.partition("_")[0] in ("csi", "pod", "far", "fss"):
             panel.set_ylim(-0.02, 1.02)
         elif metric == "ssim":
             panel.set_ylim(top=1.02)

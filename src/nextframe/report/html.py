@@ -52,9 +52,9 @@ def write_report(
         title: the page's headline.
     """
     leading = default_metrics(verification)
-    # RMSE and PSNR follow from MSE: they stand in the tables, without a curve of their own.
+    # The others stand in the tables: RMSE and PSNR follow from MSE, and of events the CSI says most.
     rest = [name for name in metric_names(verification) if name not in leading]
-    drawn = [*leading, *(name for name in rest if name not in ("rmse", "psnr"))]
+    drawn = [*leading, *(name for name in rest if name.partition("_")[0] in ("mae", "bce", "correlation", "fss"))]
     template = files("nextframe.report").joinpath("template.html").read_text(encoding="utf-8")
     page = Environment(autoescape=True, undefined=StrictUndefined).from_string(template)
     text = page.render(

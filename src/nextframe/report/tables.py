@@ -13,7 +13,7 @@ from rich.table import Table
 from nextframe.verification.statistics import better, unit_of
 from nextframe.verification.verify import Verification
 
-_ARROWS = {"lower": "↓", "higher": "↑"}
+_ARROWS = {"lower": "↓", "higher": "↑", "zero": "→ 0"}
 
 
 def metric_names(verification: Verification) -> list[str]:
@@ -38,12 +38,15 @@ def title(metric: str, units: Sequence[str] = ()) -> str:
         metric: its name in the scores.
         units: the unit of each channel; a unit is printed where all have the same.
     """
-    name, _, threshold = metric.partition("_")
+    name, _, event = metric.partition("_")
+    threshold, _, scale = event.partition("_")
     source = units[0] if len(set(units)) == 1 else "1"
     unit = unit_of(metric, source)
-    text = name.upper()
+    text = name if name in ("bias", "correlation") else name.upper()
     if threshold:
         text += f" at {threshold}" + ("" if source == "1" else f" {source}")
+    if scale:
+        text += f" in {scale.removesuffix('px')} px"
     if unit:
         text += f" in {unit}"
     return f"{text} {_ARROWS[better(metric)]}"
@@ -55,8 +58,14 @@ def best(verification: Verification, metric: str, lead: int) -> set[str]:
     values = {name: value for name, value in values.items() if not math.isnan(value)}
     if not values:
         return set()
-    pick = min if better(metric) == "lower" else max
-    return {name for name, value in values.items() if value == pick(values.values())}
+    merit = {name: _merit(metric, value) for name, value in values.items()}
+    return {name for name, value in merit.items() if value == max(merit.values())}
+
+
+def _merit(metric: str, value: float) -> float:
+    """The higher, the better."""
+    side = better(metric)
+    return value if side == "higher" else -value if side == "lower" else -abs(value)
 
 
 def number(value: float) -> str:
@@ -159,22 +168,23 @@ def verdict(verification: Verification, forecaster: str | None = None, metric: s
     if metric is None:
         candidates = [*(name for name in metric_names(verification) if name.startswith("csi_")), "mse"]
         metric = next(m for m in candidates if not math.isnan(mean(verification.scores[forecaster][m])) or m == "mse")
-    sign = -1 if better(metric) == "lower" else 1
-    own = verification.scores[forecaster][metric]
+    own = [_merit(metric, value) for value in verification.scores[forecaster][metric]]
     clauses = []
     for other in names:
         if other == forecaster or metric not in verification.scores[other]:
             continue
-        theirs = verification.scores[other][metric]
-        wins = [sign * a > sign * b for a, b in zip(own, theirs, strict=True)]
-        losses = [sign * a < sign * b for a, b in zip(own, theirs, strict=True)]
+        theirs = [_merit(metric, value) for value in verification.scores[other][metric]]
+        wins = [a > b for a, b in zip(own, theirs, strict=True)]
+        losses = [a < b for a, b in zip(own, theirs, strict=True)]
         parts = [f"beats {other} {_when(verification, wins)}"] if any(wins) else []
         if any(losses):
             parts.append(f"loses to {'it' if parts else other} {_when(verification, losses)}")
         clauses.append(" and ".join(parts) or f"is level with {other}")
-    what = title(metric)[:-2]
+    what = title(metric).rpartition(f" {_ARROWS[better(metric)]}")[0]
     if not clauses:
-        return f"By {what}, {forecaster} has {number(own[0])} at the first lead time and {number(own[-1])} at the last."
+        values = verification.scores[forecaster][metric]
+        first, last = number(values[0]), number(values[-1])
+        return f"By {what}, {forecaster} has {first} at the first lead time and {last} at the last."
     return f"By {what}, {forecaster} " + ", ".join(clauses[:-1]) + (", and " if clauses[1:] else "") + clauses[-1] + "."
 
 

@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import uniform_filter
 from skimage.metrics import structural_similarity
 
 from nextframe.errors import ShapeError
@@ -24,15 +25,22 @@ Sums = NDArray[np.float64]
 # Keras clips probabilities by as much before it takes their logarithm.
 _EPSILON = 1e-7
 
+SCALES = (5, 15)
+"""Neighbourhoods of the fractions skill score, in pixels along each side."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Statistics:
-    """Sums over verified values, each (K,), or (thresholds, K) for the contingency tables."""
+    """Sums over verified values, each (K,); (thresholds, K) for the contingency tables; (thresholds, scales, K) for the
+    neighbourhoods.
+    """
 
     thresholds: tuple[float, ...]
     """What counts as an event: a value of at least so much, in source units."""
     data_range: float
     """Distance between the smallest and the largest possible value, for SSIM and PSNR."""
+    scales: tuple[int, ...]
+    """Neighbourhoods of the fractions skill score, in pixels along each side."""
     windows: int
     """Forecasts verified."""
     count: Sums
@@ -41,6 +49,16 @@ class Statistics:
     """Sum of (forecast - truth)^2."""
     absolute_error: Sums
     """Sum of |forecast - truth|."""
+    forecast: Sums
+    """Sum of forecast values."""
+    truth: Sums
+    """Sum of true values."""
+    forecast_squared: Sums
+    """Sum of squared forecast values."""
+    truth_squared: Sums
+    """Sum of squared true values."""
+    product: Sums
+    """Sum of forecast times truth."""
     cross_entropy: Sums
     """Sum of binary cross-entropies; NaN where values lie outside 0..1."""
     similarity: Sums
@@ -53,6 +71,10 @@ class Statistics:
     """Events that came and were not forecast."""
     false_alarms: Sums
     """Events forecast that did not come."""
+    fractions_error: Sums
+    """Sum over all neighbourhoods of (share of events forecast - share of events that came)^2."""
+    fractions_reference: Sums
+    """The same sum for a forecast whose events overlap nowhere with those that came: both shares squared."""
 
     @property
     def correct_negatives(self) -> Sums:
@@ -61,7 +83,13 @@ class Statistics:
 
     @classmethod
     def of(
-        cls, forecast: FloatArray, truth: FloatArray, *, thresholds: Sequence[float] = (0.5,), data_range: float = 1.0
+        cls,
+        forecast: FloatArray,
+        truth: FloatArray,
+        *,
+        thresholds: Sequence[float] = (0.5,),
+        data_range: float = 1.0,
+        scales: Sequence[int] = SCALES,
     ) -> Statistics:
         """Statistics of a batch of forecasts.
 
@@ -70,6 +98,8 @@ class Statistics:
             truth: the same shape.
             thresholds: what counts as an event.
             data_range: distance between the smallest and the largest possible value.
+            scales: neighbourhoods of the fractions skill score, in pixels along each side; a value that is missing is
+                no event there.
 
         Raises:
             ShapeError: forecast and truth of different shapes.
@@ -88,30 +118,40 @@ class Statistics:
         with np.errstate(invalid="ignore"):
             events = [((forecast >= t) & valid, (truth >= t) & valid) for t in thresholds]
         similarity, frames = _similarity(forecast, truth, valid, data_range)
+        fractions = np.array([[_fractions(f, t, scale) for scale in scales] for f, t in events], np.float64)
+        fractions = fractions.reshape(len(events), len(scales), 2, forecast.shape[1])
         return cls(
             thresholds=tuple(thresholds),
             data_range=data_range,
+            scales=tuple(scales),
             windows=len(forecast),
             count=valid.sum(axes).astype(np.float64),
             squared_error=(error**2).sum(axes),
             absolute_error=np.abs(error).sum(axes),
+            forecast=said.sum(axes),
+            truth=was.sum(axes),
+            forecast_squared=(said**2).sum(axes),
+            truth_squared=(was**2).sum(axes),
+            product=(said * was).sum(axes),
             cross_entropy=_cross_entropy(said, was, valid),
             similarity=similarity,
             frames=frames,
             hits=np.array([(f & t).sum(axes) for f, t in events], np.float64),
             misses=np.array([(~f & t).sum(axes) for f, t in events], np.float64),
             false_alarms=np.array([(f & ~t).sum(axes) for f, t in events], np.float64),
+            fractions_error=fractions[:, :, 0],
+            fractions_reference=fractions[:, :, 1],
         )
 
     def __add__(self, other: Statistics) -> Statistics:
         """The statistics of both parts together.
 
         Raises:
-            ValueError: statistics of other thresholds or of another data range.
+            ValueError: statistics of other thresholds or scales, or of another data range.
         """
-        if (self.thresholds, self.data_range) != (other.thresholds, other.data_range):
-            raise ValueError("statistics of other thresholds or another data range cannot be added")
-        shared: dict[str, Any] = {"thresholds": self.thresholds, "data_range": self.data_range}
+        shared: dict[str, Any] = {name: getattr(self, name) for name in ("thresholds", "scales", "data_range")}
+        if any(getattr(other, name) != value for name, value in shared.items()):
+            raise ValueError("statistics of other thresholds, scales or another data range cannot be added")
         sums = {f.name: getattr(self, f.name) + getattr(other, f.name) for f in fields(self) if f.name not in shared}
         return Statistics(**shared, **sums)
 
@@ -119,28 +159,44 @@ class Statistics:
         """Every metric by lead time; NaN where it is not defined.
 
         The equations stand in `METRICS`. BCE is left out where it is defined at no lead time: for values outside 0..1.
-        CSI is not defined where there was neither an event nor the forecast of one. PSNR of a perfect forecast is
-        infinite.
+        Of the scores of events, none is defined where its denominator is zero: CSI, for one, where there was neither an
+        event nor the forecast of one. PSNR of a perfect forecast is infinite.
         """
         with np.errstate(divide="ignore", invalid="ignore"):
             mse = self.squared_error / self.count
+            bias = (self.forecast - self.truth) / self.count
+            spread = (self.forecast_squared - self.forecast**2 / self.count) * (
+                self.truth_squared - self.truth**2 / self.count
+            )
+            correlation = (self.product - self.forecast * self.truth / self.count) / np.sqrt(spread)
             found = {
                 "mse": mse,
                 "rmse": np.sqrt(mse),
                 "mae": self.absolute_error / self.count,
+                "bias": bias,
+                "correlation": correlation,
                 "bce": self.cross_entropy / self.count,
                 "ssim": self.similarity / self.frames,
                 "psnr": 10 * np.log10(self.data_range**2 / mse),
             }
             for n, threshold in enumerate(self.thresholds):
-                events = self.hits[n] + self.misses[n] + self.false_alarms[n]
-                found[f"csi_{threshold:g}"] = self.hits[n] / events
+                hits, misses, false_alarms = self.hits[n], self.misses[n], self.false_alarms[n]
+                negatives = self.correct_negatives[n]
+                found[f"csi_{threshold:g}"] = hits / (hits + misses + false_alarms)
+                found[f"pod_{threshold:g}"] = hits / (hits + misses)
+                found[f"far_{threshold:g}"] = false_alarms / (hits + false_alarms)
+                found[f"hss_{threshold:g}"] = (2 * (hits * negatives - misses * false_alarms)) / (
+                    (hits + misses) * (misses + negatives) + (hits + false_alarms) * (false_alarms + negatives)
+                )
+                for m, scale in enumerate(self.scales):
+                    fss = 1 - self.fractions_error[n, m] / self.fractions_reference[n, m]
+                    found[f"fss_{threshold:g}_{scale}px"] = fss
         if np.isnan(found["bce"]).all():
             del found["bce"]
         return {name: values.tolist() for name, values in found.items()}
 
 
-Orientation = Literal["lower", "higher"]
+Orientation = Literal["lower", "higher", "zero"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,7 +208,7 @@ class Metric:
     equation: str
     """By f, the forecast, and o, the observation, over n values that neither lacks."""
     better: Orientation
-    """Which side is the better one."""
+    """Which values are the better ones; "zero" for those closest to it."""
     unit: str
     """Its unit, where {} is the unit of the source (in brackets where it has several parts); "1" for none."""
 
@@ -161,6 +217,13 @@ METRICS: dict[str, Metric] = {
     "mse": Metric(name="mean squared error", equation="sum((f - o)^2) / n", better="lower", unit="{}²"),
     "rmse": Metric(name="root mean squared error", equation="sqrt(sum((f - o)^2) / n)", better="lower", unit="{}"),
     "mae": Metric(name="mean absolute error", equation="sum(|f - o|) / n", better="lower", unit="{}"),
+    "bias": Metric(name="mean error", equation="sum(f - o) / n", better="zero", unit="{}"),
+    "correlation": Metric(
+        name="Pearson correlation",
+        equation="sum((f - mean f) (o - mean o)) / sqrt(sum((f - mean f)^2) sum((o - mean o)^2))",
+        better="higher",
+        unit="1",
+    ),
     "bce": Metric(
         name="binary cross-entropy",
         equation="-sum(o log(f) + (1 - o) log(1 - f)) / n, with f clipped to 1e-7 .. 1 - 1e-7",
@@ -180,6 +243,22 @@ METRICS: dict[str, Metric] = {
     "csi": Metric(
         name="critical success index", equation="hits / (hits + misses + false alarms)", better="higher", unit="1"
     ),
+    "pod": Metric(name="probability of detection", equation="hits / (hits + misses)", better="higher", unit="1"),
+    "far": Metric(name="false alarm ratio", equation="false alarms / (hits + false alarms)", better="lower", unit="1"),
+    "hss": Metric(
+        name="Heidke skill score",
+        equation="2 (hits negatives - misses false alarms) / ((hits + misses) (misses + negatives) + (hits + false "
+        "alarms) (false alarms + negatives)), where negatives were neither forecast nor came",
+        better="higher",
+        unit="1",
+    ),
+    "fss": Metric(
+        name="fractions skill score",
+        equation="1 - sum((pf - po)^2) / (sum(pf^2) + sum(po^2)), with pf and po the shares of events in a square "
+        "neighbourhood of so many pixels a side (Roberts and Lean 2008, doi 10.1175/2007MWR2123.1)",
+        better="higher",
+        unit="1",
+    ),
 }
 """Metrics by the name that `Statistics.metrics` gives them; of a thresholded one (`csi_0.5`), what precedes "_"."""
 
@@ -195,6 +274,14 @@ def unit_of(metric: str, source: str) -> str:
     if pattern == "1" or ("{}" in pattern and source in ("1", "")):
         return ""
     return pattern.format(f"({source})" if " " in source and pattern != "{}" else source)
+
+
+def _fractions(forecast: NDArray[np.bool_], truth: NDArray[np.bool_], scale: int) -> tuple[Sums, Sums]:
+    """Error and reference of the fractions skill score of events (B, K, C, H, W), each (K,)."""
+    size = (0, 0, 0, scale, scale)
+    said, was = (uniform_filter(e.astype(np.float64), size, mode="constant") for e in (forecast, truth))
+    axes = (0, 2, 3, 4)
+    return ((said - was) ** 2).sum(axes), (said**2 + was**2).sum(axes)
 
 
 def _cross_entropy(said: Sums, was: Sums, valid: NDArray[np.bool_]) -> Sums:
