@@ -23,6 +23,7 @@ def verify(
     thresholds: Annotated[tuple[float, ...] | None, NUMBERS] = None,
     lead_times: int | None = None,
     limit: int | None = None,
+    conventions: Annotated[bool, Parameter(negative=())] = False,
     out: Path | None = None,
     progress: Annotated[bool, Parameter(show_default=False)] = True,
     **options: Any,
@@ -38,11 +39,12 @@ def verify(
         thresholds: Values from which on a pixel is an event, for CSI, in source units; by default the run's own.
         lead_times: Number of frames to forecast; by default as many as the run was trained for.
         limit: Verify at most this many windows, evenly spread.
+        conventions: Print the scores as published tables have them, too: summed over a frame's pixels, and so on.
         out: Folder to write to; by default the run folder.
         progress: Show a progress bar.
         options: How to read the true frames; by default as the run did, and whole for a forecast file.
     """
-    from nextframe.report.tables import print_table
+    from nextframe.report.tables import print_conventions, print_table
 
     if run.suffix in FORECAST_FILES and not any((run / name).is_file() for name in RUN_FILES):
         from nextframe.api import grade_file
@@ -51,6 +53,8 @@ def verify(
             raise ConfigError("needs the true frames", where=run, hint="name them with --data SOURCE")
         skill = grade_file(run, data, thresholds=thresholds or None, **options)
         print_table(skill)
+        if conventions:
+            print_conventions(skill)
         if out is not None:
             skill.to_json(out / "verification.json")
             print(f"wrote {out / 'verification.json'}")
@@ -70,6 +74,8 @@ def verify(
         **options,
     )
     print_table(skill)
+    if conventions:
+        print_conventions(skill)
     folder = run if out is None else out
     print(f"wrote {folder / 'verification.json'} and {folder / 'report.html'}")
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.table import Table
 
+from nextframe.verification.conventions import CONVENTIONS
 from nextframe.verification.statistics import better, unit_of
 from nextframe.verification.verify import Verification
 
@@ -119,6 +120,30 @@ def print_table(
         console.print(table)
         console.print()
     console.print(f"{verification.count} forecasts of {verification.data}", highlight=False)
+
+
+def print_conventions(verification: Verification, *, console: Console | None = None) -> None:
+    """Print the scores in the conventions of published tables, each with its convention's name and meaning."""
+    console = console or Console()
+    columns = dict.fromkeys(
+        (convention, metric)
+        for found in verification.conventions.values()
+        for convention, metrics in found.items()
+        for metric in metrics
+    )
+    if not columns:
+        console.print("no convention of published tables fits: they are for values in 0..1 and for bytes")
+        return
+    table = Table(title="all lead times", title_justify="left", title_style="bold", box=None, pad_edge=False)
+    table.add_column("")
+    for convention, metric in columns:
+        table.add_column(f"{metric.upper()} ({convention}) ↓", justify="right")
+    for name, found in verification.conventions.items():
+        table.add_row(name, *(number(found.get(c, {}).get(m, math.nan)) for c, m in columns))
+    console.print(table)
+    for convention in dict.fromkeys(convention for convention, _ in columns):
+        console.print(f"{convention}: {CONVENTIONS[convention]}", highlight=False, style="dim")
+    console.print()
 
 
 def to_markdown(verification: Verification, metrics: Sequence[str] | None = None) -> str:

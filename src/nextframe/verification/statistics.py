@@ -60,7 +60,7 @@ class Statistics:
     product: Sums
     """Sum of forecast times truth."""
     cross_entropy: Sums
-    """Sum of binary cross-entropies; NaN where values lie outside 0..1."""
+    """Sum of binary cross-entropies of values in 0..1, or of bytes divided by 255; NaN for any others."""
     similarity: Sums
     """Sum of the frames' SSIM."""
     frames: Sums
@@ -133,7 +133,7 @@ class Statistics:
             forecast_squared=(said**2).sum(axes),
             truth_squared=(was**2).sum(axes),
             product=(said * was).sum(axes),
-            cross_entropy=_cross_entropy(said, was, valid),
+            cross_entropy=_cross_entropy(said, was, valid, data_range),
             similarity=similarity,
             frames=frames,
             hits=np.array([(f & t).sum(axes) for f, t in events], np.float64),
@@ -158,7 +158,8 @@ class Statistics:
     def metrics(self) -> dict[str, list[float]]:
         """Every metric by lead time; NaN where it is not defined.
 
-        The equations stand in `METRICS`. BCE is left out where it is defined at no lead time: for values outside 0..1.
+        The equations stand in `METRICS`. BCE is left out where it is defined at no lead time: for values
+        that are neither in 0..1 nor bytes.
         Of the scores of events, none is defined where its denominator is zero: CSI, for one, where there was neither an
         event nor the forecast of one. PSNR of a perfect forecast is infinite.
         """
@@ -226,7 +227,7 @@ METRICS: dict[str, Metric] = {
     ),
     "bce": Metric(
         name="binary cross-entropy",
-        equation="-sum(o log(f) + (1 - o) log(1 - f)) / n, with f clipped to 1e-7 .. 1 - 1e-7",
+        equation="-sum(o log(f) + (1 - o) log(1 - f)) / n, with f clipped to 1e-7 .. 1 - 1e-7; bytes divided by 255",
         better="lower",
         unit="1",
     ),
@@ -284,10 +285,11 @@ def _fractions(forecast: NDArray[np.bool_], truth: NDArray[np.bool_], scale: int
     return ((said - was) ** 2).sum(axes), (said**2 + was**2).sum(axes)
 
 
-def _cross_entropy(said: Sums, was: Sums, valid: NDArray[np.bool_]) -> Sums:
-    if min(said.min(), was.min()) < 0 or max(said.max(), was.max()) > 1:
+def _cross_entropy(said: Sums, was: Sums, valid: NDArray[np.bool_], data_range: float) -> Sums:
+    largest = 255.0 if data_range == 255 else 1.0
+    if min(said.min(), was.min()) < 0 or max(said.max(), was.max()) > largest:
         return np.full(said.shape[1], np.nan)
-    probability = np.clip(said, _EPSILON, 1 - _EPSILON)
+    was, probability = was / largest, np.clip(said / largest, _EPSILON, 1 - _EPSILON)
     entropy = -(was * np.log(probability) + (1 - was) * np.log1p(-probability))
     total: Sums = (entropy * valid).sum((0, 2, 3, 4))
     return total

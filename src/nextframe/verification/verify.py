@@ -23,6 +23,7 @@ from nextframe.files import write_text
 from nextframe.forecasting.forecast import Forecaster
 from nextframe.frames.sequence import FloatArray, FrameSequence, FrameSource
 from nextframe.machine import describe_machine
+from nextframe.verification.conventions import conventional_scores
 from nextframe.verification.statistics import Statistics
 
 _PACKAGES = ("nextframe", "torch", "numpy", "scikit-image", "pysteps")
@@ -50,6 +51,8 @@ class Verification:
     """What counts as an event, in source units."""
     data_range: float = 1.0
     """Distance between the smallest and the largest possible value, for SSIM and PSNR."""
+    conventions: Mapping[str, Mapping[str, Mapping[str, float]]] = field(default_factory=dict)
+    """Forecaster -> convention of published tables -> metric -> a value for all lead times; see `conventions`."""
     versions: Mapping[str, str] = field(default_factory=dict)
     """Versions of what computed them."""
     machine: str = ""
@@ -280,8 +283,14 @@ def _summarise(
 ) -> Verification:
     any_statistics = next(iter(totals.values()))
     lead_time, unit = _lead_times(sequence.time_step, lead_times)
+    scores = {name: statistics.metrics() for name, statistics in totals.items()}
+    data_range = any_statistics.data_range
+    conventions = {
+        name: conventional_scores(metrics, sequence.shape[1:], data_range) for name, metrics in scores.items()
+    }
     return Verification(
-        scores={name: statistics.metrics() for name, statistics in totals.items()},
+        scores=scores,
+        conventions={name: found for name, found in conventions.items() if found},
         lead_time=lead_time,
         lead_time_unit=unit,
         count=any_statistics.windows,
@@ -289,7 +298,7 @@ def _summarise(
         data=data,
         units=sequence.units,
         thresholds=any_statistics.thresholds,
-        data_range=any_statistics.data_range,
+        data_range=data_range,
         versions=dict(_versions()),
         machine=describe_machine(),
     )
