@@ -1,0 +1,99 @@
+"""Where the time of a training step goes, by PyTorch's profiler, for the tutorial's two models.
+
+    python benchmarks/step_profile.py [--steps 10]
+
+writes benchmarks/results/profile.json and the table between the marks in docs/engine.md. Run it on an idle machine.
+"""
+
+import argparse
+import json
+from collections import defaultdict
+from datetime import date
+from pathlib import Path
+
+import torch
+from torch.profiler import ProfilerActivity, profile
+
+from nextframe.benchmark.ours import nextframe_step
+from nextframe.benchmark.work import TRAINING, Work
+from nextframe.files import write_text
+from nextframe.machine import describe_machine
+from nextframe.training.memory import keep_freed_memory
+
+RESULT = Path(__file__).parent / "results" / "profile.json"
+PAGE = Path(__file__).parent.parent / "docs" / "engine.md"
+START, END = "<!-- profile: written by benchmarks/step_profile.py -->", "<!-- /profile -->"
+
+# Operators, by what their names contain, and what they do in the step; the first that fits counts.
+PARTS = {
+    "ConvLSTM layers, forward": ("convlstm_forward",),
+    "ConvLSTM layers, backward": ("convlstm_backward",),
+    "3-D convolution, forward": ("readout_forward",),
+    "3-D convolution, backward": ("readout_backward",),
+    "1x1 convolution": ("conv",),
+    "batch normalisation": ("batch_norm",),
+    "loss": ("binary_cross_entropy", "sigmoid", "mean", "clamp", "log"),
+    "optimiser": ("_foreach", "optimizer", "sqrt", "addcdiv", "addcmul"),
+}
+REST = "the rest: copies, sums, zeros"
+
+
+def measured(work: Work, steps: int) -> dict[str, float]:
+    """Milliseconds of a step by part; "step" is the whole."""
+    movie = (torch.rand(work.batch, work.past + work.future, 1, work.size, work.size) > 0.9).float()
+    step = nextframe_step(work, "training", movie)
+    for _ in range(2):
+        step()
+    with profile(activities=[ProfilerActivity.CPU]) as found:
+        for _ in range(steps):
+            step()
+    parts: defaultdict[str, float] = defaultdict(float)
+    for event in found.key_averages():
+        name = event.key.lower()
+        part = next((part for part, signs in PARTS.items() if any(sign in name for sign in signs)), REST)
+        parts[part] += event.self_cpu_time_total / steps / 1000
+    whole = sum(parts.values())
+    return {part: round(time, 2) for part, time in parts.items()} | {"step": round(whole, 2)}
+
+
+def table(models: dict[str, dict[str, float]]) -> str:
+    names = list(models)
+    lines = [f"| part of the step | {' | '.join(names)} |", "|---" + "|---:" * len(names) + "|"]
+    for part in [*PARTS, REST]:
+        cells = [models[name].get(part, 0.0) for name in names]
+        if any(cell >= 0.05 for cell in cells):
+            texts = [
+                f"{cell:.1f} ms ({cell / models[name]['step']:.0%})" if cell >= 0.05 else "-"
+                for name, cell in zip(names, cells, strict=True)
+            ]
+            lines.append(f"| {part} | {' | '.join(texts)} |")
+    wholes = " | ".join(f"{models[name]['step']:.0f} ms" for name in names)
+    lines.append(f"| **whole step** | {wholes} |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--steps", type=int, default=10)
+    steps = options.parse_args().steps
+    keep_freed_memory()
+    models = {work.label: measured(work, steps) for work in TRAINING}
+    content = {
+        "models": models,
+        "steps": steps,
+        "command": f"python benchmarks/step_profile.py --steps {steps}",
+        "machine": describe_machine(),
+        "threads": torch.get_num_threads(),
+        "torch": torch.__version__,
+        "date": date.today().isoformat(),
+    }
+    write_text(RESULT, json.dumps(content, indent=1) + "\n")
+    before, _, rest = PAGE.read_text(encoding="utf-8").partition(START)
+    _, _, after = rest.partition(END)
+    note = f"{content['machine']}, torch {content['torch']}, {content['date']}: `{content['command']}`."
+    write_text(PAGE, f"{before}{START}\n\n{table(models)}\n\n{note}\n\n{END}{after}")
+    print(table(models))
+
+
+if __name__ == "__main__":
+    main()
