@@ -12,9 +12,7 @@ from nextframe.errors import ConfigError, DataError, NextframeError, ShapeError
 from nextframe.frames.source import open_source
 
 
-@pytest.mark.parametrize(
-    ("suffix", "hint"), [(".h5", "pysteps"), (".hdf5", "pysteps"), (".grib", "cfgrib"), (".xyz", "no format")]
-)
+@pytest.mark.parametrize(("suffix", "hint"), [(".grib", "cfgrib"), (".xyz", "no format")])
 def test_formats_that_need_another_program(tmp_path: Path, suffix: str, hint: str) -> None:
     folder = tmp_path / "archive"
     folder.mkdir()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,6 +14,7 @@ from nextframe.frames.arrays import open_array
 from nextframe.frames.gridded import NETCDF_SUFFIXES, is_zarr, open_gridded
 from nextframe.frames.images import IMAGE_SUFFIXES, has_pages, natural_order, open_gif, open_images, open_pages
 from nextframe.frames.moving_digits import MovingDigits
+from nextframe.frames.radar import RADAR_SUFFIXES, open_radar
 from nextframe.frames.readers import cached, coarsen, crop, to_grey
 from nextframe.frames.sequence import FrameSequence, FrameSource, Missing
 from nextframe.frames.squares import MovingSquares
@@ -21,15 +22,10 @@ from nextframe.frames.video import VIDEO_SUFFIXES, open_video
 
 GENERATED = {"squares": MovingSquares, "moving-mnist": MovingDigits}
 """Sources that are drawn as they are read."""
-FORMATS = "squares, moving-mnist, .gif .mp4 .avi .npy .npz .nc .zarr, or a folder of these or of images"
+FORMATS = "squares, moving-mnist, .gif .mp4 .avi .npy .npz .nc .zarr .h5 (radar), or a folder of these or of images"
 
 
 _TO_CONVERT = {
-    **dict.fromkeys(
-        (".h5", ".hdf5", ".hdf"),
-        "HDF5 has no agreed layout for frames: read it with its own importer (pysteps has several) and save it as NPY "
-        "or NetCDF",
-    ),
     **dict.fromkeys((".grib", ".grib2", ".grb", ".grb2"), "convert it to NetCDF, for example with xarray and cfgrib"),
 }
 
@@ -47,9 +43,11 @@ def open_source(
 
     Args:
         name: "squares" or "moving-mnist", with options after a colon ("squares:movies=200,frames=20,size=40,seed=3");
-            or a path: a GIF, a video, an NPY or NPZ file, a NetCDF file or Zarr store, a pattern for several
-            ("archive/*.nc"), a folder of images, or a folder of any of the others.
-        variable: variables of a gridded source to read as channels, or the array of an NPZ file.
+            or a path: a GIF, a video, an NPY or NPZ file, a NetCDF file or Zarr store, a radar composite in
+            HDF5 (ODIM, KNMI), a pattern for several ("archive/*.nc"), a folder of images, or a folder of any of the
+            others.
+        variable: variables of a gridded source to read as channels, the quantity of radar composites (RATE, ACRR,
+            DBZH), or the array of an NPZ file.
         grey: read colour as grey.
         crop: cut every frame to (top, left, height, width).
         coarsen: average blocks of so many pixels along both axes.
@@ -129,6 +127,8 @@ def _open_one(path: Path, variable: Sequence[str], missing: Missing | None) -> t
         return open_array(path, variable[0] if variable else None, missing=missing or "error")
     if suffix in NETCDF_SUFFIXES or is_zarr(path):
         return (open_gridded(str(path), [path], variable, missing=missing),)
+    if suffix in RADAR_SUFFIXES:
+        return (_open_radar(str(path), [path], variable, missing),)
     if suffix in (*VIDEO_SUFFIXES, *IMAGE_SUFFIXES):
         _no_variable(path, variable)
         reader = open_gif if suffix == ".gif" else open_video if suffix in VIDEO_SUFFIXES else open_pages
@@ -142,6 +142,11 @@ def _open_one(path: Path, variable: Sequence[str], missing: Missing | None) -> t
     )
 
 
+def _open_radar(text: str, files: Sequence[Path], variable: Sequence[str], missing: Missing | None) -> FrameSequence:
+    sequence = open_radar(text, files, variable)
+    return sequence if missing is None else replace(sequence, missing=missing)
+
+
 def _no_variable(where: object, variable: Sequence[str]) -> None:
     if variable:
         raise ConfigError(
@@ -152,11 +157,12 @@ def _no_variable(where: object, variable: Sequence[str]) -> None:
 def _open_files(
     text: str, folder: Path, files: Sequence[Path], variable: Sequence[str], missing: Missing | None
 ) -> tuple[FrameSequence, ...]:
-    """Files that belong together: gridded ones and images are one sequence, others one sequence each."""
+    """Files that belong together: gridded ones, radar composites and images are one sequence, others one each."""
     gridded = [p for p in files if p.suffix.lower() in NETCDF_SUFFIXES or is_zarr(p)]
+    radar = [p for p in files if p.suffix.lower() in RADAR_SUFFIXES]
     images = [p for p in files if p.suffix.lower() in IMAGE_SUFFIXES]
     movies = [p for p in files if p.suffix.lower() in (*VIDEO_SUFFIXES, ".npy", ".npz")]
-    kinds = [kind for kind in (gridded, images, movies) if kind]
+    kinds = [kind for kind in (gridded, radar, images, movies) if kind]
     if not kinds:
         suffixes = sorted({p.suffix.lower() for p in files})
         raise DataError(
@@ -176,6 +182,8 @@ def _open_files(
             raise DataError("is an empty file", where=path, hint="remove or replace it")
     if gridded:
         return (open_gridded(text, gridded, variable, missing=missing),)
+    if radar:
+        return (_open_radar(text, radar, variable, missing),)
     if images and not any(map(has_pages, images)):
         _no_variable(text, variable)
         return (open_images(folder, images),)
