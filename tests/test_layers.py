@@ -31,7 +31,7 @@ WITHOUT_TORCH = ("errors", "config", "files", "machine", "frames", "verification
 TORCH = ("torch", "torchvision", "torchmetrics", "lightning", "pytorch_lightning", "safetensors.torch")
 
 # Imported only where they are installed: extras, and what is there to be measured against.
-OPTIONAL = {"pysteps", "tensorboard", "keras"}
+OPTIONAL = {"h5py", "pyproj", "pysteps", "tensorboard", "keras"}
 
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
