@@ -52,6 +52,7 @@ def open_data(config: DataConfig, name: str | Path | None = None) -> FrameSource
         variable=config.variable,
         grey=config.grey,
         crop=config.crop,
+        rain_unit=config.rain_unit,
         coarsen=config.coarsen,
         missing=config.missing,
     )
@@ -122,7 +123,7 @@ def forecast_file(
         lead_times: number of frames to forecast.
         start: forecast the frames from this index on, from those before it; by default those beyond the end.
         **reading: how to read the source where it differs from the run's own data: `variable`, `grey`, `crop`,
-            `coarsen`, `missing`.
+            `rain_unit`, `coarsen`, `missing`.
 
     Returns:
         The forecast, the frames that it started from, none of them from before a gap in time, and the true frames where
@@ -210,7 +211,7 @@ def verify_run(
     """Verify a run on the test part of its own data, or on all of another source; write the scores and the report.
 
     `reading` says how to read another source where it differs from the run's own: `variable`, `grey`, `crop`,
-    `coarsen`, `missing`.
+    `rain_unit`, `coarsen`, `missing`.
 
     Raises:
         ConfigError: the run held out no test part, and no other data was named.
@@ -267,7 +268,7 @@ def grade_file(
         forecast: the file; lead times along its first axis.
         observation: what `open_source` takes.
         thresholds: in source units, for CSI; chosen from the observations by default.
-        **options: how to read the observations: `crop`, `coarsen`, `grey`, `variable`, `missing`.
+        **options: how to read the observations: `crop`, `rain_unit`, `coarsen`, `grey`, `variable`, `missing`.
 
     Raises:
         DataError: a forecast that cannot be read, or that the observations do not cover.

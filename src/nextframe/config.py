@@ -22,6 +22,7 @@ Loss = Literal["bce", "mse", "mae"]
 Optimizer = Literal["adadelta", "rmsprop", "adam", "adamw"]
 Schedule = Literal["constant", "one-cycle"]
 Normalisation = Literal["auto", "identity", "range", "standard", "log"]
+RainUnit = Literal["as-read", "mm/h", "dBZ"]
 MissingPolicy = Literal["auto", "error", "mask"]
 
 
@@ -73,6 +74,8 @@ class DataConfig:
     """Read colour frames as grey."""
     crop: tuple[int, ...] = ()
     """Cut every frame to (top, left, height, width) pixels."""
+    rain_unit: RainUnit = "as-read"
+    """Bring rain or reflectivity to this unit, by Marshall and Palmer's relation (Z = 200 R^1.6)."""
     coarsen: int = 1
     """Average blocks of this many pixels along both axes."""
 

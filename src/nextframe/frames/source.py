@@ -15,6 +15,7 @@ from nextframe.frames.gridded import NETCDF_SUFFIXES, is_zarr, open_gridded
 from nextframe.frames.images import IMAGE_SUFFIXES, has_pages, natural_order, open_gif, open_images, open_pages
 from nextframe.frames.moving_digits import MovingDigits
 from nextframe.frames.radar import RADAR_SUFFIXES, open_radar
+from nextframe.frames.rain import convert_rain
 from nextframe.frames.readers import cached, coarsen, crop, to_grey
 from nextframe.frames.sequence import FrameSequence, FrameSource, Missing
 from nextframe.frames.squares import MovingSquares
@@ -36,6 +37,7 @@ def open_source(
     variable: Sequence[str] = (),
     grey: bool = False,
     crop: Sequence[int] = (),
+    rain_unit: Literal["as-read", "mm/h", "dBZ"] = "as-read",
     coarsen: int = 1,
     missing: Literal["auto", "error", "mask"] = "auto",
 ) -> FrameSource:
@@ -50,12 +52,13 @@ def open_source(
             DBZH), or the array of an NPZ file.
         grey: read colour as grey.
         crop: cut every frame to (top, left, height, width).
+        rain_unit: bring rain or reflectivity to this unit, before anything is averaged.
         coarsen: average blocks of so many pixels along both axes.
         missing: what NaN means: a gap ("mask"), a fault ("error"), or what the file declares ("auto").
 
     Raises:
         DataError: nothing of that name, or a file that cannot be read.
-        ConfigError: an option that the source does not know.
+        ConfigError: an option that the source does not know, or a unit of rain for what is not rain.
         ShapeError: frames of differing size, or a crop beyond their edge.
     """
     text = str(name)
@@ -65,17 +68,25 @@ def open_source(
     else:
         policy: Missing | None = None if missing == "auto" else missing
         sequences = _open_path(text, variable, policy)
-    sequences = tuple(_shape(s, grey, tuple(crop), coarsen) for s in sequences)
+    sequences = tuple(_shape(s, grey, tuple(crop), rain_unit, coarsen) for s in sequences)
     if not all(map(_costs_nothing, sequences)):
         sequences = cached(sequences)
     return FrameSource(name=text, sequences=sequences)
 
 
-def _shape(sequence: FrameSequence, grey: bool, box: tuple[int, ...], factor: int) -> FrameSequence:
+def _shape(
+    sequence: FrameSequence,
+    grey: bool,
+    box: tuple[int, ...],
+    rain_unit: Literal["as-read", "mm/h", "dBZ"],
+    factor: int,
+) -> FrameSequence:
     if box:
         sequence = crop(sequence, box)
     if grey:
         sequence = to_grey(sequence)
+    if rain_unit != "as-read":
+        sequence = convert_rain(sequence, rain_unit)
     return sequence if factor == 1 else coarsen(sequence, factor)
 
 

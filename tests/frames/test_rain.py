@@ -1,0 +1,86 @@
+"""Rain from one unit to another, against Marshall and Palmer's relation and pysteps."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nextframe.errors import ConfigError, DataError
+from nextframe.frames.rain import DRY_REFLECTIVITY, convert_rain, rain_rate, reflectivity
+from nextframe.frames.sequence import FrameSequence
+from nextframe.frames.source import open_source
+
+
+def sequence(values: object, unit: str, minutes: int | None = None) -> FrameSequence:
+    frames = np.asarray(values, np.float32).reshape(1, 1, 1, -1).repeat(2, axis=0)
+    step = None if minutes is None else np.timedelta64(minutes, "m")
+    return FrameSequence(values=frames, name="rain", variables=("rain",), units=(unit,), time_step=step)
+
+
+@given(st.floats(0.11, 300))
+def test_there_and_back(rate: float) -> None:
+    there = reflectivity(np.array([rate], np.float32))
+    assert there[0] == pytest.approx(10 * np.log10(200 * rate**1.6), rel=1e-5)
+    assert rain_rate(there)[0] == pytest.approx(rate, rel=1e-4)
+
+
+def test_dry_and_missing() -> None:
+    np.testing.assert_allclose(
+        reflectivity(np.array([0, 0.05, np.nan], np.float32)), [DRY_REFLECTIVITY, DRY_REFLECTIVITY, np.nan]
+    )
+    np.testing.assert_array_equal(rain_rate(np.array([-32, DRY_REFLECTIVITY, np.nan], np.float32)), [0, 0, np.nan])
+
+
+def test_the_same_as_pysteps() -> None:
+    conversion = pytest.importorskip("pysteps.utils.conversion")
+    rate = np.linspace(0.2, 60, 50)
+    metadata = {"unit": "mm/h", "transform": None, "accutime": 5, "zr_a": 200.0, "zr_b": 1.6, "threshold": 0.1}
+    expected, _ = conversion.to_reflectivity(rate, {**metadata, "zerovalue": 0.0})
+    np.testing.assert_allclose(reflectivity(rate.astype(np.float32)), expected, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("unit", "minutes", "value", "rate"),
+    [
+        ("mm", 10, 2.0, 12.0),
+        ("mm h-1", None, 3.0, 3.0),
+        ("kg m-2 s-1", None, 0.001, 3.6),
+        ("kg m**-2 s**-1", None, 0.001, 3.6),
+        ("dBZ", None, 23.01, 1.0),
+    ],
+)
+def test_units_as_files_write_them(unit: str, minutes: int | None, value: float, rate: float) -> None:
+    converted = convert_rain(sequence([value], unit, minutes), "mm/h")
+    assert converted.units == ("mm/h",)
+    assert converted.variables == ("rain_rate",)
+    assert converted.read(0, 1).item() == pytest.approx(rate, rel=1e-3)
+    back = convert_rain(sequence([value], unit, minutes), "dBZ")
+    assert back.read(0, 1).item() == pytest.approx(10 * np.log10(200 * rate**1.6), rel=1e-3)
+
+
+def test_what_cannot_be_converted() -> None:
+    with pytest.raises(ConfigError, match=r"rain is not rain .*received K"):
+        convert_rain(sequence([280.0], "K"), "mm/h")
+    with pytest.raises(DataError, match="unknown time step"):
+        convert_rain(sequence([1.0], "mm"), "mm/h")
+    with pytest.raises(ConfigError, match="mm/h or dBZ"):
+        convert_rain(sequence([1.0], "mm", 5), "inches")  # type: ignore[arg-type]
+
+
+def test_reflectivity_is_averaged_as_rain(tmp_path: Path) -> None:
+    field = np.array([[[23.0103, 33.0], [10.0, 40.0]]] * 2, np.float32)
+    axes = {"y": [0.0, 1.0], "x": [0.0, 1.0]}
+    data = xr.DataArray(field, dims=("time", "y", "x"), coords=axes, name="Z", attrs={"units": "dBZ"})
+    data.to_netcdf(tmp_path / "radar.nc", engine="h5netcdf")
+    (sequence,) = open_source(tmp_path / "radar.nc", rain_unit="mm/h", coarsen=2).sequences
+    assert sequence.units == ("mm/h",)
+    assert sequence.read(0, 1).item() == pytest.approx(rain_rate(field[0]).mean(), rel=1e-5)
+
+
+def test_frames_that_are_not_rain(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", np.zeros((2, 4, 4), np.float32))
+    with pytest.raises(ConfigError, match="is not rain"):
+        open_source(tmp_path / "a.npy", rain_unit="mm/h")
