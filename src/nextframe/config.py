@@ -18,7 +18,7 @@ Norm = Literal["batch", "layer", "group", "none"]
 TemporalPadding = Literal["causal", "same"]
 GateActivation = Literal["sigmoid", "hard_sigmoid"]
 OutputActivation = Literal["sigmoid", "linear"]
-Loss = Literal["bce", "mse", "mae"]
+Loss = Literal["bce", "mse", "mae", "balanced-mse", "balanced-mae"]
 Optimizer = Literal["adadelta", "rmsprop", "adam", "adamw"]
 Schedule = Literal["constant", "one-cycle"]
 Normalisation = Literal["auto", "identity", "range", "standard", "log"]
@@ -149,7 +149,12 @@ class TrainingConfig:
     gradient_clip: float | None = 1.0
     """Largest norm of the gradient of one step; none to leave it alone."""
     loss: Loss = "bce"
-    """What is minimised; averaged over pixels, frames and movies, missing values left out."""
+    """What is minimised; averaged over pixels, frames and movies, missing values left out. The balanced ones weigh a
+    pixel by its true value (Shi et al. 2017), as the two options below say."""
+    loss_thresholds: tuple[float, ...] = (2.0, 5.0, 10.0, 30.0)
+    """Balanced losses only: where the weight changes, in source units, increasing; the default is for rain in mm/h."""
+    loss_weights: tuple[float, ...] = (1.0, 2.0, 5.0, 10.0, 30.0)
+    """Balanced losses only: weight below the first threshold, and from each threshold on."""
     min_seen: int = 1
     """Stacked only: frames that must have been seen before an output counts towards the loss."""
     scheduled_sampling: float = 0.0
@@ -177,6 +182,14 @@ class TrainingConfig:
         _check_choices(self)
         _at_least(self, 1, "epochs", "batch_size", "min_seen", "train_crop", "recompute", "patience", "devices")
         _at_least(self, 0, "learning_rate", "weight_decay", "seed", "workers", "scheduled_sampling", "rollout_training")
+        thresholds, weights = self.loss_thresholds, self.loss_weights
+        if len(weights) != len(thresholds) + 1 or min(weights) < 0 or list(thresholds) != sorted(set(thresholds)):
+            raise ConfigError(
+                "do not fit each other",
+                where="loss_thresholds, loss_weights",
+                expected="increasing thresholds, and one weight more than these, none negative",
+                received=(thresholds, weights),
+            )
         for name in ("scheduled_sampling", "rollout_training"):
             if getattr(self, name) > 1:
                 raise ConfigError("is a share", where=name, expected="0 to 1", received=getattr(self, name))
@@ -195,7 +208,7 @@ class RunConfig:
             raise ConfigError(
                 "binary cross-entropy needs a sigmoid output",
                 where="loss",
-                hint="use output='sigmoid', or loss='mse' or 'mae'",
+                hint="use output='sigmoid', or another loss",
             )
         if self.training.rollout_training and self.model.model == "stacked" and self.model.temporal_padding == "same":
             raise ConfigError(

@@ -71,7 +71,8 @@ def train(source: FrameSource, config: RunConfig, run: Path, *, resume: bool = F
         variables=source.sequences[0].variables,
         units=source.sequences[0].units,
     )
-    module = ForecastTraining(model, config, normaliser.apply_scalar(threshold))
+    thresholds = [normaliser.apply_scalar(value) for value in config.training.loss_thresholds]
+    module = ForecastTraining(model, config, normaliser.apply_scalar(threshold), thresholds)
     training_data, validation_data = _loaders(parts, config, normaliser)
     report = _EpochReport(run, card, progress)
     with _quiet_lightning():

@@ -5,6 +5,7 @@ Axes: B batch, T time, K lead time, C channel, H height, W width. All values are
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import lightning
@@ -20,7 +21,7 @@ from nextframe.models.encoder_decoder import EncoderDecoder
 from nextframe.models.layers import activate
 from nextframe.models.rollout import rollout
 from nextframe.models.stacked import StackedConvLSTM
-from nextframe.training.losses import elementwise_loss, masked_mean
+from nextframe.training.losses import balanced_weights, elementwise_loss, masked_mean
 from nextframe.training.skill import PerFrameLoss, RolloutSkill
 
 Batch = dict[str, Tensor]
@@ -36,10 +37,22 @@ class ForecastTraining(lightning.LightningModule):
         model: the network.
         config: the run's configuration.
         threshold: what counts as an event in the validation's CSI, in the model's range.
+        loss_thresholds: where a balanced loss changes its weight, in the model's range.
     """
 
-    def __init__(self, model: StackedConvLSTM | EncoderDecoder, config: RunConfig, threshold: float) -> None:
+    loss_thresholds: Tensor
+    loss_weights: Tensor
+
+    def __init__(
+        self,
+        model: StackedConvLSTM | EncoderDecoder,
+        config: RunConfig,
+        threshold: float,
+        loss_thresholds: Sequence[float] = (),
+    ) -> None:
         super().__init__()
+        self.register_buffer("loss_thresholds", torch.tensor(loss_thresholds), persistent=False)
+        self.register_buffer("loss_weights", torch.tensor(config.training.loss_weights), persistent=False)
         self.model, self.config = model, config
         for layer in model.modules():
             if isinstance(layer, ConvLSTM2d):
@@ -125,12 +138,19 @@ class ForecastTraining(lightning.LightningModule):
         else:
             logits, _ = self.model.logits(past, future, feedback=feedback)
             target, valid = future, batch["future_valid"]
-        return elementwise_loss(logits, target, self.config.training.loss, self.config.model.output), valid
+        return self._loss(logits, target), valid
+
+    def _loss(self, logits: Tensor, target: Tensor) -> Tensor:
+        loss = self.config.training.loss
+        losses = elementwise_loss(logits, target, loss, self.config.model.output)
+        if not loss.startswith("balanced"):
+            return losses
+        return losses * balanced_weights(target, self.loss_thresholds, self.loss_weights)
 
     def _rollout_losses(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Loss of every value of the free rollout, (B, K, C, H, W); gradients flow back through the frames fed back."""
         past, lead_times = batch["past"], batch["future"].shape[1]
-        training, output = self.config.training, self.config.model.output
+        output = self.config.model.output
         if isinstance(self.model, EncoderDecoder):
             logits, _ = self.model.logits(past, lead_times=lead_times)
         else:
@@ -140,7 +160,7 @@ class ForecastTraining(lightning.LightningModule):
                 read, state = self.model.logits(activate(steps[-1], output), state)
                 steps.append(read)
             logits = torch.cat(steps, dim=1)
-        return elementwise_loss(logits, batch["future"], training.loss, output), batch["future_valid"]
+        return self._loss(logits, batch["future"]), batch["future_valid"]
 
     def _done(self) -> float:
         """Share of the training that lies behind, 0..1."""
