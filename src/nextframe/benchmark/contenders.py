@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from nextframe.benchmark.work import Accelerator
+from nextframe.benchmark.work import PASSES, Accelerator, Task
 from nextframe.errors import ConfigError
 
 Kind = Literal["nextframe", "usual", "keras"]
@@ -28,6 +28,8 @@ class Contender:
     """Whether the native engine is on."""
     keeps_memory: bool = False
     """Whether the C library is told to keep freed memory."""
+    recompute: int | None = None
+    """Steps of a segment that the backward pass computes again, for this package's models."""
     compiled: bool = False
     """Whether `torch.compile` compiles its module."""
     precision: Precision = "float32"
@@ -39,12 +41,14 @@ class Contender:
 
 
 NEXTFRAME = Contender(name="nextframe", kind="nextframe", keeps_memory=True)
+THRIFTY = Contender(name="nextframe, recompute 4", kind="nextframe", keeps_memory=True, recompute=4)
 PLAIN = Contender(name="nextframe without its engine", kind="nextframe", engine=False, keeps_memory=True)
 USUAL_KEPT = Contender(name="usual loop, freed memory kept", kind="usual", keeps_memory=True)
 USUAL = Contender(name="usual loop", kind="usual")
 
 ON_CPU = (
     NEXTFRAME,
+    THRIFTY,
     PLAIN,
     USUAL_KEPT,
     USUAL,
@@ -69,11 +73,14 @@ ON_GPU = (
 """The contenders on a GPU: all on PyTorch's operations; but for the plain usual loop, with channels last."""
 
 
-def contenders_on(accelerator: Accelerator, keras_python: str | Path | None, *, sweep: bool) -> tuple[Contender, ...]:
+def contenders_on(
+    accelerator: Accelerator, task: Task, keras_python: str | Path | None, *, sweep: bool
+) -> tuple[Contender, ...]:
     """Who takes part.
 
     Args:
         accelerator: where the work is done.
+        task: the task; where nothing is trained, nothing is computed again.
         keras_python: an interpreter to look for Keras in, instead of this one.
         sweep: whether many sizes are measured, and therefore few contenders.
 
@@ -87,7 +94,8 @@ def contenders_on(accelerator: Accelerator, keras_python: str | Path | None, *, 
     backends = keras_backends(sys.executable if keras_python is None else keras_python)
     if keras_python is not None and not backends:
         raise ConfigError("has no Keras on TensorFlow or JAX", where=f"keras_python={keras_python}")
-    return (*ON_CPU, *(Contender(name=f"keras on {backend}", kind="keras", backend=backend) for backend in backends))
+    native = tuple(contender for contender in ON_CPU if contender.recompute is None or task in PASSES)
+    return (*native, *(Contender(name=f"keras on {backend}", kind="keras", backend=backend) for backend in backends))
 
 
 def keras_backends(python: str | Path) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from torch import Tensor
 from nextframe.benchmark.passes import training_pass
 from nextframe.benchmark.work import PASSES, Step, Task, Work
 from nextframe.models.build import build_model
+from nextframe.models.convlstm import ConvLSTM2d
 from nextframe.models.rollout import rollout
 from nextframe.models.stacked import StackedConvLSTM
 from nextframe.training.losses import elementwise_loss
@@ -16,7 +17,7 @@ from nextframe.training.presets import preset_config
 
 
 def nextframe_step(
-    work: Work, task: Task, movie: Tensor, *, compiled: bool = False, channels_last: bool = False
+    work: Work, task: Task, movie: Tensor, *, compiled: bool = False, recompute: int | None = None
 ) -> Step:
     """One step of the work.
 
@@ -25,11 +26,14 @@ def nextframe_step(
         task: what is done of it.
         movie: (B, T + K, 1, H, W).
         compiled: whether `torch.compile` compiles the model.
-        channels_last: as it is anyway: both paths choose their layout themselves.
+        recompute: steps of a segment that the backward pass computes again.
     """
     options = {"filters": work.filters, "kernel_size": work.kernel, "temporal_padding": "causal"}
     config = preset_config(work.model, "tutorial").replace(options)
     model = build_model(config.model, 1).to(movie.device)
+    for layer in model.modules():
+        if isinstance(layer, ConvLSTM2d):
+            layer.recompute = recompute
     if compiled:
         for name in ("logits", "begin", "step"):
             setattr(model, name, torch.compile(getattr(model, name), dynamic=False))

@@ -70,7 +70,7 @@ def benchmark(
     if accelerator == "cuda" and not torch.cuda.is_available():
         raise ConfigError("finds no GPU that PyTorch could use", where="accelerator=cuda", hint="measure with cpu")
     if contenders is None:
-        contenders = contenders_on(accelerator, keras_python, sweep=sweep)
+        contenders = contenders_on(accelerator, task, keras_python, sweep=sweep)
     if works is None:
         works = SWEEP if sweep else TUTORIAL[task]
     results: list[Result] = []

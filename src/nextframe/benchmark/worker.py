@@ -42,8 +42,10 @@ def step_of(contender: Contender, work: Work, task: Task, accelerator: Accelerat
 
     torch.manual_seed(0)
     frames = torch.from_numpy(np.moveaxis(movie, -1, 2).copy()).to(accelerator)
-    make = nextframe_step if contender.kind == "nextframe" else usual_step
-    step = make(work, task, frames, compiled=contender.compiled, channels_last=contender.channels_last)
+    if contender.kind == "nextframe":
+        step = nextframe_step(work, task, frames, compiled=contender.compiled, recompute=contender.recompute)
+    else:
+        step = usual_step(work, task, frames, compiled=contender.compiled, channels_last=contender.channels_last)
     return on_gpu(step, contender.precision) if accelerator == "cuda" else step
 
 

@@ -61,14 +61,27 @@ inline __attribute__((always_inline)) void multiply_rows(const Factor* V, int ti
     for (int v = 0; v < registers; ++v) store_wide(out + r * stride + v * kWide, sum[r][v]);
 }
 
-// The same for all tiles in use, rounded up: results past `used` are meaningless, and there is room for them.
+// The same for all tiles in use, the last ones in a smaller block of registers. Up to three results past them are meaningless,
+// and there is room for these.
 template <int columns, int block, int factors>
 void multiply(const Factor (&V)[factors], int tiles, int used, const float* U, float* out, int stride) {
   constexpr int rows = rows_for(columns);
-  for (int r = 0; r < used; r += rows) {
+  constexpr int few = rows == 12 ? 4 : 3;
+  for (int r = 0; r < used;) {
     Factor here[factors];
     for (int n = 0; n < factors; ++n) here[n] = {V[n].values + r * block, V[n].depth};
-    multiply_rows<rows, columns, block, factors>(here, tiles, U, out + static_cast<size_t>(r) * stride, stride);
+    float* to = out + static_cast<size_t>(r) * stride;
+    const int left = used - r;
+    if (rows == 12 && left > 4 && left <= 8) {
+      multiply_rows<8, columns, block, factors>(here, tiles, U, to, stride);
+      r += 8;
+    } else if (left <= few) {
+      multiply_rows<few, columns, block, factors>(here, tiles, U, to, stride);
+      r += few;
+    } else {
+      multiply_rows<rows, columns, block, factors>(here, tiles, U, to, stride);
+      r += rows;
+    }
   }
 }
 

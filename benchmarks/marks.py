@@ -1,0 +1,110 @@
+"""What the engine was to reach, beside what was measured: `python benchmarks/marks.py` writes the table in docs/engine.md.
+
+It reads what these commands wrote:
+
+    nextframe benchmark training --threads 1,2 --keras-python PYTHON --out benchmarks/results/training.json
+    nextframe benchmark streaming --steps 21 --keras-python PYTHON --out benchmarks/results/streaming.json
+    nextframe benchmark training --kernel 5 --out benchmarks/results/training-5x5.json
+    nextframe benchmark training --sweep --out benchmarks/results/sweep.json
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from nextframe.files import write_text
+
+ROOT = Path(__file__).parent.parent
+RESULTS = ROOT / "benchmarks" / "results"
+PAGE = ROOT / "docs" / "engine.md"
+START, END = "<!-- marks: written by benchmarks/marks.py -->", "<!-- /marks -->"
+
+KERAS, USUAL, PLAIN, THRIFTY = (
+    "keras on tensorflow",
+    "usual loop",
+    "nextframe without its engine",
+    "nextframe, recompute 4",
+)
+Row = tuple[str, float, float, bool]  # what, mark, measured, whether more is better
+
+
+def load(name: str) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
+    return content
+
+
+def find(content: dict[str, Any], model: str, contender: str, threads: int | None = None) -> dict[str, Any]:
+    """A result, with the most threads if none are named."""
+    found = [
+        result
+        for result in content["results"]
+        if result["work"]["model"] == model
+        and result["contender"] == contender
+        and threads in (None, result["threads"])
+    ]
+    best: dict[str, Any] = max(found, key=lambda result: result["threads"])
+    return best
+
+
+def times(content: dict[str, Any], model: str, contender: str, ours: str = "nextframe") -> float:
+    """How many times faster this package is."""
+    return float(find(content, model, contender)["seconds"] / find(content, model, ours)["seconds"])
+
+
+def rows() -> list[Row]:
+    training, streaming, large, sweep = map(load, ("training", "streaming", "training-5x5", "sweep"))
+    found: list[Row] = []
+    for model, keras, usual in (("stacked", 5.5, 4.0), ("encoder-decoder", 5.0, 6.5)):
+        found.append((f"{model}, training step, against Keras", keras, times(training, model, KERAS), True))
+        found.append((f"{model}, training step, against the usual loop", usual, times(training, model, USUAL), True))
+    for model in ("stacked", "encoder-decoder"):
+        share = find(training, model, "nextframe")["peak_share"]
+        found.append((f"{model}, direct arithmetic over the direct convolution's peak", 2.2, share, True))
+    found.append(("stacked, one new frame, against the usual loop", 3.0, times(streaming, "stacked", USUAL), True))
+    found.append(("stacked, one new frame, against Keras", 100.0, times(streaming, "stacked", KERAS), True))
+    for model in ("stacked", "encoder-decoder"):
+        usual_memory = find(training, model, USUAL)["memory"]
+        for ours, mark in (("nextframe", 1.0), (THRIFTY, 1 / 3)):
+            share = find(training, model, ours)["memory"] / usual_memory
+            found.append((f"{model}, peak memory of {ours}, over the usual loop's", mark, share, False))
+    slowest = min(
+        plain["seconds"] / ours["seconds"]
+        for ours in sweep["results"]
+        for plain in sweep["results"]
+        if ours["contender"] == "nextframe"
+        and plain["contender"] == PLAIN
+        and ours["work"] == plain["work"]
+        and ours["threads"] == plain["threads"]
+    )
+    found.append(("any size of the sweep, against the plain path, the least gain", 1.0, slowest, True))
+    for model in ("stacked", "encoder-decoder"):
+        one, two = (find(training, model, "nextframe", threads)["seconds"] for threads in (1, 2))
+        found.append((f"{model}, two threads against one", 1.85, one / two, True))
+    for model in ("stacked", "encoder-decoder"):
+        found.append((f"{model}, 5x5 kernels, against the usual loop", 1.8, times(large, model, USUAL), True))
+    return found
+
+
+def table() -> str:
+    lines = ["| what | mark | measured | |", "|---|---:|---:|---|"]
+    for what, mark, measured, more in rows():
+        reached = measured >= mark if more else measured <= mark
+        sign = "at least" if more else "at most"
+        lines.append(f"| {what} | {sign} {mark:.3g} | {measured:.2f} | {'reached' if reached else 'not reached'} |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Run from the command line."""
+    machine = load("training")["machine"]
+    before, _, rest = PAGE.read_text(encoding="utf-8").partition(START)
+    after = rest.partition(END)[2]
+    note = (
+        f"Medians of interleaved runs on {machine}; the files in `benchmarks/results` name command, versions and date."
+    )
+    write_text(PAGE, f"{before}{START}\n\n{table()}\n\n{note}\n\n{END}{after}")
+    print(table())
+
+
+if __name__ == "__main__":
+    main()
