@@ -1,4 +1,4 @@
-"""What the engine was to reach, beside what was measured: `python benchmarks/marks.py` writes the table in docs/engine.md.
+"""What the engine was to reach, beside what was measured; `python benchmarks/marks.py` writes docs/engine.md's table.
 
 It reads what these commands wrote:
 
