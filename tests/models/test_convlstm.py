@@ -316,13 +316,15 @@ def kept_bytes(layer: ConvLSTM2d, frames: Tensor) -> int:
     return sum(kept.values())
 
 
-def test_recomputing_keeps_the_states_between_segments_alone() -> None:
+def test_recomputing_keeps_hidden_states_and_those_between_segments_alone() -> None:
     steps, filters, pixels = 12, 8, 16 * 16
     frames = torch.randn(steps, 1, 1, 16, 16)
     everything = kept_bytes(ConvLSTM2d(1, filters), frames)
     assert everything >= 4 * steps * filters * pixels * 6  # four gates, hidden and cell state
     thrifty = kept_bytes(ConvLSTM2d(1, filters, recompute=4), frames)
-    assert thrifty <= 4 * 2 * filters * pixels * 3  # two states for each of three segments
+    assert thrifty <= 4 * filters * pixels * (
+        steps + 2 * 3
+    )  # the hidden states, and two states for each of three segments
 
 
 def test_a_segment_without_steps() -> None:

@@ -41,7 +41,7 @@ class Contender:
 
 
 NEXTFRAME = Contender(name="nextframe", kind="nextframe", keeps_memory=True)
-THRIFTY = Contender(name="nextframe, recompute 4", kind="nextframe", keeps_memory=True, recompute=4)
+THRIFTY = Contender(name="nextframe, recompute 4", kind="nextframe", recompute=4)
 PLAIN = Contender(name="nextframe without its engine", kind="nextframe", engine=False, keeps_memory=True)
 USUAL_KEPT = Contender(name="usual loop, freed memory kept", kind="usual", keeps_memory=True)
 USUAL = Contender(name="usual loop", kind="usual")

@@ -85,6 +85,10 @@ class Process:
         """The most memory it has used, in bytes: of the process, or allocated on the GPU."""
         return int(self._ask("memory"))
 
+    def idle_memory(self) -> int:
+        """The most memory it had used before its first step, in bytes."""
+        return int(self._ask("idle memory"))
+
     def versions(self) -> dict[str, str]:
         """Versions of Python and of the libraries that it computes with."""
         found: dict[str, str] = json.loads(self._ask("versions"))

@@ -36,6 +36,8 @@ class Result:
     """Seconds of the slowest step."""
     memory: int
     """Peak memory in bytes: of its process, or of its tensors on the GPU."""
+    idle_memory: int
+    """The same before the first step: interpreter, libraries, model."""
     frames_per_second: float
     """Frames trained on, or forecast, in a second."""
     peak: float

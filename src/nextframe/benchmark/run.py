@@ -120,6 +120,7 @@ def benchmark(
                             fastest=min(seconds),
                             slowest=max(seconds),
                             memory=process.peak_memory(),
+                            idle_memory=process.idle_memory(),
                             frames_per_second=work.frames(task) / median,
                             peak=peak,
                             peak_share=expected / median,

@@ -1,9 +1,10 @@
 """A contender in a process of its own: it does one step of work whenever it is told to, and says how long that took.
 
 The order comes as JSON in the first argument; then each line "step" on standard input is answered by the seconds of one
-step, the line "memory" by peak memory in bytes, and the line "versions" by those of its libraries, as JSON. Between
-steps it sleeps on its input, so that contenders can take turns on the same cores. The Keras worker imports neither
-torch nor anything that does, so that it also runs under an interpreter of its own.
+step, the line "memory" by peak memory in bytes, "idle memory" by that before the first step, and the line "versions" by
+those of its libraries, as JSON. Between steps it sleeps on its input, so that contenders can take turns on the same
+cores. The Keras worker imports neither torch nor anything that does, so that it also runs under an interpreter of its
+own.
 """
 
 from __future__ import annotations
@@ -90,10 +91,12 @@ def main(order: str) -> None:
 
         keep_freed_memory()
     step = step_of(contender, work, told["task"], accelerator)
+    idle = peak_memory(accelerator)
     step()  # not measured: allocations, compilations
     print("ready", flush=True)
     answers: dict[str, Callable[[], object]] = {
         "step": lambda: seconds_of(step),
+        "idle memory": lambda: idle,
         "memory": lambda: peak_memory(accelerator),
         "versions": lambda: json.dumps(versions()),
     }

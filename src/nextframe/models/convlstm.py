@@ -20,11 +20,11 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.utils.checkpoint import checkpoint
 
 from nextframe import engine
 from nextframe.errors import ConfigError, ShapeError
 from nextframe.models import recurrence
+from nextframe.models.segments import scan_in_segments
 
 GateActivation = Literal["sigmoid", "hard_sigmoid"]
 
@@ -188,16 +188,14 @@ class ConvLSTM2d(nn.Module):
     def _scan_in_segments(
         self, frames: Tensor, state: ConvLSTMState | None, steps: int
     ) -> tuple[Tensor, ConvLSTMState]:
-        def segment(part: Tensor, state: ConvLSTMState | None) -> tuple[Tensor, ConvLSTMState]:
-            hidden, (last, cell) = self._scan(part, state)
-            return hidden, ConvLSTMState(last.clone(), cell)  # a view would keep the whole segment alive
+        def scan(part: Tensor, before: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+            hidden, after = self._scan(part, ConvLSTMState(*before))
+            return hidden, after.cell
 
-        outputs = []
-        for part in frames.split(steps):
-            hidden, state = checkpoint(segment, part, state, use_reentrant=False, preserve_rng_state=False)
-            outputs.append(hidden)
-        assert state is not None
-        return torch.cat(outputs), state
+        hidden, cell = scan_in_segments(
+            scan, steps, frames, *(state or self.initial_state(frames[0])), list(self.parameters())
+        )
+        return hidden, ConvLSTMState(hidden[-1], cell)
 
     def scan_by_the_equations(self, frames: Tensor, state: ConvLSTMState | None = None) -> tuple[Tensor, ConvLSTMState]:
         """The layer as the equations above write it, with every option; the oracle of the fast path's tests."""

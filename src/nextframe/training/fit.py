@@ -53,7 +53,8 @@ def train(source: FrameSource, config: RunConfig, run: Path, *, resume: bool = F
         CheckpointError: a last checkpoint that cannot be read.
     """
     checkpoint = _checkpoint_to_resume(run, config, resume)
-    keep_freed_memory()
+    if config.training.recompute is None:  # it leaves gaps, which matter where memory is to be bounded
+        keep_freed_memory()
     parts = split(source, validation=config.data.validation, test=config.data.test, gap=config.data.gap)
     normaliser = fit_normaliser(parts.train, config.data.normalisation, output=config.model.output)
     threshold = choose_threshold(parts.train, normaliser)
