@@ -1,12 +1,13 @@
 """The fast CPU path of the ConvLSTM layer: Winograd convolutions in C++, behind `torch.library` operators.
 
-`usable(...)` says whether the engine can take a layer's work; `scan(...)` does it, and `readout(...)` that of the
-stack's 3-D convolution. `describe()` tells which path runs
-and why. The environment variable `NEXTFRAME_ENGINE=off` turns the engine off; `use(False)` does so from Python.
+`usable(...)` says whether the engine can take a layer's work, and `pays(...)` whether that is faster; `scan(...)` does
+it, and `readout(...)` that of the stack's 3-D convolution. `describe()` tells which path runs and why. The environment
+variable `NEXTFRAME_ENGINE=off` turns the engine off; `use(False)` does so from Python.
 """
 
+from nextframe.engine.dispatch import pays
 from nextframe.engine.operators import scan
 from nextframe.engine.readout import readout
 from nextframe.engine.status import describe, instruction_sets, usable, use
 
-__all__ = ["describe", "instruction_sets", "readout", "scan", "usable", "use"]
+__all__ = ["describe", "instruction_sets", "pays", "readout", "scan", "usable", "use"]

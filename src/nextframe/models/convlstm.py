@@ -180,8 +180,11 @@ class ConvLSTM2d(nn.Module):
 
     def _scan(self, frames: Tensor, state: ConvLSTMState | None) -> tuple[Tensor, ConvLSTMState]:
         if self.gate_activation == "sigmoid" and self.peephole is None:
-            path = engine if engine.usable(frames, self.weight_h) else recurrence
-            hidden, cell = path.scan(frames, self.weight_x, self.weight_h, self.bias, *(state or ()))
+            training = torch.is_grad_enabled() and (frames.requires_grad or self.weight_h.requires_grad)
+            native = engine.usable(frames, self.weight_h) and engine.pays(frames, self.weight_h, training=training)
+            hidden, cell = (engine if native else recurrence).scan(
+                frames, self.weight_x, self.weight_h, self.bias, *(state or ())
+            )
             return hidden, ConvLSTMState(hidden[-1], cell)
         return self.scan_by_the_equations(frames, state)
 
