@@ -45,7 +45,7 @@ def benchmark(
     Args:
         task: "training", a step of the tutorial's training; "forward" or "backward", one pass of it; "inference", a
             forecast of one movie; "streaming", one new frame.
-        steps: steps measured for each, after one that is not.
+        steps: steps measured for each, after three that are not.
         threads: thread counts to measure with, one after the other; by default as many as cores.
         kernel: height and width of the ConvLSTM kernels.
         sweep: measure one layer over many sizes instead of the tutorial's work.

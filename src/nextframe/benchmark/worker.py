@@ -22,6 +22,8 @@ import numpy as np
 from nextframe.benchmark.contenders import Contender
 from nextframe.benchmark.work import Accelerator, Step, Task, Work
 
+WARM_UP = 3
+"""Steps that are not measured: compilations, and allocations until they have settled."""
 LIBRARIES = ("numpy", "torch", "keras", "tensorflow", "jax", "jaxlib")
 
 
@@ -92,7 +94,8 @@ def main(order: str) -> None:
         keep_freed_memory()
     step = step_of(contender, work, told["task"], accelerator)
     idle = peak_memory(accelerator)
-    step()  # not measured: allocations, compilations
+    for _ in range(WARM_UP):
+        step()
     print("ready", flush=True)
     answers: dict[str, Callable[[], object]] = {
         "step": lambda: seconds_of(step),

@@ -17,6 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from nextframe.engine import buffers
 from nextframe.engine.status import native
 
 
@@ -80,7 +81,8 @@ def _pack(shape: list[int], weight_x: Tensor, weight_h: Tensor, *, reuse: bool) 
         if torch.equal(known_x, weight_x) and torch.equal(known_h, weight_h):
             _packed.move_to_end(key)
             return packed
-    packed = torch.empty(native.packed_forward_floats(shape))
+    floats = (native.packed_forward_floats(shape),)
+    packed = torch.empty(floats) if reuse else buffers.take(floats)
     x, h = weight_x.contiguous(), weight_h.contiguous()
     native.pack_forward(shape, x.data_ptr(), h.data_ptr(), packed.data_ptr(), torch.get_num_threads())
     if reuse:
@@ -97,9 +99,10 @@ def _run(
     shape = _shape(frames, weight_h)
     steps, batch, height, width, _, filters, _ = shape
     frames, bias, hidden, cell = (tensor.contiguous() for tensor in (frames, bias, hidden, cell))
-    hiddens = frames.new_empty(steps, batch, height, width, filters)
-    cells = frames.new_empty(steps if keep else 2, batch, height, width, filters)
-    gates = frames.new_empty(native.gates_floats(shape) if keep else 0)
+    empty = buffers.take if keep else torch.empty
+    hiddens = empty((steps, batch, height, width, filters))
+    cells = empty((steps if keep else 2, batch, height, width, filters))
+    gates = empty((native.gates_floats(shape) if keep else 0,))
     packed = _pack(shape, weight_x, weight_h, reuse=not keep)
     addresses = [tensor.data_ptr() for tensor in (frames, bias, hidden, cell, packed, hiddens, cells)]
     native.forward(shape, *addresses, gates.data_ptr() if keep else 0, torch.get_num_threads())
@@ -172,10 +175,10 @@ def convlstm_backward(
     weight_x, weight_h = weight_x.contiguous(), weight_h.contiguous()
     grad_cell = grad_cell.clone(memory_format=torch.contiguous_format)
     grad_hidden = frames.new_zeros(2, batch, height, width, filters)
-    grad_frames = frames.new_empty(frames.shape if wants_frames else (0,))
+    grad_frames = buffers.take(frames.shape if wants_frames else (0,))
     grad_weight_x, grad_weight_h = torch.zeros_like(weight_x), torch.zeros_like(weight_h)
     grad_bias = frames.new_zeros(4 * filters)
-    packed = frames.new_empty(native.packed_backward_floats(shape, wants_frames))
+    packed = buffers.take((native.packed_backward_floats(shape, wants_frames),))
     given = (frames, weight_x, weight_h, hidden.contiguous(), cell.contiguous(), gates, cells, hiddens, grad_hiddens)
     worked = (packed, grad_hidden, grad_cell)
     addresses = [tensor.data_ptr() for tensor in (*given, *worked)]

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+from nextframe.engine import buffers
 from nextframe.engine.status import native
 
 _TAPS = 27
@@ -78,7 +79,7 @@ def readout_backward(
     assert native is not None
     grad_outputs, features, recent = grad_outputs.contiguous(), features.contiguous(), recent.contiguous()
     packed = _features_last(weight)
-    grad_features = torch.empty_like(features if wants_features else features[:0])
+    grad_features = buffers.take(features.shape if wants_features else (0,))
     grad_recent = torch.empty_like(recent if wants_features else recent[:0])
     sums = torch.zeros_like(packed)
     addresses = [
