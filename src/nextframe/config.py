@@ -161,6 +161,9 @@ class TrainingConfig:
     """Encoder-decoder only: share of the decoder's inputs that are its own outputs by the end; it grows linearly."""
     rollout_training: float = 0.0
     """Share of the steps, the last ones, that train on the free rollout instead of on one-step forecasts."""
+    importance: float | None = None
+    """Draw windows by how much is in them, the emptiest with this probability, and weigh their losses by the inverse
+    (Ravuri et al. 2021); none to draw every window once in an epoch."""
     train_crop: int | None = None
     """Train on random square cuts of this many pixels (validation sees whole frames)."""
     recompute: int | None = None
@@ -182,6 +185,8 @@ class TrainingConfig:
         _check_choices(self)
         _at_least(self, 1, "epochs", "batch_size", "min_seen", "train_crop", "recompute", "patience", "devices")
         _at_least(self, 0, "learning_rate", "weight_decay", "seed", "workers", "scheduled_sampling", "rollout_training")
+        if self.importance is not None and not 0 < self.importance <= 1:
+            raise ConfigError("is no probability", where="importance", expected="0 < p <= 1", received=self.importance)
         thresholds, weights = self.loss_thresholds, self.loss_weights
         if len(weights) != len(thresholds) + 1 or min(weights) < 0 or list(thresholds) != sorted(set(thresholds)):
             raise ConfigError(

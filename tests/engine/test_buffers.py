@@ -55,6 +55,15 @@ def test_small_ones_are_plain_and_old_ones_are_given_back() -> None:
     assert list(pool._known) == [LEAST_BYTES // 2]
 
 
+def test_released_memory_is_not_taken_from_a_tensor() -> None:
+    pool = Buffers()
+    kept = pool.take(LARGE).fill_(9)
+    pool.release()
+    assert not pool._known
+    pool.take(LARGE).fill_(1)
+    assert (kept == 9).all()
+
+
 def test_threads_never_share_memory() -> None:
     failures: list[int] = []
 

@@ -13,7 +13,7 @@ from nextframe.data.split import Span
 from nextframe.data.windows import cut_windows
 from nextframe.errors import ConfigError
 from nextframe.forecasting import baselines
-from nextframe.forecasting.baselines import Extrapolation, Persistence, make_baseline
+from nextframe.forecasting.baselines import Extrapolation, Persistence, Translation, make_baseline
 from nextframe.frames.sequence import FrameSequence
 from nextframe.frames.source import open_source
 from nextframe.verification.verify import verify
@@ -46,6 +46,25 @@ def test_extrapolation_moves_what_moves(speed: tuple[float, float]) -> None:
     error = ((Extrapolation().predict(past, 4) - future) ** 2).mean((0, 2, 3, 4))
     still = ((Persistence().predict(past, 4) - future) ** 2).mean((0, 2, 3, 4))
     assert (error < 0.2 * still).all()
+
+
+@pytest.mark.parametrize("speed", [(1.0, 0.0), (0.0, 2.0), (-1.0, 1.5)])
+def test_translation_moves_the_frame_as_a_whole(speed: tuple[float, float]) -> None:
+    movie = blob(9, speed)
+    past, future = movie[:, :5], movie[:, 5:]
+    error = ((Translation().predict(past, 4) - future) ** 2).mean((0, 2, 3, 4))
+    still = ((Persistence().predict(past, 4) - future) ** 2).mean((0, 2, 3, 4))
+    assert (error < 0.1 * still).all()
+
+
+def test_translation_is_persistence_where_nothing_moves_or_nothing_is_known() -> None:
+    draw = np.random.default_rng(0).random((1, 1, 1, 16, 16)).astype(np.float32)
+    still = draw.repeat(3, axis=1)
+    empty = np.zeros((1, 3, 1, 16, 16), np.float32)
+    missing = np.full((1, 3, 1, 16, 16), np.nan, np.float32)
+    for past in (still, empty, missing, draw):
+        forecast = Translation().predict(past, 2)
+        np.testing.assert_allclose(forecast, past[:, -1:].repeat(2, axis=1), atol=1e-6)
 
 
 def test_extrapolation_of_every_channel_follows_the_common_motion() -> None:
@@ -135,7 +154,7 @@ def test_nothing_is_announced(capfd: pytest.CaptureFixture[str]) -> None:
 
 def test_names() -> None:
     assert make_baseline("persistence").name == "persistence"
-    with pytest.raises(ConfigError, match="persistence, extrapolation, received climate"):
+    with pytest.raises(ConfigError, match="persistence, translation, extrapolation, received climate"):
         make_baseline("climate")
 
 

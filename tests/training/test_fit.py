@@ -53,6 +53,7 @@ def run_tiny(out: Path, config: RunConfig, *, resume: bool = False) -> None:
         ("stacked", {"rollout_training": 0.5, "output": "linear", "residual": True, "loss": "mse"}),
         ("encoder-decoder", {"scheduled_sampling": 0.5}),
         ("encoder-decoder", {"rollout_training": 1.0, "optimizer": "rmsprop", "loss": "mae"}),
+        ("stacked", {"importance": 0.2}),
         ("stacked", {"loss": "balanced-mae", "loss_thresholds": (0.5,), "loss_weights": (1.0, 4.0)}),
     ],
 )

@@ -32,7 +32,7 @@ def benchmark(
 
     Args:
         task: A training step on the tutorial's batches, its forward or its backward pass alone, a forecast of one
-            movie, or one new frame of one movie.
+            movie, or one new frame of one movie (the mean of twenty in a row).
         steps: Steps measured for each contender, after three that are not.
         threads: Threads to compute with; several counts are measured one after the other. By default as many as there
             are cores.

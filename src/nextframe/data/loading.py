@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
@@ -25,10 +26,13 @@ class WindowDataset(Dataset[dict[str, Tensor]]):
     Args:
         windows: the windows, all of one length and frame size.
         normaliser: how values come into the model's range.
+        weights: what each window's loss counts (N,); an item then has its `weight` (), too.
     """
 
-    def __init__(self, windows: Sequence[Window], normaliser: Normaliser) -> None:
-        self.windows, self.normaliser = windows, normaliser
+    def __init__(
+        self, windows: Sequence[Window], normaliser: Normaliser, weights: NDArray[np.float32] | None = None
+    ) -> None:
+        self.windows, self.normaliser, self.weights = windows, normaliser, weights
 
     def __len__(self) -> int:
         return len(self.windows)
@@ -41,12 +45,15 @@ class WindowDataset(Dataset[dict[str, Tensor]]):
         valid = torch.isfinite(frames)
         frames = torch.nan_to_num(frames, nan=0.0)
         past = window.past
-        return {
+        item = {
             "past": frames[:past],
             "past_valid": valid[:past],
             "future": frames[past:],
             "future_valid": valid[past:],
         }
+        if self.weights is not None:
+            item["weight"] = torch.tensor(self.weights[index])
+        return item
 
 
 class SeededSampler(Sampler[int]):

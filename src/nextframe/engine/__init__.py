@@ -1,13 +1,15 @@
 """The fast CPU path of the ConvLSTM layer: Winograd convolutions in C++, behind `torch.library` operators.
 
 `usable(...)` says whether the engine can take a layer's work, and `pays(...)` whether that is faster; `scan(...)` does
-it, and `readout(...)` that of the stack's 3-D convolution. `describe()` tells which path runs and why. The environment
-variable `NEXTFRAME_ENGINE=off` turns the engine off; `use(False)` does so from Python.
+it, and `readout(...)` that of the stack's 3-D convolution. `describe()` tells which path runs and why;
+`release_buffers()` gives memory back that a training has used. The environment variable `NEXTFRAME_ENGINE=off` turns
+the engine off; `use(False)` does so from Python.
 """
 
+from nextframe.engine.buffers import release as release_buffers
 from nextframe.engine.dispatch import pays
 from nextframe.engine.operators import scan
 from nextframe.engine.readout import readout
 from nextframe.engine.status import describe, instruction_sets, usable, use
 
-__all__ = ["describe", "instruction_sets", "pays", "readout", "scan", "usable", "use"]
+__all__ = ["describe", "instruction_sets", "pays", "readout", "release_buffers", "scan", "usable", "use"]

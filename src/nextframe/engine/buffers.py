@@ -62,6 +62,11 @@ class Buffers:
             self._forget()
         return torch.from_numpy(view)
 
+    def release(self) -> None:
+        """Give all memory back that nothing refers to; the rest goes when its last tensor does."""
+        with self._lock:
+            self._known.clear()
+
     def _forget(self) -> None:
         oldest = self._calls - KEPT_CALLS
         for count, buffers in list(self._known.items()):
@@ -76,4 +81,6 @@ def _aligned(count: int) -> NDArray[np.float32]:
     return raw[skip : skip + count]
 
 
-take = Buffers().take
+_buffers = Buffers()
+take = _buffers.take
+release = _buffers.release

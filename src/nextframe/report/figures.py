@@ -19,7 +19,7 @@ from nextframe.verification.verify import Verification
 
 # Okabe and Ito's colours, told apart by the colour-blind.
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
-BASELINES = ("persistence", "extrapolation")
+BASELINES = ("persistence", "translation", "extrapolation")
 MISSING = (0.6, 0.55, 0.5)
 """Colour of missing values, that no map used here has."""
 _COLUMNS = 20

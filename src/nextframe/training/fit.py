@@ -19,11 +19,13 @@ from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from lightning.pytorch.loggers import TensorBoardLogger
 from torch.utils.data import DataLoader
 
+from nextframe import engine
 from nextframe.config import RunConfig
+from nextframe.data.importance import ImportanceSampler, draw_probabilities, draw_weights, window_content
 from nextframe.data.loading import SeededSampler, WindowDataset
 from nextframe.data.normalise import choose_threshold, fit_normaliser
 from nextframe.data.split import Split, split
-from nextframe.data.windows import cut_windows
+from nextframe.data.windows import Windows, cut_windows
 from nextframe.errors import CheckpointError, ConfigError
 from nextframe.frames.sequence import FrameSource
 from nextframe.models.build import build_model
@@ -74,7 +76,7 @@ def train(source: FrameSource, config: RunConfig, run: Path, *, resume: bool = F
     )
     thresholds = [normaliser.apply_scalar(value) for value in config.training.loss_thresholds]
     module = ForecastTraining(model, config, normaliser.apply_scalar(threshold), thresholds)
-    training_data, validation_data = _loaders(parts, config, normaliser)
+    training_data, validation_data = _loaders(parts, config, normaliser, threshold)
     report = _EpochReport(run, card, progress)
     with _quiet_lightning():
         trainer = _trainer(config, run, progress, report)
@@ -90,6 +92,8 @@ def train(source: FrameSource, config: RunConfig, run: Path, *, resume: bool = F
             if checkpoint is not None and trainer.global_step == 0:
                 raise CheckpointError("cannot be resumed", where=checkpoint, received=error) from error
             raise
+        finally:
+            engine.release_buffers()
 
 
 def _checkpoint_to_resume(run: Path, config: RunConfig, resume: bool) -> Path | None:
@@ -111,19 +115,25 @@ def _checkpoint_to_resume(run: Path, config: RunConfig, resume: bool) -> Path | 
 
 
 def _loaders(
-    parts: Split, config: RunConfig, normaliser: Any
+    parts: Split, config: RunConfig, normaliser: Any, threshold: float
 ) -> tuple[DataLoader[dict[str, torch.Tensor]], DataLoader[dict[str, torch.Tensor]]]:
     data, training = config.data, config.training
 
-    def windows(part: Any, stride: int) -> WindowDataset:
-        return WindowDataset(cut_windows(part, past=data.past, future=data.future, stride=stride), normaliser)
+    def windows(part: Any) -> Windows:
+        return cut_windows(part, past=data.past, future=data.future, stride=data.stride)
 
     if not parts.validation:
         raise ConfigError("is zero", where="validation", hint="hold out a share, to see what the training is worth")
-    train_set, validation_set = windows(parts.train, data.stride), windows(parts.validation, data.stride)
+    to_train, to_validate = windows(parts.train), windows(parts.validation)
     common: dict[str, Any] = {"num_workers": training.workers, "persistent_workers": training.workers > 0}
-    sampler = SeededSampler(len(train_set), training.seed)
-    batch_size = min(training.batch_size, len(train_set))
+    sampler: ImportanceSampler | SeededSampler = SeededSampler(len(to_train), training.seed)
+    weights = None
+    if training.importance is not None:
+        probabilities = draw_probabilities(window_content(to_train, max(threshold, 1e-12)), training.importance)
+        sampler, weights = ImportanceSampler(probabilities, training.seed), draw_weights(probabilities)
+    train_set = WindowDataset(to_train, normaliser, weights)
+    validation_set = WindowDataset(to_validate, normaliser)
+    batch_size = min(training.batch_size, len(sampler))
     return (
         DataLoader(train_set, batch_size=batch_size, sampler=sampler, drop_last=True, **common),
         DataLoader(validation_set, batch_size=training.batch_size, **common),

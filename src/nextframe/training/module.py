@@ -69,11 +69,13 @@ class ForecastTraining(lightning.LightningModule):
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
         batch = self._cut(batch)
+        weight = batch["weight"].view(-1, 1, 1, 1, 1) if "weight" in batch else 1.0
         if self._done() >= 1 - self.config.training.rollout_training:
             losses, valid = self._rollout_losses(batch)
-            loss = masked_mean(losses, valid)
+            loss = masked_mean(losses * weight, valid)
         else:
             losses, valid = self._losses(batch, self._feedback(batch))
+            losses = losses * weight
             self.training_loss.update(losses.detach(), valid)
             loss = masked_mean(losses[:, self.first_counted :], valid[:, self.first_counted :])
         self.log("loss", loss.detach(), prog_bar=True, logger=False)
@@ -175,7 +177,8 @@ class ForecastTraining(lightning.LightningModule):
         draw = self._random()
         top = int(draw.integers(max(height - size, 0) + 1))
         left = int(draw.integers(max(width - size, 0) + 1))
-        return {name: part[..., top : top + size, left : left + size] for name, part in batch.items()}
+        box = slice(top, top + size), slice(left, left + size)
+        return {name: part[..., *box] if part.ndim == 5 else part for name, part in batch.items()}
 
     def _feedback(self, batch: Batch) -> Tensor | None:
         """Scheduled sampling: which decoder inputs are its own outputs at this step, (B, K)."""
