@@ -15,11 +15,23 @@ namespace {
 constexpr int kTaps = 27;        // number (dt * 3 + dy) * 3 + dx
 constexpr int kPixelBlock = 2048;  // pixels that go together: their products stay in the second-level cache
 
-// out[rows][registers of V] = sum over depth of a[rows][depth] W[depth][..].
-template <typename V, int rows, int registers>
+// A register of so many floats that may lie anywhere: as a template's argument, a type would lose its attributes.
+template <int lanes>
+struct Register;
+template <>
+struct Register<8> {
+  typedef float type __attribute__((vector_size(32), aligned(4), may_alias));
+};
+template <>
+struct Register<16> {
+  typedef float type __attribute__((vector_size(64), aligned(4), may_alias));
+};
+
+// out[rows][registers] = sum over depth of a[rows][depth] W[depth][..].
+template <int lanes, int rows, int registers>
 inline __attribute__((always_inline)) void multiply_pixels(const float* __restrict a, int stride, int depth, const float* __restrict W, int line,
-                                                           V sum[rows][registers]) {
-  constexpr int lanes = sizeof(V) / sizeof(float);
+                                                           typename Register<lanes>::type sum[rows][registers]) {
+  using V = typename Register<lanes>::type;
 #pragma GCC unroll 16
   for (int r = 0; r < rows; ++r)
 #pragma GCC unroll 4
@@ -41,18 +53,18 @@ inline __attribute__((always_inline)) void multiply_pixels(const float* __restri
 inline void multiply_32(const float* a, int stride, int depth, const float* W, int line, float* out, int out_stride, int count) {
   constexpr int rows = rows_for(32), registers = 32 / kWide;
   int r = 0;
-  const auto write = [&](const wide* sum, int row) {
+  const auto write = [&](const Register<kWide>::type* sum, int row) {
     for (int v = 0; v < registers; ++v) store_wide(out + static_cast<size_t>(row) * out_stride + v * kWide, sum[v]);
   };
   for (; r + rows <= count; r += rows) {
-    wide sum[rows][registers];
-    multiply_pixels<wide, rows, registers>(a + static_cast<size_t>(r) * stride, stride, depth, W, line, sum);
+    Register<kWide>::type sum[rows][registers];
+    multiply_pixels<kWide, rows, registers>(a + static_cast<size_t>(r) * stride, stride, depth, W, line, sum);
 #pragma GCC unroll 16
     for (int i = 0; i < rows; ++i) write(sum[i], r + i);
   }
   for (; r < count; ++r) {
-    wide sum[1][registers];
-    multiply_pixels<wide, 1, registers>(a + static_cast<size_t>(r) * stride, stride, depth, W, line, sum);
+    Register<kWide>::type sum[1][registers];
+    multiply_pixels<kWide, 1, registers>(a + static_cast<size_t>(r) * stride, stride, depth, W, line, sum);
     write(sum[0], r);
   }
 }
@@ -60,22 +72,23 @@ inline void multiply_8(const float* a, int stride, int depth, const float* W, in
   constexpr int rows = 12;
   int r = 0;
   for (; r + rows <= count; r += rows) {
-    vec sum[rows][1];
-    multiply_pixels<vec, rows, 1>(a + static_cast<size_t>(r) * stride, stride, depth, W, line, sum);
+    Register<kLanes>::type sum[rows][1];
+    multiply_pixels<kLanes, rows, 1>(a + static_cast<size_t>(r) * stride, stride, depth, W, line, sum);
 #pragma GCC unroll 16
     for (int i = 0; i < rows; ++i) store(out + static_cast<size_t>(r + i) * out_stride, sum[i][0], n);
   }
   for (; r < count; ++r) {
-    vec sum[1][1];
-    multiply_pixels<vec, 1, 1>(a + static_cast<size_t>(r) * stride, stride, depth, W, line, sum);
+    Register<kLanes>::type sum[1][1];
+    multiply_pixels<kLanes, 1, 1>(a + static_cast<size_t>(r) * stride, stride, depth, W, line, sum);
     store(out + static_cast<size_t>(r) * out_stride, sum[0][0], n);
   }
 }
 
-// sums[9][registers of V] += G[pixels][9]' X[pixels][..]: nine taps, a block of features. `read` loads a pixel's register v.
-template <typename V, int registers, typename Read>
+// sums[9][registers] += G[pixels][9]' X[pixels][..]: nine taps, a block of features. `read` loads a pixel's register v.
+template <int lanes, int registers, typename Read>
 inline __attribute__((always_inline)) void accumulate_pixels(const float* __restrict G, int taps, int count, Read read, float* __restrict sums, int line) {
-  constexpr int lanes = sizeof(V) / sizeof(float), rows = 9;
+  using V = typename Register<lanes>::type;
+  constexpr int rows = 9;
   V sum[rows][registers];
 #pragma GCC unroll 9
   for (int r = 0; r < rows; ++r)
@@ -214,16 +227,16 @@ void readout_backward(const ReadoutJob& job, int id, int threads, float* scratch
           float* to = sums + static_cast<size_t>(tap) * line + f;
           const float* x = features + f;
           if (kWide == 16 && whole)
-            accumulate_pixels<wide, 32 / kWide>(
+            accumulate_pixels<kWide, 32 / kWide>(
                 G + tap, taps, count, [&](int p, int v) { return load_wide(x + static_cast<size_t>(p) * F + v * kWide); }, to, line);
           else
             for (int part = 0; part < (whole ? 32 : kLanes); part += kLanes) {
               const int n = smaller(kLanes, F - f - part);
               const float* from = x + part;
               if (n == kLanes)
-                accumulate_pixels<vec, 1>(G + tap, taps, count, [&](int p, int) { return load(from + static_cast<size_t>(p) * F); }, to + part, line);
+                accumulate_pixels<kLanes, 1>(G + tap, taps, count, [&](int p, int) { return load(from + static_cast<size_t>(p) * F); }, to + part, line);
               else
-                accumulate_pixels<vec, 1>(G + tap, taps, count, [&](int p, int) { return load(from + static_cast<size_t>(p) * F, n); }, to + part, line);
+                accumulate_pixels<kLanes, 1>(G + tap, taps, count, [&](int p, int) { return load(from + static_cast<size_t>(p) * F, n); }, to + part, line);
             }
         }
         f += whole ? 32 : kLanes;
