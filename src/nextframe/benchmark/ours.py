@@ -8,7 +8,7 @@ from torch import Tensor
 from nextframe.benchmark.passes import training_pass
 from nextframe.benchmark.work import PASSES, Step, Task, Work
 from nextframe.models.build import build_model
-from nextframe.models.convlstm import ConvLSTM2d
+from nextframe.models.convlstm import recompute_in_segments
 from nextframe.models.rollout import rollout
 from nextframe.models.stacked import StackedConvLSTM
 from nextframe.training.losses import elementwise_loss
@@ -31,9 +31,7 @@ def nextframe_step(
     options = {"filters": work.filters, "kernel_size": work.kernel, "temporal_padding": "causal"}
     config = preset_config(work.model, "tutorial").replace(options)
     model = build_model(config.model, 1).to(movie.device)
-    for layer in model.modules():
-        if isinstance(layer, ConvLSTM2d):
-            layer.recompute = recompute
+    recompute_in_segments(model, recompute)
     if compiled:
         for name in ("logits", "begin", "step"):
             setattr(model, name, torch.compile(getattr(model, name), dynamic=False))

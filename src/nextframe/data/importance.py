@@ -11,8 +11,8 @@ from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
-from torch.utils.data import Sampler
 
+from nextframe.data.loading import SeededSampler
 from nextframe.data.windows import Windows
 
 _CHUNK = 16  # frames read at once
@@ -62,7 +62,7 @@ def draw_weights(probabilities: NDArray[np.float64]) -> NDArray[np.float32]:
     return weights
 
 
-class ImportanceSampler(Sampler[int]):
+class ImportanceSampler(SeededSampler):
     """Draws windows by their probabilities, none twice in an epoch, as a pure function of seed and epoch.
 
     Systematic sampling (W. Madow 1949) of windows in random order: as many windows each epoch as the probabilities add
@@ -74,11 +74,9 @@ class ImportanceSampler(Sampler[int]):
     """
 
     def __init__(self, probabilities: NDArray[np.float64], seed: int = 0) -> None:
-        self.probabilities, self.seed, self.epoch = probabilities, seed, 0
-
-    def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch whose draws come next; Lightning calls this before each one."""
-        self.epoch = epoch
+        # Rounded down: with larger steps than 1 no window is met twice.
+        super().__init__(max(1, int(probabilities.sum() + 1e-9)), seed)
+        self.probabilities = probabilities
 
     def __iter__(self) -> Iterator[int]:
         draw = np.random.default_rng((self.seed, self.epoch))
@@ -88,7 +86,3 @@ class ImportanceSampler(Sampler[int]):
         chosen = order[np.minimum(np.searchsorted(ends, points, side="right"), len(order) - 1)]
         drawn: list[int] = draw.permutation(chosen).tolist()
         return iter(drawn)
-
-    def __len__(self) -> int:
-        # Rounded down: with larger steps than 1 no window is met twice.
-        return max(1, int(self.probabilities.sum() + 1e-9))

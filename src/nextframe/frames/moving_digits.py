@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nextframe.errors import ConfigError
+from nextframe.frames.readers import Drawn
 from nextframe.frames.sequence import FrameSequence
 
 DIGIT = 28
@@ -97,7 +98,7 @@ class MovingDigits:
     def sequences(self) -> tuple[FrameSequence, ...]:
         """One sequence for each movie, drawn when it is read."""
         return tuple(
-            FrameSequence(values=_Movie(self, n), name=f"moving-mnist[{n}]", variables=("brightness",))
+            FrameSequence(values=Drawn(self, n), name=f"moving-mnist[{n}]", variables=("brightness",))
             for n in range(self.movies)
         )
 
@@ -108,24 +109,3 @@ def _images() -> NDArray[np.uint8]:
     with as_file(files("nextframe.frames") / "digits.npz") as path, np.load(path) as stored:
         images: NDArray[np.uint8] = stored["images"]
     return images
-
-
-@dataclass(frozen=True)
-class _Movie:
-    """One movie as a reader, drawn as it is read."""
-
-    digits: MovingDigits
-    number: int
-
-    @property
-    def shape(self) -> tuple[int, int, int, int]:
-        return self.digits.frames, 1, self.digits.size, self.digits.size
-
-    @property
-    def dtype(self) -> np.dtype[np.uint8]:
-        return np.dtype(np.uint8)
-
-    def __getitem__(self, frames: slice, /) -> NDArray[np.uint8]:
-        start, stop, _ = frames.indices(self.digits.frames)
-        movie: NDArray[np.uint8] = self.digits.render(start, stop, slice(self.number, self.number + 1))[0]
-        return movie

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,40 @@ CACHE_BYTES = 2**30
 """How much of a source's decoded frames is kept in memory; sources larger than that are read again and again."""
 
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
+
+
+class Renderer(Protocol):
+    """A source that draws its movies: squares, digits."""
+
+    @property
+    def frames(self) -> int: ...
+
+    @property
+    def size(self) -> int: ...
+
+    def render(self, start: int, stop: int, movies: slice) -> NDArray[np.uint8]:
+        """Frames `start` to `stop` of some movies, (N, T, 1, H, W)."""
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """One movie, drawn frame by frame as it is read."""
+
+    movies: Renderer
+    number: int
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        return self.movies.frames, 1, self.movies.size, self.movies.size
+
+    @property
+    def dtype(self) -> np.dtype[np.uint8]:
+        return np.dtype(np.uint8)
+
+    def __getitem__(self, frames: slice, /) -> NDArray[np.uint8]:
+        start, stop, _ = frames.indices(self.movies.frames)
+        movie: NDArray[np.uint8] = self.movies.render(start, stop, slice(self.number, self.number + 1))[0]
+        return movie
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from nextframe.frames.images import IMAGE_SUFFIXES, has_pages, natural_order, op
 from nextframe.frames.moving_digits import MovingDigits
 from nextframe.frames.radar import RADAR_SUFFIXES, open_radar
 from nextframe.frames.rain import convert_rain
-from nextframe.frames.readers import cached, coarsen, crop, to_grey
+from nextframe.frames.readers import Drawn, cached, coarsen, crop, to_grey
 from nextframe.frames.sequence import FrameSequence, FrameSource, Missing
 from nextframe.frames.squares import MovingSquares
 from nextframe.frames.video import VIDEO_SUFFIXES, open_video
@@ -92,10 +92,7 @@ def _shape(
 
 def _costs_nothing(sequence: FrameSequence) -> bool:
     """Whether frames are in memory, mapped to it or drawn at once, so that keeping them would only cost memory."""
-    return isinstance(sequence.values, (np.ndarray, _GENERATED))
-
-
-_GENERATED = tuple(type(made(movies=1).sequences()[0].values) for made in GENERATED.values())
+    return isinstance(sequence.values, (np.ndarray, Drawn))
 
 
 def _generate(text: str) -> tuple[FrameSequence, ...]:

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nextframe.errors import ConfigError
+from nextframe.frames.readers import Drawn
 from nextframe.frames.sequence import FrameSequence
 
 
@@ -80,27 +81,6 @@ class MovingSquares:
     def sequences(self) -> tuple[FrameSequence, ...]:
         """One sequence for each movie, drawn when it is read."""
         return tuple(
-            FrameSequence(values=_Movie(self, n), name=f"squares[{n}]", variables=("brightness",))
+            FrameSequence(values=Drawn(self, n), name=f"squares[{n}]", variables=("brightness",))
             for n in range(self.movies)
         )
-
-
-@dataclass(frozen=True)
-class _Movie:
-    """One movie as a reader, drawn frame by frame as it is read."""
-
-    squares: MovingSquares
-    number: int
-
-    @property
-    def shape(self) -> tuple[int, int, int, int]:
-        return self.squares.frames, 1, self.squares.size, self.squares.size
-
-    @property
-    def dtype(self) -> np.dtype[np.uint8]:
-        return np.dtype(np.uint8)
-
-    def __getitem__(self, frames: slice, /) -> NDArray[np.uint8]:
-        start, stop, _ = frames.indices(self.squares.frames)
-        movie: NDArray[np.uint8] = self.squares.render(start, stop, slice(self.number, self.number + 1))[0]
-        return movie

@@ -218,3 +218,10 @@ class ConvLSTM2d(nn.Module):
             hidden = gate(z_o) * torch.tanh(cell)
             outputs.append(hidden)
         return torch.stack(outputs), ConvLSTMState(hidden, cell)
+
+
+def recompute_in_segments(model: nn.Module, steps: int | None) -> None:
+    """Set `recompute` of every ConvLSTM layer of a model; see `ConvLSTM2d`."""
+    for layer in model.modules():
+        if isinstance(layer, ConvLSTM2d):
+            layer.recompute = steps

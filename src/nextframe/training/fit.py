@@ -126,7 +126,7 @@ def _loaders(
         raise ConfigError("is zero", where="validation", hint="hold out a share, to see what the training is worth")
     to_train, to_validate = windows(parts.train), windows(parts.validation)
     common: dict[str, Any] = {"num_workers": training.workers, "persistent_workers": training.workers > 0}
-    sampler: ImportanceSampler | SeededSampler = SeededSampler(len(to_train), training.seed)
+    sampler = SeededSampler(len(to_train), training.seed)
     weights = None
     if training.importance is not None:
         probabilities = draw_probabilities(window_content(to_train, max(threshold, 1e-12)), training.importance)

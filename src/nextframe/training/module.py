@@ -16,7 +16,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import OneCycleLR
 
 from nextframe.config import RunConfig, TrainingConfig
-from nextframe.models.convlstm import ConvLSTM2d
+from nextframe.models.convlstm import recompute_in_segments
 from nextframe.models.encoder_decoder import EncoderDecoder
 from nextframe.models.layers import activate
 from nextframe.models.rollout import rollout
@@ -54,9 +54,7 @@ class ForecastTraining(lightning.LightningModule):
         self.register_buffer("loss_thresholds", torch.tensor(loss_thresholds), persistent=False)
         self.register_buffer("loss_weights", torch.tensor(config.training.loss_weights), persistent=False)
         self.model, self.config = model, config
-        for layer in model.modules():
-            if isinstance(layer, ConvLSTM2d):
-                layer.recompute = config.training.recompute
+        recompute_in_segments(model, config.training.recompute)
         outputs = config.data.past + config.data.future - 1 if self._stacked else config.data.future
         self.first_counted = min(config.training.min_seen, outputs) - 1 if self._stacked else 0
         self.training_loss, self.validation_loss = PerFrameLoss(outputs), PerFrameLoss(outputs)

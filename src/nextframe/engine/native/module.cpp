@@ -62,6 +62,13 @@ size_t packed_backward_floats(const std::vector<int>& shape, bool frames) {
 }
 size_t gates_floats(const std::vector<int>& shape) { return chosen->gates(shape_of(shape)); }
 
+// Memory for the intermediate results of each thread.
+std::vector<float*> scratches(Pool& pool, int threads, size_t floats) {
+  std::vector<float*> all;
+  for (int id = 0; id < threads; ++id) all.push_back(pool.scratch(id, floats));
+  return all;
+}
+
 void pack_forward(const std::vector<int>& shape, size_t weight_x, size_t weight_h, size_t packed, int threads) {
   ForwardJob job{};
   job.shape = shape_of(shape);
@@ -89,8 +96,7 @@ void forward(const std::vector<int>& shape, size_t frames, size_t bias, size_t h
   nb::gil_scoped_release release;
   Pool& pool = Pool::instance();
   std::lock_guard<std::mutex> lock(pool.lock());
-  std::vector<float*> scratch;
-  for (int id = 0; id < threads; ++id) scratch.push_back(pool.scratch(id, chosen->scratch(job.shape)));
+  const std::vector<float*> scratch = scratches(pool, threads, chosen->scratch(job.shape));
   Barrier barrier(threads);
   pool.run(threads, [&](int id) { chosen->forward(job, id, threads, barrier, scratch[id]); });
 }
@@ -120,8 +126,7 @@ void backward(const std::vector<int>& shape, const std::vector<size_t>& tensors,
   nb::gil_scoped_release release;
   Pool& pool = Pool::instance();
   std::lock_guard<std::mutex> lock(pool.lock());
-  std::vector<float*> scratch;
-  for (int id = 0; id < threads; ++id) scratch.push_back(pool.scratch(id, chosen->scratch(job.shape)));
+  const std::vector<float*> scratch = scratches(pool, threads, chosen->scratch(job.shape));
   Barrier barrier(threads);
   pool.run(threads, [&](int id) { chosen->pack_backward(job, id, threads); });
   pool.run(threads, [&](int id) { chosen->backward(job, id, threads, barrier, scratch.data()); });
@@ -145,8 +150,7 @@ void readout_forward(const std::vector<int>& shape, size_t features, size_t rece
   nb::gil_scoped_release release;
   Pool& pool = Pool::instance();
   std::lock_guard<std::mutex> lock(pool.lock());
-  std::vector<float*> scratch;
-  for (int id = 0; id < threads; ++id) scratch.push_back(pool.scratch(id, chosen->readout_scratch(job.shape)));
+  const std::vector<float*> scratch = scratches(pool, threads, chosen->readout_scratch(job.shape));
   pool.run(threads, [&](int id) { chosen->readout_forward(job, id, threads, scratch[id]); });
 }
 
@@ -164,8 +168,7 @@ void readout_backward(const std::vector<int>& shape, size_t features, size_t rec
   nb::gil_scoped_release release;
   Pool& pool = Pool::instance();
   std::lock_guard<std::mutex> lock(pool.lock());
-  std::vector<float*> scratch;
-  for (int id = 0; id < threads; ++id) scratch.push_back(pool.scratch(id, chosen->readout_scratch(job.shape)));
+  const std::vector<float*> scratch = scratches(pool, threads, chosen->readout_scratch(job.shape));
   pool.run(threads, [&](int id) { chosen->readout_backward(job, id, threads, scratch[id]); });
   for (int id = 0; id < threads; ++id)
     for (size_t i = 0; i < weight_floats; ++i) sums[i] += scratch[id][i];
