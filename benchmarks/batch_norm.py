@@ -62,7 +62,7 @@ def main() -> None:
     for name in ("same", "causal"):
         rows = {}
         for state in STATES:
-            forecaster = nextframe.load_run(getattr(given, name))
+            forecaster = nextframe.ModelForecaster.load(getattr(given, name))
             steps[name] = int(batch_norms(forecaster.model)[0].num_batches_tracked)  # type: ignore[arg-type]
             if state == "initial values mixed in":
                 mix_in_initial_values(forecaster.model)

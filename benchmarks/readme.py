@@ -11,7 +11,7 @@ from pathlib import Path
 
 from nextframe.files import write_text
 from nextframe.report.tables import to_markdown
-from nextframe.verification.verify import Verification
+from nextframe.verification.result import Verification
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks" / "results"

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from nextframe.files import write_text
 from nextframe.training.run_folder import load_config, read_metrics
-from nextframe.verification.verify import Verification
+from nextframe.verification.result import Verification
 
 RESULTS = Path(__file__).parent / "results" / "tutorial"
 PAGE = Path(__file__).parent.parent / "docs" / "results" / "tutorial.md"

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from nextframe.api import fit, load_run, verify
     from nextframe.errors import CheckpointError, ConfigError, DataError, NextframeError, ShapeError
-    from nextframe.forecasting.baselines import Extrapolation, Persistence
+    from nextframe.forecasting.baselines import Persistence
     from nextframe.forecasting.forecast import Forecast, Forecaster
-    from nextframe.forecasting.model_forecaster import ModelForecaster
+    from nextframe.forecasting.model_forecaster import EnsembleForecaster, ModelForecaster
+    from nextframe.forecasting.motion import Extrapolation
     from nextframe.frames.sequence import FrameSequence, FrameSource
     from nextframe.frames.source import open_source
     from nextframe.models.causality import check_causal
@@ -36,7 +37,8 @@ _HOME = {
     "ConvLSTM2d": "nextframe.models.convlstm",
     "DataError": "nextframe.errors",
     "EncoderDecoder": "nextframe.models.encoder_decoder",
-    "Extrapolation": "nextframe.forecasting.baselines",
+    "EnsembleForecaster": "nextframe.forecasting.model_forecaster",
+    "Extrapolation": "nextframe.forecasting.motion",
     "Forecast": "nextframe.forecasting.forecast",
     "Forecaster": "nextframe.forecasting.forecast",
     "FrameSequence": "nextframe.frames.sequence",
@@ -62,6 +64,7 @@ __all__ = [
     "ConvLSTM2d",
     "DataError",
     "EncoderDecoder",
+    "EnsembleForecaster",
     "Extrapolation",
     "Forecast",
     "Forecaster",

@@ -16,17 +16,26 @@ from nextframe.data.normalise import choose_threshold, fit_normaliser
 from nextframe.data.split import Span, split
 from nextframe.data.windows import Window, cut_windows
 from nextframe.errors import ConfigError, DataError, ShapeError
-from nextframe.forecasting.baselines import make_baseline
+from nextframe.forecasting.baselines import make_baselines
+from nextframe.forecasting.calibration import Calibration
 from nextframe.forecasting.forecast import Forecast, Forecaster
-from nextframe.forecasting.model_forecaster import ModelForecaster
+from nextframe.forecasting.model_forecaster import (
+    CALIBRATION,
+    EnsembleForecaster,
+    ModelForecaster,
+    TrainedForecaster,
+    Uncalibrated,
+)
 from nextframe.frames.gridded import open_dataset
 from nextframe.frames.sequence import FrameSequence, FrameSource
 from nextframe.frames.source import open_source
 from nextframe.report.html import Example, write_report
 from nextframe.report.inspection import Inspection, inspect_source
-from nextframe.training.fit import train
+from nextframe.training.fit import train, train_ensemble
 from nextframe.training.presets import Preset, preset_config
-from nextframe.verification.verify import Verification, grade
+from nextframe.training.run_folder import member_folders
+from nextframe.verification.grade import grade
+from nextframe.verification.result import Verification
 from nextframe.verification.verify import verify as verify_windows
 
 BASELINES = ("persistence", "extrapolation")
@@ -74,8 +83,9 @@ def fit(
     resume: bool = False,
     progress: bool = True,
     **options: Any,
-) -> ModelForecaster:
-    """Train a model and return it as a forecaster.
+) -> TrainedForecaster:
+    """Train a model, or an ensemble (`members=5`), calibrate its uncertainty on the validation part (see
+    `calibrate_run`), and return it as a forecaster.
 
     Args:
         source: frames: an open source, "squares", or a path; by default the preset's moving squares.
@@ -99,17 +109,39 @@ def fit(
         if out is not None
         else _free_folder(Path("runs"), f"{model}-{Path(config.data.data.split(':')[0]).stem}")
     )
-    train(opened, config, run, resume=resume, progress=progress)
+    (train if config.training.members == 1 else train_ensemble)(opened, config, run, resume=resume, progress=progress)
+    _calibrate(run, opened)
     return load_run(run)
 
 
-def load_run(run: str | Path) -> ModelForecaster:
-    """A trained model from its run folder.
+def load_run(run: str | Path) -> TrainedForecaster:
+    """A trained model, or an ensemble, from its run folder.
 
     Raises:
         CheckpointError: no such folder, no weights in it, damaged files, or files of another version.
     """
-    return ModelForecaster.load(run)
+    return EnsembleForecaster.load(run) if member_folders(run) else ModelForecaster.load(run)
+
+
+def calibrate_run(run: str | Path) -> Calibration:
+    """Measure a run's errors on its validation part and write them to its `calibration.json`, from which its forecasts
+    then have intervals and probabilities. `fit` does this at its end.
+
+    Raises:
+        CheckpointError: no such run.
+        DataError: its data are not there any more, or cannot be read.
+    """
+    return _calibrate(run, open_data(load_run(run).config.data))
+
+
+def _calibrate(run: str | Path, source: FrameSource) -> Calibration:
+    model = load_run(run)
+    data = model.config.data
+    parts = split(source, validation=data.validation, test=data.test, gap=data.gap)
+    windows = cut_windows(parts.validation, past=data.past, future=data.future, stride=data.stride)
+    calibration = Calibration.fit(model, windows)
+    calibration.save(Path(run) / CALIBRATION)
+    return calibration
 
 
 def forecast_file(
@@ -242,8 +274,10 @@ def verify_run(
             received=source.frame_shape[0],
             hint="give it the same kind of frames",
         )
+    # What an ensemble's members say by themselves is verified beside what calibration makes of it.
+    apart = [Uncalibrated(model)] if model.knows_uncertainty and model.calibration is not None else []
     return _verify_spans(
-        [model],
+        [model, *apart],
         spans,
         source.name if data is not None else f"{source.name}, test part",
         past=config.past,
@@ -256,7 +290,13 @@ def verify_run(
         title=f"{Path(run).name}: forecast skill",
         command=command,
         progress=progress,
+        training=_training_part(config) if "climatology" in baselines else (),
     )
+
+
+def _training_part(config: DataConfig) -> Sequence[Span]:
+    """What a run was trained on."""
+    return split(open_data(config), validation=config.validation, test=config.test, gap=config.gap).train
 
 
 def grade_file(
@@ -309,13 +349,14 @@ def _verify_spans(
     title: str | None,
     command: str | None,
     progress: bool,
+    training: Sequence[Span] = (),
 ) -> Verification:
     if limit is not None and limit < 1:
         raise ConfigError("is too small", where="limit", expected="at least 1", received=limit)
     windows: Sequence[Window] = cut_windows(spans, past=past, future=lead_times, stride=stride)
     if limit is not None and limit < len(windows):
         windows = [windows[i * len(windows) // limit] for i in range(limit)]
-    everyone = [*forecasters, *(make_baseline(name) for name in baselines)]
+    everyone = [*forecasters, *make_baselines(baselines, training)]
     verification = verify_windows(
         everyone,
         windows,
@@ -359,6 +400,7 @@ def _free_folder(parent: Path, name: str) -> Path:
 
 
 __all__ = [
+    "calibrate_run",
     "fit",
     "forecast_file",
     "grade_file",

@@ -18,7 +18,7 @@ Norm = Literal["batch", "layer", "group", "none"]
 TemporalPadding = Literal["causal", "same"]
 GateActivation = Literal["sigmoid", "hard_sigmoid"]
 OutputActivation = Literal["sigmoid", "linear"]
-Loss = Literal["bce", "mse", "mae", "balanced-mse", "balanced-mae"]
+Loss = Literal["bce", "mse", "mae", "balanced-mse", "balanced-mae", "ssim-mae", "quantile"]
 Optimizer = Literal["adadelta", "rmsprop", "adam", "adamw"]
 Schedule = Literal["constant", "one-cycle"]
 Normalisation = Literal["auto", "identity", "range", "standard", "log"]
@@ -118,10 +118,14 @@ class ModelConfig:
     """Activation of the output: "sigmoid" for values in 0..1, "linear" for any."""
     residual: bool = False
     """Forecast the change against the last frame instead of the frame; takes a linear output."""
+    quantiles: int = 1
+    """Quantiles of each value to forecast, an odd number, all equally likely; more than one takes loss "quantile"."""
 
     def __post_init__(self) -> None:
         _check_choices(self)
-        _at_least(self, 1, "filters", "kernel_size")
+        _at_least(self, 1, "filters", "kernel_size", "quantiles")
+        if self.quantiles % 2 == 0:
+            raise ConfigError("is even", where="quantiles", expected="an odd number", received=self.quantiles)
         if not self.filters:
             raise ConfigError("names no layer", where="filters", expected="one number for each layer")
         if self.kernel_size % 2 == 0:
@@ -150,7 +154,8 @@ class TrainingConfig:
     """Largest norm of the gradient of one step; none to leave it alone."""
     loss: Loss = "bce"
     """What is minimised; averaged over pixels, frames and movies, missing values left out. The balanced ones weigh a
-    pixel by its true value (Shi et al. 2017), as the two options below say."""
+    pixel by its true value (Shi et al. 2017), as the two options below say; "ssim-mae" mixes structural similarity and
+    absolute error (Zhao et al. 2017); "quantile" is for quantiles."""
     loss_thresholds: tuple[float, ...] = (2.0, 5.0, 10.0, 30.0)
     """Balanced losses only: where the weight changes, in source units, increasing; the default is for rain in mm/h."""
     loss_weights: tuple[float, ...] = (1.0, 2.0, 5.0, 10.0, 30.0)
@@ -170,6 +175,8 @@ class TrainingConfig:
     """Time steps of a segment that the backward pass computes again, to save memory; none to keep all gates."""
     seed: int = 0
     """Seed of weights, shuffling and cuts."""
+    members: int = 1
+    """Models to train, each from a seed of its own, as an ensemble (Lakshminarayanan et al. 2017)."""
     patience: int | None = None
     """Stop after this many epochs without a better validation score; none to train all epochs."""
     accelerator: str = "auto"
@@ -183,7 +190,9 @@ class TrainingConfig:
 
     def __post_init__(self) -> None:
         _check_choices(self)
-        _at_least(self, 1, "epochs", "batch_size", "min_seen", "train_crop", "recompute", "patience", "devices")
+        _at_least(
+            self, 1, "epochs", "batch_size", "min_seen", "train_crop", "recompute", "patience", "devices", "members"
+        )
         _at_least(self, 0, "learning_rate", "weight_decay", "seed", "workers", "scheduled_sampling", "rollout_training")
         if self.importance is not None and not 0 < self.importance <= 1:
             raise ConfigError("is no probability", where="importance", expected="0 < p <= 1", received=self.importance)
@@ -214,6 +223,13 @@ class RunConfig:
                 "binary cross-entropy needs a sigmoid output",
                 where="loss",
                 hint="use output='sigmoid', or another loss",
+            )
+        if (self.training.loss == "quantile") != (self.model.quantiles > 1):
+            raise ConfigError(
+                "go together",
+                where="loss='quantile' and quantiles",
+                received=f"loss {self.training.loss}, quantiles {self.model.quantiles}",
+                hint="for example loss='quantile' with quantiles=9",
             )
         if self.training.rollout_training and self.model.model == "stacked" and self.model.temporal_padding == "same":
             raise ConfigError(

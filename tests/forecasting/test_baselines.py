@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from nextframe.data.split import Span
 from nextframe.data.windows import cut_windows
 from nextframe.errors import ConfigError
-from nextframe.forecasting import baselines
-from nextframe.forecasting.baselines import Extrapolation, Persistence, Translation, make_baseline
+from nextframe.forecasting import motion
+from nextframe.forecasting.baselines import Persistence, Translation, make_baseline
+from nextframe.forecasting.motion import Extrapolation
 from nextframe.frames.sequence import FrameSequence
 from nextframe.frames.source import open_source
 from nextframe.verification.verify import verify
@@ -147,14 +148,14 @@ def test_a_forecast_knows_its_times() -> None:
 
 
 def test_nothing_is_announced(capfd: pytest.CaptureFixture[str]) -> None:
-    baselines._semi_lagrangian.cache_clear()
+    motion._semi_lagrangian.cache_clear()
     Extrapolation().predict(blob(3, (0.0, 1.0), size=16), 2)
     assert capfd.readouterr() == ("", "")
 
 
 def test_names() -> None:
     assert make_baseline("persistence").name == "persistence"
-    with pytest.raises(ConfigError, match="persistence, translation, extrapolation, received climate"):
+    with pytest.raises(ConfigError, match="extrapolation, steps, anvil, climatology, received climate"):
         make_baseline("climate")
 
 
@@ -166,8 +167,8 @@ def test_without_pysteps_the_sentence_says_what_to_install(monkeypatch: pytest.M
             raise ImportError(name)
         return real(name, *arguments)
 
-    baselines._semi_lagrangian.cache_clear()
+    motion._semi_lagrangian.cache_clear()
     monkeypatch.setattr(builtins, "__import__", without)
     with pytest.raises(ConfigError, match=r"nextframe\[pysteps\]"):
         make_baseline("extrapolation")
-    baselines._semi_lagrangian.cache_clear()
+    motion._semi_lagrangian.cache_clear()

@@ -112,7 +112,7 @@ def test_a_failure_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.Monke
     path = tmp_path / "f.npy"
     path.write_text("old")
 
-    def fail(made: Forecast, to: Path, past: object, truth: object) -> None:
+    def fail(made: Forecast, to: Path, past: object, truth: object, probabilities: object) -> None:
         to.write_text("half")
         raise OSError("disk full")
 

@@ -18,7 +18,7 @@ from nextframe.forecasting.forecast import Forecast
 from nextframe.report.figures import png, skill_curves
 from nextframe.report.html import Example, write_report
 from nextframe.report.tables import lead_number, number, print_table, title, to_csv, to_markdown, verdict
-from nextframe.verification.verify import Verification
+from nextframe.verification.result import Verification
 
 
 def scores(model: list[float], other: list[float]) -> Verification:

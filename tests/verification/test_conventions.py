@@ -9,8 +9,8 @@ from rich.console import Console
 
 from nextframe.report.tables import print_conventions
 from nextframe.verification.conventions import CONVENTIONS, conventional_scores
+from nextframe.verification.result import Verification
 from nextframe.verification.statistics import Statistics
-from nextframe.verification.verify import Verification
 
 
 @pytest.mark.parametrize("data_range", [1.0, 255.0])
@@ -20,7 +20,7 @@ def test_conventions_are_what_they_say(data_range: float) -> None:
     metrics = Statistics.of(
         (forecast * data_range).astype(np.float32), (truth * data_range).astype(np.float32), data_range=data_range
     ).metrics()
-    found = conventional_scores(metrics, (1, 12, 11), data_range)
+    found = conventional_scores({n: v.tolist() for n, v in metrics.items()}, (1, 12, 11), data_range)
     assert found.keys() == CONVENTIONS.keys()
     error = forecast - truth
     assert found["per-pixel"]["mse"] == pytest.approx((error**2).mean(), rel=1e-5)
@@ -34,7 +34,7 @@ def test_conventions_are_what_they_say(data_range: float) -> None:
 
 def test_other_ranges_have_no_convention() -> None:
     metrics = Statistics.of(np.full((1, 1, 1, 12, 12), 280.0), np.full((1, 1, 1, 12, 12), 281.0)).metrics()
-    assert conventional_scores(metrics, (1, 12, 12), 30.0) == {}
+    assert conventional_scores({n: v.tolist() for n, v in metrics.items()}, (1, 12, 12), 30.0) == {}
 
 
 def test_printed_with_the_names_of_their_conventions() -> None:

@@ -11,7 +11,8 @@ from skimage.metrics import mean_squared_error, peak_signal_noise_ratio
 from torchmetrics.functional.image import structural_similarity_index_measure
 
 from nextframe.errors import ShapeError
-from nextframe.verification.statistics import Statistics, better, unit_of
+from nextframe.verification.metrics import better, perfect, unit_of
+from nextframe.verification.statistics import Statistics
 
 
 def pair(batch: int = 3, leads: int = 2, size: int = 20, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -104,7 +105,7 @@ def test_without_an_event_csi_is_not_defined_and_neither_is_bce_outside_0_to_1()
     zeros = np.zeros((1, 2, 1, 12, 12), np.float32)
     metrics = Statistics.of(zeros, zeros).metrics()
     assert np.isnan(metrics["csi_0.5"]).all()
-    assert metrics["psnr"] == [np.inf, np.inf]
+    assert metrics["psnr"].tolist() == [np.inf, np.inf]
     assert "bce" not in Statistics.of(zeros + 2, zeros, data_range=2.0).metrics()
     assert np.isnan(Statistics.of(zeros[..., :5], zeros[..., :5]).metrics()["ssim"]).all()
 
@@ -128,7 +129,8 @@ def test_the_contingency_table_is_whole() -> None:
 def test_every_metric_is_described() -> None:
     forecast, truth = pair()
     for name in Statistics.of(forecast, truth).metrics():
-        assert better(name) in ("lower", "higher", "zero")
+        assert better(name) in ("lower", "higher", 0.0)
+        assert (perfect(name) is None) == (name in ("bias", "psnr"))
     assert [unit_of(name, "mm") for name in ("mse", "mae", "psnr", "ssim", "csi_2", "bias")] == [
         "mm²",
         "mm",

@@ -14,7 +14,9 @@ from nextframe.forecasting.baselines import Persistence
 from nextframe.forecasting.forecast import Forecaster
 from nextframe.frames.sequence import FloatArray, FrameSequence, FrameSource
 from nextframe.report.output import save_forecast
-from nextframe.verification.verify import Verification, grade, verify
+from nextframe.verification.grade import grade
+from nextframe.verification.result import Verification
+from nextframe.verification.verify import verify
 
 
 class Oracle(Forecaster):

@@ -8,7 +8,8 @@ from typing import Annotated, Any, Unpack
 import numpy as np
 from cyclopts import Parameter
 
-from nextframe.cli.options import reading_options
+from nextframe.cli.options import NUMBERS, reading_options
+from nextframe.errors import ConfigError
 
 
 def forecast(
@@ -18,6 +19,9 @@ def forecast(
     source: Annotated[str, Parameter(name="--input")],
     lead_times: int = 8,
     start: int | None = None,
+    exceed: Annotated[tuple[float, ...], NUMBERS] = (),
+    coverage: float | None = None,
+    members: Annotated[bool, Parameter(negative=())] = False,
     out: Path = Path("forecast.gif"),
     **options: Any,
 ) -> None:
@@ -29,6 +33,10 @@ def forecast(
         lead_times: Number of frames to forecast, whatever number was trained.
         start: Forecast the frames from this index on, from those before it, and show the truth beside them; by default
             the frames after the last one.
+        exceed: Give the probability of at least so much, too, for each of these thresholds in source units, separated
+            by commas.
+        coverage: Write the bounds of the central interval of so much probability, for example 0.9 (.nc only).
+        members: Write the members that the probabilities stand on (.nc only).
         out: Where to write, by suffix: .gif, .mp4, .png, .npy or .nc.
         options: How to read the frames; by default as the run did.
     """
@@ -36,8 +44,18 @@ def forecast(
     from nextframe.report.output import check_suffix, save_forecast
 
     check_suffix(out)  # before the work, not after it
+    if out.suffix.lower() != ".nc" and (members or coverage is not None):
+        raise ConfigError("are for NetCDF", where="--members, --coverage", hint="write to a file that ends in .nc")
     made, past, truth = forecast_file(run, source, lead_times=lead_times, start=start, **options)
-    save_forecast(made, out, past=past.read(0, len(past)), truth=None if truth is None else truth.read(0, len(truth)))
+    save_forecast(
+        made,
+        out,
+        past=past.read(0, len(past)),
+        truth=None if truth is None else truth.read(0, len(truth)),
+        exceed=exceed,
+        coverage=coverage,
+        members=members,
+    )
     beside = "" if truth is None else ", beside the truth"
     when = "" if made.valid_time is None else f", valid {_minute(made.valid_time[0])} to {_minute(made.valid_time[-1])}"
     print(f"wrote {out}: {made.lead_times} frames from {len(past)} of {past.name}{when}{beside}")

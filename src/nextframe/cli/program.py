@@ -15,6 +15,7 @@ from importlib.metadata import version
 from cyclopts import App, CycloptsError
 
 from nextframe.cli.benchmark import benchmark
+from nextframe.cli.calibrate import calibrate
 from nextframe.cli.forecast import forecast
 from nextframe.cli.inspect import inspect
 from nextframe.cli.train import train
@@ -29,7 +30,7 @@ app = App(
     version=lambda: version("nextframe"),
     suppress_keyboard_interrupt=False,
 )
-_COMMANDS: tuple[Callable[..., None], ...] = (train, forecast, verify, inspect, benchmark)
+_COMMANDS: tuple[Callable[..., None], ...] = (train, forecast, verify, inspect, calibrate, benchmark)
 for order, command in enumerate(_COMMANDS):
     app.command(command, sort_key=order)
 

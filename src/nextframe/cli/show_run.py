@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from nextframe.api import load_run
-from nextframe.forecasting.model_forecaster import ModelForecaster
+from nextframe.forecasting.model_forecaster import TrainedForecaster
 from nextframe.models.causality import check_causal
 from nextframe.training.run_folder import read_metrics
 
@@ -32,24 +32,33 @@ def describe_run(run: Path) -> RenderableType:
     """
     forecaster = load_run(run)
     frame = (1, 6, forecaster.card.channels, 12, 12)
-    leak = check_causal(forecaster.model, shape=frame).sentence
+    leak = check_causal(forecaster.networks[0], shape=frame).sentence
     blocks: list[RenderableType] = [Text(str(run), style="bold"), _model(forecaster), Text(leak)]
     if (run / "metrics.csv").is_file():
         blocks += [Text(), _training(run)]
     return Group(*blocks)
 
 
-def _model(forecaster: ModelForecaster) -> Table:
+def _model(forecaster: TrainedForecaster) -> Table:
     card, model = forecaster.card, forecaster.config.model
-    parameters = sum(p.numel() for p in forecaster.model.parameters())
+    parameters = sum(p.numel() for network in forecaster.networks for p in network.parameters())
     channels = ", ".join(f"{name} ({unit})" for name, unit in zip(card.variables, card.units, strict=True))
     table = Table(show_header=False, box=None, pad_edge=False)
     table.add_row("model", f"{model.model}, filters {', '.join(map(str, model.filters))}, {parameters:,} parameters")
+    if len(forecaster.networks) > 1:
+        table.add_row("members", f"{len(forecaster.networks)}, each from a seed of its own")
+    if model.quantiles > 1:
+        table.add_row("output", f"{model.quantiles} quantiles of each value")
     table.add_row("trained on", f"{forecaster.config.data.data}: {channels}, {card.height} x {card.width} pixels")
     table.add_row("frames", f"{forecaster.config.data.past} seen, {forecaster.config.data.future} forecast")
     table.add_row("normalisation", forecaster.normaliser.describe())
     table.add_row("event", f"{card.threshold:g} or more")
     table.add_row("weights", f"after epoch {card.epoch}, the best rollout on the validation part")
+    known = forecaster.calibration
+    table.add_row(
+        "calibration",
+        "none: write it with `nextframe calibrate RUN`" if known is None else f"on {known.windows} forecasts",
+    )
     return table
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +30,8 @@ class Forecast:
     """(K, C, H, W)."""
     forecaster: str
     """Name of what made it: "persistence", a run's name."""
+    members: FloatArray | None = None
+    """(M, K, C, H, W): equally likely forecasts, where the forecaster knows its uncertainty."""
     init_time: np.datetime64 | None = None
     """Time of the last frame seen; None where the source knows no times."""
     time_step: np.timedelta64 | None = None
@@ -53,6 +56,40 @@ class Forecast:
                 received=self.values.shape,
             )
 
+    def probability(self, threshold: float) -> FloatArray:
+        """Probability of a value of at least `threshold`, in source units: the share of members, (K, C, H, W).
+
+        Raises:
+            ConfigError: a forecast without members.
+        """
+        members = self.require_members()
+        share = (members >= threshold).mean(0, dtype=np.float32)
+        return np.where(np.isfinite(members).all(0), share, np.float32(np.nan))
+
+    def interval(self, coverage: float = 0.9) -> tuple[FloatArray, FloatArray]:
+        """Lower and upper bound of the central interval of so much probability, (K, C, H, W) each.
+
+        Raises:
+            ConfigError: a forecast without members, or a coverage that is no share.
+        """
+        if not 0 < coverage < 1:
+            raise ConfigError("is no share", where="coverage", expected="between 0 and 1", received=coverage)
+        return central_interval(self.require_members(), coverage)
+
+    def require_members(self) -> FloatArray:
+        """The members (M, K, C, H, W).
+
+        Raises:
+            ConfigError: a forecast without members.
+        """
+        if self.members is None or len(self.members) < 2:
+            raise ConfigError(
+                "knows no probabilities: it is a single forecast",
+                where=self.forecaster,
+                hint="train with --members or --quantiles, or calibrate the run (nextframe calibrate RUN)",
+            )
+        return self.members
+
     @property
     def lead_times(self) -> int:
         """Number of lead times K."""
@@ -70,6 +107,16 @@ class Forecast:
         if self.init_time is None or self.time_step is None:
             return None
         return self.init_time + np.arange(1, self.lead_times + 1) * self.time_step
+
+
+def central_interval(members: NDArray[Any], coverage: float) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Lower and upper bound of the central interval of members (M, ...), (...) each.
+
+    The quantiles are such that the m-th of M ordered members lies at m / (M + 1), as it does where truth and members
+    are draws from one distribution. Few members reach no further than their extremes.
+    """
+    low, high = np.quantile(members, ((1 - coverage) / 2, (1 + coverage) / 2), axis=0, method="weibull")
+    return low.astype(members.dtype), high.astype(members.dtype)
 
 
 class Forecaster(ABC):
@@ -92,6 +139,20 @@ class Forecaster(ABC):
             (B, K, C, H, W) in source units.
         """
 
+    def distribution(self, past: FloatArray, lead_times: int) -> tuple[FloatArray, FloatArray]:
+        """The forecast of a batch of pasts, and equally likely forecasts that say how uncertain it is.
+
+        Args:
+            past: (B, T, C, H, W) in source units, NaN where missing.
+            lead_times: number of frames to forecast, at least 1.
+
+        Returns:
+            The forecast (B, K, C, H, W), and its members (B, M, K, C, H, W): one, the forecast itself, where the
+            forecaster does not know its uncertainty.
+        """
+        forecast = self.predict(past, lead_times)
+        return forecast, forecast[:, None]
+
     def forecast(self, past: FrameSequence | NDArray, lead_times: int = 8) -> Forecast:  # type: ignore[type-arg]
         """Forecast the frames that follow the last one of `past`.
 
@@ -108,8 +169,10 @@ class Forecaster(ABC):
         if not isinstance(past, FrameSequence):
             past = FrameSequence(values=past[:, None] if past.ndim == 3 else past, name="array", missing="mask")
         frames = past.read(0, len(past))
+        values, members = self.distribution(frames[None], lead_times)
         return Forecast(
-            values=self.predict(frames[None], lead_times)[0],
+            values=values[0],
+            members=members[0] if members.shape[1] > 1 else None,
             forecaster=self.name,
             init_time=None if past.times is None else past.times[-1],
             time_step=past.time_step,

@@ -1,9 +1,13 @@
-"""`ModelForecaster`: a trained model as a Forecaster: normalisation, missing values and rollout wrapped around the
-network.
+"""Trained models as Forecasters: normalisation, missing values and rollout wrapped around the network; ensembles of
+them; and what calibration knows of their errors.
+
+Axes: B batch, M member, T time of the past, K lead time, C channel, Q quantile, H height, W width.
 """
 
 from __future__ import annotations
 
+from abc import abstractmethod
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
@@ -13,15 +17,67 @@ import torch
 from nextframe.config import RunConfig
 from nextframe.data.normalise import Normaliser
 from nextframe.errors import DataError, ShapeError
+from nextframe.forecasting.calibration import Calibration
 from nextframe.forecasting.forecast import Forecaster
 from nextframe.frames.sequence import FloatArray
 from nextframe.models.encoder_decoder import EncoderDecoder
-from nextframe.models.rollout import rollout
+from nextframe.models.rollout import rollout_outputs
 from nextframe.models.stacked import StackedConvLSTM
-from nextframe.training.run_folder import ModelCard, load_model
+from nextframe.training.run_folder import ModelCard, load_config, load_model, member_folders
+
+CALIBRATION = "calibration.json"
+"""Name of the calibration in a run folder."""
 
 
-class ModelForecaster(Forecaster):
+class TrainedForecaster(Forecaster):
+    """What was trained, and takes and returns frames in source units.
+
+    Args:
+        card: what the run folder says of it.
+        config: the configuration that it was trained with.
+        name: what tables and reports call it.
+        run: the run folder it comes from, if any.
+    """
+
+    def __init__(self, card: ModelCard, config: RunConfig, *, name: str, run: Path | None) -> None:
+        self.card, self.config, self.run = card, config, run
+        self._name = name
+        path = None if run is None else run / CALIBRATION
+        self.calibration = Calibration.load(path) if path is not None and path.is_file() else None
+        """What is known of its errors; None where it was not calibrated."""
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    @property
+    def normaliser(self) -> Normaliser:
+        """How frames come into the model's range, and forecasts out of it."""
+        return self.card.normaliser
+
+    @property
+    @abstractmethod
+    def networks(self) -> tuple[StackedConvLSTM | EncoderDecoder, ...]:
+        """The network, or those of an ensemble's members."""
+
+    @property
+    def knows_uncertainty(self) -> bool:
+        """Whether it has members of its own, without calibration."""
+        return False
+
+    def raw_distribution(self, past: FloatArray, lead_times: int) -> tuple[FloatArray, FloatArray]:
+        """`distribution` without calibration."""
+        return super().distribution(past, lead_times)
+
+    def distribution(self, past: FloatArray, lead_times: int) -> tuple[FloatArray, FloatArray]:
+        """The forecast and its members: calibrated ones up to the lead time that calibration knows, else its own."""
+        if self.calibration is None or lead_times > self.calibration.lead_times:
+            return self.raw_distribution(past, lead_times)
+        forecast = self.predict(past, lead_times)
+        return forecast, self.calibration.members(forecast)
+
+
+class ModelForecaster(TrainedForecaster):
     """A trained model that takes and returns frames in source units.
 
     Args:
@@ -34,8 +90,8 @@ class ModelForecaster(Forecaster):
     def __init__(
         self, model: StackedConvLSTM | EncoderDecoder, card: ModelCard, *, name: str = "model", run: Path | None = None
     ) -> None:
-        self.model, self.card, self.run = model.eval(), card, run
-        self._name = name
+        super().__init__(card, card.config, name=name, run=run)
+        self.model = model.eval()
 
     @classmethod
     def load(cls, run: str | Path, *, name: str = "model") -> Self:
@@ -48,18 +104,12 @@ class ModelForecaster(Forecaster):
         return cls(model, card, name=name, run=Path(run))
 
     @property
-    def name(self) -> str:
-        return self._name
+    def networks(self) -> tuple[StackedConvLSTM | EncoderDecoder, ...]:
+        return (self.model,)
 
     @property
-    def config(self) -> RunConfig:
-        """The configuration that the model was trained with."""
-        return self.card.config
-
-    @property
-    def normaliser(self) -> Normaliser:
-        """How frames come into the model's range, and forecasts out of it."""
-        return self.card.normaliser
+    def knows_uncertainty(self) -> bool:
+        return self.model.quantiles > 1
 
     def predict(self, past: FloatArray, lead_times: int) -> FloatArray:
         """Continue a batch of pasts (B, T, C, H, W), in source units, by `lead_times` frames.
@@ -70,6 +120,17 @@ class ModelForecaster(Forecaster):
             ShapeError: a number of channels other than the model was trained on.
             DataError: pasts without a single valid value.
         """
+        return self.raw_distribution(past, lead_times)[0]
+
+    def raw_distribution(self, past: FloatArray, lead_times: int) -> tuple[FloatArray, FloatArray]:
+        """The median and all quantiles; each pixel's in order, which a network does not see to by itself (V.
+        Chernozhukov et al. 2010, doi 10.3982/ECTA7880).
+        """
+        quantiles = np.sort(self._quantiles(past, lead_times), axis=1)
+        return quantiles[:, self.model.quantiles // 2], quantiles
+
+    def _quantiles(self, past: FloatArray, lead_times: int) -> FloatArray:
+        """All that the network says, (B, Q, K, C, H, W)."""
         channels = past.shape[2]
         if past.ndim != 5 or channels != self.card.channels:
             raise ShapeError(
@@ -85,6 +146,75 @@ class ModelForecaster(Forecaster):
         frames = torch.from_numpy(np.array(self.normaliser.apply(past), dtype=np.float32))
         device = next(self.model.parameters()).device
         with torch.inference_mode():
-            future = rollout(self.model, torch.nan_to_num(frames, nan=0.0).to(device), lead_times)
-        forecast: FloatArray = np.asarray(self.normaliser.invert(future.float().cpu().numpy()), dtype=np.float32)
-        return forecast
+            future = rollout_outputs(self.model, torch.nan_to_num(frames, nan=0.0).to(device), lead_times)
+        outputs = future.float().unflatten(2, (self.model.quantiles, channels)).transpose(1, 2)
+        found: FloatArray = np.asarray(self.normaliser.invert(outputs.cpu().numpy()), dtype=np.float32)
+        return found
+
+
+class EnsembleForecaster(TrainedForecaster):
+    """Models of one configuration, each trained from a seed of its own (B. Lakshminarayanan et al. 2017,
+    arXiv 1612.01474): their mean is the forecast, and how far they differ says how sure they are.
+
+    Args:
+        models: the members.
+        config: the configuration of the whole.
+        name: what tables and reports call it.
+        run: the run folder it comes from, if any.
+    """
+
+    def __init__(
+        self, models: Sequence[ModelForecaster], config: RunConfig, *, name: str = "model", run: Path | None = None
+    ) -> None:
+        super().__init__(models[0].card, config, name=name, run=run)
+        self.models = tuple(models)
+
+    @classmethod
+    def load(cls, run: str | Path, *, name: str = "model") -> Self:
+        """Read the run folder of an ensemble.
+
+        Raises:
+            CheckpointError, ConfigError: members that are missing or damaged.
+        """
+        models = [ModelForecaster.load(folder) for folder in member_folders(run)]
+        return cls(models, load_config(Path(run) / "config.yaml"), name=name, run=Path(run))
+
+    @property
+    def networks(self) -> tuple[StackedConvLSTM | EncoderDecoder, ...]:
+        return tuple(model.model for model in self.models)
+
+    @property
+    def knows_uncertainty(self) -> bool:
+        return True
+
+    def predict(self, past: FloatArray, lead_times: int) -> FloatArray:
+        """The members' mean, (B, K, C, H, W); arguments and errors of `ModelForecaster.predict`."""
+        return self.raw_distribution(past, lead_times)[0]
+
+    def raw_distribution(self, past: FloatArray, lead_times: int) -> tuple[FloatArray, FloatArray]:
+        """The members' mean, and the members; all quantiles of each, where they are models of quantiles."""
+        members = np.concatenate([model.raw_distribution(past, lead_times)[1] for model in self.models], axis=1)
+        return members.mean(1), members
+
+
+class Uncalibrated(Forecaster):
+    """A trained forecaster with its own members, as they come, to be verified beside the calibrated ones.
+
+    Args:
+        trained: an ensemble, or a model of quantiles.
+    """
+
+    def __init__(self, trained: TrainedForecaster) -> None:
+        self.trained = trained
+
+    @property
+    def name(self) -> str:
+        return f"{self.trained.name}, uncalibrated"
+
+    def predict(self, past: FloatArray, lead_times: int) -> FloatArray:
+        """The trained forecaster's forecast."""
+        return self.trained.predict(past, lead_times)
+
+    def distribution(self, past: FloatArray, lead_times: int) -> tuple[FloatArray, FloatArray]:
+        """The trained forecaster's own distribution."""
+        return self.trained.raw_distribution(past, lead_times)

@@ -20,6 +20,7 @@ def build_model(config: ModelConfig, channels: int) -> StackedConvLSTM | Encoder
             peepholes=config.peepholes,
             output=config.output,
             residual=config.residual,
+            quantiles=config.quantiles,
         )
     return EncoderDecoder(
         channels,
@@ -30,4 +31,5 @@ def build_model(config: ModelConfig, channels: int) -> StackedConvLSTM | Encoder
         peepholes=config.peepholes,
         output=config.output,
         residual=config.residual,
+        quantiles=config.quantiles,
     )

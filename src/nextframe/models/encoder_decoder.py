@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from nextframe.errors import ConfigError, ShapeError
 from nextframe.models.convlstm import ConvLSTM2d, ConvLSTMState, GateActivation, check_frames
-from nextframe.models.layers import Norm, OutputActivation, activate, check_output, make_norm
+from nextframe.models.layers import Norm, OutputActivation, activate, check_output, make_norm, median, repeated
 
 LayerStates = tuple[ConvLSTMState, ...]
 
@@ -34,6 +34,7 @@ class EncoderDecoder(nn.Module):
         peepholes: see `ConvLSTM2d`.
         output: "sigmoid" for values in 0..1, or "linear".
         residual: add the decoder's input frame to its output; takes a linear output.
+        quantiles: quantiles Q of each value that the output holds; see `StackedConvLSTM`.
 
     Raises:
         ConfigError: no layer, or options that exclude each other.
@@ -50,12 +51,13 @@ class EncoderDecoder(nn.Module):
         peepholes: bool = False,
         output: OutputActivation = "sigmoid",
         residual: bool = False,
+        quantiles: int = 1,
     ) -> None:
         super().__init__()
-        check_output(output, residual)
+        check_output(output, residual, quantiles)
         if not filters:
             raise ConfigError("names no layer", where="filters")
-        self.in_channels, self.output, self.residual = in_channels, output, residual
+        self.in_channels, self.output, self.residual, self.quantiles = in_channels, output, residual, quantiles
         inputs = (in_channels, *filters[:-1])
 
         def stack() -> nn.ModuleList:
@@ -67,7 +69,7 @@ class EncoderDecoder(nn.Module):
         self.encoder, self.decoder = stack(), stack()
         self.encoder_norms = nn.ModuleList(make_norm(norm, f) for f in filters[:-1])
         self.decoder_norms = nn.ModuleList(make_norm(norm, f) for f in filters[:-1])
-        self.readout = nn.Conv2d(filters[-1], in_channels, 1)
+        self.readout = nn.Conv2d(filters[-1], quantiles * in_channels, 1)
         nn.init.xavier_uniform_(self.readout.weight)
         nn.init.zeros_(self.readout.bias)  # type: ignore[arg-type]
         if residual:
@@ -119,7 +121,7 @@ class EncoderDecoder(nn.Module):
                 previous = torch.where(feedback[:, k].view(-1, 1, 1, 1), previous, forced[:, k])
             logits, states = self._decode(previous[:, None], states)
             outputs.append(logits)
-            previous = activate(logits[:, 0], self.output)
+            previous = median(activate(logits[:, 0], self.output), self.quantiles)
         assert states is not None
         return torch.cat(outputs, dim=1), states
 
@@ -143,7 +145,7 @@ class EncoderDecoder(nn.Module):
     def _decode(self, frames: Tensor, states: LayerStates | None) -> tuple[Tensor, LayerStates]:
         features, states = self._run(self.decoder, self.decoder_norms, frames.transpose(0, 1), states)
         logits = self.readout(features.flatten(0, 1)).unflatten(0, features.shape[:2]).transpose(0, 1)
-        return (logits + frames if self.residual else logits), states
+        return (logits + repeated(frames, self.quantiles) if self.residual else logits), states
 
     @staticmethod
     def _run(

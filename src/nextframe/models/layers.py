@@ -84,12 +84,29 @@ def activate(logits: Tensor, output: OutputActivation) -> Tensor:
     return torch.sigmoid(logits) if output == "sigmoid" else logits
 
 
-def check_output(output: str, residual: bool) -> None:
+def median(output: Tensor, quantiles: int) -> Tensor:
+    """The middle one of the quantiles that a model's output holds, (..., Q C, H, W) to (..., C, H, W)."""
+    if quantiles == 1:
+        return output
+    middle: Tensor = output.unflatten(-3, (quantiles, -1)).select(-4, quantiles // 2)
+    return middle
+
+
+def repeated(frames: Tensor, quantiles: int) -> Tensor:
+    """Frames (..., C, H, W) as every one of a model's quantiles, (..., Q C, H, W)."""
+    return frames if quantiles == 1 else torch.cat([frames] * quantiles, dim=-3)
+
+
+def check_output(output: str, residual: bool, quantiles: int = 1) -> None:
     """Hold the output's options to what makes sense.
 
     Raises:
-        ConfigError: an unknown activation, or a residual forecast through a sigmoid.
+        ConfigError: an unknown activation, a residual forecast through a sigmoid, or quantiles without a middle one.
     """
+    if quantiles < 1 or quantiles % 2 == 0:
+        raise ConfigError(
+            "has no middle one, which is fed back", where="quantiles", expected="an odd number", received=quantiles
+        )
     if output not in ("sigmoid", "linear"):
         raise ConfigError("unknown activation", where="output", expected="sigmoid or linear", received=output)
     if residual and output != "linear":

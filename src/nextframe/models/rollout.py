@@ -8,10 +8,15 @@ import torch
 from torch import Tensor
 
 from nextframe.errors import ConfigError
+from nextframe.models.layers import median
 
 
 class Steppable(Protocol):
-    """A model that forecasts one frame at a time."""
+    """A model that forecasts one frame at a time.
+
+    One with an attribute `quantiles` other than 1 returns so many of each value, (B, Q C, H, W), in increasing order
+    of their levels; the middle one is what is fed back.
+    """
 
     def begin(self, past: Tensor) -> tuple[Tensor, Any]:
         """Read the past (B, T, C, H, W); return the next frame (B, C, H, W) and a state."""
@@ -33,16 +38,21 @@ def rollout(model: Steppable, past: Tensor, lead_times: int) -> Tensor:
         lead_times: number K of frames to forecast.
 
     Returns:
-        (B, K, C, H, W), in the model's range of values.
+        (B, K, C, H, W), in the model's range of values; of a model of quantiles their medians.
 
     Raises:
         ConfigError: fewer than one lead time.
     """
+    return median(rollout_outputs(model, past, lead_times), getattr(model, "quantiles", 1))
+
+
+def rollout_outputs(model: Steppable, past: Tensor, lead_times: int) -> Tensor:
+    """`rollout` with everything that a model of quantiles says, (B, K, Q C, H, W); the medians are fed back."""
     if lead_times < 1:
         raise ConfigError("asks for no frame", where="lead_times", expected="at least 1", received=lead_times)
     frame, state = model.begin(past)
     frames = [frame]
     for _ in range(lead_times - 1):
-        frame, state = model.step(frame, state)
+        frame, state = model.step(median(frame, getattr(model, "quantiles", 1)), state)
         frames.append(frame)
     return torch.stack(frames, dim=1)

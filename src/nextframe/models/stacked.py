@@ -15,7 +15,7 @@ from torch.nn import functional
 from nextframe import engine
 from nextframe.errors import ConfigError
 from nextframe.models.convlstm import ConvLSTM2d, ConvLSTMState, GateActivation, check_frames
-from nextframe.models.layers import Norm, OutputActivation, activate, check_output, make_norm
+from nextframe.models.layers import Norm, OutputActivation, activate, check_output, make_norm, repeated
 
 TemporalPadding = Literal["causal", "same"]
 
@@ -86,6 +86,8 @@ class StackedConvLSTM(nn.Module):
         peepholes: see `ConvLSTM2d`.
         output: "sigmoid" for values in 0..1, or "linear".
         residual: add the input frame to the output, so that the network forecasts the change; takes a linear output.
+        quantiles: quantiles Q of each value that the output holds, an odd number: those of levels 1/(2Q), 3/(2Q), ...,
+            each as likely as another. Outputs then have Q C channels, quantile after quantile.
 
     Raises:
         ConfigError: no layer, or options that exclude each other.
@@ -103,14 +105,15 @@ class StackedConvLSTM(nn.Module):
         peepholes: bool = False,
         output: OutputActivation = "sigmoid",
         residual: bool = False,
+        quantiles: int = 1,
     ) -> None:
         super().__init__()
-        check_output(output, residual)
+        check_output(output, residual, quantiles)
         if not filters:
             raise ConfigError("names no layer", where="filters")
         if temporal_padding not in ("causal", "same"):
             raise ConfigError("unknown", where="temporal_padding", expected="causal or same", received=temporal_padding)
-        self.in_channels, self.output, self.residual = in_channels, output, residual
+        self.in_channels, self.output, self.residual, self.quantiles = in_channels, output, residual, quantiles
         self.temporal_padding: TemporalPadding = temporal_padding
         inputs = (in_channels, *filters[:-1])
         self.layers = nn.ModuleList(
@@ -118,7 +121,7 @@ class StackedConvLSTM(nn.Module):
             for c, f in zip(inputs, filters, strict=True)
         )
         self.norms = nn.ModuleList(make_norm(norm, f) for f in filters)
-        self.readout = TemporalReadout(filters[-1], in_channels, sees_next=temporal_padding == "same")
+        self.readout = TemporalReadout(filters[-1], quantiles * in_channels, sees_next=temporal_padding == "same")
         if residual:
             nn.init.zeros_(self.readout.weight)  # an untrained network then forecasts persistence
 
@@ -168,7 +171,7 @@ class StackedConvLSTM(nn.Module):
             earlier = torch.zeros_like(features) if before is None else before[1:]
             recent = torch.cat([earlier, features])
         if self.residual:
-            logits = logits + frames
+            logits = logits + repeated(frames, self.quantiles)
         return logits, StackState(tuple(states), recent.transpose(0, 1))
 
     def begin(self, past: Tensor) -> tuple[Tensor, StackState | Tensor]:

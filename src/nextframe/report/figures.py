@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import matplotlib as mpl
 import numpy as np
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from nextframe.frames.sequence import FloatArray
 from nextframe.report.tables import title
-from nextframe.verification.verify import Verification
+from nextframe.verification.result import Verification
 
 # Okabe and Ito's colours, told apart by the colour-blind.
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
@@ -89,14 +89,31 @@ class Palette:
         return [f"{value:.3g}" for value in values]
 
 
+def probability_picture(probability: FloatArray) -> RGB:
+    """A probability (C, H, W), of the first channel, as (H, W, 3) bytes: dark for 0, bright for 1."""
+    missing = np.isnan(probability[0])
+    return _bytes(mpl.colormaps["magma"](np.nan_to_num(probability[0]))[..., :3], missing)
+
+
 def enlarge(picture: RGB, smallest: int = 200) -> RGB:
     """Repeat pixels until the shorter side has at least so many, so that small frames can be seen."""
     factor = max(1, -(-smallest // min(picture.shape[:2])))
     return picture.repeat(factor, axis=0).repeat(factor, axis=1)
 
 
-def skill_curves(verification: Verification, metrics: Sequence[str]) -> Figure:
-    """A metric by lead time for every forecaster, one panel for each metric; baselines dashed."""
+def skill_curves(
+    verification: Verification,
+    metrics: Sequence[str],
+    *,
+    intervals: Mapping[str, Mapping[str, Sequence[Sequence[float]]]] | None = None,
+) -> Figure:
+    """A metric by lead time for every forecaster, one panel for each metric; baselines dashed.
+
+    Args:
+        verification: the scores.
+        metrics: which to draw.
+        intervals: forecaster -> metric -> lower and upper bound for each lead time, drawn as a band.
+    """
     columns = min(3, len(metrics))
     rows = -(-len(metrics) // columns)
     figure = Figure(figsize=(4.2 * columns, 3.1 * rows + 0.3), layout="constrained", facecolor="white")
@@ -109,6 +126,10 @@ def skill_curves(verification: Verification, metrics: Sequence[str]) -> Figure:
                 lines[name] = panel.plot(
                     verification.lead_time, scores[metric], style, color=colour, marker="o", ms=3.5
                 )
+                bounds = (intervals or {}).get(name, {}).get(metric)
+                if bounds is not None:
+                    low, high = zip(*bounds, strict=True)
+                    panel.fill_between(verification.lead_time, low, high, color=colour, alpha=0.15, lw=0)
         panel.set_title(title(metric, verification.units), fontsize=10, loc="left")
         panel.set_xlabel(f"lead time ({verification.lead_time_unit})", fontsize=9)
         if verification.lead_time_unit == "frames":
@@ -140,9 +161,10 @@ def strip(
     leads: Sequence[str],
     name: str,
     unit: str = "1",
+    probabilities: Sequence[tuple[str, FloatArray]] = (),
 ) -> Figure:
-    """Rows for past, truth, forecast and error; a column for each lead time, or for some of many, the last one among
-    them. Frames are (T, C, H, W).
+    """Rows for past, truth, forecast, error and probabilities; a column for each lead time, or for some of many, the
+    last one among them. Frames are (T, C, H, W).
     """
     shown = np.unique(np.linspace(len(forecast) - 1, 0, min(len(forecast), _COLUMNS)).round().astype(int))
     forecast, leads = forecast[shown], [leads[lead] for lead in shown]
@@ -160,6 +182,8 @@ def strip(
     rows.append((name, [palette.frame(f) for f in forecast], list(leads)))
     if truth is not None:
         rows.append(("error", [palette.error(f, t) for f, t in zip(forecast, truth, strict=True)], list(leads)))
+    for label, fields in probabilities:
+        rows.append((label, [probability_picture(field) for field in fields[shown]], list(leads)))
     height, width = forecast.shape[-2:]
     cell = 1.25
     tall = cell * min(1.6, max(0.5, height / width))
@@ -180,7 +204,13 @@ def strip(
                 panel.set_title(text, fontsize=7, pad=2)
     if palette.needs_bar:
         shades = ScalarMappable(palette.norm, palette.map)
-        bar = figure.colorbar(shades, ax=panels[: len(rows) - (truth is not None)], pad=0.01, fraction=0.02, aspect=30)
+        bar = figure.colorbar(
+            shades,
+            ax=panels[: len(rows) - (truth is not None) - len(probabilities)],
+            pad=0.01,
+            fraction=0.02,
+            aspect=30,
+        )
         bar.ax.tick_params(labelsize=7)
         if unit != "1":
             bar.set_label(unit, fontsize=8)

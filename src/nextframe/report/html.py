@@ -6,7 +6,7 @@ import base64
 import io
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.resources import files
@@ -14,18 +14,31 @@ from pathlib import Path
 
 import numpy as np
 from jinja2 import Environment, StrictUndefined
+from matplotlib.figure import Figure
 from PIL import Image
 
 from nextframe.files import write_text
 from nextframe.forecasting.forecast import Forecast
 from nextframe.frames.sequence import FloatArray
+from nextframe.report.diagnostics import rank_histogram, reliability, spectra
 from nextframe.report.figures import COLOURS, RGB, Palette, skill_curves, svg
 from nextframe.report.output import lead_label
-from nextframe.report.tables import best, default_metrics, lead_number, mean, metric_names, number, title, verdict
-from nextframe.verification.statistics import METRICS
-from nextframe.verification.verify import Verification
+from nextframe.report.tables import (
+    best,
+    default_metrics,
+    lead_number,
+    mean,
+    metric_names,
+    number,
+    skill_sentences,
+    title,
+    verdict,
+)
+from nextframe.verification.metrics import METRICS
+from nextframe.verification.result import Verification
 
 _LARGEST = 400  # pixels along a side of a picture
+_DRAWN = ("mae", "bce", "correlation", "fss", "power", "brier")  # metrics with a curve, beside the leading ones
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,14 +67,16 @@ def write_report(
     leading = default_metrics(verification)
     # The others stand in the tables: RMSE and PSNR follow from MSE, and of events the CSI says most.
     rest = [name for name in metric_names(verification) if name not in leading]
-    drawn = [*leading, *(name for name in rest if name.partition("_")[0] in ("mae", "bce", "correlation", "fss"))]
+    drawn = [*leading, *(name for name in rest if name.partition("_")[0] in _DRAWN)]
     template = files("nextframe.report").joinpath("template.html").read_text(encoding="utf-8")
     page = Environment(autoescape=True, undefined=StrictUndefined).from_string(template)
     text = page.render(
         title=title,
         verdicts=_verdicts(verification),
         summary=_summary(verification, leading),
-        curves=svg(skill_curves(verification, drawn)),
+        curves=svg(skill_curves(verification, drawn, intervals=verification.intervals)),
+        diagnostics=[(heading, text, svg(figure)) for heading, text, figure in _diagnostics(verification)],
+        skill=[sentence for metric in leading for sentence in skill_sentences(verification, metric)],
         tables=[_table(verification, metric) for metric in [*leading, *rest]],
         lead_times=[lead_number(lead) for lead in verification.lead_time],
         unit=verification.lead_time_unit,
@@ -77,6 +92,31 @@ def _verdicts(verification: Verification) -> list[str]:
     """The first forecaster judged by the first CSI and by the squared error, in words."""
     sentences = [verdict(verification), verdict(verification, metric="mse")]
     return list(dict.fromkeys(sentences))
+
+
+def _diagnostics(verification: Verification) -> Iterator[tuple[str, str, Figure]]:
+    """Heading, explanation and picture of what the verification holds beside its scores."""
+    pictures = (
+        (
+            "Power spectra",
+            "A curve below the truth's lacks structure of that size: the forecast is blurred.",
+            spectra(verification),
+        ),
+        (
+            "Reliability",
+            "On the diagonal events come as often as was forecast; below it they are forecast too often.",
+            reliability(verification),
+        ),
+        (
+            "Rank histograms",
+            "Level: truth and members are alike. A valley: the members differ too little. A slope: they are too low or "
+            "too high.",
+            rank_histogram(verification),
+        ),
+    )
+    for heading, text, figure in pictures:
+        if figure is not None:
+            yield heading, text, figure
 
 
 def _summary(verification: Verification, metrics: Sequence[str]) -> dict[str, object]:
@@ -168,6 +208,7 @@ def _facts(verification: Verification) -> list[tuple[str, str]]:
         ("data", verification.data),
         ("forecasts verified", f"{verification.count} by each forecaster"),
         ("an event is a value of at least", thresholds),
+        ("blocks that the 95 % intervals stand on", f"{verification.blocks:g}"),
         ("data range of SSIM and PSNR", f"{verification.data_range:g} {verification.units[0]}"),
         ("command", verification.command),
         ("versions", ", ".join(f"{name} {number}" for name, number in verification.versions.items())),

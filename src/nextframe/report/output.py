@@ -5,7 +5,7 @@ Axes: T time of the past, K lead time, C channel, H height, W width.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -19,32 +19,47 @@ from nextframe.errors import ConfigError, ShapeError
 from nextframe.files import replacing
 from nextframe.forecasting.forecast import Forecast
 from nextframe.frames.sequence import FloatArray
-from nextframe.report.figures import RGB, Palette, enlarge, png, strip
+from nextframe.report.figures import RGB, Palette, enlarge, png, probability_picture, strip
 
 _MARGIN, _HEADER, _BAR = 8, 22, 64
 _SECONDS = 0.35  # a frame of an animation
 _VIDEO_CODEC: Final = "libx264"  # plays everywhere
 _BACKGROUND, _INK = (255, 255, 255), (30, 30, 30)
 
+Probabilities = Sequence[tuple[str, FloatArray]]
+"""Labels, and fields (K, C, H, W) of probabilities."""
+
 
 def save_forecast(
-    forecast: Forecast, path: str | Path, *, past: FloatArray | None = None, truth: FloatArray | None = None
+    forecast: Forecast,
+    path: str | Path,
+    *,
+    past: FloatArray | None = None,
+    truth: FloatArray | None = None,
+    exceed: Sequence[float] = (),
+    coverage: float | None = None,
+    members: bool = False,
 ) -> None:
     """Write a forecast to a file; its suffix says how.
 
-    - `.gif`, `.mp4`: the past, then truth, forecast and error side by side (the forecast alone where no truth is given)
-    - `.png`: a strip with a row each for past, truth, forecast and error, a column for each lead time (20 of more)
+    - `.gif`, `.mp4`: the past, then truth, forecast and error side by side (the forecast alone where no truth is
+      given), and the probability of exceeding each threshold that is asked for
+    - `.png`: a strip with a row for each of these, a column for each lead time (20 of more)
     - `.npy`: the values (K, C, H, W) in source units
-    - `.nc`: NetCDF by the CF conventions, a variable for each channel over (lead_time, y, x)
+    - `.nc`: NetCDF by the CF conventions, a variable for each channel over (lead_time, y, x), and what else is asked
+      for beside it: `rain_probability` over (threshold, lead_time, y, x), `rain_lower` and `rain_upper`, `rain_member`
 
     Args:
         forecast: what to write.
         path: the file; replaced if it is there, whole or not at all.
         past: frames before the forecast (T, C, H, W), for pictures.
         truth: what came (K, C, H, W), for pictures.
+        exceed: thresholds in source units, to give the probability of at least so much.
+        coverage: probability of the central interval whose bounds to write (NetCDF only).
+        members: whether to write the members, too (NetCDF only).
 
     Raises:
-        ConfigError: another suffix.
+        ConfigError: another suffix, or probabilities of a forecast that knows none.
         ShapeError: a past or a truth that does not fit the forecast.
     """
     path = Path(path)
@@ -61,8 +76,12 @@ def save_forecast(
         raise ShapeError(
             "has another number of lead times", where="truth", expected=forecast.lead_times, received=len(truth)
         )
+    probabilities = {threshold: forecast.probability(threshold) for threshold in exceed}
     with replacing(path) as temporary:
-        _WRITERS[path.suffix.lower()](forecast, temporary, past, truth)
+        if path.suffix.lower() == ".nc":
+            to_dataset(forecast, probabilities, coverage, members=members).to_netcdf(temporary, engine="h5netcdf")
+        else:
+            _WRITERS[path.suffix.lower()](forecast, temporary, past, truth, _labelled(probabilities, forecast))
 
 
 def check_suffix(path: str | Path) -> None:
@@ -71,16 +90,29 @@ def check_suffix(path: str | Path) -> None:
     Raises:
         ConfigError: another suffix.
     """
-    suffix = Path(path).suffix.lower()
-    if suffix not in _WRITERS:
-        raise ConfigError(
-            "no format has this suffix", where=path, expected=", ".join(_WRITERS), received=suffix or "none"
-        )
+    suffix, known = Path(path).suffix.lower(), [*_WRITERS, ".nc"]
+    if suffix not in known:
+        raise ConfigError("no format has this suffix", where=path, expected=", ".join(known), received=suffix or "none")
 
 
-def to_dataset(forecast: Forecast) -> xr.Dataset:
+def to_dataset(
+    forecast: Forecast,
+    probabilities: Mapping[float, FloatArray] | None = None,
+    coverage: float | None = None,
+    *,
+    members: bool = False,
+) -> xr.Dataset:
     """A forecast as a dataset by the CF conventions: lead_time, y and x; valid_time and init_time where times are
     known.
+
+    Args:
+        forecast: the forecast.
+        probabilities: threshold -> probability of at least so much (K, C, H, W).
+        coverage: probability of the central interval whose bounds are wanted.
+        members: whether the members are wanted.
+
+    Raises:
+        ConfigError: an interval or members of a forecast that knows none.
     """
     grid = forecast.grid
     y_name, x_name = ("y", "x") if grid is None else (grid.y_name, grid.x_name)
@@ -124,6 +156,10 @@ def to_dataset(forecast: Forecast) -> xr.Dataset:
         )
         for n, (name, unit) in enumerate(zip(forecast.variables, forecast.units, strict=True))
     }
+    data |= _beside(forecast, data, probabilities or {}, coverage, members=members)
+    if probabilities:
+        least = {"long_name": "values of at least this much", "units": forecast.units[0]}
+        coordinates["threshold"] = xr.Variable("threshold", list(probabilities), least)
     if mapped and grid is not None and grid.mapping is not None:
         data["crs"] = xr.Variable((), np.int32(0), dict(grid.mapping))
     about = {str(key): value for key, value in forecast.attributes.items() if isinstance(value, (str, int, float))}
@@ -135,8 +171,50 @@ def to_dataset(forecast: Forecast) -> xr.Dataset:
     return xr.Dataset(data, coordinates, about)
 
 
+def _beside(
+    forecast: Forecast,
+    data: Mapping[str, xr.Variable],
+    probabilities: Mapping[float, FloatArray],
+    coverage: float | None,
+    *,
+    members: bool,
+) -> dict[str, xr.Variable]:
+    """What says how uncertain each variable is, named in its `ancillary_variables` as CF has it."""
+    found: dict[str, xr.Variable] = {}
+    for n, (name, variable) in enumerate(data.items()):
+        mapped = {key: value for key, value in variable.attrs.items() if key == "grid_mapping"}
+        unit = forecast.units[n]
+        parts: dict[str, xr.Variable] = {}
+        if probabilities:
+            fields = np.stack([field[:, n] for field in probabilities.values()])
+            about = {"long_name": f"probability of {name} of at least the threshold", "units": "1", **mapped}
+            parts[f"{name}_probability"] = xr.Variable(("threshold", *variable.dims), fields, about)
+        if coverage is not None:
+            for side, bound in zip(("lower", "upper"), forecast.interval(coverage), strict=True):
+                about = {"long_name": f"{side} bound of the central {coverage:.0%} interval", "units": unit, **mapped}
+                parts[f"{name}_{side}"] = xr.Variable(variable.dims, bound[:, n], about)
+        if members:
+            drawn = forecast.require_members()[:, :, n]
+            parts[f"{name}_member"] = xr.Variable(("member", *variable.dims), drawn, {"units": unit, **mapped})
+        if parts:
+            variable.attrs["ancillary_variables"] = " ".join(parts)
+        found |= parts
+    return found
+
+
+def _labelled(probabilities: Mapping[float, FloatArray], forecast: Forecast) -> Probabilities:
+    unit = "" if forecast.units[0] == "1" else f" {forecast.units[0]}"
+    return [(f"P(≥ {threshold:g}{unit})", field) for threshold, field in probabilities.items()]
+
+
 def panels(
-    forecast: Forecast, palette: Palette, past: FloatArray | None, truth: FloatArray | None, *, smallest: int = 200
+    forecast: Forecast,
+    palette: Palette,
+    past: FloatArray | None,
+    truth: FloatArray | None,
+    *,
+    probabilities: Probabilities = (),
+    smallest: int = 200,
 ) -> list[tuple[str, list[tuple[str, RGB]]]]:
     """The frames of an animation: for each its headline, and its labelled pictures from left to right."""
     blank = enlarge(np.full((*forecast.values.shape[-2:], 3), 235, np.uint8), smallest)
@@ -145,6 +223,7 @@ def panels(
         labelled = [("past", enlarge(palette.frame(frame), smallest)), (forecast.forecaster, blank)]
         if truth is not None:
             labelled.append(("error", blank))
+        labelled += [(label, blank) for label, _ in probabilities]
         result.append((f"past, frame {n + 1} of {0 if past is None else len(past)}", labelled))
     for lead, frame in enumerate(forecast.values):
         labelled = [(forecast.forecaster, enlarge(palette.frame(frame), smallest))]
@@ -153,6 +232,8 @@ def panels(
             labelled = [("truth", enlarge(palette.frame(truth[lead]), smallest)), *labelled, ("error", error)]
         elif past is not None:
             labelled = [("last frame seen", enlarge(palette.frame(past[-1]), smallest)), *labelled]
+        for label, fields in probabilities:
+            labelled.append((label, enlarge(probability_picture(fields[lead]), smallest)))
         result.append((f"lead time {lead_label(forecast, lead)}", labelled))
     return result
 
@@ -191,25 +272,31 @@ def _compose(headline: str, pictures: list[tuple[str, RGB]], palette: Palette, u
     return np.asarray(canvas)
 
 
-def _animation(forecast: Forecast, past: FloatArray | None, truth: FloatArray | None) -> list[RGB]:
+def _animation(
+    forecast: Forecast, past: FloatArray | None, truth: FloatArray | None, probabilities: Probabilities
+) -> list[RGB]:
     palette = Palette(*(part for part in (past, truth, forecast.values if truth is None else None) if part is not None))
-    frames = panels(forecast, palette, past, truth)
+    frames = panels(forecast, palette, past, truth, probabilities=probabilities)
     return [_compose(headline, pictures, palette, forecast.units[0]) for headline, pictures in frames]
 
 
-def _write_gif(forecast: Forecast, path: Path, past: FloatArray | None, truth: FloatArray | None) -> None:
-    frames = np.stack(_animation(forecast, past, truth))
+def _write_gif(
+    forecast: Forecast, path: Path, past: FloatArray | None, truth: FloatArray | None, probabilities: Probabilities
+) -> None:
+    frames = np.stack(_animation(forecast, past, truth, probabilities))
     iio.imwrite(path, frames, extension=".gif", plugin="pillow", duration=round(_SECONDS * 1000), loop=0)
 
 
-def _write_mp4(forecast: Forecast, path: Path, past: FloatArray | None, truth: FloatArray | None) -> None:
+def _write_mp4(
+    forecast: Forecast, path: Path, past: FloatArray | None, truth: FloatArray | None, probabilities: Probabilities
+) -> None:
     if _VIDEO_CODEC not in av.codecs_available:
         raise ConfigError(
             f"cannot be written, since PyAV was built without {_VIDEO_CODEC}",
             where=path.suffix,
             hint="pip install --force-reinstall av, or write a .gif",
         )
-    frames = _animation(forecast, past, truth)
+    frames = _animation(forecast, past, truth, probabilities)
     with av.open(str(path), "w") as container:
         stream = container.add_stream(_VIDEO_CODEC, rate=round(1 / _SECONDS))
         stream.height, stream.width = frames[0].shape[:2]
@@ -220,23 +307,23 @@ def _write_mp4(forecast: Forecast, path: Path, past: FloatArray | None, truth: F
         container.mux(stream.encode())
 
 
-def _write_png(forecast: Forecast, path: Path, past: FloatArray | None, truth: FloatArray | None) -> None:
+def _write_png(
+    forecast: Forecast, path: Path, past: FloatArray | None, truth: FloatArray | None, probabilities: Probabilities
+) -> None:
     leads = [lead_label(forecast, lead) for lead in range(forecast.lead_times)]
-    path.write_bytes(png(strip(past, truth, forecast.values, leads, forecast.forecaster, forecast.units[0])))
+    figure = strip(past, truth, forecast.values, leads, forecast.forecaster, forecast.units[0], probabilities)
+    path.write_bytes(png(figure))
 
 
-def _write_npy(forecast: Forecast, path: Path, past: FloatArray | None, truth: FloatArray | None) -> None:
+def _write_npy(
+    forecast: Forecast, path: Path, past: FloatArray | None, truth: FloatArray | None, probabilities: Probabilities
+) -> None:
     np.save(path, forecast.values)
 
 
-def _write_netcdf(forecast: Forecast, path: Path, past: FloatArray | None, truth: FloatArray | None) -> None:
-    to_dataset(forecast).to_netcdf(path, engine="h5netcdf")
-
-
-_WRITERS: dict[str, Callable[[Forecast, Path, FloatArray | None, FloatArray | None], None]] = {
+_WRITERS: dict[str, Callable[[Forecast, Path, FloatArray | None, FloatArray | None, Probabilities], None]] = {
     ".gif": _write_gif,
     ".mp4": _write_mp4,
     ".png": _write_png,
     ".npy": _write_npy,
-    ".nc": _write_netcdf,
 }

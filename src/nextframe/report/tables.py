@@ -11,10 +11,18 @@ from rich.console import Console
 from rich.table import Table
 
 from nextframe.verification.conventions import CONVENTIONS
-from nextframe.verification.statistics import better, unit_of
-from nextframe.verification.verify import Verification
+from nextframe.verification.metrics import better, unit_of
+from nextframe.verification.result import Skill, Verification
 
-_ARROWS = {"lower": "↓", "higher": "↑", "zero": "→ 0"}
+_WORDS = {
+    "bias": "bias",
+    "correlation": "correlation",
+    "power": "power ratio",
+    "brier": "Brier score",
+    "spread": "spread-skill ratio",
+    "coverage": "coverage of the 90 % interval",
+}
+"""Metrics that are not called by an abbreviation."""
 
 
 def metric_names(verification: Verification) -> list[str]:
@@ -27,9 +35,10 @@ def metric_names(verification: Verification) -> list[str]:
 
 
 def default_metrics(verification: Verification) -> list[str]:
-    """The few that a first look needs: CSI at each threshold, MSE, SSIM."""
+    """The few that a first look needs: CSI at each threshold, MSE, SSIM, and the CRPS of ensembles."""
     names = metric_names(verification)
-    return [name for name in names if name.startswith("csi_")] + [name for name in ("mse", "ssim") if name in names]
+    few = ("mse", "ssim", "crps")
+    return [name for name in names if name.startswith("csi_")] + [name for name in few if name in names]
 
 
 def title(metric: str, units: Sequence[str] = ()) -> str:
@@ -40,17 +49,19 @@ def title(metric: str, units: Sequence[str] = ()) -> str:
         units: the unit of each channel; a unit is printed where all have the same.
     """
     name, _, event = metric.partition("_")
-    threshold, _, scale = event.partition("_")
+    threshold, _, scale = event.rpartition("_") if event.endswith("px") else (event, "", "")
     source = units[0] if len(set(units)) == 1 else "1"
     unit = unit_of(metric, source)
-    text = name if name in ("bias", "correlation") else name.upper()
+    text = _WORDS.get(name, name.upper())
     if threshold:
         text += f" at {threshold}" + ("" if source == "1" else f" {source}")
-    if scale:
+    if name == "power":
+        text += f" below {scale.removesuffix('px')} px"
+    elif scale:
         text += f" in {scale.removesuffix('px')} px"
     if unit:
         text += f" in {unit}"
-    return f"{text} {_ARROWS[better(metric)]}"
+    return f"{text} {_arrow(metric)}"
 
 
 def best(verification: Verification, metric: str, lead: int) -> set[str]:
@@ -66,7 +77,17 @@ def best(verification: Verification, metric: str, lead: int) -> set[str]:
 def _merit(metric: str, value: float) -> float:
     """The higher, the better."""
     side = better(metric)
-    return value if side == "higher" else -value if side == "lower" else -abs(value)
+    if isinstance(side, float):
+        return -abs(value - side)
+    return value if side == "higher" else -value
+
+
+def _arrow(metric: str) -> str:
+    """Where the better values lie."""
+    side = better(metric)
+    if isinstance(side, float):
+        return f"→ {side:g}"
+    return "↑" if side == "higher" else "↓"
 
 
 def number(value: float) -> str:
@@ -119,6 +140,9 @@ def print_table(
         table.add_row("mean", *(number(mean(verification.scores[name][metric])) for name in names))
         console.print(table)
         console.print()
+    for metric in chosen:
+        for sentence in skill_sentences(verification, metric):
+            console.print(sentence, highlight=False)
     console.print(f"{verification.count} forecasts of {verification.data}", highlight=False)
 
 
@@ -183,6 +207,9 @@ def to_csv(verification: Verification) -> str:
 def verdict(verification: Verification, forecaster: str | None = None, metric: str | None = None) -> str:
     """In words: up to which lead time the first forecaster beats each of the others, and where it loses.
 
+    Where there are confidence intervals, only differences that they show to be real count: the 95 % interval of the
+    skill score at that lead time leaves zero out. At lead times that are not named there is no clear difference.
+
     Args:
         verification: the scores.
         forecaster: whose; by default the first.
@@ -193,24 +220,48 @@ def verdict(verification: Verification, forecaster: str | None = None, metric: s
     if metric is None:
         candidates = [*(name for name in metric_names(verification) if name.startswith("csi_")), "mse"]
         metric = next(m for m in candidates if not math.isnan(mean(verification.scores[forecaster][m])) or m == "mse")
-    own = [_merit(metric, value) for value in verification.scores[forecaster][metric]]
     clauses = []
     for other in names:
         if other == forecaster or metric not in verification.scores[other]:
             continue
-        theirs = [_merit(metric, value) for value in verification.scores[other][metric]]
-        wins = [a > b for a, b in zip(own, theirs, strict=True)]
-        losses = [a < b for a, b in zip(own, theirs, strict=True)]
+        skill = verification.skill.get(other, {}).get(metric) if forecaster == names[0] else None
+        if skill is not None and not all(map(math.isnan, skill.low)):
+            wins, losses = [low > 0 for low in skill.low], [high < 0 for high in skill.high]
+        else:
+            pairs = list(zip(verification.scores[forecaster][metric], verification.scores[other][metric], strict=True))
+            wins = [_merit(metric, a) > _merit(metric, b) for a, b in pairs]
+            losses = [_merit(metric, a) < _merit(metric, b) for a, b in pairs]
         parts = [f"beats {other} {_when(verification, wins)}"] if any(wins) else []
         if any(losses):
             parts.append(f"loses to {'it' if parts else other} {_when(verification, losses)}")
         clauses.append(" and ".join(parts) or f"is level with {other}")
-    what = title(metric).rpartition(f" {_ARROWS[better(metric)]}")[0]
+    what = title(metric).removesuffix(f" {_arrow(metric)}")
     if not clauses:
         values = verification.scores[forecaster][metric]
         first, last = number(values[0]), number(values[-1])
         return f"By {what}, {forecaster} has {first} at the first lead time and {last} at the last."
     return f"By {what}, {forecaster} " + ", ".join(clauses[:-1]) + (", and " if clauses[1:] else "") + clauses[-1] + "."
+
+
+def skill_sentences(verification: Verification, metric: str) -> list[str]:
+    """The first forecaster's mean skill over each of the others, with its interval, and whether it is real."""
+    first = next(iter(verification.scores))
+    sentences = []
+    for other, found in verification.skill.items():
+        if metric in found:
+            what = title(metric).removesuffix(f" {_arrow(metric)}")
+            sentences.append(f"{what}: skill of {first} over {other}, {_skill_words(found[metric])}")
+    return sentences
+
+
+def _skill_words(skill: Skill) -> str:
+    score, low, high = skill.mean
+    if math.isnan(score):
+        return "not defined."
+    if math.isnan(low):
+        return f"{score:+.2f}; too few independent forecasts to say whether that is real."
+    word = "really better" if low > 0 else "really worse" if high < 0 else "no clear difference"
+    return f"{score:+.2f} (95 % interval {low:+.2f} to {high:+.2f}): {word}."
 
 
 def _when(verification: Verification, chosen: Sequence[bool]) -> str:

@@ -96,6 +96,21 @@ def train(source: FrameSource, config: RunConfig, run: Path, *, resume: bool = F
             engine.release_buffers()
 
 
+def train_ensemble(
+    source: FrameSource, config: RunConfig, run: Path, *, resume: bool = False, progress: bool = True
+) -> None:
+    """Train the members of an ensemble, one after the other, each from a seed of its own and into a run folder of its
+    own inside `run`; arguments and errors of `train`.
+    """
+    _checkpoint_to_resume(run, config, resume)
+    for n in range(config.training.members):
+        if progress:
+            print(f"member {n + 1} of {config.training.members}")
+        member = config.replace({"seed": config.training.seed + n, "members": 1})
+        train(source, member, run / f"member-{n + 1}", resume=resume, progress=progress)
+        save_config(run, config)  # not before the first member has shown that the data can be trained on
+
+
 def _checkpoint_to_resume(run: Path, config: RunConfig, resume: bool) -> Path | None:
     """The checkpoint to go on from, if there is one; holds the folder to be free, or this very run's."""
     saved = run / "config.yaml"

@@ -11,8 +11,12 @@ from torch.nn import functional
 from nextframe.config import Loss, OutputActivation
 from nextframe.models.layers import activate
 
+_SIMILARITY = 0.84  # the share of structure, as in Zhao et al.
 
-def elementwise_loss(logits: Tensor, target: Tensor, loss: Loss, output: OutputActivation) -> Tensor:
+
+def elementwise_loss(
+    logits: Tensor, target: Tensor, loss: Loss, output: OutputActivation, valid: Tensor | None = None
+) -> Tensor:
     """The loss of every value.
 
     Args:
@@ -20,7 +24,9 @@ def elementwise_loss(logits: Tensor, target: Tensor, loss: Loss, output: OutputA
         target: the true values, same shape, in the model's range.
         loss: "bce", binary cross-entropy, computed from logits (sigmoid output only, targets in 0..1);
             "mse", squared error; "mae", absolute error; the balanced ones are these before their weights.
+            "ssim-mae" is `similarity_loss`, "quantile" `quantile_loss`.
         output: the model's activation.
+        valid: which values are real, same shape as the target; needed where a loss looks at neighbours.
 
     Returns:
         A tensor of the same shape.
@@ -29,9 +35,71 @@ def elementwise_loss(logits: Tensor, target: Tensor, loss: Loss, output: OutputA
         # Values beyond the training part's range would make the loss unbounded below.
         return functional.binary_cross_entropy_with_logits(logits, target.clamp(0, 1), reduction="none")
     forecast = activate(logits, output)
+    if loss == "quantile":
+        return quantile_loss(forecast, target)
+    if loss == "ssim-mae":
+        return similarity_loss(forecast, target, torch.ones_like(target, dtype=torch.bool) if valid is None else valid)
     if loss in ("mse", "balanced-mse"):
         return functional.mse_loss(forecast, target, reduction="none")
     return functional.l1_loss(forecast, target, reduction="none")
+
+
+def similarity_loss(forecast: Tensor, target: Tensor, valid: Tensor) -> Tensor:
+    """0.84 (1 - SSIM) / 2 + 0.16 |f - y| of every value: the mixture of H. Zhao et al. 2017, arXiv 1511.08861.
+
+    The SSIM at a pixel (Z. Wang et al. 2004, equation 13) is of Gaussian windows of 11 x 11 pixels, sigma 1.5, of the
+    valid values in them; its constants stand on the range of the batch's true values. Their structure counts here, so
+    that a sharp forecast is worth more than by the absolute error alone.
+
+    Args:
+        forecast: (B, T, C, H, W).
+        target: the same shape.
+        valid: which values are real, the same shape.
+    """
+    known = valid.to(target.dtype)
+    share = _blur(known).clamp(min=1e-6)
+
+    def mean(values: Tensor) -> Tensor:
+        return _blur(values * known) / share
+
+    span = target[valid].amax() - target[valid].amin() if valid.any() else target.new_tensor(1.0)
+    c1, c2 = (0.01 * span).square() + 1e-8, (0.03 * span).square() + 1e-8
+    f, y = mean(forecast), mean(target)
+    var_f, var_y = mean(forecast.square()) - f.square(), mean(target.square()) - y.square()
+    both = mean(forecast * target) - f * y
+    similarity = (2 * f * y + c1) * (2 * both + c2) / ((f.square() + y.square() + c1) * (var_f + var_y + c2))
+    return _SIMILARITY * (1 - similarity) / 2 + (1 - _SIMILARITY) * (forecast - target).abs()
+
+
+def _blur(values: Tensor) -> Tensor:
+    """A Gaussian of sigma 1.5 over 11 x 11 pixels of (B, T, C, H, W), nothing beyond the edges."""
+    offsets = torch.arange(-5, 6, device=values.device, dtype=values.dtype)
+    kernel = torch.exp(-offsets.square() / (2 * 1.5**2))
+    kernel = (kernel / kernel.sum()).view(1, 1, 1, -1)
+    planes = values.flatten(0, 2).unsqueeze(1)
+    planes = functional.conv2d(planes, kernel, padding=(0, 5))
+    planes = functional.conv2d(planes, kernel.transpose(2, 3), padding=(5, 0))
+    return planes.view(values.shape)
+
+
+def quantile_loss(forecast: Tensor, target: Tensor) -> Tensor:
+    """Twice the mean pinball loss of the quantiles of each value; as there are more of them, it tends to the CRPS.
+
+    The pinball loss of level q is q (y - f) where y >= f, else (1 - q) (f - y) (R. Koenker and G. Bassett 1978,
+    doi 10.2307/1913643). The levels are 1/(2Q), 3/(2Q), ..., 1 - 1/(2Q).
+
+    Args:
+        forecast: (..., Q C, H, W), quantile after quantile.
+        target: (..., C, H, W).
+
+    Returns:
+        A tensor of the target's shape.
+    """
+    quantiles = forecast.shape[-3] // target.shape[-3]
+    levels = (torch.arange(quantiles, device=forecast.device, dtype=forecast.dtype) + 0.5) / quantiles
+    error = target.unsqueeze(-4) - forecast.unflatten(-3, (quantiles, -1))
+    levels = levels.view(-1, 1, 1, 1)
+    return 2 * torch.maximum(levels * error, (levels - 1) * error).mean(-4)
 
 
 def balanced_weights(target: Tensor, thresholds: Tensor, weights: Tensor) -> Tensor:

@@ -18,7 +18,7 @@ from torch.optim.lr_scheduler import OneCycleLR
 from nextframe.config import RunConfig, TrainingConfig
 from nextframe.models.convlstm import recompute_in_segments
 from nextframe.models.encoder_decoder import EncoderDecoder
-from nextframe.models.layers import activate
+from nextframe.models.layers import activate, median
 from nextframe.models.rollout import rollout
 from nextframe.models.stacked import StackedConvLSTM
 from nextframe.training.losses import balanced_weights, elementwise_loss, masked_mean
@@ -138,11 +138,11 @@ class ForecastTraining(lightning.LightningModule):
         else:
             logits, _ = self.model.logits(past, future, feedback=feedback)
             target, valid = future, batch["future_valid"]
-        return self._loss(logits, target), valid
+        return self._loss(logits, target, valid), valid
 
-    def _loss(self, logits: Tensor, target: Tensor) -> Tensor:
+    def _loss(self, logits: Tensor, target: Tensor, valid: Tensor) -> Tensor:
         loss = self.config.training.loss
-        losses = elementwise_loss(logits, target, loss, self.config.model.output)
+        losses = elementwise_loss(logits, target, loss, self.config.model.output, valid)
         if not loss.startswith("balanced"):
             return losses
         return losses * balanced_weights(target, self.loss_thresholds, self.loss_weights)
@@ -157,10 +157,12 @@ class ForecastTraining(lightning.LightningModule):
             read, state = self.model.logits(past)
             steps = [read[:, -1:]]
             for _ in range(lead_times - 1):
-                read, state = self.model.logits(activate(steps[-1], output), state)
+                shown = median(activate(steps[-1], output), self.model.quantiles)
+                read, state = self.model.logits(shown, state)
                 steps.append(read)
             logits = torch.cat(steps, dim=1)
-        return self._loss(logits, batch["future"]), batch["future_valid"]
+        valid = batch["future_valid"]
+        return self._loss(logits, batch["future"], valid), valid
 
     def _done(self) -> float:
         """Share of the training that lies behind, 0..1."""

@@ -5,6 +5,8 @@ metrics.csv         one row for each epoch
 checkpoints/        last.ckpt and best.ckpt, for resuming (Lightning)
 model.safetensors   the best weights so far
 model.json          what these weights are: configuration, normalisation, frames, threshold, format version
+calibration.json    quantiles of its errors on the validation part
+member-1 ...        in place of weights, a run folder for each member of an ensemble
 verification.json, report.html    written by `nextframe verify`
 """
 
@@ -138,6 +140,12 @@ def load_model(run: str | Path) -> tuple[StackedConvLSTM | EncoderDecoder, Model
             "is of another epoch than model.json", where=weights_path, received=epoch, hint="resume the training"
         )
     return model.eval(), card
+
+
+def member_folders(run: str | Path) -> list[Path]:
+    """The run folders of an ensemble's members, in their order; none for a single model."""
+    folders = [path for path in Path(run).glob("member-*") if path.is_dir() and path.name[7:].isdecimal()]
+    return sorted(folders, key=lambda path: int(path.name[7:]))
 
 
 def save_config(run: Path, config: RunConfig) -> None:

@@ -1,7 +1,6 @@
-"""Additive statistics by lead time, and the metrics that follow from them.
+"""Additive statistics of single forecasts by lead time, and the metrics that follow from them.
 
-Statistics of parts can be added in any order and give what the whole would have given; metrics are computed at the end,
-never averaged. A value that is missing (NaN) in the forecast or in the truth counts nowhere.
+A value that is missing (NaN) in the forecast or in the truth counts nowhere.
 
 Axes: B batch, K lead time, C channel, H height, W width.
 """
@@ -9,8 +8,8 @@ Axes: B batch, K lead time, C channel, H height, W width.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,8 +18,7 @@ from skimage.metrics import structural_similarity
 
 from nextframe.errors import ShapeError
 from nextframe.frames.sequence import FloatArray
-
-Sums = NDArray[np.float64]
+from nextframe.verification.additive import Additive, Sums
 
 # Keras clips probabilities by as much before it takes their logarithm.
 _EPSILON = 1e-7
@@ -28,9 +26,11 @@ _EPSILON = 1e-7
 SCALES = (5, 15)
 """Neighbourhoods of the fractions skill score, in pixels along each side."""
 
+_PIXELS = (-3, -2, -1)
+
 
 @dataclass(frozen=True, kw_only=True)
-class Statistics:
+class Statistics(Additive):
     """Sums over verified values, each (K,); (thresholds, K) for the contingency tables; (thresholds, scales, K) for the
     neighbourhoods.
     """
@@ -41,8 +41,8 @@ class Statistics:
     """Distance between the smallest and the largest possible value, for SSIM and PSNR."""
     scales: tuple[int, ...]
     """Neighbourhoods of the fractions skill score, in pixels along each side."""
-    windows: int
-    """Forecasts verified."""
+    windows: Sums
+    """Forecasts verified, ()."""
     count: Sums
     """Values verified."""
     squared_error: Sums
@@ -79,10 +79,10 @@ class Statistics:
     @property
     def correct_negatives(self) -> Sums:
         """Values that were no event and were not forecast as one, (thresholds, K)."""
-        return self.count - self.hits - self.misses - self.false_alarms
+        return self.count[..., None, :] - self.hits - self.misses - self.false_alarms
 
     @classmethod
-    def of(
+    def each(
         cls,
         forecast: FloatArray,
         truth: FloatArray,
@@ -90,8 +90,8 @@ class Statistics:
         thresholds: Sequence[float] = (0.5,),
         data_range: float = 1.0,
         scales: Sequence[int] = SCALES,
-    ) -> Statistics:
-        """Statistics of a batch of forecasts.
+    ) -> Self:
+        """Statistics of every forecast of a batch apart, along a first axis B.
 
         Args:
             forecast: (B, K, C, H, W) in source units, NaN where missing.
@@ -111,52 +111,57 @@ class Statistics:
                 expected=truth.shape,
                 received=forecast.shape,
             )
-        axes = (0, 2, 3, 4)
         valid = np.isfinite(forecast) & np.isfinite(truth)
         said, was = np.where(valid, forecast, 0).astype(np.float64), np.where(valid, truth, 0).astype(np.float64)
         error = said - was
         with np.errstate(invalid="ignore"):
             events = [((forecast >= t) & valid, (truth >= t) & valid) for t in thresholds]
         similarity, frames = _similarity(forecast, truth, valid, data_range)
-        fractions = np.array([[_fractions(f, t, scale) for scale in scales] for f, t in events], np.float64)
-        fractions = fractions.reshape(len(events), len(scales), 2, forecast.shape[1])
+        batch, leads = forecast.shape[:2]
+        tables = np.zeros((3, batch, len(events), leads))
+        fractions = np.zeros((2, batch, len(events), len(scales), leads))
+        for n, (said_so, came) in enumerate(events):
+            tables[:, :, n] = [part.sum(_PIXELS) for part in (said_so & came, ~said_so & came, said_so & ~came)]
+            for m, scale in enumerate(scales):
+                fractions[:, :, n, m] = _fractions(said_so, came, scale)
         return cls(
             thresholds=tuple(thresholds),
             data_range=data_range,
             scales=tuple(scales),
-            windows=len(forecast),
-            count=valid.sum(axes).astype(np.float64),
-            squared_error=(error**2).sum(axes),
-            absolute_error=np.abs(error).sum(axes),
-            forecast=said.sum(axes),
-            truth=was.sum(axes),
-            forecast_squared=(said**2).sum(axes),
-            truth_squared=(was**2).sum(axes),
-            product=(said * was).sum(axes),
+            windows=np.ones(batch),
+            count=valid.sum(_PIXELS).astype(np.float64),
+            squared_error=(error**2).sum(_PIXELS),
+            absolute_error=np.abs(error).sum(_PIXELS),
+            forecast=said.sum(_PIXELS),
+            truth=was.sum(_PIXELS),
+            forecast_squared=(said**2).sum(_PIXELS),
+            truth_squared=(was**2).sum(_PIXELS),
+            product=(said * was).sum(_PIXELS),
             cross_entropy=_cross_entropy(said, was, valid, data_range),
             similarity=similarity,
             frames=frames,
-            hits=np.array([(f & t).sum(axes) for f, t in events], np.float64),
-            misses=np.array([(~f & t).sum(axes) for f, t in events], np.float64),
-            false_alarms=np.array([(f & ~t).sum(axes) for f, t in events], np.float64),
-            fractions_error=fractions[:, :, 0],
-            fractions_reference=fractions[:, :, 1],
+            hits=tables[0],
+            misses=tables[1],
+            false_alarms=tables[2],
+            fractions_error=fractions[0],
+            fractions_reference=fractions[1],
         )
 
-    def __add__(self, other: Statistics) -> Statistics:
-        """The statistics of both parts together.
+    @classmethod
+    def of(
+        cls,
+        forecast: FloatArray,
+        truth: FloatArray,
+        *,
+        thresholds: Sequence[float] = (0.5,),
+        data_range: float = 1.0,
+        scales: Sequence[int] = SCALES,
+    ) -> Self:
+        """Statistics of a whole batch of forecasts; arguments and errors of `each`."""
+        return cls.each(forecast, truth, thresholds=thresholds, data_range=data_range, scales=scales).total()
 
-        Raises:
-            ValueError: statistics of other thresholds or scales, or of another data range.
-        """
-        shared: dict[str, Any] = {name: getattr(self, name) for name in ("thresholds", "scales", "data_range")}
-        if any(getattr(other, name) != value for name, value in shared.items()):
-            raise ValueError("statistics of other thresholds, scales or another data range cannot be added")
-        sums = {f.name: getattr(self, f.name) + getattr(other, f.name) for f in fields(self) if f.name not in shared}
-        return Statistics(**shared, **sums)
-
-    def metrics(self) -> dict[str, list[float]]:
-        """Every metric by lead time; NaN where it is not defined.
+    def metrics(self) -> dict[str, Sums]:
+        """Every metric by lead time, (..., K); NaN where it is not defined.
 
         The equations stand in `METRICS`. BCE is left out where it is defined at no lead time: for values
         that are neither in 0..1 nor bytes.
@@ -181,8 +186,9 @@ class Statistics:
                 "psnr": 10 * np.log10(self.data_range**2 / mse),
             }
             for n, threshold in enumerate(self.thresholds):
-                hits, misses, false_alarms = self.hits[n], self.misses[n], self.false_alarms[n]
-                negatives = self.correct_negatives[n]
+                hits, misses, false_alarms, negatives = (
+                    part[..., n, :] for part in (self.hits, self.misses, self.false_alarms, self.correct_negatives)
+                )
                 found[f"csi_{threshold:g}"] = hits / (hits + misses + false_alarms)
                 found[f"pod_{threshold:g}"] = hits / (hits + misses)
                 found[f"far_{threshold:g}"] = false_alarms / (hits + false_alarms)
@@ -190,124 +196,44 @@ class Statistics:
                     (hits + misses) * (misses + negatives) + (hits + false_alarms) * (false_alarms + negatives)
                 )
                 for m, scale in enumerate(self.scales):
-                    fss = 1 - self.fractions_error[n, m] / self.fractions_reference[n, m]
+                    fss = 1 - self.fractions_error[..., n, m, :] / self.fractions_reference[..., n, m, :]
                     found[f"fss_{threshold:g}_{scale}px"] = fss
         if np.isnan(found["bce"]).all():
             del found["bce"]
-        return {name: values.tolist() for name, values in found.items()}
-
-
-Orientation = Literal["lower", "higher", "zero"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Metric:
-    """What there is to know about a metric, for tables and curves."""
-
-    name: str
-    """In words."""
-    equation: str
-    """By f, the forecast, and o, the observation, over n values that neither lacks."""
-    better: Orientation
-    """Which values are the better ones; "zero" for those closest to it."""
-    unit: str
-    """Its unit, where {} is the unit of the source (in brackets where it has several parts); "1" for none."""
-
-
-METRICS: dict[str, Metric] = {
-    "mse": Metric(name="mean squared error", equation="sum((f - o)^2) / n", better="lower", unit="{}²"),
-    "rmse": Metric(name="root mean squared error", equation="sqrt(sum((f - o)^2) / n)", better="lower", unit="{}"),
-    "mae": Metric(name="mean absolute error", equation="sum(|f - o|) / n", better="lower", unit="{}"),
-    "bias": Metric(name="mean error", equation="sum(f - o) / n", better="zero", unit="{}"),
-    "correlation": Metric(
-        name="Pearson correlation",
-        equation="sum((f - mean f) (o - mean o)) / sqrt(sum((f - mean f)^2) sum((o - mean o)^2))",
-        better="higher",
-        unit="1",
-    ),
-    "bce": Metric(
-        name="binary cross-entropy",
-        equation="-sum(o log(f) + (1 - o) log(1 - f)) / n, with f clipped to 1e-7 .. 1 - 1e-7; bytes divided by 255",
-        better="lower",
-        unit="1",
-    ),
-    "ssim": Metric(
-        name="structural similarity",
-        equation="(2 mf mo + c1) (2 sfo + c2) / ((mf^2 + mo^2 + c1) (sf^2 + so^2 + c2)), in Gaussian windows of sigma "
-        "1.5, mean over whole frames (Wang et al. 2004, doi 10.1109/TIP.2003.819861)",
-        better="higher",
-        unit="1",
-    ),
-    "psnr": Metric(
-        name="peak signal-to-noise ratio", equation="10 log10(data_range^2 / MSE)", better="higher", unit="dB"
-    ),
-    "csi": Metric(
-        name="critical success index", equation="hits / (hits + misses + false alarms)", better="higher", unit="1"
-    ),
-    "pod": Metric(name="probability of detection", equation="hits / (hits + misses)", better="higher", unit="1"),
-    "far": Metric(name="false alarm ratio", equation="false alarms / (hits + false alarms)", better="lower", unit="1"),
-    "hss": Metric(
-        name="Heidke skill score",
-        equation="2 (hits negatives - misses false alarms) / ((hits + misses) (misses + negatives) + (hits + false "
-        "alarms) (false alarms + negatives)), where negatives were neither forecast nor came",
-        better="higher",
-        unit="1",
-    ),
-    "fss": Metric(
-        name="fractions skill score",
-        equation="1 - sum((pf - po)^2) / (sum(pf^2) + sum(po^2)), with pf and po the shares of events in a square "
-        "neighbourhood of so many pixels a side (Roberts and Lean 2008, doi 10.1175/2007MWR2123.1)",
-        better="higher",
-        unit="1",
-    ),
-}
-"""Metrics by the name that `Statistics.metrics` gives them; of a thresholded one (`csi_0.5`), what precedes "_"."""
-
-
-def better(metric: str) -> Orientation:
-    """Whether a lower or a higher value of a metric is better."""
-    return METRICS[metric.partition("_")[0]].better
-
-
-def unit_of(metric: str, source: str) -> str:
-    """The unit of a metric of values whose unit is `source`; "" for plain numbers."""
-    pattern = METRICS[metric.partition("_")[0]].unit
-    if pattern == "1" or ("{}" in pattern and source in ("1", "")):
-        return ""
-    return pattern.format(f"({source})" if " " in source and pattern != "{}" else source)
+        return found
 
 
 def _fractions(forecast: NDArray[np.bool_], truth: NDArray[np.bool_], scale: int) -> tuple[Sums, Sums]:
-    """Error and reference of the fractions skill score of events (B, K, C, H, W), each (K,)."""
+    """Error and reference of the fractions skill score of events (B, K, C, H, W), each (B, K)."""
     size = (0, 0, 0, scale, scale)
     said, was = (uniform_filter(e.astype(np.float64), size, mode="constant") for e in (forecast, truth))
-    axes = (0, 2, 3, 4)
-    return ((said - was) ** 2).sum(axes), (said**2 + was**2).sum(axes)
+    return ((said - was) ** 2).sum(_PIXELS), (said**2 + was**2).sum(_PIXELS)
 
 
 def _cross_entropy(said: Sums, was: Sums, valid: NDArray[np.bool_], data_range: float) -> Sums:
+    """Sum of cross-entropies (B, K); NaN for a batch with a value that is no probability."""
     largest = 255.0 if data_range == 255 else 1.0
     if min(said.min(), was.min()) < 0 or max(said.max(), was.max()) > largest:
-        return np.full(said.shape[1], np.nan)
+        return np.full(said.shape[:2], np.nan)
     was, probability = was / largest, np.clip(said / largest, _EPSILON, 1 - _EPSILON)
     entropy = -(was * np.log(probability) + (1 - was) * np.log1p(-probability))
-    total: Sums = (entropy * valid).sum((0, 2, 3, 4))
+    total: Sums = (entropy * valid).sum(_PIXELS)
     return total
 
 
 def _similarity(
     forecast: FloatArray, truth: FloatArray, valid: NDArray[np.bool_], data_range: float
 ) -> tuple[Sums, Sums]:
-    """Sum and number of the frames' SSIM, each (K,): Gaussian weights, sigma 1.5, as in the paper.
+    """Sum and number of the frames' SSIM, each (B, K): Gaussian weights, sigma 1.5, as in the paper.
 
     Frames with missing values are left out, as are all where they are smaller than the window of 11 pixels.
     """
-    total, number = np.zeros(truth.shape[1]), np.zeros(truth.shape[1])
+    total, number = np.zeros(truth.shape[:2]), np.zeros(truth.shape[:2])
     if min(truth.shape[-2:]) < 11:
         return total, number
-    whole = valid.all(axis=(2, 3, 4))
+    whole = valid.all(axis=_PIXELS)
     for movie, lead in zip(*np.nonzero(whole), strict=True):
-        total[lead] += structural_similarity(  # type: ignore[no-untyped-call]
+        total[movie, lead] = structural_similarity(  # type: ignore[no-untyped-call]
             truth[movie, lead],
             forecast[movie, lead],
             channel_axis=0,
@@ -316,5 +242,5 @@ def _similarity(
             sigma=1.5,
             use_sample_covariance=False,
         )
-        number[lead] += 1
+        number[movie, lead] = 1
     return total, number

@@ -1,0 +1,155 @@
+"""Calibrated uncertainty of any forecaster: what its errors were on the validation part, by lead time and intensity.
+
+Split conformal prediction (H. Papadopoulos et al. 2002; J. Lei et al. 2018, doi 10.1080/01621459.2017.1307116), with
+signed errors, so that intervals need not be symmetric, and apart for each class of forecast intensity (Mondrian
+conformal prediction, V. Vovk et al. 2005), since a forecast of heavy rain errs more than one of none. The guarantee of
+these papers is for errors that are exchangeable; those of neighbouring forecasts and pixels are not quite, and the
+weather of the test part may differ. So the coverage is verified on the test part, and said.
+
+Axes: B batch, M level, K lead time, C channel, H height, W width.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nextframe.data.windows import Window
+from nextframe.errors import CheckpointError, DataError
+from nextframe.files import write_text
+from nextframe.forecasting.forecast import Forecaster
+from nextframe.frames.sequence import FloatArray
+
+LEVELS = 19
+"""Quantiles of the errors that are kept: 0.05, 0.10, ..., 0.95."""
+_CLASSES = (0.25, 0.5, 0.75, 0.9, 0.97, 0.995)
+"""Where classes of intensity are divided: quantiles of the forecast values."""
+_FEWEST = 200  # errors in a class
+_PIXELS = 2000  # errors taken from a frame; more of them would say the same
+_WINDOWS = 200
+
+
+@dataclass(frozen=True, kw_only=True)
+class Calibration:
+    """Quantiles of a forecaster's errors, for each channel and lead time by class of forecast intensity."""
+
+    edges: Sequence[Sequence[Sequence[float]]]
+    """Channel -> lead time -> forecast values that divide the classes, in source units, increasing."""
+    errors: Sequence[Sequence[Sequence[Sequence[float]]]]
+    """Channel -> lead time -> class -> quantiles of truth minus forecast, at the levels m / (LEVELS + 1)."""
+    low: float | None
+    """The smallest value there can be (0 for amounts); None where values have no bound."""
+    high: float | None
+    """The largest value there can be."""
+    windows: int
+    """Forecasts of the validation part that it stands on."""
+
+    @property
+    def lead_times(self) -> int:
+        """Lead times that it is for."""
+        return len(self.edges[0])
+
+    @classmethod
+    def fit(cls, forecaster: Forecaster, windows: Sequence[Window], *, limit: int = _WINDOWS, seed: int = 0) -> Self:
+        """Measure a forecaster's errors.
+
+        Args:
+            forecaster: whose.
+            windows: of the validation part: frames that neither weights nor normalisation were fitted on.
+            limit: forecast at most this many windows, evenly spread.
+            seed: seed of the pixels that are drawn from each frame.
+
+        Raises:
+            DataError: no window, or no value that both the forecasts and the truth have.
+        """
+        if not windows:
+            raise DataError("holds no window to calibrate on", where="validation part")
+        number = min(limit, len(windows))
+        chosen = [windows[n * len(windows) // number] for n in range(number)]
+        draw = np.random.default_rng(seed)
+        channels, leads = chosen[0].sequence.shape[1], chosen[0].future
+        pairs: list[list[list[NDArray[np.float32]]]] = [[[] for _ in range(leads)] for _ in range(channels)]
+        for window in chosen:
+            past, truth = window.read()
+            forecast = forecaster.predict(past[None], leads)[0]
+            for c in range(channels):
+                for k in range(leads):
+                    both = np.stack([forecast[k, c].ravel(), truth[k, c].ravel()])
+                    both = both[:, np.isfinite(both).all(0)]
+                    if both.shape[1] > _PIXELS:
+                        both = both[:, draw.choice(both.shape[1], _PIXELS, replace=False)]
+                    pairs[c][k].append(both)
+        joined = [[np.concatenate(lead, axis=1) for lead in channel] for channel in pairs]
+        if min(lead.shape[1] for channel in joined for lead in channel) == 0:
+            raise DataError("has a lead time without any value to calibrate on", where="validation part")
+        tables = [[_table(*lead) for lead in channel] for channel in joined]
+        smallest = min(float(lead[1].min()) for channel in joined for lead in channel)
+        largest = max(float(lead[1].max()) for channel in joined for lead in channel)
+        return cls(
+            edges=[[edges for edges, _ in channel] for channel in tables],
+            errors=[[errors for _, errors in channel] for channel in tables],
+            low=0.0 if smallest >= 0 else None,
+            high=1.0 if smallest >= 0 and largest <= 1 else None,
+            windows=number,
+        )
+
+    def members(self, forecast: FloatArray) -> FloatArray:
+        """Equally likely values of each pixel, (B, LEVELS, K, C, H, W), of forecasts (B, K, C, H, W).
+
+        Each pixel's values are in order. They are quantiles of that pixel alone: one member is no likely picture.
+        """
+        batch, leads, channels, height, width = forecast.shape
+        found = np.empty((batch, LEVELS, leads, channels, height, width), np.float32)
+        for c in range(channels):
+            for k in range(leads):
+                values = forecast[:, k, c]
+                table = np.asarray(self.errors[c][k], np.float32)
+                which = np.searchsorted(np.asarray(self.edges[c][k], np.float32), values, side="right")
+                found[:, :, k, c] = values[:, None] + np.moveaxis(table[which], -1, 1)
+        # A class's errors need not fit the next one's: values stay in order within a pixel all the same.
+        return found if self.low is None and self.high is None else np.clip(found, self.low, self.high)
+
+    def save(self, path: Path) -> None:
+        """Write it as JSON, whole or not at all."""
+        write_text(path, json.dumps(asdict(self)) + "\n")
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read what `save` wrote.
+
+        Raises:
+            CheckpointError: a file that holds something else.
+        """
+        try:
+            return cls(**json.loads(path.read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError) as error:
+            raise CheckpointError(
+                "cannot be read", where=path, received=error, hint="write it again with `nextframe calibrate RUN`"
+            ) from error
+
+
+def _table(forecast: NDArray[np.float32], truth: NDArray[np.float32]) -> tuple[list[float], list[list[float]]]:
+    """Edges of the classes of intensity, and each class's quantiles of the errors."""
+    edges: list[float] = []
+    for edge in np.unique(np.quantile(forecast, _CLASSES)):
+        begun = forecast >= (edges[-1] if edges else -np.inf)
+        below = int((begun & (forecast < edge)).sum())
+        if below >= _FEWEST and int((forecast >= edge).sum()) >= _FEWEST:
+            edges.append(float(edge))
+    which = np.searchsorted(np.asarray(edges, np.float32), forecast, side="right")
+    errors = (truth - forecast).astype(np.float64)
+    return edges, [_quantiles(errors[which == n]) for n in range(len(edges) + 1)]
+
+
+def _quantiles(errors: NDArray[np.float64]) -> list[float]:
+    """Of n errors the one that is (n + 1) q-th in order, rounded outwards, so that intervals are rather too wide."""
+    ordered, number = np.sort(errors), len(errors)
+    position = np.arange(1, LEVELS + 1) / (LEVELS + 1) * (number + 1)
+    outwards = np.where(position < (number + 1) / 2, np.floor(position), np.ceil(position)).astype(int)
+    return [float(value) for value in ordered[np.clip(outwards - 1, 0, number - 1)]]

@@ -1,0 +1,159 @@
+"""Grade a forecast file by what was observed, whoever made it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from nextframe.errors import DataError, ShapeError
+from nextframe.frames.sequence import FloatArray, FrameSequence, FrameSource
+from nextframe.verification.result import Verification
+from nextframe.verification.summary import finite, in_words, measure, range_of, summarise
+
+_MEMBERS = ("member", "realization", "number", "ens_number", "ensemble")
+"""What the axis of an ensemble's members is called, by us, by CF, by ECMWF and by pysteps."""
+
+
+def grade(
+    forecast: xr.Dataset | str | Path,
+    observation: FrameSource,
+    *,
+    thresholds: Sequence[float] = (0.5,),
+    data: str = "",
+    command: str = "",
+) -> Verification:
+    """Grade a forecast file by what was observed, whoever made it.
+
+    The dataset holds one variable for each of the observation's channels (of the same name, or the only ones there
+    are), with dimensions lead time, then y and x, and an axis of members (`member`, `realization`, `number`,
+    `ens_number`) where it is an ensemble. Valid times are read from its `valid_time` or `time`; a lead time
+    that nothing was observed at has no scores. Where either side knows no times, the forecast is taken to be of the
+    last frames of the observation.
+
+    Raises:
+        DataError: a file that cannot be read, no variable that fits, several forecasts in one file, or valid times none
+            of which was observed.
+        ShapeError: grids of different sizes.
+    """
+    if not isinstance(forecast, xr.Dataset):
+        try:
+            opened = xr.open_dataset(forecast)
+        except (OSError, ValueError) as error:
+            raise DataError("cannot be read as a forecast", where=forecast, received=error) from error
+        with opened:
+            return grade(opened, observation, thresholds=thresholds, data=data or observation.name, command=command)
+    sequence = observation.sequences[0]
+    where = str(forecast.encoding.get("source", "the forecast"))
+    values, members = _values(forecast, sequence, where)
+    truth = _observed(forecast, len(values), observation, where)
+    known = finite(truth)
+    data_range = range_of(float(known.min()), float(known.max()), sequence)
+    found = measure(
+        values[None],
+        truth[None],
+        members=None if members is None else members[None],
+        thresholds=thresholds,
+        data_range=data_range,
+    )
+    name = str(forecast.attrs.get("forecaster", "forecast"))
+    result = summarise({name: found}, sequence, len(values), data=data or observation.name, command=command)
+    lead_time, unit = _stated_lead_times(forecast, len(values))
+    return replace(result, lead_time=lead_time, lead_time_unit=unit) if lead_time else result
+
+
+def _values(forecast: xr.Dataset, sequence: FrameSequence, where: str) -> tuple[FloatArray, FloatArray | None]:
+    """The forecast's variables as (K, C, H, W), those that the observations have, and members (M, K, C, H, W)."""
+    aside = {name for v in forecast.data_vars.values() for name in str(v.attrs.get("ancillary_variables", "")).split()}
+    names = [str(name) for name in forecast.data_vars if forecast[name].ndim >= 3 and name not in aside]
+    chosen = list(sequence.variables) if set(sequence.variables) <= set(names) else names
+    if len(chosen) != sequence.shape[1]:
+        expected, received = ", ".join(sequence.variables), ", ".join(names) or "none"
+        raise DataError(
+            "holds other variables than the observations", where=where, expected=expected, received=received
+        )
+    channels = [_channel(forecast[name], sequence, where) for name in chosen]
+    apart = [f"{name}_member" for name in chosen]
+    if all(name in forecast for name in apart):
+        members = np.stack([_channel(forecast[name], sequence, where) for name in apart], axis=2)
+        return np.stack([channel[0] for channel in channels], axis=1), members
+    values = np.stack(channels, axis=2)
+    return (values[0], None) if len(values) == 1 else (values.mean(0), values)
+
+
+def _channel(variable: xr.DataArray, sequence: FrameSequence, where: str) -> FloatArray:
+    """One variable as (M, K, H, W), with one member where it has no axis of members."""
+    leading = [str(dim) for dim in variable.dims[:-2]]
+    member = next((dim for dim in leading if dim in _MEMBERS), None)
+    named = [dim for dim in leading if dim in ("lead_time", "step", "valid_time", "time")]
+    along = max(named or [dim for dim in leading if dim != member], key=lambda dim: variable.sizes[dim])
+    others = [dim for dim in leading if dim not in (along, member)]
+    several = [f"{dim}: {variable.sizes[dim]}" for dim in others if variable.sizes[dim] > 1]
+    if several:
+        raise DataError(
+            f"holds several forecasts along {', '.join(several)}", where=where, hint="select one and write it alone"
+        )
+    single = variable.isel(dict.fromkeys(others, 0))
+    if member is None:
+        single = single.expand_dims("member")
+        member = "member"
+    single = single.transpose(member, along, ...)
+    if single.shape[2:] != sequence.shape[2:]:
+        raise ShapeError(
+            "has another grid than the observations",
+            where=where,
+            expected=sequence.shape[2:],
+            received=single.shape[2:],
+        )
+    return np.asarray(single, dtype=np.float32)
+
+
+def _observed(forecast: xr.Dataset, count: int, observation: FrameSource, where: str) -> FloatArray:
+    """What was observed at the forecast's lead times, (K, C, H, W); NaN where nothing was."""
+    valid = _times(forecast, "valid_time", "time")
+    first = observation.sequences[0]
+    if valid is None or len(valid) != count or any(sequence.times is None for sequence in observation.sequences):
+        if count > len(first):
+            raise DataError(f"holds {count} lead times but the observations {len(first)} frames", where=where)
+        return first.read(len(first) - count, len(first))
+    index = {
+        time: (sequence, n)
+        for sequence in reversed(observation.sequences)
+        for n, time in enumerate(np.asarray(sequence.times).astype("datetime64[ns]"))
+    }
+    truth = np.full((count, *first.shape[1:]), np.nan, np.float32)
+    for lead, time in enumerate(valid):
+        if time in index:
+            sequence, n = index[time]
+            truth[lead] = sequence.read(n, n + 1)[0]
+    if not any(time in index for time in valid):
+        raise DataError(
+            f"is valid at {valid[0]}, which {observation.name} has no frame of, nor of any later time of it",
+            where=where,
+            expected=f"{min(index)} to {max(index)}",
+            hint="give observations that cover the forecast",
+        )
+    return truth
+
+
+def _times(forecast: xr.Dataset, *names: str) -> NDArray[np.datetime64] | None:
+    """The first of these variables that holds times, as a vector."""
+    for name in names:
+        if name in forecast.variables and np.issubdtype(forecast[name].dtype, np.datetime64):
+            return np.asarray(forecast[name].values.astype("datetime64[ns]").ravel())
+    return None
+
+
+def _stated_lead_times(forecast: xr.Dataset, count: int) -> tuple[list[float], str]:
+    """The lead times that the forecast file itself states; an empty list where it states none."""
+    for name in ("lead_time", "step"):
+        if name in forecast.variables and np.issubdtype(forecast[name].dtype, np.timedelta64):
+            return in_words(np.atleast_1d(forecast[name].values))
+    init, valid = _times(forecast, "init_time", "forecast_reference_time"), _times(forecast, "valid_time", "time")
+    if init is not None and valid is not None and len(init) == 1 and len(valid) == count:
+        return in_words(valid - init[0])
+    return [], ""

@@ -1,0 +1,126 @@
+"""`Verification`: all scores in one shape, whoever made the forecasts, and how they are written down."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from nextframe.errors import DataError
+from nextframe.files import write_text
+
+Values = Sequence[float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Skill:
+    """A skill score against a reference, (score - reference) / (perfect - reference), with its confidence interval."""
+
+    score: Values
+    """By lead time: 1 is perfect, 0 no better than the reference, below 0 worse."""
+    low: Values
+    """Lower bound by lead time; NaN where there is no interval."""
+    high: Values
+    """Upper bound by lead time."""
+    mean: Values
+    """The mean over lead times: score, lower and upper bound."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reliability:
+    """How often events came that were forecast with some probability, by class of probability, over all lead times."""
+
+    probability: Values
+    """Mean probability that was forecast in each class."""
+    frequency: Values
+    """Share of these forecasts after which the event came; equal to the probability where it can be trusted."""
+    count: Values
+    """Values forecast in each class."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verification:
+    """Scores by forecaster, metric and lead time, and what they were made from."""
+
+    scores: Mapping[str, Mapping[str, Sequence[float]]]
+    """Forecaster -> metric -> a value for each lead time; NaN where a metric is not defined."""
+    lead_time: Sequence[float]
+    """Lead times, in `lead_time_unit`."""
+    lead_time_unit: str = "frames"
+    """"frames" where the data know no time step, else "minutes" or "seconds"."""
+    count: int
+    """Forecasts verified, by each forecaster."""
+    command: str = ""
+    """How these scores can be made again."""
+    data: str = ""
+    """What the forecasts were verified on."""
+    units: Sequence[str] = ("1",)
+    """Unit of each channel."""
+    thresholds: Sequence[float] = (0.5,)
+    """What counts as an event, in source units."""
+    blocks: float = 0.0
+    """How many blocks of forecasts that share no frame to be forecast the intervals stand on."""
+    intervals: Mapping[str, Mapping[str, Sequence[Values]]] = field(default_factory=dict)
+    """Forecaster -> metric -> lower and upper bound (95 %) for each lead time; empty where there are too few blocks."""
+    skill: Mapping[str, Mapping[str, Skill]] = field(default_factory=dict)
+    """Reference -> metric -> the first forecaster's skill over it."""
+    spectra: Mapping[str, Sequence[Values]] = field(default_factory=dict)
+    """"wavelength" -> [wavelengths in pixels]; "truth" and every forecaster -> power for each lead time."""
+    reliability: Mapping[str, Mapping[str, Reliability]] = field(default_factory=dict)
+    """Forecaster -> threshold -> reliability of its probabilities; ensembles only."""
+    ranks: Mapping[str, Values] = field(default_factory=dict)
+    """Forecaster -> share of values with so many members below them, over all lead times; ensembles only."""
+    data_range: float = 1.0
+    """Distance between the smallest and the largest possible value, for SSIM and PSNR."""
+    conventions: Mapping[str, Mapping[str, Mapping[str, float]]] = field(default_factory=dict)
+    """Forecaster -> convention of published tables -> metric -> a value for all lead times; see `conventions`."""
+    versions: Mapping[str, str] = field(default_factory=dict)
+    """Versions of what computed them."""
+    machine: str = ""
+    """What they were computed on."""
+
+    def to_json(self, path: str | Path) -> None:
+        """Write `verification.json`, whole or not at all; a score that is not defined is null there."""
+        content = _with_nulls({name: getattr(self, name) for name in self.__dataclass_fields__})
+        write_text(path, json.dumps(content, indent=1) + "\n")
+
+    @classmethod
+    def from_json(cls, path: str | Path) -> Verification:
+        """Read what `to_json` wrote.
+
+        Raises:
+            DataError: a file that is not there or holds something else.
+        """
+        try:
+            content: dict[str, Any] = _with_nan(json.loads(Path(path).read_text(encoding="utf-8")))
+            for metrics in content["scores"].values():  # JSON has no infinity, which a perfect forecast's PSNR is
+                if {"psnr", "mse"} <= metrics.keys():
+                    pairs = zip(metrics["psnr"], metrics["mse"], strict=True)
+                    metrics["psnr"] = [math.inf if error == 0 else psnr for psnr, error in pairs]
+            for name, kind in (("skill", Skill), ("reliability", Reliability)):
+                found = content.get(name, {})
+                content[name] = {a: {b: kind(**values) for b, values in part.items()} for a, part in found.items()}
+            return cls(**content)
+        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+            raise DataError("cannot be read as scores", where=path, received=error) from error
+
+
+def _with_nulls(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _with_nulls(part) for name, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_with_nulls(part) for part in value]
+    if isinstance(value, (Skill, Reliability)):
+        return _with_nulls(vars(value))
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _with_nan(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _with_nan(part) for name, part in value.items()}
+    if isinstance(value, list):
+        return [_with_nan(part) for part in value]
+    return math.nan if value is None else value
