@@ -4,17 +4,22 @@ them.
 
 from __future__ import annotations
 
+import math
+import re
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from nextframe.config import DataConfig, ModelKind, RunConfig
+from nextframe.data.coverage import coverage
 from nextframe.data.normalise import choose_threshold, fit_normaliser
-from nextframe.data.split import Span, split
-from nextframe.data.windows import Window, cut_windows
+from nextframe.data.split import Span, split_as
+from nextframe.data.static import read_static
+from nextframe.data.windows import Window, cut_windows, windows_with_past
 from nextframe.errors import ConfigError, DataError, ShapeError
 from nextframe.forecasting.baselines import make_baselines
 from nextframe.forecasting.calibration import Calibration
@@ -64,6 +69,7 @@ def open_data(config: DataConfig, name: str | Path | None = None) -> FrameSource
         rain_unit=config.rain_unit,
         coarsen=config.coarsen,
         missing=config.missing,
+        damaged=config.damaged,
     )
     if name is not None or not config.frames:
         return source
@@ -107,7 +113,7 @@ def fit(
     run = (
         Path(out)
         if out is not None
-        else _free_folder(Path("runs"), f"{model}-{Path(config.data.data.split(':')[0]).stem}")
+        else _free_folder(Path("runs"), "-".join([model, *re.findall(r"\w+", _stem(config.data.data))]))
     )
     (train if config.training.members == 1 else train_ensemble)(opened, config, run, resume=resume, progress=progress)
     _calibrate(run, opened)
@@ -137,8 +143,10 @@ def calibrate_run(run: str | Path) -> Calibration:
 def _calibrate(run: str | Path, source: FrameSource) -> Calibration:
     model = load_run(run)
     data = model.config.data
-    parts = split(source, validation=data.validation, test=data.test, gap=data.gap)
-    windows = cut_windows(parts.validation, past=data.past, future=data.future, stride=data.stride)
+    parts = split_as(source, data)
+    windows = windows_with_past(cut_windows(parts.validation, past=data.past, future=data.future, stride=data.stride))
+    if not windows:
+        raise DataError("its validation part holds no value to start a forecast from", where=source.name)
     calibration = Calibration.fit(model, windows)
     calibration.save(Path(run) / CALIBRATION)
     return calibration
@@ -155,7 +163,7 @@ def forecast_file(
         lead_times: number of frames to forecast.
         start: forecast the frames from this index on, from those before it; by default those beyond the end.
         **reading: how to read the source where it differs from the run's own data: `variable`, `grey`, `crop`,
-            `rain_unit`, `coarsen`, `missing`.
+            `rain_unit`, `coarsen`, `missing`, `damaged`.
 
     Returns:
         The forecast, the frames that it started from, none of them from before a gap in time, and the true frames where
@@ -188,6 +196,7 @@ def verify(
     stride: int = 1,
     limit: int | None = None,
     out: str | Path | None = None,
+    examples: int = 3,
     title: str | None = None,
     command: str | None = None,
     progress: bool = True,
@@ -204,6 +213,7 @@ def verify(
         stride: frames between the starts of two windows.
         limit: verify at most this many windows, evenly spread.
         out: folder to write `verification.json` and `report.html` to.
+        examples: forecasts that the report animates, evenly spread.
         title: title of the report.
         command: how the scores were made; by default the program's own command line.
         progress: show a progress bar.
@@ -221,6 +231,7 @@ def verify(
         stride=stride,
         limit=limit,
         out=out,
+        examples=examples,
         title=title,
         command=command,
         progress=progress,
@@ -236,6 +247,7 @@ def verify_run(
     lead_times: int | None = None,
     limit: int | None = None,
     out: str | Path | None = None,
+    examples: int = 3,
     command: str | None = None,
     progress: bool = True,
     **reading: Any,
@@ -243,7 +255,7 @@ def verify_run(
     """Verify a run on the test part of its own data, or on all of another source; write the scores and the report.
 
     `reading` says how to read another source where it differs from the run's own: `variable`, `grey`, `crop`,
-    `rain_unit`, `coarsen`, `missing`.
+    `rain_unit`, `coarsen`, `missing`, `damaged`.
 
     Raises:
         ConfigError: the run held out no test part, and no other data was named.
@@ -259,7 +271,7 @@ def verify_run(
         )
     source = open_data(replace(config, **reading), data)
     if data is None:
-        spans: Sequence[Span] = split(source, validation=config.validation, test=config.test, gap=config.gap).test
+        spans: Sequence[Span] = split_as(source, config).test
         if not spans:
             raise ConfigError(
                 "the run held out no test part", where=run, hint="name held-out frames with --data SOURCE"
@@ -287,6 +299,7 @@ def verify_run(
         stride=config.stride,
         limit=limit,
         out=run if out is None else out,
+        examples=examples,
         title=f"{Path(run).name}: forecast skill",
         command=command,
         progress=progress,
@@ -296,7 +309,7 @@ def verify_run(
 
 def _training_part(config: DataConfig) -> Sequence[Span]:
     """What a run was trained on."""
-    return split(open_data(config), validation=config.validation, test=config.test, gap=config.gap).train
+    return split_as(open_data(config), config).train
 
 
 def grade_file(
@@ -324,13 +337,19 @@ def grade_file(
 def inspect_path(path: str | Path, **options: Any) -> Inspection:
     """What is in a source, what is wrong with it, and what there is to beat."""
     config = DataConfig(data=str(path), **options)
+    source = open_data(config)
+    read_static(config, source.sequences[0])  # a training would stop at what is wrong with them
     return inspect_source(
-        open_data(config),
+        source,
         past=config.past,
         future=config.future,
         validation=config.validation,
         test=config.test,
         gap=config.gap,
+        stride=config.stride,
+        normalisation=config.normalisation,
+        by=config.split,
+        test_from=None if config.test_from is None else datetime.fromisoformat(config.test_from),
     )
 
 
@@ -346,6 +365,7 @@ def _verify_spans(
     stride: int,
     limit: int | None,
     out: str | Path | None,
+    examples: int,
     title: str | None,
     command: str | None,
     progress: bool,
@@ -356,6 +376,7 @@ def _verify_spans(
     windows: Sequence[Window] = cut_windows(spans, past=past, future=lead_times, stride=stride)
     if limit is not None and limit < len(windows):
         windows = [windows[i * len(windows) // limit] for i in range(limit)]
+    chosen, windows = len(windows), windows_with_past(windows)
     everyone = [*forecasters, *make_baselines(baselines, training)]
     verification = verify_windows(
         everyone,
@@ -365,11 +386,28 @@ def _verify_spans(
         command=command or _command(),
         progress=progress,
     )
+    if progress:
+        damage = spans[0].sequence.damage
+        lost = coverage(spans, past=past, future=lead_times, stride=stride).sentence
+        if len(windows) < chosen:
+            print(f"{data}: {chosen - len(windows)} of {chosen} windows start from frames without a value")
+        for said in (lost, damage.sentence if damage is not None else "", *_unreached(verification)):
+            if said:
+                print(f"{data}: {said}")
     if out is not None:
         verification.to_json(Path(out) / "verification.json")
-        examples = [_example(everyone, windows[i * len(windows) // 3]) for i in range(min(3, len(windows)))]
-        write_report(Path(out) / "report.html", verification, examples=examples, title=title or f"Forecasts of {data}")
+        number = min(examples, len(windows))
+        shown = [_example(everyone, windows[i * len(windows) // number]) for i in range(number)]
+        write_report(Path(out) / "report.html", verification, examples=shown, title=title or f"Forecasts of {data}")
     return verification
+
+
+def _unreached(verification: Verification) -> Iterator[str]:
+    """Thresholds that no observed value reaches, each in a sentence."""
+    scores = next(iter(verification.scores.values()))
+    for threshold in verification.thresholds:
+        if not any(map(math.isfinite, scores[f"pod_{threshold:g}"])):
+            yield f"no observed value reaches the threshold {threshold:g}: choose a lower one, its scores say nothing"
 
 
 def _command() -> str:
@@ -388,6 +426,10 @@ def _example(forecasters: Sequence[Forecaster], window: Window) -> Example:
     return Example(
         past=past, truth=truth, forecasts=[forecaster.forecast(sequence, window.future) for forecaster in forecasters]
     )
+
+
+def _stem(source: str) -> str:
+    return Path(source.partition(":")[0]).stem
 
 
 def _free_folder(parent: Path, name: str) -> Path:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import date, datetime
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from nextframe.errors import ConfigError
@@ -24,6 +25,9 @@ Schedule = Literal["constant", "one-cycle"]
 Normalisation = Literal["auto", "identity", "range", "standard", "log"]
 RainUnit = Literal["as-read", "mm/h", "dBZ"]
 MissingPolicy = Literal["auto", "error", "mask"]
+Coordinates = Literal["eulerian", "lagrangian"]
+DamagePolicy = Literal["error", "skip"]
+SplitBy = Literal["auto", "time", "sequence", "event"]
 
 
 def _at_least(section: object, minimum: float, *names: str) -> None:
@@ -62,10 +66,20 @@ class DataConfig:
     """Share held out until verification, taken from the end."""
     gap: int = 0
     """Frames dropped between training, validation and test part of one sequence."""
+    split: SplitBy = "auto"
+    """What is divided into parts: each sequence in "time", whole "sequence"s, or whole "event"s, stretches without a
+    gap in time; by default sequences where there are three or more, else time."""
+    test_from: str | None = None
+    """Hold out all frames from this time on as the test part (2016-07-01, 2016-07-01T12:00), in place of a share."""
+    coordinates: Coordinates = "eulerian"
+    """Frames as they are ("eulerian"), or moved to where the motion of the last two frames seen takes them
+    ("lagrangian"; Ritvanen et al. 2023), so that the network learns growth and decay alone."""
     normalisation: Normalisation = "auto"
     """How values are brought to the model's range; chosen from the training part by default."""
     missing: MissingPolicy = "auto"
     """What NaN means: a gap to mask, or a fault of the file; by default masked where the file declares a fill value."""
+    damaged: DamagePolicy = "error"
+    """What to do with frames and files that cannot be read: stop with an error, or "skip" and count them."""
     variable: tuple[str, ...] = ()
     """Variables of a NetCDF file to read as channels; by default the only one there is."""
     frames: tuple[int, ...] = ()
@@ -78,6 +92,9 @@ class DataConfig:
     """Bring rain or reflectivity to this unit, by Marshall and Palmer's relation (Z = 200 R^1.6)."""
     coarsen: int = 1
     """Average blocks of this many pixels along both axes."""
+    static: tuple[str, ...] = ()
+    """Fields that never change, such as elevation, that the model reads beside every frame: FILE or FILE:VARIABLE
+    (NetCDF, NPY), on the grid of the frames."""
 
     def __post_init__(self) -> None:
         _check_choices(self)
@@ -90,6 +107,16 @@ class DataConfig:
                 expected="a sum below 1",
                 received=self.validation + self.test,
             )
+        if self.test_from is not None:
+            try:
+                sound = datetime.fromisoformat(self.test_from).tzinfo is None
+            except ValueError:
+                sound = False
+            if not sound:
+                expected = "a date (2016-07-01) or a time (2016-07-01T12:00), as the frames have it, without a zone"
+                raise ConfigError("is no time", where="test_from", expected=expected, received=self.test_from)
+        if self.static and self.coordinates == "lagrangian":
+            raise ConfigError("do not move with the frames", where="static", hint="use coordinates='eulerian'")
         if self.frames and (len(self.frames) != 2 or not 0 <= self.frames[0] < self.frames[1]):
             raise ConfigError("is not a range", where="frames", expected="start stop", received=self.frames)
         if self.crop and (len(self.crop) != 4 or min(self.crop) < 0 or min(self.crop[2:]) < 1):
@@ -281,6 +308,8 @@ def _coerce(name: str, value: Any, hint: Any) -> Any:
         return tuple(_coerce(name, item, kind) for item in items)
     if get_origin(target) is Literal:
         return value  # the section checks its choices itself
+    if target is str and isinstance(value, date):
+        return value.isoformat()  # YAML reads 2016-07-01 as a date
     if target is float and isinstance(value, (int, float, str)) and not isinstance(value, bool):
         try:
             return float(value)  # YAML reads "1e-3" as a string

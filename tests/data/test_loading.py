@@ -1,17 +1,22 @@
 """Items and their order, as a torch model gets them."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
+import xarray as xr
 from hypothesis import given
 from hypothesis import strategies as st
 from torch.utils.data import DataLoader
 
-from nextframe.data.loading import SeededSampler, WindowDataset
+from nextframe.data.loading import SeededSampler, WindowDataset, note_damage
 from nextframe.data.normalise import Normaliser, fit_normaliser
 from nextframe.data.split import Span
 from nextframe.data.windows import cut_windows
 from nextframe.errors import DataError
+from nextframe.frames.damage import Damage, tolerate
+from nextframe.frames.gridded import open_gridded
 from nextframe.frames.sequence import FrameSequence
 
 
@@ -72,6 +77,33 @@ def test_batches_are_the_same_whoever_reads(workers: int) -> None:
     for name in ("past", "past_valid", "future", "future_valid"):
         loaded = torch.cat([batch[name] for batch in batches])
         torch.testing.assert_close(loaded, torch.stack([dataset[i][name] for i in order]), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_file_cut_in_the_middle_of_an_epoch_counts_nowhere_and_is_named(tmp_path: Path, workers: int) -> None:
+    values = np.random.default_rng(0).random((4, 60, 70)).astype(np.float32) + 1
+    for n in range(3):
+        times = np.datetime64("2020-01-01", "ns") + np.arange(4 * n, 4 * n + 4) * np.timedelta64(1, "h")
+        axes = {"time": times, "y": np.arange(60.0), "x": np.arange(70.0)}
+        path = tmp_path / f"{n}.nc"
+        xr.Dataset({"rain": (("time", "y", "x"), values)}, axes).to_netcdf(path, engine="h5netcdf")
+    damage = Damage()
+    sequence = tolerate(open_gridded("archive", [tmp_path / f"{n}.nc" for n in range(3)]), damage)
+    identity = Normaliser(method="identity", offset=(0.0,), scale=(1.0,))
+    dataset = WindowDataset(cut_windows([Span(sequence, 0, 12)], past=2, future=1), identity)
+    loader = DataLoader(dataset, batch_size=1, num_workers=workers, prefetch_factor=1 if workers else None)
+    seen = []
+    for n, item in enumerate(loader):
+        seen.append(torch.cat([item["past_valid"], item["future_valid"]], dim=1)[0].all(dim=(1, 2, 3)).tolist())
+        if n == 0:
+            with (tmp_path / "2.nc").open("r+b") as file:
+                file.truncate(20_000)
+    note_damage(dataset)
+    assert seen[:6] == [[True] * 3] * 6
+    assert seen[6:] == [[True, True, False], [True, False, False], [False] * 3, [False] * 3]
+    assert dataset.damaged.tolist() == [False] * 6 + [True] * 4
+    assert sorted(damage.frames) == [("archive", n) for n in range(8, 12)]
+    assert "2.nc" in damage.sentence
 
 
 @given(length=st.integers(0, 200), seed=st.integers(0, 2**32), epoch=st.integers(0, 10_000))

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nextframe.data.split import Span
-from nextframe.data.windows import cut_windows
+from nextframe.data.windows import cut_windows, windows_with_past
 from nextframe.errors import ConfigError, DataError
 from nextframe.frames.sequence import FrameSequence
 
@@ -117,3 +117,20 @@ def test_too_short_says_how_long_it_would_have_to_be() -> None:
     for wrong in ({"past": 0}, {"future": 0}, {"stride": 0}):
         with pytest.raises(ConfigError, match=next(iter(wrong))):
             cut_windows(spans, **{"past": 1, "future": 1, **wrong})
+
+
+def test_windows_whose_past_holds_no_value_are_told_apart() -> None:
+    values = np.ones((12, 1, 2, 2), np.float32)
+    values[4:7] = np.nan
+    values[5, 0, 1, 1] = 3
+    values[9:] = np.nan
+    sequence = FrameSequence(values=values, name="radar", missing="mask")
+    windows = cut_windows([Span(sequence, 0, 12)], past=1, future=1)
+    assert [w.start for w in windows_with_past(windows)] == [0, 1, 2, 3, 5, 7, 8]
+    windows = cut_windows([Span(sequence, 0, 12)], past=2, future=1)
+    assert [w.start for w in windows_with_past(windows)] == [0, 1, 2, 3, 4, 5, 6, 7, 8]
+
+
+def test_without_missing_values_nothing_is_read_to_tell() -> None:
+    windows = cut_windows([Span(counting(np.arange(10)), 0, 10)], past=2, future=1)
+    assert windows_with_past(windows) is windows

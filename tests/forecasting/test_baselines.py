@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nextframe.data import motion
 from nextframe.data.split import Span
 from nextframe.data.windows import cut_windows
 from nextframe.errors import ConfigError
-from nextframe.forecasting import motion
 from nextframe.forecasting.baselines import Persistence, Translation, make_baseline
 from nextframe.forecasting.motion import Extrapolation
 from nextframe.frames.sequence import FrameSequence
@@ -148,7 +148,7 @@ def test_a_forecast_knows_its_times() -> None:
 
 
 def test_nothing_is_announced(capfd: pytest.CaptureFixture[str]) -> None:
-    motion._semi_lagrangian.cache_clear()
+    motion.semi_lagrangian.cache_clear()
     Extrapolation().predict(blob(3, (0.0, 1.0), size=16), 2)
     assert capfd.readouterr() == ("", "")
 
@@ -167,8 +167,8 @@ def test_without_pysteps_the_sentence_says_what_to_install(monkeypatch: pytest.M
             raise ImportError(name)
         return real(name, *arguments)
 
-    motion._semi_lagrangian.cache_clear()
+    motion.semi_lagrangian.cache_clear()
     monkeypatch.setattr(builtins, "__import__", without)
     with pytest.raises(ConfigError, match=r"nextframe\[pysteps\]"):
         make_baseline("extrapolation")
-    motion._semi_lagrangian.cache_clear()
+    motion.semi_lagrangian.cache_clear()

@@ -9,7 +9,9 @@ import pytest
 import xarray as xr
 
 from nextframe.errors import ConfigError, DataError, NextframeError, ShapeError
+from nextframe.forecasting.baselines import Persistence
 from nextframe.frames.source import open_source
+from nextframe.report.output import save_forecast
 
 TIMES = np.datetime64("2020-01-01", "ns") + np.arange(5) * np.timedelta64(1, "h")
 
@@ -119,3 +121,67 @@ def test_files_are_closed_quietly_when_the_program_ends(tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-W", "error", "-c", program], capture_output=True, text=True, check=True)
     assert done.stderr == ""
+
+
+def described(units: str = "kg m-2") -> xr.Dataset:
+    """A field that says of itself all that CF conventions ask for."""
+    dataset = field(units=units).rename(y="south", x="east")
+    dataset["rain"].attrs |= {
+        "standard_name": "precipitation_amount",
+        "long_name": "Accumulated precipitation",
+        "cell_methods": "time: sum",
+        "grid_mapping": "proj",
+        "valid_max": 300.0,
+    }
+    dataset["south"].attrs = {"units": "km", "standard_name": "projection_y_coordinate", "axis": "Y"}
+    dataset["east"].attrs = {"units": "km", "standard_name": "projection_x_coordinate", "axis": "X"}
+    dataset["proj"] = ((), np.int32(0), {"grid_mapping_name": "albers_conical_equal_area", "standard_parallel": 18.0})
+    dataset.attrs = {"title": "Rain", "institution": "a weather service"}
+    return dataset
+
+
+def test_what_a_file_says_of_itself_is_said_by_its_forecast(tmp_path: Path) -> None:
+    path = save(described(), tmp_path / "a.nc")
+    (sequence,) = open_source(path, crop=(1, 2, 4, 6), coarsen=2).sequences
+    save_forecast(Persistence().forecast(sequence, 3), tmp_path / "f.nc")
+    with (
+        xr.open_dataset(tmp_path / "f.nc", engine="h5netcdf", decode_coords=False) as made,
+        xr.open_dataset(path) as given,
+    ):
+        rain, before = made["rain"], given["rain"]
+        for name in ("units", "long_name", "standard_name", "cell_methods"):
+            assert rain.attrs[name] == before.attrs[name]
+        assert rain.dims == ("lead_time", "south", "east")
+        assert given["proj"].attrs.items() <= made[rain.attrs["grid_mapping"]].attrs.items()
+        for axis in ("south", "east"):
+            assert made[axis].attrs == given[axis].attrs
+        np.testing.assert_allclose(made["south"], given["south"][1:5].values.reshape(2, 2).mean(1))
+        assert (made.attrs["title"], made.attrs["institution"]) == ("Rain", "a weather service")
+        assert made["valid_time"].attrs["standard_name"] == "time"
+        assert made["valid_time"].values[0] == TIMES[-1] + np.timedelta64(1, "h")
+
+
+def test_rain_in_another_unit_is_called_by_another_name(tmp_path: Path) -> None:
+    (sequence,) = open_source(save(described(), tmp_path / "a.nc"), rain_unit="mm/h").sequences
+    save_forecast(Persistence().forecast(sequence, 1), tmp_path / "f.nc")
+    with xr.open_dataset(tmp_path / "f.nc", engine="h5netcdf") as made:
+        attributes = made["rain_rate"].attrs
+        assert (attributes["units"], attributes["standard_name"]) == ("mm/h", "rainfall_rate")
+        assert "cell_methods" not in attributes
+
+
+def test_a_grid_that_changes_within_an_archive_is_named(tmp_path: Path) -> None:
+    save(field(), tmp_path / "a.nc")
+    save(field(TIMES + np.timedelta64(1, "D")).isel(x=slice(0, 7)), tmp_path / "b.nc")
+    with pytest.raises(ShapeError, match=r"b\.nc: differs in variables or grid from a\.nc.*6, 8\).*6, 7\)"):
+        open_source(tmp_path)
+
+
+def test_folders_whose_variables_or_units_differ_are_named(tmp_path: Path) -> None:
+    for name, units in (("2015", "mm"), ("2016", "dBZ")):
+        (tmp_path / name).mkdir()
+        save(field(units=units), tmp_path / name / "a.nc")
+    with pytest.raises(DataError, match=r"2016: differs in variables or units from .*2015.*rain \(mm\).*rain \(dBZ\)"):
+        open_source(tmp_path)
+    sequences = open_source(tmp_path / "201?", rain_unit="mm/h").sequences  # but they can be brought to one
+    assert [s.units for s in sequences] == [("mm/h",)] * 2

@@ -1,16 +1,20 @@
-"""Radar composites: files written by the rules of ODIM and KNMI, and a real archive where it is there."""
+"""Radar composites: files by the rules of ODIM, KNMI, MeteoSwiss and FMI, and real ones where they are there."""
 
+import gzip
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from nextframe.errors import ConfigError, DataError, ShapeError
 from nextframe.frames.source import open_source
 
 h5py = pytest.importorskip("h5py")
 pytest.importorskip("pysteps")
-KNMI = Path(__file__).parents[3] / "shared" / "data" / "radar" / "knmi-2010-08-26"
+RADAR = Path(__file__).parents[3] / "shared" / "data" / "radar"
+KNMI = RADAR / "knmi-2010-08-26"
+real = pytest.mark.skipif(not RADAR.is_dir(), reason="the real radar archives (../shared/data) are not here")
 
 
 def odim(path: Path, field: np.ndarray, minute: int, *, quantity: str = "RATE", twice: str | None = None) -> None:
@@ -107,7 +111,106 @@ def test_files_that_do_not_belong_together_or_are_damaged(tmp_path: Path) -> Non
         open_source(tmp_path / "wind.h5")
 
 
-@pytest.mark.skipif(not KNMI.is_dir(), reason="the shared radar archive is not there")
+def swiss(folder: Path, codes: np.ndarray, time: str) -> Path:
+    """A MeteoSwiss composite: class numbers as palette indices; 255 is missing, 0 and 1 are dry."""
+    image = Image.fromarray(codes.astype(np.uint8), mode="P")
+    image.putpalette([value for n in range(256) for value in (n, 255 - n, 7)])
+    folder.mkdir(exist_ok=True)
+    path = folder / f"AQC{time}F_00005.801.gif"
+    image.save(path, optimize=False)
+    return path
+
+
+def finnish(path: Path, codes: np.ndarray, *, zipped: bool) -> None:
+    height, width = codes.shape
+    header = (
+        "P5\n# obstime 201609281600\n# param CorrectedReflectivity\n# metersperpixel_x 1000\n# metersperpixel_y 1000\n"
+        "# projection radar {\n# type stereographic\n# centrallongitude 25\n# centrallatitude 90\n# truelatitude 60\n"
+        "# bottomleft 18.600000 57.930000\n# topright 34.903000 69.005000\n# }\n"
+        f"{width} {height}\n255\n"
+    )
+    content = header.encode() + codes.astype(np.uint8).tobytes()
+    path.write_bytes(gzip.compress(content) if zipped else content)
+
+
+def test_swiss_files_are_amounts_with_the_times_of_their_names(tmp_path: Path) -> None:
+    codes = np.zeros((640, 710))
+    codes[0, :4] = 0, 1, 255, 120
+    swiss(tmp_path / "event", codes, "161930000")
+    swiss(tmp_path / "event", codes, "161922355")
+    (sequence,) = open_source(tmp_path / "event").sequences
+    assert sequence.times is not None
+    assert list(sequence.times) == [np.datetime64("2016-07-10T23:55"), np.datetime64("2016-07-11T00:00")]
+    assert (sequence.variables, sequence.units, sequence.missing) == (("rain_amount",), ("mm",), "mask")
+    assert sequence.variable_attributes[0]["cell_methods"] == "time: sum"
+    # Amounts in 5 minutes by class: ((10^((n - 71.5) / 20)) / 316)^(1/1.5).
+    expected = [0, 0, np.nan, (10 ** ((120 - 71.5) / 20) / 316) ** (1 / 1.5)]
+    np.testing.assert_allclose(sequence.read(0, 1)[0, 0, 0, :4], expected, rtol=1e-6)
+    assert sequence.grid is not None
+    assert (sequence.grid.y[0], sequence.grid.x[0]) == (479500, 255500)  # the north-western pixel's centre, in metres
+    assert sequence.grid.mapping is not None
+    assert "crs_wkt" in sequence.grid.mapping
+    (rate,) = open_source(tmp_path / "event", rain_unit="mm/h").sequences
+    assert rate.read(0, 1)[0, 0, 0, 3] == pytest.approx(12 * expected[3])
+
+
+def test_swiss_files_that_are_damaged_or_named_wrongly(tmp_path: Path) -> None:
+    path = swiss(tmp_path, np.random.default_rng(0).integers(0, 250, (640, 710)), "161922355")
+    path.write_bytes(path.read_bytes()[:5000])
+    with pytest.raises(
+        DataError, match=r"AQC161922355F_00005\.801\.gif: rain_amount of 2016-07-10T23:55 cannot be read"
+    ):
+        open_source(tmp_path).sequences[0].read(0, 1)
+    path.write_bytes(b"GIF89a")
+    with pytest.raises(DataError, match="cannot be read as a radar composite"):
+        open_source(tmp_path)
+    path.rename(tmp_path / "AQC164002355F_00005.801.gif")
+    with pytest.raises(DataError, match=r"AQC164002355F_00005\.801\.gif: has no time in its name"):
+        open_source(tmp_path)
+
+
+@pytest.mark.parametrize("zipped", [False, True])
+def test_finnish_files_are_reflectivity(tmp_path: Path, zipped: bool) -> None:
+    codes = np.full((1226, 760), 64)
+    codes[0, :2] = 255, 110
+    for minute in (0, 5):
+        name = f"2016092816{minute:02}_fmi.radar.composite.lowest_FIN_SUOMI1.pgm{'.gz' if zipped else ''}"
+        finnish(tmp_path / name, codes, zipped=zipped)
+    (sequence,) = open_source(tmp_path).sequences
+    assert (sequence.variables, sequence.units, sequence.shape) == (("reflectivity",), ("dBZ",), (2, 1, 1226, 760))
+    assert sequence.time_step == np.timedelta64(5, "m")
+    np.testing.assert_array_equal(sequence.read(1, 2)[0, 0, 0, :3], [np.nan, 23, 0])
+    assert sequence.grid is not None
+    assert sequence.grid.y[0] > sequence.grid.y[1]
+
+
+def test_folders_of_events_are_a_sequence_each_in_order_of_time(tmp_path: Path) -> None:
+    codes = np.zeros((640, 710))
+    for folder, day, frames in (("radar/z-spring", "15135", 3), ("radar/a-summer", "16193", 2)):
+        (tmp_path / folder).mkdir(parents=True)
+        for n in range(frames):
+            swiss(tmp_path / folder, codes, f"{day}12{5 * n:02}")
+    for name in (tmp_path / "radar", f"{tmp_path}/radar/*-s*"):
+        sequences = open_source(name).sequences
+        assert [(Path(s.name).name, len(s)) for s in sequences] == [("z-spring", 3), ("a-summer", 2)]
+
+
+@real
+def test_a_real_swiss_archive_of_two_events() -> None:
+    sequences = open_source(RADAR / "mch-*", rain_unit="mm/h", crop=(200, 200, 128, 128)).sequences
+    assert [s.shape for s in sequences] == [(40, 1, 128, 128)] * 2
+    assert all(s.segments() == [(0, 40)] for s in sequences)
+    assert 5 < np.nanmax(sequences[1].read(0, 10)) < 200
+
+
+@real
+def test_a_real_netcdf_archive_of_one_radar() -> None:
+    (sequence,) = open_source(RADAR / "bom-brisbane-2020-10-31", rain_unit="mm/h", crop=(0, 0, 64, 64)).sequences
+    assert sequence.shape == (144, 1, 64, 64)
+    assert (sequence.units, sequence.time_step) == (("mm/h",), np.timedelta64(10, "m"))
+
+
+@real
 def test_a_real_archive() -> None:
     (sequence,) = open_source(KNMI, crop=(300, 300, 64, 64)).sequences
     assert sequence.shape == (92, 1, 64, 64)

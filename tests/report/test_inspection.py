@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import xarray as xr
 
 from nextframe.api import inspect_path
 
@@ -25,3 +26,23 @@ def test_dry_is_the_smallest_value_where_nothing_is_zero(tmp_path: Path) -> None
     assert channel.dry == 3
     assert channel.dry_share is not None
     assert 0.4 < channel.dry_share < 0.6
+
+
+def test_what_no_window_can_use_is_told(tmp_path: Path) -> None:
+    hours = np.array([*range(0, 20), *range(23, 25), *range(30, 50)])
+    rain = np.random.default_rng(0).random((42, 6, 7)).astype(np.float32)
+    rain[3] = np.nan
+    times = np.datetime64("2020-01-01", "ns") + hours * np.timedelta64(1, "h")
+    field = xr.Dataset({"rain": (("time", "y", "x"), rain)}, {"time": times, "y": np.arange(6.0), "x": np.arange(7.0)})
+    field.to_netcdf(tmp_path / "rain.nc", engine="h5netcdf")
+    found = inspect_path(tmp_path / "rain.nc", past=3, future=2, missing="mask", split="event", test=0, validation=0.4)
+    gaps = "2 gaps in time (2020-01-01 19:00 to 2020-01-01 23:00, 2020-01-02 00:00 to 2020-01-02 06:00)"
+    assert found.lost == (
+        f"{gaps} took 6 of 38 windows; 2 frames lie in a stretch too short for a window; 1 frame has no value"
+    )
+    assert (found.gaps, found.empty_frames, found.damage) == (2, 1, "")
+    assert {name: (part.windows, part.short_frames) for name, part in found.parts.items()} == {
+        "training": (16, 2),
+        "validation": (16, 0),
+        "test": (0, 0),
+    }

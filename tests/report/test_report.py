@@ -5,17 +5,17 @@ import io
 import json
 import math
 import re
-import shutil
-import subprocess
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.colors import to_rgba
 from rich.console import Console
 
 from nextframe.forecasting.forecast import Forecast
-from nextframe.report.figures import png, skill_curves
+from nextframe.report.figures import COLOURS, png, skill_curves
 from nextframe.report.html import Example, write_report
 from nextframe.report.tables import lead_number, number, print_table, title, to_csv, to_markdown, verdict
 from nextframe.verification.result import Verification
@@ -96,6 +96,26 @@ def test_curves_are_drawn() -> None:
     assert picture.startswith(b"\x89PNG")
 
 
+def test_intervals_are_bands_in_the_colour_of_their_curve() -> None:
+    bounds = [(0.85, 0.95), (0.7, 0.9), (0.5, 0.6)]
+    figure = skill_curves(
+        scores([0.9, 0.8, 0.55], [0.7, 0.6, 0.5]), ["csi_0.5", "mse"], intervals={"model": {"csi_0.5": bounds}}
+    )
+    panel, other = figure.axes
+    (band,) = panel.collections
+    assert not other.collections
+    corners = np.unique(np.round(np.asarray(band.get_paths()[0].vertices), 6), axis=0)
+    assert corners.tolist() == [[lead + 1.0, bound] for lead, pair in enumerate(bounds) for bound in pair]
+    assert np.asarray(band.get_facecolor())[0] == pytest.approx(to_rgba(COLOURS[0], 0.15))
+    assert panel.lines[0].get_color() == COLOURS[0]
+
+
+def test_intervals_without_bounds_draw_nothing() -> None:
+    result = scores([0.9, 0.8], [0.7, 0.85])
+    nothing = {"model": {"csi_0.5": [(math.nan, math.nan)] * 2}}
+    assert png(skill_curves(result, ["csi_0.5"], intervals=nothing)) == png(skill_curves(result, ["csi_0.5"]))
+
+
 def examples() -> list[Example]:
     draw = np.random.default_rng(0)
     truth = draw.random((2, 1, 12, 14)).astype(np.float32)
@@ -143,26 +163,21 @@ def test_the_page_stands_alone_and_says_everything(tmp_path: Path) -> None:
     assert found[0]["columns"] == ["truth", "model", "persistence"]
 
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+def test_a_metric_without_any_value_is_named_and_not_drawn(tmp_path: Path) -> None:
+    result = scores([0.9, 0.8], [0.7, 0.85])
+    for metrics in result.scores.values():
+        metrics["ssim"] = [math.nan] * 2  # type: ignore[index]
+    write_report(tmp_path / "report.html", result)
+    text = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "Without a value at any lead time: SSIM ↑." in text
+    assert text.count("SSIM ↑") == 1
+    assert re.findall(r'<h3 id="table-\d">(\S+)', text) == ["CSI", "MSE"]
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="no chromium to look at the page with")
-def test_a_browser_shows_the_slider_and_its_pictures(tmp_path: Path) -> None:
-    assert CHROMIUM is not None
-    path = tmp_path / "report.html"
-    write_report(path, scores([0.9, 0.8], [0.7, 0.85]), examples=examples())
-    probe = (
-        "<script>const seen = [];"
-        "for (const n of [0, 3, 4]) { slider.value = n; slider.oninput(); "
-        "seen.push([label.textContent, document.querySelector('#pictures img').src.length > 50, "
-        "document.querySelectorAll('#pictures img')[1].src]); }"
-        "document.title = JSON.stringify(seen.map(s => [s[0], s[1]])) + (seen[1][2] !== seen[2][2]);</script></body>"
-    )
-    path.write_text(path.read_text(encoding="utf-8").replace("</body>", probe), encoding="utf-8")
-    flags = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", f"--user-data-dir={tmp_path / 'profile'}"]
-    quiet = ["--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-quic"]
-    command = [CHROMIUM, *flags, *quiet, "--dump-dom", path.as_uri()]
-    page = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
-    found = re.search(r"<title>(.*?)</title>", page)
-    assert found is not None
-    assert found.group(1) == '[["past -2",true],["+1",true],["+2",true]]true'
+def test_the_facts_say_units_only_where_there_are_some(tmp_path: Path) -> None:
+    plain = scores([0.9], [0.7])
+    for result, words in ((plain, "<dd>0.5</dd>"), (replace(plain, units=["mm"]), "<dd>0.5 mm</dd>")):
+        write_report(tmp_path / "report.html", result)
+        text = (tmp_path / "report.html").read_text(encoding="utf-8")
+        assert words in text
+        assert "<dt>machine</dt>" not in text  # of which these scores know nothing

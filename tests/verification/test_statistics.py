@@ -139,4 +139,6 @@ def test_every_metric_is_described() -> None:
         "",
         "mm",
     ]
+    assert unit_of("mse", "mm/h") == "(mm/h)²"
+    assert unit_of("mae", "mm/h") == "mm/h"
     assert (unit_of("mse", "1"), unit_of("mse", "kg m-2"), unit_of("mae", "kg m-2")) == ("", "(kg m-2)²", "kg m-2")

@@ -12,7 +12,7 @@ from nextframe.data.windows import cut_windows
 from nextframe.errors import ConfigError, DataError, ShapeError
 from nextframe.forecasting.baselines import Persistence
 from nextframe.forecasting.forecast import Forecaster
-from nextframe.frames.sequence import FloatArray, FrameSequence, FrameSource
+from nextframe.frames.sequence import FloatArray, FrameSequence, FrameSource, Grid
 from nextframe.report.output import save_forecast
 from nextframe.verification.grade import grade
 from nextframe.verification.result import Verification
@@ -177,3 +177,33 @@ def test_two_forecasters_of_one_name_are_refused() -> None:
 def test_nothing_to_verify_on() -> None:
     with pytest.raises(DataError, match="no window"):
         verify([Persistence()], [])
+
+
+def test_an_ensemble_as_pysteps_writes_it_is_graded(tmp_path: Path) -> None:
+    """The layout of pysteps' NetCDF exporter: members first, rows from north to south or not, units written its way."""
+    draw = np.random.default_rng(0)
+    values = draw.gamma(1, 2, (20, 1, 12, 13)).astype(np.float32)
+    times = np.datetime64("2021-01-01", "ns") + np.arange(20) * np.timedelta64(5, "m")
+    grid = Grid(y=np.arange(12.0)[::-1], x=np.arange(13.0))
+    sequence = FrameSequence(values=values, name="radar", times=times, units=("mm/h",), variables=("rain",), grid=grid)
+    members = values[10:13, 0][None] + draw.normal(0, 0.1, (4, 3, 12, 13)).astype(np.float32)
+    seconds = (times[10:13] - times[9]) / np.timedelta64(1, "s")
+    layout = {
+        "precip_intensity": (("ens_number", "time", "y", "x"), members[:, :, ::-1], {"units": "mm h-1"}),
+        "lat": (("y", "x"), np.zeros((12, 13))),
+    }
+    axes = {
+        "ens_number": np.arange(1, 5),
+        "time": ("time", seconds, {"units": "seconds since 2021-01-01 00:45:00", "long_name": "forecast time"}),
+        "y": np.arange(12.0),
+        "x": np.arange(13.0),
+    }
+    xr.Dataset(layout, axes).to_netcdf(tmp_path / "nowcast.nc", engine="h5netcdf")
+    source = FrameSource(name="radar", sequences=(sequence,))
+    with xr.open_dataset(tmp_path / "nowcast.nc", engine="h5netcdf") as dataset:
+        found = grade(dataset, source, thresholds=(2.0,))
+        assert max(found.scores["forecast"]["mae"]) < 0.1  # flipped rows would make it 2
+        assert max(found.scores["forecast"]["crps"]) < max(found.scores["forecast"]["mae"])
+        wrong = dataset.assign(precip_intensity=dataset.precip_intensity.assign_attrs(units="dBZ"))
+        with pytest.raises(DataError, match=r"another unit than the observations.*mm/h.*dBZ"):
+            grade(wrong, source)

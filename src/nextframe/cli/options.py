@@ -20,7 +20,7 @@ from nextframe.training.presets import Preset, preset_config
 SECTIONS: Mapping[str, type] = {"data": DataConfig, "model": ModelConfig, "training": TrainingConfig}
 """Sections of a configuration, each a group of options."""
 
-READING = ("variable", "grey", "crop", "rain_unit", "coarsen", "missing")
+READING = ("variable", "grey", "crop", "rain_unit", "coarsen", "missing", "damaged")
 """Fields of the data section that say how a source is read; a run's own are the default for later frames."""
 
 COMMAND_OPTIONS = ("model", "preset", "out", "resume", "progress")

@@ -31,7 +31,7 @@ def describe_run(run: Path) -> RenderableType:
         CheckpointError: no weights yet, damaged files, or files of another version.
     """
     forecaster = load_run(run)
-    frame = (1, 6, forecaster.card.channels, 12, 12)
+    frame = (1, 6, forecaster.card.channels + len(forecaster.config.data.static), 12, 12)
     leak = check_causal(forecaster.networks[0], shape=frame).sentence
     blocks: list[RenderableType] = [Text(str(run), style="bold"), _model(forecaster), Text(leak)]
     if (run / "metrics.csv").is_file():

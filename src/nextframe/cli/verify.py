@@ -25,6 +25,7 @@ def verify(
     limit: int | None = None,
     conventions: Annotated[bool, Parameter(negative=())] = False,
     out: Path | None = None,
+    examples: int = 3,
     progress: Annotated[bool, Parameter(show_default=False)] = True,
     **options: Any,
 ) -> None:
@@ -41,6 +42,7 @@ def verify(
         limit: Verify at most this many windows, evenly spread.
         conventions: Print the scores as published tables have them, too: summed over a frame's pixels, and so on.
         out: Folder to write to; by default the run folder.
+        examples: Forecasts that the report animates, evenly spread.
         progress: Show a progress bar.
         options: How to read the true frames; by default as the run did, and whole for a forecast file.
     """
@@ -70,6 +72,7 @@ def verify(
         lead_times=lead_times,
         limit=limit,
         out=out,
+        examples=examples,
         progress=progress,
         **options,
     )

@@ -13,8 +13,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
+from nextframe.data.motion import to_lagrangian
 from nextframe.data.normalise import Normaliser
 from nextframe.data.windows import Window
+from nextframe.frames.sequence import FloatArray
+
+_KEPT = 2**30  # bytes of windows in Lagrangian coordinates
 
 
 class WindowDataset(Dataset[dict[str, Tensor]]):
@@ -27,23 +31,56 @@ class WindowDataset(Dataset[dict[str, Tensor]]):
         windows: the windows, all of one length and frame size.
         normaliser: how values come into the model's range.
         weights: what each window's loss counts (N,); an item then has its `weight` (), too.
+        lagrangian: bring every window to Lagrangian coordinates (`motion.to_lagrangian`). Of the windows moved, the
+            first gigabyte is kept, since moving one takes longer than a training step of it.
+        static: fields that never change (S, H, W), in the model's range; they follow the channels of every frame of
+            `past` and `future`, which then have C + S.
+
+    Where damaged frames are skipped, `damaged` (N,) tells which windows were met that hold one, whichever process has
+    read them.
     """
 
     def __init__(
-        self, windows: Sequence[Window], normaliser: Normaliser, weights: NDArray[np.float32] | None = None
+        self,
+        windows: Sequence[Window],
+        normaliser: Normaliser,
+        weights: NDArray[np.float32] | None = None,
+        *,
+        lagrangian: bool = False,
+        static: FloatArray | None = None,
     ) -> None:
-        self.windows, self.normaliser, self.weights = windows, normaliser, weights
+        self.windows, self.normaliser, self.weights, self.lagrangian = windows, normaliser, weights, lagrangian
+        self.static = None if static is None else torch.from_numpy(static)
+        self._moved: dict[int, FloatArray] = {}
+        skips = len(windows) > 0 and windows[0].sequence.damage is not None
+        self.damaged = torch.zeros(len(windows) if skips else 0, dtype=torch.bool).share_memory_()
 
     def __len__(self) -> int:
         return len(self.windows)
 
+    def _read(self, index: int, window: Window) -> FloatArray:
+        if not self.lagrangian:
+            return window.sequence.read(window.start, window.stop)
+        if index in self._moved:
+            return self._moved[index]
+        moved = to_lagrangian(window.sequence.read(window.start, window.stop), window.past)
+        if (len(self._moved) + 1) * moved.nbytes <= _KEPT:
+            self._moved[index] = moved
+        return moved
+
     def __getitem__(self, index: int) -> dict[str, Tensor]:
         window = self.windows[index]
-        normalised = self.normaliser.apply(window.sequence.read(window.start, window.stop))
+        sequence = window.sequence
+        normalised = self.normaliser.apply(self._read(index, window))
+        if sequence.damage is not None:
+            start, stop = sequence.first + window.start, sequence.first + window.stop
+            self.damaged[index] = sequence.damage.touches(sequence.name, start, stop)
         # Readers may hand out read-only memory, which torch has no notion of; then a copy is taken.
         frames = torch.from_numpy(np.require(normalised, requirements=["C", "W"]))
         valid = torch.isfinite(frames)
         frames = torch.nan_to_num(frames, nan=0.0)
+        if self.static is not None:
+            frames = torch.cat([frames, self.static.expand(len(frames), *self.static.shape)], dim=1)
         past = window.past
         item = {
             "past": frames[:past],
@@ -54,6 +91,13 @@ class WindowDataset(Dataset[dict[str, Tensor]]):
         if self.weights is not None:
             item["weight"] = torch.tensor(self.weights[index])
         return item
+
+
+def note_damage(dataset: WindowDataset) -> None:
+    """Bring what worker processes have met of damaged frames to the source's count, by reading these windows again."""
+    for index in torch.nonzero(dataset.damaged).flatten().tolist():
+        window = dataset.windows[index]
+        window.sequence.read(window.start, window.stop)
 
 
 class SeededSampler(Sampler[int]):

@@ -133,6 +133,7 @@ def fit_normaliser(
     method: Literal["auto", "identity", "range", "standard", "log"] = "auto",
     *,
     output: Literal["sigmoid", "linear"] = "sigmoid",
+    statistics: Statistics | None = None,
 ) -> Normaliser:
     """Choose how to normalise from the training part alone, reading it once, a chunk at a time.
 
@@ -144,14 +145,14 @@ def fit_normaliser(
         spans: the training part.
         method: how to normalise.
         output: activation of the model's output: to 0..1 for "sigmoid"; "log" goes to mean 0, deviation 1 for "linear".
+        statistics: of these spans, where they are known already; nothing is then read.
 
     Raises:
         ConfigError: a method whose values a sigmoid output cannot reach.
         DataError: values all missing, all the same, or damaged.
     """
-    statistics = measure_spans(spans)
     return normaliser_for(
-        statistics,
+        measure_spans(spans) if statistics is None else statistics,
         method,
         output=output,
         eight_bit=spans[0].sequence.values.dtype == np.uint8,

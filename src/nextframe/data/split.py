@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
 from itertools import pairwise
+from typing import get_args
 
+import numpy as np
+
+from nextframe.config import DataConfig, SplitBy
 from nextframe.errors import ConfigError, DataError
 from nextframe.frames.sequence import FrameSequence, FrameSource
 
@@ -57,22 +63,39 @@ class Split:
                 assert stop <= start, f"frames {start}:{stop} are in two parts"
 
 
-def split(source: FrameSource, *, validation: float = 0.1, test: float = 0.1, gap: int = 0, minimum: int = 2) -> Split:
+def split(
+    source: FrameSource,
+    *,
+    validation: float = 0.1,
+    test: float = 0.1,
+    gap: int = 0,
+    minimum: int = 2,
+    by: SplitBy = "auto",
+    test_from: datetime | None = None,
+) -> Split:
     """Divide a source into training, validation and test part, in this order of time.
 
-    Three or more sequences are divided whole, in their order, and a part that is asked for gets at least one. One or
-    two sequences are each cut in time, with `gap` frames dropped before each part, because neighbouring frames are so
-    alike that a model is otherwise graded on what it has all but seen.
+    - "time": each sequence is cut in time, with `gap` frames dropped before each part, because neighbouring frames are
+      so alike that a model is otherwise graded on what it has all but seen.
+    - "sequence": sequences are divided whole, in their order, and a part that is asked for gets at least one.
+    - "event": events are divided whole, in order of time where times are known. An event is a stretch of frames of one
+      sequence without a gap in time. A part gets as many events as bring it nearest to its share of the frames of all
+      events of at least `minimum` frames, and at least one of these.
+    - "auto": by "sequence" where there are three or more, else by "time".
 
     Args:
         source: the frames; nothing is read.
-        validation: share of the sequences, or of a sequence's frames, for validation; 0 for none.
+        validation: share for validation, of the sequences, or of the frames of each sequence or of all events; 0 for
+            none.
         test: the same for the test.
         gap: frames dropped between two parts of one sequence.
         minimum: frames that the longest span of each part must have.
+        by: what is divided.
+        test_from: all frames from this time on are the test part, and `test` is not heeded; `validation` is then a
+            share of the frames before. Of events, one that reaches that time belongs to the test part as a whole.
 
     Raises:
-        ConfigError: shares or a gap that make no sense.
+        ConfigError: shares, a gap or a time that make no sense, or no time that sequences could be told by.
         DataError: a part that was asked for, or the training part, would be empty or too short.
     """
     if not (0 <= validation < 1 and 0 <= test < 1 and validation + test < 1):
@@ -84,24 +107,107 @@ def split(source: FrameSource, *, validation: float = 0.1, test: float = 0.1, ga
         )
     if gap < 0:
         raise ConfigError("is negative", where="gap", expected="0 or more frames", received=gap)
-    if len(source.sequences) >= 3:
-        return _by_sequence(source, validation, test, minimum)
-    return _by_time(source, validation, test, gap, minimum)
+    if by not in get_args(SplitBy):
+        raise ConfigError("unknown choice", where="split", expected=", ".join(get_args(SplitBy)), received=by)
+    spans = [Span(sequence, 0, len(sequence)) for sequence in source.sequences]
+    if by == "event":
+        spans = _events(spans)
+    later: tuple[Span, ...] = ()
+    if test_from is not None:
+        spans, later = _from(source, spans, np.datetime64(test_from, "ns"), 0 if by == "event" else gap, by == "event")
+        test = 0
+    if by == "auto":
+        by = "sequence" if len(spans) >= 3 else "time"
+    if by == "time":
+        parts = _by_time(spans, validation, test, gap, minimum)
+    else:
+        parts = _whole(source, spans, validation, test, minimum, by)
+    return replace(parts, test=later) if later else parts
 
 
-def _by_sequence(source: FrameSource, validation: float, test: float, minimum: int) -> Split:
-    count = len(source.sequences)
-    held_out = _held_out(count, validation, test)
+def split_as(source: FrameSource, config: DataConfig) -> Split:
+    """Divide a source as a configuration says; see `split`."""
+    return split(
+        source,
+        validation=config.validation,
+        test=config.test,
+        gap=config.gap,
+        by=config.split,
+        test_from=None if config.test_from is None else datetime.fromisoformat(config.test_from),
+        minimum=config.past + config.future if config.split == "event" else 2,
+    )
+
+
+def _events(spans: Sequence[Span]) -> list[Span]:
+    """Stretches without a gap in time, in order of time where all times are known."""
+    events = [Span(span.sequence, start, stop) for span in spans for start, stop in span.segments()]
+    starts = [event.sequence.times[event.start] for event in events if event.sequence.times is not None]
+    if len(starts) < len(events):
+        return events
+    return [events[n] for n in np.argsort(np.array(starts), kind="stable")]
+
+
+def _from(
+    source: FrameSource, spans: Sequence[Span], time: np.datetime64, gap: int, whole: bool
+) -> tuple[list[Span], tuple[Span, ...]]:
+    """What of some spans lies before a time, with `gap` frames dropped at the cut, and what lies at it or later."""
+    before: list[Span] = []
+    later: list[Span] = []
+    for span in spans:
+        times = span.sequence.times
+        if times is None:
+            raise ConfigError(
+                "needs frames whose times are known",
+                where="test_from",
+                received=span.sequence.name,
+                hint="hold out a share instead (--test)",
+            )
+        cut = span.start + int(np.searchsorted(times[span.start : span.stop], time))
+        if whole and cut < span.stop:
+            cut = span.start
+        stop = cut if cut == span.stop else cut - gap
+        if span.start < stop:
+            before.append(Span(span.sequence, span.start, stop))
+        if cut < span.stop:
+            later.append(Span(span.sequence, cut, span.stop))
+    ends = [span.sequence.times[span.stop - 1] for span in spans if span.sequence.times is not None]
+    last = np.datetime_as_string(max(ends), unit="m")
+    for what, part in (("before", before), ("at or after", later)):
+        if not part:
+            raise DataError(
+                f"holds no frame {what} test_from {np.datetime_as_string(time, unit='m')}",
+                where=source.name,
+                received="later ones alone" if what == "before" else f"frames up to {last}",
+                hint="choose another time (--test-from)",
+            )
+    return before, tuple(later)
+
+
+def _whole(
+    source: FrameSource, spans: Sequence[Span], validation: float, test: float, minimum: int, by: SplitBy
+) -> Split:
+    """Sequences or events, none of them in two parts."""
+    count, asked = len(spans), 1 + (validation > 0) + (test > 0)
+    long = count if by == "sequence" else sum(len(span) >= minimum for span in spans)
+    if long < asked:
+        of = "sequences" if by == "sequence" else f"events (stretches without a gap in time) of {minimum} frames"
+        raise DataError(
+            f"has too few {of} to divide",
+            where=source.name,
+            expected=f"at least {asked}, one for each part",
+            received=long,
+            hint="divide it in time (--split time)",
+        )
+    held_out = _nearest(spans, validation, test, minimum) if by == "event" else _held_out(count, validation, test)
     while sum(held_out) > count - 1:  # at least one is left to train on
         held_out[held_out.index(max(held_out))] -= 1
     cuts = [0, count - sum(held_out), count - held_out[1], count]
-    spans = [Span(sequence, 0, len(sequence)) for sequence in source.sequences]
     parts = [tuple(spans[a:b]) for a, b in pairwise(cuts)]
     for name, part in zip(("training", "validation", "test"), parts, strict=True):
         longest = max((len(span) for span in part), default=minimum)
         if longest < minimum:
             raise DataError(
-                f"the longest sequence of its {name} part is too short",
+                f"the longest {by} of its {name} part is too short",
                 where=source.name,
                 expected=f"at least {minimum} frames",
                 received=longest,
@@ -110,24 +216,39 @@ def _by_sequence(source: FrameSource, validation: float, test: float, minimum: i
     return Split(*parts)
 
 
-def _by_time(source: FrameSource, validation: float, test: float, gap: int, minimum: int) -> Split:
+def _nearest(spans: Sequence[Span], validation: float, test: float, minimum: int) -> list[int]:
+    """How many of the last events go to validation and test, so that each comes nearest to its share of the frames of
+    all events that are long enough, and holds such an event.
+    """
+    lengths = np.array([len(span) if len(span) >= minimum else 0 for span in spans])
+    counts = [0, 0]
+    for part, share, others in ((1, test, 1 + (validation > 0)), (0, validation, 1)):
+        if share:
+            latest_first = lengths[: len(lengths) - sum(counts)][::-1]
+            frames, long = np.cumsum(latest_first), np.cumsum(latest_first > 0)
+            sound = (long >= 1) & (long <= long[-1] - others)  # the other parts need a long one each, too
+            counts[part] = int(np.argmin(np.where(sound, np.abs(frames - share * lengths.sum()), np.inf))) + 1
+    return counts
+
+
+def _by_time(spans: Sequence[Span], validation: float, test: float, gap: int, minimum: int) -> Split:
     parts: tuple[list[Span], list[Span], list[Span]] = ([], [], [])
-    for sequence in source.sequences:
-        frames = len(sequence)
+    for span in spans:
+        frames = len(span)
         held_out = _held_out(frames, validation, test)
         lengths = [frames - sum(n + gap for n in held_out if n), *held_out]
         for name, length in zip(("training", "validation", "test"), lengths, strict=True):
             if (length or name == "training") and length < minimum:
                 raise DataError(
                     f"{frames} frames are too few to split: the {name} part would have {max(length, 0)}",
-                    where=sequence.name,
+                    where=span.sequence.name,
                     expected=f"at least {minimum} frames in each part",
                     hint="use a longer sequence, or change the shares validation and test or the gap",
                 )
-        start = 0
+        start = span.start
         for part, length in zip(parts, lengths, strict=True):
             if length:
-                part.append(Span(sequence, start, start + length))
+                part.append(Span(span.sequence, start, start + length))
                 start += length + gap
     return Split(*map(tuple, parts))
 

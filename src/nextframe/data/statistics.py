@@ -37,6 +37,8 @@ class Statistics:
     """Number of values that are not missing."""
     missing: float
     """Share of all values that are missing."""
+    empty_frames: int
+    """Number of frames that have no value at all."""
     sample: FloatArray
     """Values drawn evenly at random (C, S), NaN where missing; all of them where there are few."""
 
@@ -90,12 +92,14 @@ class Measurement:
         self._moments: list[tuple[Float64Array, ...]] = []
         self._samples: list[FloatArray] = []
         self._seen = 0
+        self._empty = 0
 
     def add(self, frames: FloatArray) -> None:
         """Take in frames (N, C, H, W), NaN where missing."""
         values = np.moveaxis(frames, 1, 0).reshape(frames.shape[1], -1)
         size = values.shape[1]
         self._seen += size
+        self._empty += int((~np.isfinite(frames).any(axis=(1, 2, 3))).sum())
         self._moments.append(_moments(values))
         if self._share < 1:
             values = values[:, self._random.integers(size, size=int(np.ceil(size * self._share)))]
@@ -113,6 +117,7 @@ class Measurement:
             deviation=np.sqrt(squares / np.maximum(count, 1)),
             count=count,
             missing=float(1 - count.mean() / self._seen),
+            empty_frames=self._empty,
             sample=np.concatenate(self._samples, axis=1),
         )
 

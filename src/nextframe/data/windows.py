@@ -119,6 +119,28 @@ def cut_windows(spans: Iterable[Span], *, past: int, future: int, stride: int = 
     return windows
 
 
+def windows_with_past(windows: Sequence[Window]) -> Sequence[Window]:
+    """Those windows whose past holds a value at all, since a forecast needs something to start from.
+
+    About one frame of each window is read, and none where a source declares no missing values.
+    """
+    known: dict[tuple[int, int], bool] = {}
+
+    def has_value(sequence: FrameSequence, frame: int) -> bool:
+        key = id(sequence), frame
+        if key not in known:
+            known[key] = bool(np.isfinite(sequence.read(frame, frame + 1)).any())
+        return known[key]
+
+    if all(window.sequence.missing == "error" for window in windows):
+        return windows
+    return [
+        window
+        for window in windows
+        if any(has_value(window.sequence, n) for n in reversed(range(window.start, window.start + window.past)))
+    ]
+
+
 def share_that_fits(spans: Sequence[Span], frames: int) -> str:
     """Advice on the share to hold out, where a larger one of a single sequence would let a window fit; else nothing."""
     first = spans[0].sequence if spans else None

@@ -40,6 +40,8 @@ class Forecast:
     """Name of each channel."""
     units: tuple[str, ...] = ("1",)
     """Unit of each channel."""
+    variable_attributes: tuple[Mapping[str, object], ...] = ()
+    """What else the source says of each channel (long_name, standard_name), carried to the output; may be empty."""
     grid: Grid | None = None
     """Coordinates of the pixels."""
     source: str = ""
@@ -178,6 +180,7 @@ class Forecaster(ABC):
             time_step=past.time_step,
             variables=past.variables,
             units=past.units,
+            variable_attributes=past.variable_attributes,
             grid=past.grid,
             source=past.name,
             attributes=past.attributes,

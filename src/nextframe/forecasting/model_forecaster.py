@@ -15,7 +15,9 @@ import numpy as np
 import torch
 
 from nextframe.config import RunConfig
+from nextframe.data.motion import from_lagrangian, motion_field, to_lagrangian
 from nextframe.data.normalise import Normaliser
+from nextframe.data.static import check_size
 from nextframe.errors import DataError, ShapeError
 from nextframe.forecasting.calibration import Calibration
 from nextframe.forecasting.forecast import Forecaster
@@ -23,7 +25,7 @@ from nextframe.frames.sequence import FloatArray
 from nextframe.models.encoder_decoder import EncoderDecoder
 from nextframe.models.rollout import rollout_outputs
 from nextframe.models.stacked import StackedConvLSTM
-from nextframe.training.run_folder import ModelCard, load_config, load_model, member_folders
+from nextframe.training.run_folder import ModelCard, load_config, load_model, load_static, member_folders
 
 CALIBRATION = "calibration.json"
 """Name of the calibration in a run folder."""
@@ -85,13 +87,21 @@ class ModelForecaster(TrainedForecaster):
         card: what the run folder says of it.
         name: what tables and reports call it.
         run: the run folder it comes from, if any.
+        static: the fields that never change (S, H, W), in the model's range, where it was trained with such.
     """
 
     def __init__(
-        self, model: StackedConvLSTM | EncoderDecoder, card: ModelCard, *, name: str = "model", run: Path | None = None
+        self,
+        model: StackedConvLSTM | EncoderDecoder,
+        card: ModelCard,
+        *,
+        name: str = "model",
+        run: Path | None = None,
+        static: FloatArray | None = None,
     ) -> None:
         super().__init__(card, card.config, name=name, run=run)
         self.model = model.eval()
+        self.static = static if static is not None and len(static) else None
 
     @classmethod
     def load(cls, run: str | Path, *, name: str = "model") -> Self:
@@ -101,7 +111,7 @@ class ModelForecaster(TrainedForecaster):
             CheckpointError: no such folder, no weights in it, damaged files, or files of another version.
         """
         model, card = load_model(run)
-        return cls(model, card, name=name, run=Path(run))
+        return cls(model, card, name=name, run=Path(run), static=load_static(run, card))
 
     @property
     def networks(self) -> tuple[StackedConvLSTM | EncoderDecoder, ...]:
@@ -117,7 +127,8 @@ class ModelForecaster(TrainedForecaster):
         Missing values enter the network as the middle of its range, 0 where values are standardised.
 
         Raises:
-            ShapeError: a number of channels other than the model was trained on.
+            ShapeError: a number of channels other than the model was trained on, or another grid than that of its
+                static fields.
             DataError: pasts without a single valid value.
         """
         return self.raw_distribution(past, lead_times)[0]
@@ -142,14 +153,34 @@ class ModelForecaster(TrainedForecaster):
             )
         if not np.isfinite(past).reshape(len(past), -1).any(axis=1).all():
             raise DataError("the frames to start from hold no valid value", where=self.name)
+        lagrangian = self.config.data.coordinates == "lagrangian"
+        seen = np.stack([to_lagrangian(movie, len(movie)) for movie in past]) if lagrangian else past
         # A copy: torch takes no array that cannot be written to, such as one read from a memory map.
-        frames = torch.from_numpy(np.array(self.normaliser.apply(past), dtype=np.float32))
+        frames = torch.from_numpy(np.array(self.normaliser.apply(seen), dtype=np.float32))
+        frames = torch.nan_to_num(frames, nan=0.0)
+        if self.static is not None:
+            check_size(self.static, past.shape[-2], past.shape[-1], self.run or self.name)
+            static = torch.from_numpy(self.static)
+            frames = torch.cat([frames, static.expand(*frames.shape[:2], *static.shape)], dim=2)
         device = next(self.model.parameters()).device
         with torch.inference_mode():
-            future = rollout_outputs(self.model, torch.nan_to_num(frames, nan=0.0).to(device), lead_times)
+            future = rollout_outputs(self.model, frames.to(device), lead_times)
         outputs = future.float().unflatten(2, (self.model.quantiles, channels)).transpose(1, 2)
         found: FloatArray = np.asarray(self.normaliser.invert(outputs.cpu().numpy()), dtype=np.float32)
-        return found
+        return _moved_on(found, past) if lagrangian else found
+
+
+def _moved_on(forecast: FloatArray, past: FloatArray) -> FloatArray:
+    """Forecasts (B, Q, K, C, H, W) out of Lagrangian coordinates; what flows in over the border, or from where values
+    are missing, is the last frame's value, as it is in the baselines.
+    """
+    found = np.empty_like(forecast)
+    for movie, quantiles, moved in zip(past, forecast, found, strict=True):
+        motion = motion_field(movie[-2:])
+        for n, frames in enumerate(quantiles):
+            arrived = from_lagrangian(frames, motion)
+            moved[n] = np.where(np.isfinite(arrived) & np.isfinite(movie[-1]), arrived, movie[-1])
+    return found
 
 
 class EnsembleForecaster(TrainedForecaster):

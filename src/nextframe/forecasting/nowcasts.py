@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nextframe.data.motion import motion_field, quietly
 from nextframe.errors import ConfigError
 from nextframe.forecasting.forecast import Forecaster
-from nextframe.forecasting.motion import motion_field, quietly
 from nextframe.frames.sequence import FloatArray
 
 _DRY = 0.1

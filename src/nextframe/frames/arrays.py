@@ -14,6 +14,17 @@ from numpy.typing import NDArray
 from nextframe.errors import ConfigError, DataError, ShapeError
 from nextframe.frames.sequence import FrameSequence, Missing
 
+_UNREADABLE = (
+    OSError,
+    ValueError,
+    EOFError,
+    SyntaxError,
+    RuntimeError,  # a compression or an encryption that zipfile does not know
+    tokenize.TokenError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+
 MOVING_MNIST = "mnist_test_seq.npy"
 """The published Moving MNIST test set, whose axes are (time, movie, height, width)."""
 
@@ -95,7 +106,7 @@ def _load(path: Path, variable: str | None) -> NDArray[Any]:
                 raise DataError("is empty", where=path)
             array = loaded[variable or names[0]]
             return array
-    except (OSError, ValueError, EOFError, SyntaxError, tokenize.TokenError, zipfile.BadZipFile, zlib.error) as error:
+    except _UNREADABLE as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise DataError(
             "cannot be read as a NumPy file", where=path, received=reason, hint="the file may be truncated"

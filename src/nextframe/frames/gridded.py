@@ -15,6 +15,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from nextframe.errors import ConfigError, DataError, ShapeError
+from nextframe.frames.damage import Damage, describe_each
 from nextframe.frames.sequence import FrameSequence, Grid, Missing
 
 NETCDF_SUFFIXES = (".nc", ".nc4", ".cdf", ".netcdf")
@@ -23,11 +24,17 @@ _OPEN_FILES = 64
 _Y = ("y", "lat", "latitude", "rlat", "northing", "row")
 _X = ("x", "lon", "longitude", "rlon", "easting", "column", "col")
 _TIME = ("time", "valid_time", "t")
+_CARRIED = ("long_name", "standard_name", "cell_methods", "comment")
 _UNREADABLE = (OSError, ValueError, RuntimeError, LookupError, AttributeError, TypeError, EOFError)
 
 
 def open_gridded(
-    name: str, files: Sequence[Path], variable: Sequence[str] = (), *, missing: Missing | None = None
+    name: str,
+    files: Sequence[Path],
+    variable: Sequence[str] = (),
+    *,
+    missing: Missing | None = None,
+    damage: Damage | None = None,
 ) -> FrameSequence:
     """Open one or many NetCDF or Zarr stores as one sequence, in order of time.
 
@@ -36,13 +43,14 @@ def open_gridded(
         files: the stores, each with a stretch of time or a single step.
         variable: variables to read as channels; by default the only one over both horizontal axes.
         missing: what NaN means; by default a gap where a variable declares a fill value, else a fault.
+        damage: where to note stores that cannot be opened, to leave them out; by default these are errors.
 
     Raises:
         DataError: a store that cannot be read, or times that are missing, double or out of order.
         ConfigError: several variables of which none was named, or one that is not there.
         ShapeError: a variable with further axes, or grids that differ between files.
     """
-    stores = [_describe(path, variable) for path in files]
+    stores = describe_each(files, lambda path: _describe(path, variable), damage)
     first = stores[0]
     for other in stores[1:]:
         if other.shape[1:] != first.shape[1:] or other.variables != first.variables:
@@ -87,6 +95,7 @@ def open_gridded(
         times=times,
         variables=first.variables,
         units=first.units,
+        variable_attributes=first.variable_attributes,
         grid=first.grid,
         missing=missing,
         attributes=first.attributes,
@@ -104,6 +113,7 @@ class _Store:
     shape: tuple[int, int, int, int]
     times: NDArray[np.datetime64] | None
     units: tuple[str, ...]
+    variable_attributes: tuple[Mapping[str, object], ...]
     grid: Grid
     declares_missing: bool
     attributes: Mapping[str, object]
@@ -144,12 +154,20 @@ class _Stores:
                 try:
                     parts.append(store.read(self._dataset(store.path), begin, end))
                 except _UNREADABLE as error:
-                    step = f" at {store.times[begin]}" if store.times is not None else ""
-                    raise _unreadable(
-                        store.path, error, f"{', '.join(store.variables)} cannot be read{step}"
-                    ) from error
+                    raise _unreadable(store.path, error, self._fault(store, begin, end)) from error
             offset += store.shape[0]
         return np.concatenate(parts) if parts else np.empty((0, *self.shape[1:]), np.float32)
+
+    def _fault(self, store: _Store, begin: int, end: int) -> str:
+        """What cannot be read of a store, with the time of the first such step."""
+        for step in range(begin, end):
+            try:
+                store.read(self._dataset(store.path), step, step + 1)
+            except _UNREADABLE:
+                begin = step
+                break
+        when = "" if store.times is None else f" at {np.datetime_as_string(store.times[begin], unit='s')}"
+        return f"{', '.join(store.variables)} cannot be read{when}"
 
     def _dataset(self, path: Path) -> xr.Dataset:
         if path not in self._open:
@@ -253,6 +271,9 @@ def _describe(path: Path, variable: Sequence[str]) -> _Store:
             shape=(steps, len(chosen), dataset.sizes[y], dataset.sizes[x]),
             times=_times(path, dataset, time),
             units=tuple(str(dataset[n].attrs.get("units", "1")) for n in chosen),
+            variable_attributes=tuple(
+                {key: str(dataset[n].attrs[key]) for key in _CARRIED if key in dataset[n].attrs} for n in chosen
+            ),
             grid=Grid(
                 y=_coordinate(dataset, y),
                 x=_coordinate(dataset, x),

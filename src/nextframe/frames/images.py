@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from nextframe.errors import DataError, ShapeError
+from nextframe.frames.damage import Damage
 from nextframe.frames.readers import CACHE_BYTES
 from nextframe.frames.sequence import FrameSequence
 
@@ -71,33 +72,45 @@ def open_gif(path: Path) -> FrameSequence:
     )
 
 
-def open_images(folder: Path, files: Sequence[Path]) -> FrameSequence:
+def open_images(folder: Path, files: Sequence[Path], damage: Damage | None = None) -> FrameSequence:
     """Open a folder of images, one frame each, in natural order of their names (2 before 10).
 
     All headers are read, no pixels. Images that are all grey, by their type or by every colour of their palette, make
     one channel in their own number type; if any has colour, all are read as red, green and blue. Alpha is dropped.
+
+    Args:
+        folder: what to call the sequence.
+        files: the images.
+        damage: given where images that cannot be read are to be skipped. They keep their places, since nothing but its
+            place tells the time of an image; reading one is an error still.
 
     Raises:
         DataError: an image that cannot be read.
         ShapeError: images of differing size; the first that differs is named.
     """
     files = sorted(files, key=natural_order)
-    size: tuple[int, int] | None = None
+    first: tuple[Path, tuple[int, int]] | None = None
     grey = True
     for path in files:
-        with _open(path) as image, _reading(path):
-            if size is None:
-                size = image.height, image.width
-            elif size != (image.height, image.width):
-                raise ShapeError(
-                    f"differs in (height, width) from {files[0].name}",
-                    where=path,
-                    expected=size,
-                    received=(image.height, image.width),
-                    hint="bring all images of the folder to one size",
-                )
-            grey = grey and _is_grey(image)
-    return FrameSequence(values=_Images(tuple(files), grey), name=str(folder))
+        try:
+            with _open(path) as image, _reading(path):
+                received = image.height, image.width
+                grey = grey and _is_grey(image)
+        except DataError:
+            if damage is None or (first is None and path is files[-1]):
+                raise
+            continue
+        first = first or (path, received)
+        if received != first[1]:
+            raise ShapeError(
+                f"differs in (height, width) from {first[0].name}",
+                where=path,
+                expected=first[1],
+                received=received,
+                hint="bring all images of the folder to one size",
+            )
+    assert first is not None
+    return FrameSequence(values=_Images(tuple(files), grey, first[0]), name=str(folder))
 
 
 def open_pages(path: Path) -> FrameSequence:
@@ -142,10 +155,12 @@ class _Images:
 
     files: tuple[Path, ...]
     grey: bool
+    like: Path
+    """The file whose shape and type of numbers the others share."""
 
     @cached_property
     def _first(self) -> NDArray:  # type: ignore[type-arg]
-        return self._read(self.files[0])
+        return self._read(self.like)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -162,7 +177,7 @@ class _Images:
         frame = self._read(path)
         if frame.dtype != self.dtype:
             raise DataError(
-                f"differs in its type of numbers from {self.files[0].name}",
+                f"differs in its type of numbers from {self.like.name}",
                 where=path,
                 expected=self.dtype,
                 received=frame.dtype,

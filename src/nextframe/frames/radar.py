@@ -1,50 +1,71 @@
-"""Radar composites in HDF5: ODIM and KNMI files, read by the importers of pysteps.
+"""Radar composites, read by the importers of pysteps: HDF5 by ODIM or KNMI, MeteoSwiss GIF, FMI PGM.
 
-One file holds one step. Its time, and where its pixels lie, come from its header; what is missing there becomes NaN, a
-declared gap.
+One file holds one step. Its time comes from its header, or from its name where the format keeps none; where its pixels
+lie, from its header or from what pysteps knows of the network. What is missing there becomes NaN, a declared gap.
 """
 
 from __future__ import annotations
 
 import contextlib
+import gzip
 import io
+import re
+import warnings
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from nextframe.errors import ConfigError, DataError, ShapeError
+from nextframe.frames.damage import Damage, describe_each
 from nextframe.frames.sequence import FrameSequence, Grid
 
-RADAR_SUFFIXES = (".h5", ".hdf5", ".hdf")
+_HDF5_SUFFIXES = (".h5", ".hdf5", ".hdf")
+_MCH_NAME = re.compile(
+    r"AQC(\d{9})\w?_(\d{5})\.\d+\.gif", re.IGNORECASE
+)  # year, day of the year, hour, minute; minutes
+_FMI_NAME = re.compile(r"(\d{12})_.*\.pgm(\.gz)?", re.IGNORECASE)
 
 QUANTITIES = {"RATE": ("rain_rate", "mm/h"), "ACRR": ("rain_amount", "mm"), "DBZH": ("reflectivity", "dBZ")}
 """Quantities of ODIM: what they are called here, and their units; what is taken first where a file holds several."""
+_CELL_METHODS = {"ACRR": "time: sum"}
 
-_UNREADABLE = (OSError, ValueError, RuntimeError, LookupError, AttributeError, TypeError, EOFError)
+_UNREADABLE = (OSError, ValueError, RuntimeError, LookupError, AttributeError, TypeError, EOFError, zlib.error)
 
 
-def open_radar(name: str, files: Sequence[Path], variable: Sequence[str] = ()) -> FrameSequence:
+def is_radar(path: Path) -> bool:
+    """Whether a file is a radar composite by its name: HDF5, or named as MeteoSwiss (AQC) or FMI name theirs."""
+    named = _MCH_NAME.fullmatch(path.name) or _FMI_NAME.fullmatch(path.name)
+    return named is not None or path.suffix.lower() in _HDF5_SUFFIXES
+
+
+def open_radar(
+    name: str, files: Sequence[Path], variable: Sequence[str] = (), *, damage: Damage | None = None
+) -> FrameSequence:
     """Open radar composites, one step each, as one sequence in order of time.
 
     Args:
         name: what to call the sequence.
-        files: ODIM or KNMI files, all of one kind.
+        files: files of one kind.
         variable: the quantity to read, "RATE", "ACRR" or "DBZH"; by default the first of these that a file holds.
+        damage: where to note files that cannot be opened, to leave them out; by default these are errors.
 
     Raises:
-        DataError: a file that is neither, is damaged, or has the time of another.
+        DataError: a file that is no composite, is damaged, or has the time of another.
         ConfigError: pysteps or h5py is not installed; several quantities, or one that the file does not hold.
         ShapeError: files of differing grid or quantity; the first that differs is named.
     """
     if len(variable) > 1:
         raise ConfigError("takes one quantity", where=f"variable, for {name}", received=", ".join(variable))
-    headers = sorted((_header(path, *variable) for path in files), key=lambda header: header.time)
+    headers = describe_each(files, lambda path: _header(path, *variable), damage)
+    headers.sort(key=lambda header: header.time)
     first = headers[0]
     for before, header in pairwise(headers):
         if (header.shape, header.quantity, header.kind) != (first.shape, first.quantity, first.kind):
@@ -61,7 +82,7 @@ def open_radar(name: str, files: Sequence[Path], variable: Sequence[str] = ()) -
                 received=header.time,
                 hint="remove the file that is double",
             )
-    _, metadata = _import(first)
+    metadata = _first_metadata(headers, tolerant=damage is not None)
     variable_name, units = QUANTITIES[first.quantity]
     return FrameSequence(
         values=_Files(tuple(headers)),
@@ -69,6 +90,9 @@ def open_radar(name: str, files: Sequence[Path], variable: Sequence[str] = ()) -
         times=np.array([header.time for header in headers], "datetime64[ns]"),
         variables=(variable_name,),
         units=(units,),
+        variable_attributes=(
+            {"cell_methods": _CELL_METHODS[first.quantity]} if first.quantity in _CELL_METHODS else {},
+        ),
         grid=_grid(metadata, first.shape),
         missing="mask",
         attributes={"institution": str(metadata["institution"])} if "institution" in metadata else {},
@@ -81,10 +105,12 @@ class _Header:
 
     path: Path
     kind: str
-    """"odim_hdf5" or "knmi_hdf5", as pysteps calls its importers."""
+    """"odim_hdf5", "knmi_hdf5", "mch_gif" or "fmi_pgm", as pysteps calls its importers."""
     quantity: str
     time: np.datetime64
     shape: tuple[int, int]
+    minutes: int = 0
+    """Minutes of accumulation, where pysteps has to be told."""
 
 
 @dataclass(frozen=True)
@@ -108,6 +134,36 @@ class _Files:
 
 
 def _header(path: Path, quantity: str | None = None) -> _Header:
+    name = _MCH_NAME.fullmatch(path.name)
+    if name:
+        chosen = _choose(path, quantity, ["ACRR"], ["ACRR"])
+        kind, time, minutes = "mch_gif", _moment(path, name[1], "%y%j%H%M"), int(name[2])
+        return _Header(path=path, kind=kind, quantity=chosen, time=time, shape=_picture_size(path), minutes=minutes)
+    name = _FMI_NAME.fullmatch(path.name)
+    if name:
+        chosen = _choose(path, quantity, ["DBZH"], ["DBZH"])
+        time = _moment(path, name[1], "%Y%m%d%H%M")
+        return _Header(path=path, kind="fmi_pgm", quantity=chosen, time=time, shape=_picture_size(path))
+    return _hdf5_header(path, quantity)
+
+
+def _moment(path: Path, digits: str, pattern: str) -> np.datetime64:
+    try:
+        return np.datetime64(datetime.strptime(digits, pattern), "ns")
+    except ValueError as error:
+        raise DataError("has no time in its name", where=path, expected=pattern, received=digits) from error
+
+
+def _picture_size(path: Path) -> tuple[int, int]:
+    try:
+        zipped = path.suffix.lower() == ".gz"
+        with gzip.open(path) if zipped else path.open("rb") as file, Image.open(cast("IO[bytes]", file)) as image:
+            return image.height, image.width
+    except _UNREADABLE as error:
+        raise _unreadable(path, error) from error
+
+
+def _hdf5_header(path: Path, quantity: str | None) -> _Header:
     try:
         import h5py
     except ImportError as error:
@@ -164,11 +220,27 @@ def _choose(path: Path, quantity: str | None, known: Sequence[str], held: Sequen
 
 def _import(header: _Header) -> tuple[NDArray[np.float32], Mapping[str, Any]]:
     """The field (H, W), NaN where it is missing, and what pysteps says of it."""
+    importer = _importer(header)
     try:
-        field, _, metadata = _importer(header)(str(header.path), qty=header.quantity)
+        if header.kind == "mch_gif":
+            with header.path.open("rb") as file:  # pysteps would leave the file open
+                field, _, metadata = importer(file, product="AQC", unit="mm", accutime=header.minutes)
+        elif header.kind == "fmi_pgm":
+            field, _, metadata = importer(str(header.path), gzipped=header.path.suffix.lower() == ".gz")
+        else:
+            field, _, metadata = importer(str(header.path), qty=header.quantity)
     except _UNREADABLE as error:
-        raise _unreadable(header.path, error) from error
+        when = np.datetime_as_string(header.time, unit="m")
+        raise _unreadable(header.path, error, f"{QUANTITIES[header.quantity][0]} of {when} cannot be read") from error
     return np.asarray(np.ma.filled(field, np.nan), dtype=np.float32), metadata
+
+
+def _first_metadata(headers: Sequence[_Header], *, tolerant: bool) -> Mapping[str, Any]:
+    """What pysteps says of the first file; with tolerance, of the first whose field can be read."""
+    for header in headers[:-1] if tolerant else ():
+        with contextlib.suppress(DataError):
+            return _import(header)[1]
+    return _import(headers[-1] if tolerant else headers[0])[1]
 
 
 def _importer(header: _Header) -> Callable[..., Any]:
@@ -206,7 +278,10 @@ def _mapping(projection: str) -> dict[str, object]:
     except ImportError:
         return {"proj4": projection}
     try:
-        return dict(CRS.from_user_input(projection).to_cf())
+        with warnings.catch_warnings():
+            # The Swiss grid has a parameter that CF has no name for; it is whole in `crs_wkt`, which comes with it.
+            warnings.simplefilter("ignore", UserWarning)
+            return dict(CRS.from_user_input(projection).to_cf())
     except CRSError:  # some centres write strings that PROJ does not take
         return {"proj4": projection}
 
@@ -215,8 +290,6 @@ def _text(value: Any) -> str:
     return value.decode() if isinstance(value, bytes) else str(value)
 
 
-def _unreadable(path: Path, error: Exception) -> DataError:
+def _unreadable(path: Path, error: Exception, what: str = "cannot be read as a radar composite") -> DataError:
     reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-    return DataError(
-        "cannot be read as a radar composite", where=path, received=reason, hint="the file may be truncated or damaged"
-    )
+    return DataError(what, where=path, received=reason, hint="the file may be truncated or damaged")

@@ -29,6 +29,11 @@ _RATES = {"mm/h": 1.0, "mmh-1": 1.0, "mmhr-1": 1.0, "mm/hr": 1.0, "kgm-2h-1": 1.
 _AMOUNTS = {"mm": 1.0, "kgm-2": 1.0, "m": 1000.0}
 _REFLECTIVITIES = {"dbz"}
 
+_ATTRIBUTES: dict[RainUnit, dict[str, object]] = {
+    "mm/h": {"standard_name": "rainfall_rate", "long_name": "rain rate"},
+    "dBZ": {"standard_name": "equivalent_reflectivity_factor", "long_name": "reflectivity"},
+}
+
 
 def rain_rate(reflectivity: FloatArray) -> FloatArray:
     """Reflectivity in dBZ as rain rate in mm/h; what would be less than 0.1 mm/h is 0. NaN stays NaN."""
@@ -43,6 +48,17 @@ def reflectivity(rain_rate: FloatArray) -> FloatArray:
     return np.where(rate < DRY_RATE, DRY_REFLECTIVITY, wet).astype(np.float32)
 
 
+def same_unit(one: str, other: str) -> bool:
+    """Whether two ways of writing a unit mean the same: "mm h-1" and "mm/h"; of kg m-2 and mm, too, as water is."""
+    a, b = _plain(one), _plain(other)
+    tables = (_RATES, _AMOUNTS)
+    return a == b or any(table.get(a, 0) == table.get(b, 1) for table in tables)
+
+
+def _plain(unit: str) -> str:
+    return unit.lower().replace(" ", "").replace("**", "").replace("^", "")
+
+
 def convert_rain(sequence: FrameSequence, unit: RainUnit) -> FrameSequence:
     """Every channel in another unit of rain; lazy. An amount is the rain of one time step.
 
@@ -54,7 +70,7 @@ def convert_rain(sequence: FrameSequence, unit: RainUnit) -> FrameSequence:
         raise ConfigError("unknown", where="rain_unit", expected="mm/h or dBZ", received=unit)
     factors: list[float | None] = []
     for name, given in zip(sequence.variables, sequence.units, strict=True):
-        plain = given.lower().replace(" ", "").replace("**", "").replace("^", "")
+        plain = _plain(given)
         if plain in _REFLECTIVITIES:
             factors.append(None)
         elif plain in _RATES:
@@ -79,6 +95,7 @@ def convert_rain(sequence: FrameSequence, unit: RainUnit) -> FrameSequence:
         values=_Converted(sequence.values, tuple(factors), unit),
         variables=names,
         units=(unit,) * len(factors),
+        variable_attributes=(_ATTRIBUTES[unit],) * len(factors),
     )
 
 

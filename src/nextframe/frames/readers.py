@@ -232,4 +232,10 @@ def to_grey(sequence: FrameSequence) -> FrameSequence:
         return sequence
     if channels != 3:
         raise ShapeError("cannot be read as grey", where=sequence.name, expected="1 or 3 channels", received=channels)
-    return replace(sequence, values=Grey(sequence.values), variables=("brightness",), units=sequence.units[:1])
+    return replace(
+        sequence,
+        values=Grey(sequence.values),
+        variables=("brightness",),
+        units=sequence.units[:1],
+        variable_attributes=(),
+    )

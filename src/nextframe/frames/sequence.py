@@ -9,12 +9,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
-from typing import Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nextframe.errors import DataError, ShapeError
+
+if TYPE_CHECKING:
+    from nextframe.frames.damage import Damage
 
 FloatArray = NDArray[np.float32]
 Missing = Literal["error", "mask"]
@@ -74,6 +77,8 @@ class FrameSequence:
     """Name of each channel; made up ("frame", or "red", "green", "blue") where the source has none."""
     units: tuple[str, ...] = ()
     """Unit of each channel as UDUNITS writes it; "1" for plain numbers."""
+    variable_attributes: tuple[Mapping[str, object], ...] = ()
+    """What else CF conventions say of each channel (long_name, standard_name, cell_methods), carried to the output."""
     grid: Grid | None = None
     """Coordinates of the pixels, for gridded sources."""
     missing: Missing = "error"
@@ -83,6 +88,8 @@ class FrameSequence:
     first: int = 0
     """Number of its first frame in the source, where it is a stretch of it; messages number frames as the source does.
     """
+    damage: Damage | None = None
+    """Count of what could not be read, where such frames are to be skipped; shared by all sequences of a source."""
 
     def __post_init__(self) -> None:
         shape = tuple(self.values.shape)
@@ -102,7 +109,10 @@ class FrameSequence:
             object.__setattr__(self, "variables", known.get(channels, fallback))
         if not self.units:
             object.__setattr__(self, "units", ("1",) * channels)
-        for what, names in (("variables", self.variables), ("units", self.units)):
+        if not self.variable_attributes:
+            object.__setattr__(self, "variable_attributes", ({},) * channels)
+        named = {"variables": self.variables, "units": self.units, "variable attributes": self.variable_attributes}
+        for what, names in named.items():
             if len(names) != channels:
                 raise ShapeError(f"has {channels} channels but {len(names)} {what}", where=self.name)
         if self.times is not None:
@@ -169,6 +179,10 @@ class FrameSequence:
                 frames = np.where(finite, frames, np.nan)
         return frames.astype(np.float32, copy=False)
 
+    def described(self) -> str:
+        """Variables with their units, for messages: "rain_rate (mm/h)"."""
+        return ", ".join(f"{name} ({unit})" for name, unit in zip(self.variables, self.units, strict=True))
+
     def segments(self) -> list[tuple[int, int]]:
         """Stretches (start, stop) of frames without a gap in time: no step longer than 1.5 nominal time steps."""
         if self.times is None or self.time_step is None or len(self) < 2:
@@ -206,6 +220,7 @@ class FrameSource:
     Raises:
         DataError: no sequence at all.
         ShapeError: sequences of differing frame size or channels; the first that differs is named.
+        DataError: sequences of differing variables or units.
     """
 
     name: str
@@ -226,6 +241,18 @@ class FrameSource:
                     received=other.shape[1:],
                     hint="bring all frames to one size",
                 )
+            if (other.variables, other.units) != (first.variables, first.units):
+                raise DataError(
+                    f"differs in variables or units from {first.name}",
+                    where=other.name,
+                    expected=first.described(),
+                    received=other.described(),
+                )
+
+    @property
+    def damage(self) -> Damage | None:
+        """Count of what could not be read, where such frames are to be skipped."""
+        return self.sequences[0].damage
 
     @property
     def frame_shape(self) -> tuple[int, int, int]:

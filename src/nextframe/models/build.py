@@ -7,8 +7,8 @@ from nextframe.models.encoder_decoder import EncoderDecoder
 from nextframe.models.stacked import StackedConvLSTM
 
 
-def build_model(config: ModelConfig, channels: int) -> StackedConvLSTM | EncoderDecoder:
-    """The network that `config` describes, for frames of so many channels."""
+def build_model(config: ModelConfig, channels: int, static_channels: int = 0) -> StackedConvLSTM | EncoderDecoder:
+    """The network that `config` describes, for frames of so many channels, and so many that never change."""
     if config.model == "stacked":
         return StackedConvLSTM(
             channels,
@@ -21,6 +21,7 @@ def build_model(config: ModelConfig, channels: int) -> StackedConvLSTM | Encoder
             output=config.output,
             residual=config.residual,
             quantiles=config.quantiles,
+            static_channels=static_channels,
         )
     return EncoderDecoder(
         channels,
@@ -32,4 +33,5 @@ def build_model(config: ModelConfig, channels: int) -> StackedConvLSTM | Encoder
         output=config.output,
         residual=config.residual,
         quantiles=config.quantiles,
+        static_channels=static_channels,
     )

@@ -35,6 +35,8 @@ class EncoderDecoder(nn.Module):
         output: "sigmoid" for values in 0..1, or "linear".
         residual: add the decoder's input frame to its output; takes a linear output.
         quantiles: quantiles Q of each value that the output holds; see `StackedConvLSTM`.
+        static_channels: channels S that never change (elevation), which follow those of the frame in every input, and
+            are not forecast: inputs then have C + S channels.
 
     Raises:
         ConfigError: no layer, or options that exclude each other.
@@ -52,13 +54,15 @@ class EncoderDecoder(nn.Module):
         output: OutputActivation = "sigmoid",
         residual: bool = False,
         quantiles: int = 1,
+        static_channels: int = 0,
     ) -> None:
         super().__init__()
         check_output(output, residual, quantiles)
         if not filters:
             raise ConfigError("names no layer", where="filters")
         self.in_channels, self.output, self.residual, self.quantiles = in_channels, output, residual, quantiles
-        inputs = (in_channels, *filters[:-1])
+        self.static_channels = static_channels
+        inputs = (in_channels + static_channels, *filters[:-1])
 
         def stack() -> nn.ModuleList:
             return nn.ModuleList(
@@ -121,13 +125,14 @@ class EncoderDecoder(nn.Module):
                 previous = torch.where(feedback[:, k].view(-1, 1, 1, 1), previous, forced[:, k])
             logits, states = self._decode(previous[:, None], states)
             outputs.append(logits)
-            previous = median(activate(logits[:, 0], self.output), self.quantiles)
+            shown = median(activate(logits[:, 0], self.output), self.quantiles)
+            previous = torch.cat([shown, previous[:, self.in_channels :]], dim=1) if self.static_channels else shown
         assert states is not None
         return torch.cat(outputs, dim=1), states
 
     def encode(self, past: Tensor) -> LayerStates | None:
         """The encoder's state after all frames of `past` (B, T, C, H, W) but the last; None where there is no other."""
-        check_frames(past, self.in_channels, "EncoderDecoder")
+        check_frames(past, self.in_channels + self.static_channels, "EncoderDecoder")
         if past.shape[1] == 1:
             return None
         return self._run(self.encoder, self.encoder_norms, past[:, :-1].transpose(0, 1), None)[1]
@@ -145,7 +150,9 @@ class EncoderDecoder(nn.Module):
     def _decode(self, frames: Tensor, states: LayerStates | None) -> tuple[Tensor, LayerStates]:
         features, states = self._run(self.decoder, self.decoder_norms, frames.transpose(0, 1), states)
         logits = self.readout(features.flatten(0, 1)).unflatten(0, features.shape[:2]).transpose(0, 1)
-        return (logits + repeated(frames, self.quantiles) if self.residual else logits), states
+        return (
+            logits + repeated(frames[:, :, : self.in_channels], self.quantiles) if self.residual else logits
+        ), states
 
     @staticmethod
     def _run(

@@ -15,7 +15,8 @@ class Steppable(Protocol):
     """A model that forecasts one frame at a time.
 
     One with an attribute `quantiles` other than 1 returns so many of each value, (B, Q C, H, W), in increasing order
-    of their levels; the middle one is what is fed back.
+    of their levels; the middle one is what is fed back. One with an attribute `static_channels` other than 0 reads so
+    many channels that never change after those of each frame; they are fed back as they were in the past.
     """
 
     def begin(self, past: Tensor) -> tuple[Tensor, Any]:
@@ -52,7 +53,9 @@ def rollout_outputs(model: Steppable, past: Tensor, lead_times: int) -> Tensor:
         raise ConfigError("asks for no frame", where="lead_times", expected="at least 1", received=lead_times)
     frame, state = model.begin(past)
     frames = [frame]
+    static = past[:, -1, past.shape[2] - getattr(model, "static_channels", 0) :]
     for _ in range(lead_times - 1):
-        frame, state = model.step(median(frame, getattr(model, "quantiles", 1)), state)
+        shown = median(frame, getattr(model, "quantiles", 1))
+        frame, state = model.step(torch.cat([shown, static], dim=1) if static.shape[1] else shown, state)
         frames.append(frame)
     return torch.stack(frames, dim=1)

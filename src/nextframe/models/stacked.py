@@ -88,6 +88,8 @@ class StackedConvLSTM(nn.Module):
         residual: add the input frame to the output, so that the network forecasts the change; takes a linear output.
         quantiles: quantiles Q of each value that the output holds, an odd number: those of levels 1/(2Q), 3/(2Q), ...,
             each as likely as another. Outputs then have Q C channels, quantile after quantile.
+        static_channels: channels S that never change (elevation), which follow those of the frame in every input, and
+            are not forecast: inputs then have C + S channels.
 
     Raises:
         ConfigError: no layer, or options that exclude each other.
@@ -106,6 +108,7 @@ class StackedConvLSTM(nn.Module):
         output: OutputActivation = "sigmoid",
         residual: bool = False,
         quantiles: int = 1,
+        static_channels: int = 0,
     ) -> None:
         super().__init__()
         check_output(output, residual, quantiles)
@@ -114,8 +117,9 @@ class StackedConvLSTM(nn.Module):
         if temporal_padding not in ("causal", "same"):
             raise ConfigError("unknown", where="temporal_padding", expected="causal or same", received=temporal_padding)
         self.in_channels, self.output, self.residual, self.quantiles = in_channels, output, residual, quantiles
+        self.static_channels = static_channels
         self.temporal_padding: TemporalPadding = temporal_padding
-        inputs = (in_channels, *filters[:-1])
+        inputs = (in_channels + static_channels, *filters[:-1])
         self.layers = nn.ModuleList(
             ConvLSTM2d(c, f, kernel_size, gate_activation=gate_activation, peepholes=peepholes)
             for c, f in zip(inputs, filters, strict=True)
@@ -145,7 +149,7 @@ class StackedConvLSTM(nn.Module):
 
     def logits(self, frames: Tensor, state: StackState | None = None) -> tuple[Tensor, StackState]:
         """`forward` without the output's activation, for losses that take logits."""
-        check_frames(frames, self.in_channels, "StackedConvLSTM")
+        check_frames(frames, self.in_channels + self.static_channels, "StackedConvLSTM")
         causal = self.temporal_padding == "causal"
         if state is not None and not causal:
             raise ConfigError(
@@ -171,7 +175,7 @@ class StackedConvLSTM(nn.Module):
             earlier = torch.zeros_like(features) if before is None else before[1:]
             recent = torch.cat([earlier, features])
         if self.residual:
-            logits = logits + repeated(frames, self.quantiles)
+            logits = logits + repeated(frames[:, :, : self.in_channels], self.quantiles)
         return logits, StackState(tuple(states), recent.transpose(0, 1))
 
     def begin(self, past: Tensor) -> tuple[Tensor, StackState | Tensor]:

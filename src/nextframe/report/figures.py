@@ -19,7 +19,7 @@ from nextframe.verification.result import Verification
 
 # Okabe and Ito's colours, told apart by the colour-blind.
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
-BASELINES = ("persistence", "translation", "extrapolation")
+BASELINES = ("persistence", "translation", "climatology", "extrapolation", "steps", "anvil")
 MISSING = (0.6, 0.55, 0.5)
 """Colour of missing values, that no map used here has."""
 _COLUMNS = 20
@@ -112,7 +112,7 @@ def skill_curves(
     Args:
         verification: the scores.
         metrics: which to draw.
-        intervals: forecaster -> metric -> lower and upper bound for each lead time, drawn as a band.
+        intervals: forecaster -> metric -> lower and upper bound for each lead time, drawn as a band; NaN: nothing.
     """
     columns = min(3, len(metrics))
     rows = -(-len(metrics) // columns)

@@ -64,9 +64,10 @@ def write_report(
         examples: windows to animate; the page lets the reader choose among them.
         title: the page's headline.
     """
-    leading = default_metrics(verification)
+    known, without = _by_having_values(verification)
+    leading = [name for name in default_metrics(verification) if name in known]
     # The others stand in the tables: RMSE and PSNR follow from MSE, and of events the CSI says most.
-    rest = [name for name in metric_names(verification) if name not in leading]
+    rest = [name for name in known if name not in leading]
     drawn = [*leading, *(name for name in rest if name.partition("_")[0] in _DRAWN)]
     template = files("nextframe.report").joinpath("template.html").read_text(encoding="utf-8")
     page = Environment(autoescape=True, undefined=StrictUndefined).from_string(template)
@@ -74,10 +75,11 @@ def write_report(
         title=title,
         verdicts=_verdicts(verification),
         summary=_summary(verification, leading),
-        curves=svg(skill_curves(verification, drawn, intervals=verification.intervals)),
-        diagnostics=[(heading, text, svg(figure)) for heading, text, figure in _diagnostics(verification)],
+        curves=_picture(skill_curves(verification, drawn, intervals=verification.intervals)) if drawn else None,
+        diagnostics=[(heading, text, _picture(figure)) for heading, text, figure in _diagnostics(verification)],
         skill=[sentence for metric in leading for sentence in skill_sentences(verification, metric)],
         tables=[_table(verification, metric) for metric in [*leading, *rest]],
+        without=without,
         lead_times=[lead_number(lead) for lead in verification.lead_time],
         unit=verification.lead_time_unit,
         # No name of a source may close the script element.
@@ -86,6 +88,23 @@ def write_report(
         facts=_facts(verification),
     )
     write_text(path, text)
+
+
+def _by_having_values(verification: Verification) -> tuple[list[str], list[str]]:
+    """Metrics of which any forecaster has a value at any lead time, and the titles of those of which none has,
+    as SSIM where every frame has missing values.
+    """
+    known: list[str] = []
+    without: list[str] = []
+    for metric in metric_names(verification):
+        means = [mean(scores[metric]) for scores in verification.scores.values() if metric in scores]
+        (without if all(map(math.isnan, means)) else known).append(metric)
+    return known, [title(metric, verification.units) for metric in without]
+
+
+def _picture(figure: Figure) -> dict[str, object]:
+    """An SVG element, and the width in pixels below which its text could no longer be read."""
+    return {"svg": svg(figure), "width": round(72 * figure.get_figwidth())}
 
 
 def _verdicts(verification: Verification) -> list[str]:
@@ -203,15 +222,16 @@ def _uri(picture: RGB) -> str:
 
 
 def _facts(verification: Verification) -> list[tuple[str, str]]:
-    thresholds = ", ".join(f"{threshold:g} {verification.units[0]}" for threshold in verification.thresholds)
-    return [
+    unit = "" if verification.units[0] == "1" else f" {verification.units[0]}"
+    facts = [
         ("data", verification.data),
         ("forecasts verified", f"{verification.count} by each forecaster"),
-        ("an event is a value of at least", thresholds),
+        ("an event is a value of at least", ", ".join(f"{threshold:g}{unit}" for threshold in verification.thresholds)),
         ("blocks that the 95 % intervals stand on", f"{verification.blocks:g}"),
-        ("data range of SSIM and PSNR", f"{verification.data_range:g} {verification.units[0]}"),
+        ("data range of SSIM and PSNR", f"{verification.data_range:g}{unit}"),
         ("command", verification.command),
         ("versions", ", ".join(f"{name} {number}" for name, number in verification.versions.items())),
         ("machine", verification.machine),
         ("written", datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")),
     ]
+    return [(name, value) for name, value in facts if value]

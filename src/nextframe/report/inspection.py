@@ -7,10 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from typing import Any, Literal
 
 import numpy as np
 
+from nextframe.config import SplitBy
+from nextframe.data.coverage import coverage
 from nextframe.data.normalise import Normaliser, normaliser_for, threshold_for
 from nextframe.data.split import Span, split
 from nextframe.data.statistics import Statistics
@@ -67,6 +70,10 @@ class PartSummary:
     """Frames that it holds."""
     windows: int
     """Windows of past and future frames that can be cut from it."""
+    windows_lost: int
+    """Windows of consecutive frames that a gap in time runs through; they are not cut."""
+    short_frames: int
+    """Frames between gaps in stretches too short for one window."""
     event_share: float | None
     """Share of its values at or above the threshold, from a sample; None where nothing could be read."""
 
@@ -105,6 +112,12 @@ class Inspection:
     """Frames that equal the one before them, of those looked at, constant and empty ones left out."""
     gaps: int
     """Gaps in time; no window is cut across one."""
+    empty_frames: int
+    """Frames without a single value, of those looked at."""
+    lost: str
+    """What no window can use, in a sentence: gaps and where they are, short stretches, empty frames."""
+    damage: str
+    """What could not be read and was left out, where that was asked for, in a sentence."""
     overlap: dict[str, float]
     """Share of the frames of the validation and of the test part whose content is also in an earlier part."""
     normalisation: str
@@ -144,6 +157,8 @@ def inspect_source(
     stride: int = 1,
     normalisation: Literal["auto", "identity", "range", "standard", "log"] = "auto",
     output: Literal["sigmoid", "linear"] = "sigmoid",
+    by: SplitBy = "auto",
+    test_from: datetime | None = None,
     frames: int = FRAMES,
 ) -> Inspection:
     """Look at a source as a training with these options would see it.
@@ -158,6 +173,8 @@ def inspect_source(
         stride: frames between the starts of two windows.
         normalisation: how values would be brought to the model's range.
         output: activation of the model's output.
+        by: what is divided into parts; see `nextframe.data.split.split`.
+        test_from: hold out all frames from this time on, in place of a share.
         frames: look at about this many frames at most.
 
     Raises:
@@ -168,7 +185,8 @@ def inspect_source(
     whole = tuple(Span(sequence, 0, len(sequence)) for sequence in source.sequences)
     parts: dict[str, Sequence[Span]] = {"training": whole}
     try:
-        divided = split(source, validation=validation, test=test, gap=gap)
+        minimum = past + future if by == "event" else 2
+        divided = split(source, validation=validation, test=test, gap=gap, minimum=minimum, by=by, test_from=test_from)
         parts = {"training": divided.train, "validation": divided.validation, "test": divided.test}
     except DataError as error:
         problems.append(f"{error}.")
@@ -208,6 +226,8 @@ def inspect_source(
     starts = [sequence.times[0] for sequence in source.sequences if sequence.times is not None]
     ends = [sequence.times[-1] for sequence in source.sequences if sequence.times is not None]
     lengths = [len(sequence) for sequence in source.sequences]
+    covered = {name: coverage(spans, past=past, future=future, stride=stride) for name, spans in parts.items()}
+    empty = sum(frame.missing == 1 for frame in seen.frames)
     return Inspection(
         name=source.name,
         sequences=len(lengths),
@@ -224,6 +244,9 @@ def inspect_source(
         constant_frames=sum(frame.constant for frame in seen.frames),
         duplicate_frames=sum(frame.repeats and not frame.constant and frame.missing < 1 for frame in seen.frames),
         gaps=sum(len(sequence.segments()) - 1 for sequence in source.sequences),
+        empty_frames=empty,
+        lost=coverage(whole, past=past, future=future, stride=stride, empty_frames=empty).sentence,
+        damage="" if source.damage is None else source.damage.sentence,
         overlap=overlap(seen.frames),
         normalisation="none" if normaliser is None else normaliser.describe(),
         normalisation_reason="" if normaliser is None else _reason(normaliser, normalisation, statistics, output),
@@ -233,7 +256,12 @@ def inspect_source(
         future=future,
         parts={
             name: PartSummary(
-                sequences=len(spans), frames=sum(map(len, spans)), windows=counts[name], event_share=events[name]
+                sequences=len(spans),
+                frames=sum(map(len, spans)),
+                windows=counts[name],
+                windows_lost=covered[name].windows_lost,
+                short_frames=covered[name].short_frames,
+                event_share=events[name],
             )
             for name, spans in parts.items()
         },

@@ -51,6 +51,10 @@ def _contents(inspection: Inspection) -> Table:
         rows["time"] = " to ".join(inspection.time_span)
     if inspection.missing_share:
         rows["missing"] = f"{inspection.missing_share:.2%} of the values"
+    if inspection.lost:
+        rows["of no use"] = inspection.lost
+    if inspection.damage:
+        rows["damaged"] = inspection.damage
     return _table(rows)
 
 

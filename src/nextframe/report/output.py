@@ -147,11 +147,12 @@ def to_dataset(
         times = forecast.valid_time.astype("datetime64[ns]")
         coordinates["valid_time"] = xr.Variable("lead_time", times, {"standard_name": "time"})
     mapped = {} if grid is None or grid.mapping is None else {"grid_mapping": "crs"}
+    carried = forecast.variable_attributes or ({},) * len(forecast.variables)
     data = {
         name: xr.Variable(
             ("lead_time", y_name, x_name),
             forecast.values[:, n],
-            {"units": unit, **mapped},
+            {**carried[n], "units": unit, **mapped},
             {"_FillValue": np.float32("nan")},
         )
         for n, (name, unit) in enumerate(zip(forecast.variables, forecast.units, strict=True))

@@ -248,16 +248,14 @@ def skill_sentences(verification: Verification, metric: str) -> list[str]:
     first = next(iter(verification.scores))
     sentences = []
     for other, found in verification.skill.items():
-        if metric in found:
-            what = title(metric).removesuffix(f" {_arrow(metric)}")
+        if metric in found and not math.isnan(found[metric].mean[0]):
+            what = title(metric, verification.units).removesuffix(f" {_arrow(metric)}")
             sentences.append(f"{what}: skill of {first} over {other}, {_skill_words(found[metric])}")
     return sentences
 
 
 def _skill_words(skill: Skill) -> str:
     score, low, high = skill.mean
-    if math.isnan(score):
-        return "not defined."
     if math.isnan(low):
         return f"{score:+.2f}; too few independent forecasts to say whether that is real."
     word = "really better" if low > 0 else "really worse" if high < 0 else "no clear difference"

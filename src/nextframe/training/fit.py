@@ -21,18 +21,21 @@ from torch.utils.data import DataLoader
 
 from nextframe import engine
 from nextframe.config import RunConfig
+from nextframe.data.coverage import coverage
 from nextframe.data.importance import ImportanceSampler, draw_probabilities, draw_weights, window_content
-from nextframe.data.loading import SeededSampler, WindowDataset
+from nextframe.data.loading import SeededSampler, WindowDataset, note_damage
 from nextframe.data.normalise import choose_threshold, fit_normaliser
-from nextframe.data.split import Split, split
+from nextframe.data.split import Split, split_as
+from nextframe.data.static import read_static
+from nextframe.data.statistics import measure_spans
 from nextframe.data.windows import Windows, cut_windows
 from nextframe.errors import CheckpointError, ConfigError
-from nextframe.frames.sequence import FrameSource
+from nextframe.frames.sequence import FloatArray, FrameSource
 from nextframe.models.build import build_model
 from nextframe.models.causality import check_causal
 from nextframe.training.memory import keep_freed_memory
 from nextframe.training.module import ForecastTraining
-from nextframe.training.run_folder import ModelCard, append_metrics, load_config, save_config, save_model
+from nextframe.training.run_folder import ModelCard, append_metrics, load_config, save_config, save_model, save_static
 
 MONITOR = "val_rollout_mse"
 
@@ -57,13 +60,17 @@ def train(source: FrameSource, config: RunConfig, run: Path, *, resume: bool = F
     checkpoint = _checkpoint_to_resume(run, config, resume)
     if config.training.recompute is None:  # it leaves gaps, which matter where memory is to be bounded
         keep_freed_memory()
-    parts = split(source, validation=config.data.validation, test=config.data.test, gap=config.data.gap)
-    normaliser = fit_normaliser(parts.train, config.data.normalisation, output=config.model.output)
+    parts = split_as(source, config.data)
+    statistics = measure_spans(parts.train)
+    normaliser = fit_normaliser(
+        parts.train, config.data.normalisation, output=config.model.output, statistics=statistics
+    )
     threshold = choose_threshold(parts.train, normaliser)
     channels, height, width = source.frame_shape
+    static = read_static(config.data, source.sequences[0])
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.training.seed)
-        model = build_model(config.model, channels)
+        model = build_model(config.model, channels, len(static))
     card = ModelCard(
         config=config,
         normaliser=normaliser,
@@ -76,15 +83,17 @@ def train(source: FrameSource, config: RunConfig, run: Path, *, resume: bool = F
     )
     thresholds = [normaliser.apply_scalar(value) for value in config.training.loss_thresholds]
     module = ForecastTraining(model, config, normaliser.apply_scalar(threshold), thresholds)
-    training_data, validation_data = _loaders(parts, config, normaliser, threshold)
+    training_data, validation_data = _loaders(parts, config, normaliser, threshold, static)
     report = _EpochReport(run, card, progress)
     with _quiet_lightning():
         trainer = _trainer(config, run, progress, report)
+    save_static(run, static)
     save_config(run, config)  # from here on the folder is this run's; bad data and bad options have left none
     if progress:
         counts = len(training_data.dataset), len(validation_data.dataset)  # type: ignore[arg-type]
         print(f"{source.name}: {counts[0]} windows to train on, {counts[1]} to validate")
-        print(check_causal(model, shape=(1, 6, channels, 12, 12)).sentence)
+        _print_losses(parts, config, statistics.empty_frames)
+        print(check_causal(model, shape=(1, 6, channels + len(static), 12, 12)).sentence)
     with _quiet_lightning():
         try:
             trainer.fit(module, training_data, validation_data, ckpt_path=checkpoint)
@@ -94,6 +103,12 @@ def train(source: FrameSource, config: RunConfig, run: Path, *, resume: bool = F
             raise
         finally:
             engine.release_buffers()
+    if source.damage is not None:
+        for loader in (training_data, validation_data):
+            assert isinstance(loader.dataset, WindowDataset)
+            note_damage(loader.dataset)
+        if source.damage.sentence:
+            print(f"{source.name}: {source.damage.sentence}")
 
 
 def train_ensemble(
@@ -129,8 +144,17 @@ def _checkpoint_to_resume(run: Path, config: RunConfig, resume: bool) -> Path | 
     return last if last.exists() else None
 
 
+def _print_losses(parts: Split, config: RunConfig, empty_frames: int) -> None:
+    """What of the training and the validation part no window uses, a line each where there is such."""
+    data = config.data
+    for name, spans, empty in (("training", parts.train, empty_frames), ("validation", parts.validation, 0)):
+        lost = coverage(spans, past=data.past, future=data.future, stride=data.stride, empty_frames=empty).sentence
+        if lost:
+            print(f"{name} part: {lost}")
+
+
 def _loaders(
-    parts: Split, config: RunConfig, normaliser: Any, threshold: float
+    parts: Split, config: RunConfig, normaliser: Any, threshold: float, static: FloatArray
 ) -> tuple[DataLoader[dict[str, torch.Tensor]], DataLoader[dict[str, torch.Tensor]]]:
     data, training = config.data, config.training
 
@@ -146,8 +170,12 @@ def _loaders(
     if training.importance is not None:
         probabilities = draw_probabilities(window_content(to_train, max(threshold, 1e-12)), training.importance)
         sampler, weights = ImportanceSampler(probabilities, training.seed), draw_weights(probabilities)
-    train_set = WindowDataset(to_train, normaliser, weights)
-    validation_set = WindowDataset(to_validate, normaliser)
+    inputs: dict[str, Any] = {
+        "lagrangian": data.coordinates == "lagrangian",
+        "static": static if len(static) else None,
+    }
+    train_set = WindowDataset(to_train, normaliser, weights, **inputs)
+    validation_set = WindowDataset(to_validate, normaliser, **inputs)
     batch_size = min(training.batch_size, len(sampler))
     return (
         DataLoader(train_set, batch_size=batch_size, sampler=sampler, drop_last=True, **common),

@@ -82,9 +82,9 @@ class ForecastTraining(lightning.LightningModule):
     def validation_step(self, batch: Batch, batch_index: int) -> None:
         losses, valid = self._losses(batch, None)
         self.validation_loss.update(losses, valid)
-        past, future = batch["past"], batch["future"]
+        past, future = batch["past"], self._forecast_part(batch["future"])
         self.skill.update(rollout(self.model, past, future.shape[1]), future, batch["future_valid"])
-        last = past[:, -1:].expand_as(future)
+        last = self._forecast_part(past)[:, -1:].expand_as(future)
         both = batch["future_valid"] & batch["past_valid"][:, -1:]
         self.persistence_skill.update(last, future, both)
 
@@ -104,9 +104,10 @@ class ForecastTraining(lightning.LightningModule):
             "val_persistence_csi": persistence["csi"].nanmean(),
         }
         seen = "frames_seen" if self._stacked else "lead_time"
-        for n, value in enumerate(self.validation_loss.compute(), start=1):
+        # A metric of one value comes without its axis.
+        for n, value in enumerate(self.validation_loss.compute().reshape(-1), start=1):
             values[f"val_loss_{seen}_{n}"] = value
-        for n, value in enumerate(skill["csi"], start=1):
+        for n, value in enumerate(skill["csi"].reshape(-1), start=1):
             values[f"val_csi_lead_time_{n}"] = value
         self.log_dict({name: value.float() for name, value in values.items()})
         for metric in (self.validation_loss, self.skill, self.persistence_skill):
@@ -133,11 +134,11 @@ class ForecastTraining(lightning.LightningModule):
         if isinstance(self.model, StackedConvLSTM):
             movie = torch.cat([past, future], dim=1)
             logits, _ = self.model.logits(movie[:, :-1])
-            target = movie[:, 1:]
+            target = self._forecast_part(movie)[:, 1:]
             valid = torch.cat([batch["past_valid"], batch["future_valid"]], dim=1)[:, 1:]
         else:
             logits, _ = self.model.logits(past, future, feedback=feedback)
-            target, valid = future, batch["future_valid"]
+            target, valid = self._forecast_part(future), batch["future_valid"]
         return self._loss(logits, target, valid), valid
 
     def _loss(self, logits: Tensor, target: Tensor, valid: Tensor) -> Tensor:
@@ -156,13 +157,20 @@ class ForecastTraining(lightning.LightningModule):
         else:
             read, state = self.model.logits(past)
             steps = [read[:, -1:]]
+            static = past[:, -1:, self.model.in_channels :]
             for _ in range(lead_times - 1):
                 shown = median(activate(steps[-1], output), self.model.quantiles)
+                if self.model.static_channels:
+                    shown = torch.cat([shown, static], dim=2)
                 read, state = self.model.logits(shown, state)
                 steps.append(read)
             logits = torch.cat(steps, dim=1)
         valid = batch["future_valid"]
-        return self._loss(logits, batch["future"], valid), valid
+        return self._loss(logits, self._forecast_part(batch["future"]), valid), valid
+
+    def _forecast_part(self, frames: Tensor) -> Tensor:
+        """The channels of (B, T, C + S, H, W) that are forecast; the static ones follow them."""
+        return frames[:, :, : self.model.in_channels]
 
     def _done(self) -> float:
         """Share of the training that lies behind, 0..1."""

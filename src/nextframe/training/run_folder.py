@@ -5,6 +5,7 @@ metrics.csv         one row for each epoch
 checkpoints/        last.ckpt and best.ckpt, for resuming (Lightning)
 model.safetensors   the best weights so far
 model.json          what these weights are: configuration, normalisation, frames, threshold, format version
+static.npy          static fields in the model's range (S, H, W), where it was trained with such
 calibration.json    quantiles of its errors on the validation part
 member-1 ...        in place of weights, a run folder for each member of an ensemble
 verification.json, report.html    written by `nextframe verify`
@@ -20,6 +21,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import safetensors
 import safetensors.torch
 import yaml
@@ -29,11 +31,13 @@ from nextframe.config import RunConfig
 from nextframe.data.normalise import Normaliser
 from nextframe.errors import CheckpointError, ConfigError
 from nextframe.files import replacing, write_text
+from nextframe.frames.sequence import FloatArray
 from nextframe.models.build import build_model
 from nextframe.models.encoder_decoder import EncoderDecoder
 from nextframe.models.stacked import StackedConvLSTM
 
 FORMAT = 1
+STATIC = "static.npy"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,6 +80,32 @@ def save_model(run: Path, model: nn.Module, card: ModelCard) -> None:
         # Written by Python, so that others may read the file as they may the ones beside it.
         temporary.write_bytes(safetensors.torch.save(weights, metadata={"epoch": str(card.epoch)}))
     write_text(run / "model.json", json.dumps(description, indent=2) + "\n")
+
+
+def save_static(run: Path, static: FloatArray) -> None:
+    """Write the static fields (S, H, W) of a model, in its range, into the run folder; nothing where there are none."""
+    if len(static):
+        with replacing(run / STATIC) as temporary, temporary.open("wb") as file:
+            np.save(file, static)
+
+
+def load_static(run: str | Path, card: ModelCard) -> FloatArray:
+    """The static fields (S, H, W) of a run's model, in its range.
+
+    Raises:
+        CheckpointError: fields that are missing or damaged.
+    """
+    path, count = Path(run) / STATIC, len(card.config.data.static)
+    if not count:
+        return np.empty((0, card.height, card.width), np.float32)
+    try:
+        static: FloatArray = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise CheckpointError("cannot be read", where=path, received=error, hint="train the model again") from error
+    if static.shape != (count, card.height, card.width) or static.dtype != np.float32:
+        expected = (count, card.height, card.width)
+        raise CheckpointError("holds something else", where=path, expected=expected, received=static.shape)
+    return static
 
 
 def load_model(run: str | Path) -> tuple[StackedConvLSTM | EncoderDecoder, ModelCard]:
@@ -126,7 +156,7 @@ def load_model(run: str | Path) -> tuple[StackedConvLSTM | EncoderDecoder, Model
         )
     except (AttributeError, KeyError, TypeError, ValueError, ConfigError) as error:
         raise CheckpointError("is damaged", where=card_path, received=error, hint="train the model again") from error
-    model = build_model(card.config.model, card.channels)
+    model = build_model(card.config.model, card.channels, len(card.config.data.static))
     try:
         with safetensors.safe_open(weights_path, framework="pt") as file:
             epoch = (file.metadata() or {}).get("epoch")

@@ -11,6 +11,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from nextframe.errors import DataError, ShapeError
+from nextframe.frames.rain import same_unit
 from nextframe.frames.sequence import FloatArray, FrameSequence, FrameSource
 from nextframe.verification.result import Verification
 from nextframe.verification.summary import finite, in_words, measure, range_of, summarise
@@ -76,6 +77,16 @@ def _values(forecast: xr.Dataset, sequence: FrameSequence, where: str) -> tuple[
         raise DataError(
             "holds other variables than the observations", where=where, expected=expected, received=received
         )
+    for name, unit in zip(chosen, sequence.units, strict=True):
+        stated = forecast[name].attrs.get("units")
+        if stated is not None and not same_unit(str(stated), unit):
+            raise DataError(
+                f"{name} has another unit than the observations",
+                where=where,
+                expected=unit,
+                received=stated,
+                hint="bring the observations to it, for rain with --rain-unit",
+            )
     channels = [_channel(forecast[name], sequence, where) for name in chosen]
     apart = [f"{name}_member" for name in chosen]
     if all(name in forecast for name in apart):
@@ -109,7 +120,13 @@ def _channel(variable: xr.DataArray, sequence: FrameSequence, where: str) -> Flo
             expected=sequence.shape[2:],
             received=single.shape[2:],
         )
-    return np.asarray(single, dtype=np.float32)
+    values = np.asarray(single, dtype=np.float32)
+    if sequence.grid is not None:  # rows may run from north to south in one file and from south to north in another
+        for axis, own in ((-2, sequence.grid.y), (-1, sequence.grid.x)):
+            theirs = variable.coords.get(single.dims[axis])
+            if theirs is not None and len(own) > 1 and np.sign(theirs[-1] - theirs[0]) == np.sign(own[0] - own[-1]):
+                values = np.flip(values, axis)
+    return values
 
 
 def _observed(forecast: xr.Dataset, count: int, observation: FrameSource, where: str) -> FloatArray:

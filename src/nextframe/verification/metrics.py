@@ -125,4 +125,5 @@ def unit_of(metric: str, source: str) -> str:
     pattern = METRICS[metric.partition("_")[0]].unit
     if pattern == "1" or ("{}" in pattern and source in ("1", "")):
         return ""
-    return pattern.format(f"({source})" if " " in source and pattern != "{}" else source)
+    parts = any(sign in source for sign in " /*")
+    return pattern.format(f"({source})" if parts and pattern != "{}" else source)

@@ -1,0 +1,325 @@
+"""The report in a real browser: its slider, its keyboard, its animation, and that it loads nothing."""
+
+import base64
+import io
+import json
+import os
+import select
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from nextframe.forecasting.forecast import Forecast
+from nextframe.report.html import Example, write_report
+from nextframe.verification.result import Verification
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+FLAGS = [
+    "--headless=new",
+    "--no-sandbox",  # without which root cannot start it
+    "--disable-gpu",
+    "--disable-dev-shm-usage",
+    "--force-device-scale-factor=1",
+    # It looks for nothing on the network of its own accord.
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-quic",
+    "--disable-sync",
+    "--no-first-run",
+]
+PATIENCE = 30  # seconds; a cold start on a busy machine takes several
+PAST, LEADS, HEIGHT, WIDTH = 3, 2, 6, 8
+COMMAND = "nextframe verify runs/radar --thresholds 0.5,2 --baselines persistence,extrapolation --out 'two  spaces'"
+ALL = "[...document.querySelectorAll('#pictures figure img')]"
+
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium to look at the report with")
+
+
+def example(seed: int) -> Example:
+    draw = np.random.default_rng(seed)
+    past, truth = (draw.random((n, 1, HEIGHT, WIDTH), dtype=np.float32) for n in (PAST, LEADS))
+    values = {"model": (truth + past[-1]) / 2, "persistence": past[-1:].repeat(LEADS, axis=0)}
+    forecasts = [Forecast(values=found, forecaster=name, source=f"movie {seed}") for name, found in values.items()]
+    return Example(past=past, truth=truth, forecasts=forecasts)
+
+
+EXAMPLES = [example(0), example(1)]
+
+
+class Browser:
+    """A page in headless Chromium, driven by the DevTools protocol (https://chromedevtools.github.io/devtools-protocol)
+    over a pipe: JSON messages, each ended by a zero byte, that Chromium reads from file descriptor 3 and writes to 4.
+    """
+
+    def __init__(self, profile: Path) -> None:
+        assert CHROMIUM is not None
+        moved = 'exec "$0" "$@" 3<&0 4>&1 </dev/null >&2'
+        command = ["sh", "-c", moved, CHROMIUM, *FLAGS, "--remote-debugging-pipe", f"--user-data-dir={profile}"]
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, bufsize=0
+        )
+        self.received = b""
+        self.number = 0
+        self.session: dict[str, str] = {}
+        self.events: list[tuple[str, dict[str, Any]]] = []
+        try:
+            target = self.call("Target.createTarget", url="about:blank")["targetId"]
+            found = self.call("Target.attachToTarget", targetId=target, flatten=True)
+            self.session = {"sessionId": found["sessionId"]}
+            for domain in ("Page", "Runtime", "Log", "Network"):
+                self.call(f"{domain}.enable")
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Let it end by itself, so that no part of it still writes into its profile."""
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        try:
+            self.session = {}
+            self.call("Browser.close")
+            self.process.wait(PATIENCE)
+        except (OSError, subprocess.TimeoutExpired):
+            pass  # it ended before it could answer, or does not answer any more
+        finally:
+            self.process.kill()
+            self.process.wait()
+            self.process.stdin.close()
+            self.process.stdout.close()
+
+    def call(self, method: str, **params: Any) -> dict[str, Any]:
+        assert self.process.stdin is not None
+        self.number += 1
+        message = {"id": self.number, "method": method, "params": params, **self.session}
+        self.process.stdin.write(json.dumps(message).encode() + b"\0")
+        while (answer := self._receive()).get("id") != self.number:
+            self.events.append((answer["method"], answer["params"]))
+        assert "error" not in answer, f"{method}: {answer['error']}"
+        result: dict[str, Any] = answer["result"]
+        return result
+
+    def _receive(self) -> dict[str, Any]:
+        assert self.process.stdout is not None
+        while b"\0" not in self.received:
+            if not select.select([self.process.stdout], [], [], PATIENCE)[0]:
+                raise TimeoutError(f"no word from {CHROMIUM} for {PATIENCE} s")
+            part = os.read(self.process.stdout.fileno(), 1 << 20)
+            if not part:
+                raise ConnectionError(f"{CHROMIUM} ended with {self.process.wait(PATIENCE)}")
+            self.received += part
+        message, _, self.received = self.received.partition(b"\0")
+        answer: dict[str, Any] = json.loads(message)
+        return answer
+
+    def open(self, path: Path) -> None:
+        self.ask("window.left = true")  # the page before, which may be the same one
+        self.call("Page.navigate", url=path.as_uri())
+        self.wait("window.left === undefined && document.readyState === 'complete'")
+
+    def ask(self, expression: str) -> Any:
+        """What a piece of JavaScript gives; a promise is waited for."""
+        answer = self.call("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
+        assert "exceptionDetails" not in answer, answer
+        return answer["result"].get("value")
+
+    def wait(self, expression: str) -> None:
+        end = time.monotonic() + PATIENCE
+        while not self.ask(expression):
+            assert time.monotonic() < end, f"never came true: {expression}"
+            time.sleep(0.02)
+
+    def hear(self, event: str, word: str) -> None:
+        """Wait for an event that has a word in it."""
+        end = time.monotonic() + PATIENCE
+        while not any(name == event and word in str(found) for name, found in self.events):
+            assert time.monotonic() < end, f"never heard: {event} with {word}"
+            self.ask("0")
+
+    def press(self, key: str) -> None:
+        code = {"ArrowRight": 39, "ArrowDown": 40, "Home": 36, "Tab": 9, " ": 32}[key]
+        text = {"text": " "} if key == " " else {}
+        self.call("Input.dispatchKeyEvent", type="keyDown", key=key, windowsVirtualKeyCode=code, **text)
+        self.call("Input.dispatchKeyEvent", type="keyUp", key=key, windowsVirtualKeyCode=code)
+
+    def box(self, selector: str, n: int = 0) -> tuple[float, float, float, float]:
+        """Left, top, width and height on the screen of an element, after it was scrolled there."""
+        element = f"document.querySelectorAll({json.dumps(selector)})[{n}]"
+        self.ask(f"{element}.scrollIntoView({{block: 'center'}})")
+        left, top, width, height = self.ask(f"(b => [b.x, b.y, b.width, b.height])({element}.getBoundingClientRect())")
+        return left, top, width, height
+
+    def mouse(self, kind: str, x: float, y: float) -> None:
+        self.call("Input.dispatchMouseEvent", type=f"mouse{kind}", x=x, y=y, button="left", buttons=1, clickCount=1)
+
+    def pixels(self, selector: str, n: int) -> NDArray[np.int64]:
+        """What the screen shows of an element, (height, width, 3)."""
+        # Two frames after they were decoded all pictures are on the screen.
+        self.ask("Promise.all(Array.from(document.images, image => image.decode())).then(() => true)")
+        self.ask("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+        left, top, width, height = self.box(selector, n)
+        shot = base64.b64decode(self.call("Page.captureScreenshot")["data"])
+        with Image.open(io.BytesIO(shot)) as image:
+            part = image.convert("RGB").crop((round(left), round(top), round(left + width), round(top + height)))
+        return np.asarray(part).astype(int)
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("report") / "report.html"
+    scores = {name: {"csi_0.5": [0.9, 0.8], "mse": [0.1, 0.2]} for name in ("model", "persistence")}
+    found = Verification(scores=scores, lead_time=[1.0, 2.0], count=2, command=COMMAND, data="movies", machine="one")
+    write_report(path, found, examples=EXAMPLES)
+    return path
+
+
+@pytest.fixture(scope="module")
+def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    browser = Browser(tmp_path_factory.mktemp("profile"))
+    yield browser
+    browser.close()
+
+
+@pytest.fixture
+def browser(chromium: Browser, report: Path) -> Browser:
+    """The report, freshly opened."""
+    chromium.call("Emulation.clearDeviceMetricsOverride")
+    chromium.events.clear()
+    chromium.open(report)
+    return chromium
+
+
+def show(browser: Browser, step: int) -> str:
+    """Move the slider to a step by the keyboard alone; the label that it then has."""
+    browser.ask("document.getElementById('lead').focus()")
+    browser.press("Home")
+    for _ in range(step):
+        browser.press("ArrowRight")
+    label: str = browser.ask("document.getElementById('label').textContent")
+    return label
+
+
+def shown(browser: Browser, name: str) -> NDArray[np.int64]:
+    """A picture as the screen shows it, one colour for each of the frame's pixels, (height, width, 3)."""
+    picture = browser.pixels("#pictures img", browser.ask(f"{ALL}.findIndex(image => image.alt === '{name}')"))
+    rows, columns = (
+        np.round((np.arange(size) + 0.5) * side / size - 0.5).astype(int)
+        for size, side in zip((HEIGHT, WIDTH), picture.shape[:2], strict=True)
+    )
+    return picture[np.ix_(rows, columns)]
+
+
+def sources(browser: Browser) -> dict[str, str]:
+    found: dict[str, str] = browser.ask(f"Object.fromEntries({ALL}.map(image => [image.alt, image.src]))")
+    return found
+
+
+def grey(frame: NDArray[np.float32]) -> NDArray[np.int64]:
+    """A frame (1, height, width) of values in 0 to 1 as (height, width, 3) bytes."""
+    return np.round(255 * frame[0, ..., None].repeat(3, -1)).astype(int)
+
+
+def test_the_slider_shows_what_was_forecast_for_each_lead_time(browser: Browser) -> None:
+    example = EXAMPLES[0]
+    for step in range(PAST):
+        assert show(browser, step) == f"past {step + 1 - PAST}"
+        assert np.abs(shown(browser, "truth") - grey(example.past[step])).max() <= 2
+    seen = []
+    for lead in range(LEADS):
+        assert show(browser, PAST + lead) == f"+{lead + 1}"
+        assert browser.ask("document.getElementById('lead').getAttribute('aria-valuetext')") == f"+{lead + 1}"
+        truth = example.truth[lead]
+        assert np.abs(shown(browser, "truth") - grey(truth)).max() <= 2
+        for forecast in example.forecasts:
+            assert np.abs(shown(browser, forecast.forecaster) - grey(forecast.values[lead])).max() <= 2
+            red, _, blue = np.moveaxis(shown(browser, f"error of {forecast.forecaster}"), -1, 0)
+            error = (forecast.values[lead] - truth)[0]
+            assert (red > blue)[error > 0.05].all()
+            assert (blue > red)[error < -0.05].all()
+        seen.append(sources(browser))
+    assert seen[0].keys() == {"truth", "model", "persistence", "error of model", "error of persistence"}
+    changed = {name for name in seen[0] if seen[0][name] != seen[1][name]}
+    assert changed == seen[0].keys() - {"persistence"}, "persistence forecasts the same frame for every lead time"
+
+
+def test_another_example_has_other_pictures(browser: Browser) -> None:
+    show(browser, PAST)
+    before = sources(browser)
+    browser.ask("document.getElementById('example').focus()")
+    browser.press("ArrowDown")
+    browser.wait("document.getElementById('example').selectedOptions[0].text === 'movie 1'")
+    after = sources(browser)
+    assert after.keys() == before.keys()
+    assert all(after[name] != before[name] for name in before)
+    assert browser.ask("document.getElementById('label').textContent") == "+1"
+    assert np.abs(shown(browser, "truth") - grey(EXAMPLES[1].truth[0])).max() <= 2
+
+
+def press_the_thumb(browser: Browser) -> None:
+    """Take hold of the slider where it stands, at its left end, without moving it."""
+    left, top, _, height = browser.box("#lead")
+    for kind in ("Pressed", "Released"):
+        browser.mouse(kind, left + height / 2, top + height / 2)
+
+
+@pytest.mark.parametrize(
+    "touch",
+    [
+        press_the_thumb,
+        lambda browser: browser.press("Tab"),
+        lambda browser: browser.ask("document.getElementById('lead').focus()"),
+    ],
+    ids=["mouse", "tab", "focus"],
+)
+def test_the_animation_runs_until_the_slider_is_touched(browser: Browser, touch: Callable[[Browser], object]) -> None:
+    label = "document.getElementById('label').textContent"
+    show(browser, PAST + LEADS - 1)
+    browser.ask("document.getElementById('play').focus()")
+    browser.press(" ")
+    assert browser.ask("document.getElementById('play').textContent") == "Pause"
+    browser.wait(f"{label} === 'past -2'")
+    touch(browser)
+    assert browser.ask("document.activeElement.id") == "lead"
+    assert browser.ask("document.getElementById('play').textContent") == "Play"
+    before = browser.ask(label)
+    time.sleep(0.6)  # the animation's next step would have come after 0.45
+    assert browser.ask(label) == before
+
+
+@pytest.mark.parametrize("width", [400, 1100])
+def test_nothing_sticks_out_of_the_page(browser: Browser, width: int) -> None:
+    browser.call("Emulation.setDeviceMetricsOverride", width=width, height=800, deviceScaleFactor=1, mobile=False)
+    assert browser.ask("document.documentElement.scrollWidth <= innerWidth")
+    assert browser.ask("document.getElementById('label').getBoundingClientRect().right <= innerWidth")
+
+
+def test_the_command_can_be_copied_as_it_was_written(browser: Browser) -> None:
+    left, top, _, _ = browser.box("code")
+    browser.mouse("Pressed", left + 5, top + 5)
+    browser.mouse("Released", left + 5, top + 5)
+    assert browser.ask("String(getSelection())") == COMMAND
+
+
+def test_the_page_loads_nothing_and_has_nothing_to_complain_about(browser: Browser, report: Path) -> None:
+    for step in range(PAST + LEADS):
+        show(browser, step)
+    browser.ask("document.getElementById('example').focus()")
+    browser.press("ArrowDown")
+    browser.ask("document.getElementById('play').click()")
+    browser.wait("document.getElementById('label').textContent === 'past -2'")
+    requests = [found["request"]["url"] for event, found in browser.events if event == "Network.requestWillBeSent"]
+    assert {url for url in requests if not url.startswith("data:")} == {report.as_uri()}
+    kinds = ("Runtime.consoleAPICalled", "Runtime.exceptionThrown", "Log.entryAdded")
+    assert [found for event, found in browser.events if event in kinds] == []
+    # All of these would have been heard.
+    browser.ask("console.error('heard'); setTimeout(() => missing(), 0); fetch('http://127.0.0.1:9/').catch(() => 0)")
+    for event, word in zip((*kinds, "Network.requestWillBeSent"), ("heard", "missing", "", "127.0.0.1"), strict=True):
+        browser.hear(event, word)
