@@ -7,16 +7,20 @@ The data are public samples (see the page for whose); FOLDER holds them, by defa
 """
 
 import argparse
+import json
+import os
 import shlex
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from nextframe.files import write_text
-from nextframe.report.tables import number, skill_sentences, to_markdown, verdict
-from nextframe.training.run_folder import read_metrics
+from nextframe.machine import cores
+from nextframe.report.tables import number, skill_table, to_markdown, verdict
+from nextframe.training.run_folder import member_folders, read_metrics
 from nextframe.verification.metrics import perfect
 from nextframe.verification.result import Verification
 
@@ -168,10 +172,24 @@ def run_case(name: str, data: str) -> None:
         print(f"$ {command}", flush=True)
         program = Path(sys.executable).parent / "nextframe"
         subprocess.run([str(program), *shlex.split(command)[1:]], cwd=ROOT, check=True)
+    collect(name)
+
+
+def collect(name: str) -> None:
+    """Keep what a case's run folder holds for the page."""
+    run = ROOT / "runs" / f"real-{name}"
     (RESULTS / name).mkdir(parents=True, exist_ok=True)
-    for file in ("config.yaml", "metrics.csv", "verification.json"):
+    for file in ("config.yaml", "verification.json"):
         shutil.copy(run / file, RESULTS / name / file)
     shutil.copy(run / "report.html", PICTURES / f"{name}.html")
+    trained = [read_metrics(folder) for folder in member_folders(run) or [run]]
+    training = {
+        "members": len(trained),
+        "epochs": len(trained[0]),
+        "seconds": round(sum(row["seconds"] for rows in trained for row in rows)),
+        "threads": int(os.environ.get("OMP_NUM_THREADS", "0")) or cores(),
+    }
+    write_text(RESULTS / name / "training.json", json.dumps(training) + "\n")
 
 
 def write_page(data: str) -> None:
@@ -187,11 +205,12 @@ def write_page(data: str) -> None:
     ]
     for name, case in CASES.items():
         folder = RESULTS / name
-        if not (folder / "verification.json").exists():
+        if not (folder / "training.json").exists():
             continue
         skill = Verification.from_json(folder / "verification.json")
-        rows = read_metrics(folder)
-        seconds = sum(row["seconds"] for row in rows)
+        training = json.loads((folder / "training.json").read_text())
+        models = f"{training['members']} models of " if training["members"] > 1 else ""
+        threads = "1 thread" if training["threads"] == 1 else f"{training['threads']} threads"
         metrics = [metric for metric in case.metrics if metric in next(iter(skill.scores.values()))]
         compared = [metric for metric in metrics if perfect(metric) is not None]
         lines += [
@@ -203,20 +222,35 @@ def write_page(data: str) -> None:
             *(f"$ {command}" for command in commands(name, data).values()),
             "```",
             "",
-            f"{len(rows)} epochs in {seconds:.0f} s on {skill.machine}; {skill.count} forecasts verified, worth "
-            f"{skill.blocks:g} that share no frame. The whole [report](real/{name}.html).",
+            f"{models}{training['epochs']} epochs in {training['seconds']} s with {threads} on {skill.machine}; "
+            f"{skill.count} forecasts verified, worth {skill.blocks:g} that share no frame. "
+            f"The whole [report](real/{name}.html).",
             "",
             *([case.note, ""] if case.note else []),
             *(f"**{verdict(skill, metric=metric)}**" for metric in compared[:1]),
             "",
-            *(f"- {sentence}" for metric in compared for sentence in skill_sentences(skill, metric)),
+            "Skill over the others, mean of all lead times, 1 perfect, with its 95 % interval; bold where the difference "
+            "is real:",
             "",
-            to_markdown(skill, metrics),
+            skill_table(skill, compared),
+            to_markdown(apart(skill), metrics),
             *conventions(skill),
             f"![past, truth, forecast and error](real/{name}.png)",
             "",
         ]
     write_text(PAGE, "\n".join(lines))
+
+
+def apart(skill: Verification) -> Verification:
+    """The scores without those that repeat the first forecaster's: an ensemble's forecast is the same with its own
+    members.
+    """
+    first = next(iter(skill.scores))
+    scores = {
+        name: {m: v for m, v in found.items() if name == first or v != skill.scores[first][m]}
+        for name, found in skill.scores.items()
+    }
+    return replace(skill, scores=scores)
 
 
 def conventions(skill: Verification) -> list[str]:
@@ -237,10 +271,11 @@ def main() -> None:
     options.add_argument("names", nargs="*", help=f"any of {', '.join(CASES)}; by default all")
     options.add_argument("--data", default="../shared/data", help="folder that holds the data")
     options.add_argument("--page", action="store_true", help="only write the page")
+    options.add_argument("--collect", action="store_true", help="only keep what earlier runs wrote, and write the page")
     given = options.parse_args()
     PICTURES.mkdir(parents=True, exist_ok=True)
     for name in () if given.page else given.names or CASES:
-        run_case(name, given.data)
+        (collect if given.collect else partial(run_case, data=given.data))(name)
     write_page(given.data)
 
 

@@ -185,3 +185,25 @@ def test_folders_whose_variables_or_units_differ_are_named(tmp_path: Path) -> No
         open_source(tmp_path)
     sequences = open_source(tmp_path / "201?", rain_unit="mm/h").sequences  # but they can be brought to one
     assert [s.units for s in sequences] == [("mm/h",)] * 2
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int16", "uint8"])
+def test_what_is_read_past_xarray_is_what_xarray_reads(tmp_path: Path, dtype: str) -> None:
+    draw = np.random.default_rng(0)
+    values = np.round(draw.random((5, 6, 7)) * 100, 1)
+    values[draw.random(values.shape) < 0.2] = np.nan
+    packed = {"scale_factor": 0.5, "add_offset": 3.0, "_FillValue": 255, "dtype": dtype}
+    encoding = packed if dtype in ("int16", "uint8") else {"dtype": dtype, "_FillValue": -999.0}
+    level = values[:, None].transpose(2, 0, 1, 3)  # axes in another order, and one more of length 1
+    data = xr.Dataset(
+        {"rain": (("y", "time", "level", "x"), level), "snow": (("time", "y", "x"), 2 * values)},
+        {"time": np.datetime64("2020-01-01", "ns") + np.arange(5) * np.timedelta64(1, "h")},
+    )
+    data.to_netcdf(tmp_path / "a.nc", engine="h5netcdf", encoding={"rain": encoding, "snow": {"_FillValue": -1.0}})
+    sequence = open_source(tmp_path / "a.nc", variable=("rain", "snow")).sequences[0]
+    with xr.open_dataset(tmp_path / "a.nc", engine="h5netcdf") as opened:
+        expected = np.stack(
+            [opened[name].squeeze().transpose("time", "y", "x").to_numpy() for name in ("rain", "snow")], axis=1
+        )
+    np.testing.assert_allclose(sequence.read(1, 4), expected[1:4], rtol=1e-6)
+    assert np.isnan(expected).any()

@@ -10,12 +10,14 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
 from nextframe.errors import ConfigError, DataError, ShapeError
 from nextframe.frames.damage import Damage, describe_each
+from nextframe.frames.hdf5 import PlainVariable
 from nextframe.frames.sequence import FrameSequence, Grid, Missing
 
 NETCDF_SUFFIXES = (".nc", ".nc4", ".cdf", ".netcdf")
@@ -117,9 +119,17 @@ class _Store:
     grid: Grid
     declares_missing: bool
     attributes: Mapping[str, object]
+    plain: tuple[PlainVariable, ...] | None
+    """How to read the variables straight from HDF5; None where only xarray can."""
 
-    def read(self, dataset: xr.Dataset, start: int, stop: int) -> NDArray[np.float32]:
-        """Steps `start` to `stop` as (T, C, H, W)."""
+    def open(self) -> xr.Dataset | h5py.File:
+        """Open it for reading."""
+        return open_dataset(self.path) if self.plain is None else h5py.File(self.path, "r")
+
+    def read(self, dataset: xr.Dataset | h5py.File, start: int, stop: int) -> NDArray[np.float32]:
+        """Steps `start` to `stop` of what `open` opened, as (T, C, H, W)."""
+        if self.plain is not None:
+            return np.stack([variable.read(dataset, self.axes, start, stop) for variable in self.plain], axis=1)
         time = self.axes[0]
         channels = []
         for name in self.variables:
@@ -135,7 +145,7 @@ class _Stores:
     """Stores one after another as (T, C, H, W); the files read last stay open."""
 
     stores: tuple[_Store, ...]
-    _open: OrderedDict[Path, xr.Dataset] = field(default_factory=OrderedDict)
+    _open: OrderedDict[Path, xr.Dataset | h5py.File] = field(default_factory=OrderedDict)
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
@@ -152,7 +162,7 @@ class _Stores:
             begin, end = max(start - offset, 0), min(stop - offset, store.shape[0])
             if begin < end:
                 try:
-                    parts.append(store.read(self._dataset(store.path), begin, end))
+                    parts.append(store.read(self._opened(store), begin, end))
                 except _UNREADABLE as error:
                     raise _unreadable(store.path, error, self._fault(store, begin, end)) from error
             offset += store.shape[0]
@@ -162,20 +172,20 @@ class _Stores:
         """What cannot be read of a store, with the time of the first such step."""
         for step in range(begin, end):
             try:
-                store.read(self._dataset(store.path), step, step + 1)
+                store.read(self._opened(store), step, step + 1)
             except _UNREADABLE:
                 begin = step
                 break
         when = "" if store.times is None else f" at {np.datetime_as_string(store.times[begin], unit='s')}"
         return f"{', '.join(store.variables)} cannot be read{when}"
 
-    def _dataset(self, path: Path) -> xr.Dataset:
-        if path not in self._open:
-            self._open[path] = open_dataset(path)
+    def _opened(self, store: _Store) -> xr.Dataset | h5py.File:
+        if store.path not in self._open:
+            self._open[store.path] = store.open()
             if len(self._open) > _OPEN_FILES:
                 self._open.popitem(last=False)[1].close()
-        self._open.move_to_end(path)
-        return self._open[path]
+        self._open.move_to_end(store.path)
+        return self._open[store.path]
 
     def __post_init__(self) -> None:
         # Also called before the interpreter ends, when closing a dataset would find its modules gone already.
@@ -190,7 +200,7 @@ class _Stores:
         self.__post_init__()
 
 
-def _close(datasets: OrderedDict[Path, xr.Dataset]) -> None:
+def _close(datasets: OrderedDict[Path, xr.Dataset | h5py.File]) -> None:
     while datasets:
         datasets.popitem()[1].close()
 
@@ -289,7 +299,16 @@ def _describe(path: Path, variable: Sequence[str]) -> _Store:
                 for key in ("_FillValue", "missing_value")
             ),
             attributes={str(k): v for k, v in dataset.attrs.items() if isinstance(v, (str, int, float, np.number))},
+            plain=_plain(path, [dataset[name] for name in chosen]),
         )
+
+
+def _plain(path: Path, variables: Sequence[xr.DataArray]) -> tuple[PlainVariable, ...] | None:
+    """How to read variables straight from HDF5, where the file is HDF5 and they are plain enough."""
+    if is_zarr(path) or not h5py.is_hdf5(path):
+        return None
+    found = [PlainVariable.of(variable) for variable in variables]
+    return None if None in found else tuple(variable for variable in found if variable is not None)
 
 
 def _choose(path: Path, fields: Sequence[str], variable: Sequence[str]) -> list[str]:

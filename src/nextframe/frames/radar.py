@@ -19,6 +19,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import IO, Any, cast
 
+import h5py
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
@@ -59,7 +60,7 @@ def open_radar(
 
     Raises:
         DataError: a file that is no composite, is damaged, or has the time of another.
-        ConfigError: pysteps or h5py is not installed; several quantities, or one that the file does not hold.
+        ConfigError: pysteps is not installed; several quantities, or one that the file does not hold.
         ShapeError: files of differing grid or quantity; the first that differs is named.
     """
     if len(variable) > 1:
@@ -164,10 +165,6 @@ def _picture_size(path: Path) -> tuple[int, int]:
 
 
 def _hdf5_header(path: Path, quantity: str | None) -> _Header:
-    try:
-        import h5py
-    except ImportError as error:
-        raise ConfigError("needs h5py and pysteps", where=path, hint="pip install 'nextframe[radar]'") from error
     try:
         with h5py.File(path, "r") as file:
             if _text(file.attrs.get("Conventions", "")).startswith("ODIM"):

@@ -224,6 +224,8 @@ def verdict(verification: Verification, forecaster: str | None = None, metric: s
     for other in names:
         if other == forecaster or metric not in verification.scores[other]:
             continue
+        if verification.scores[other][metric] == verification.scores[forecaster][metric]:
+            continue  # the same forecast, such as an ensemble's with other members
         skill = verification.skill.get(other, {}).get(metric) if forecaster == names[0] else None
         if skill is not None and not all(map(math.isnan, skill.low)):
             wins, losses = [low > 0 for low in skill.low], [high < 0 for high in skill.high]
@@ -248,10 +250,34 @@ def skill_sentences(verification: Verification, metric: str) -> list[str]:
     first = next(iter(verification.scores))
     sentences = []
     for other, found in verification.skill.items():
-        if metric in found and not math.isnan(found[metric].mean[0]):
+        same = metric in found and verification.scores[other][metric] == verification.scores[first][metric]
+        if metric in found and not math.isnan(found[metric].mean[0]) and not same:
             what = title(metric, verification.units).removesuffix(f" {_arrow(metric)}")
             sentences.append(f"{what}: skill of {first} over {other}, {_skill_words(found[metric])}")
     return sentences
+
+
+def skill_table(verification: Verification, metrics: Sequence[str]) -> str:
+    """The first forecaster's mean skill over each of the others by each metric, with its interval, as a Markdown table;
+    in bold what is really better or really worse.
+    """
+    chosen = [m for m in metrics if any(m in found for found in verification.skill.values())]
+    names = [title(m, verification.units).rpartition(" ")[0].partition(" in (")[0] for m in chosen]
+    lines = [f"| skill over | {' | '.join(names)} |", "|---" + "|---:" * len(chosen) + "|"]
+    first = next(iter(verification.scores))
+    for other, found in verification.skill.items():
+        cells = []
+        for metric in chosen:
+            same = verification.scores[other].get(metric) == verification.scores[first].get(metric)
+            if metric not in found or math.isnan(found[metric].mean[0]) or same:
+                cells.append("-")
+                continue
+            score, low, high = found[metric].mean
+            text = f"{score:+.2f}" + ("" if math.isnan(low) else f" ({low:+.2f} to {high:+.2f})")
+            cells.append(f"**{text}**" if low > 0 or high < 0 else text)
+        if any(cell != "-" for cell in cells):
+            lines.append(f"| {other} | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
 
 
 def _skill_words(skill: Skill) -> str:
