@@ -229,8 +229,8 @@ def write_page(data: str) -> None:
             *([case.note, ""] if case.note else []),
             *(f"**{verdict(skill, metric=metric)}**" for metric in compared[:1]),
             "",
-            "Skill over the others, mean of all lead times, 1 perfect, with its 95 % interval; bold where the difference "
-            "is real:",
+            "Skill over the others, mean of all lead times, 1 perfect, with its 95 % interval; bold where the "
+            "difference is real:",
             "",
             skill_table(skill, compared),
             to_markdown(apart(skill), metrics),

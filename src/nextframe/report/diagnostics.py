@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullFormatter, ScalarFormatter
+from matplotlib.ticker import MaxNLocator, NullFormatter, ScalarFormatter
 
 from nextframe.report.figures import BASELINES, COLOURS
 from nextframe.report.tables import lead_number
@@ -34,7 +34,8 @@ def spectra(verification: Verification) -> Figure | None:
         panel.set(xscale="log", yscale="log", xlim=(max(wavelength), min(wavelength)))
         panel.xaxis.set_major_formatter(ScalarFormatter())
         panel.xaxis.set_minor_formatter(NullFormatter())
-        panel.set_title(f"lead time {lead_number(verification.lead_time[lead])}", fontsize=10, loc="left")
+        unit = "" if verification.lead_time_unit == "frames" else f" {verification.lead_time_unit}"
+        panel.set_title(f"lead time {lead_number(verification.lead_time[lead])}{unit}", fontsize=10, loc="left")
         panel.set_xlabel("wavelength (pixels)", fontsize=9)
     panels[0].set_ylabel("power", fontsize=9)
     _legend(figure, panels[0])
@@ -78,6 +79,7 @@ def rank_histogram(verification: Verification) -> Figure | None:
         panel.axhline(1 / len(shares), color=_INK, lw=1, ls=":")
         panel.set_title(name, fontsize=10, loc="left")
         panel.set_xlabel("members below the truth", fontsize=9)
+        panel.xaxis.set_major_locator(MaxNLocator(integer=True))
     panels[0].set_ylabel("share", fontsize=9)
     return figure
 

@@ -224,8 +224,8 @@ def verdict(verification: Verification, forecaster: str | None = None, metric: s
     for other in names:
         if other == forecaster or metric not in verification.scores[other]:
             continue
-        if verification.scores[other][metric] == verification.scores[forecaster][metric]:
-            continue  # the same forecast, such as an ensemble's with other members
+        if _same_forecast(verification, forecaster, other, metric):
+            continue
         skill = verification.skill.get(other, {}).get(metric) if forecaster == names[0] else None
         if skill is not None and not all(map(math.isnan, skill.low)):
             wins, losses = [low > 0 for low in skill.low], [high < 0 for high in skill.high]
@@ -250,11 +250,18 @@ def skill_sentences(verification: Verification, metric: str) -> list[str]:
     first = next(iter(verification.scores))
     sentences = []
     for other, found in verification.skill.items():
-        same = metric in found and verification.scores[other][metric] == verification.scores[first][metric]
-        if metric in found and not math.isnan(found[metric].mean[0]) and not same:
+        if _same_forecast(verification, first, other, metric):
+            continue
+        if metric in found and not math.isnan(found[metric].mean[0]):
             what = title(metric, verification.units).removesuffix(f" {_arrow(metric)}")
             sentences.append(f"{what}: skill of {first} over {other}, {_skill_words(found[metric])}")
     return sentences
+
+
+def _same_forecast(verification: Verification, one: str, other: str, metric: str) -> bool:
+    """Whether a score is of one and the same forecast, that differs in its members alone."""
+    scores = verification.scores
+    return other == f"{one}, uncalibrated" and scores[one].get(metric) == scores[other].get(metric)
 
 
 def skill_table(verification: Verification, metrics: Sequence[str]) -> str:
@@ -268,8 +275,8 @@ def skill_table(verification: Verification, metrics: Sequence[str]) -> str:
     for other, found in verification.skill.items():
         cells = []
         for metric in chosen:
-            same = verification.scores[other].get(metric) == verification.scores[first].get(metric)
-            if metric not in found or math.isnan(found[metric].mean[0]) or same:
+            same = _same_forecast(verification, first, other, metric)
+            if same or metric not in found or math.isnan(found[metric].mean[0]):
                 cells.append("-")
                 continue
             score, low, high = found[metric].mean
