@@ -19,7 +19,7 @@ from pathlib import Path
 
 from nextframe.files import write_text
 from nextframe.machine import cores
-from nextframe.report.tables import number, skill_table, to_markdown, verdict
+from nextframe.report.tables import number, repeats, skill_table, to_markdown, verdict
 from nextframe.training.run_folder import member_folders, read_metrics
 from nextframe.verification.metrics import perfect
 from nextframe.verification.result import Verification
@@ -56,7 +56,7 @@ RADAR = (
     "--coordinates lagrangian --output linear --residual --filters 32,32 --train-crop 64 --batch-size 8 "
     "--learning-rate 5e-4 --members 3"
 )
-NOWCASTS = "--baselines persistence,extrapolation,steps,anvil,climatology"
+NOWCASTS = "--matched --baselines persistence,extrapolation,steps,anvil,climatology"
 
 CASES = {
     "knmi": Case(
@@ -242,12 +242,9 @@ def write_page(data: str) -> None:
 
 
 def apart(skill: Verification) -> Verification:
-    """The scores without those that repeat the first forecaster's: an ensemble's forecast is the same with its own
-    members.
-    """
-    first = next(iter(skill.scores))
+    """The scores without those that repeat another row: a forecast is the same with other members."""
     scores = {
-        name: {m: v for m, v in found.items() if name == first or v != skill.scores[first][m]}
+        name: {metric: values for metric, values in found.items() if not repeats(skill, name, metric)}
         for name, found in skill.scores.items()
     }
     return replace(skill, scores=scores)

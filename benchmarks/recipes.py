@@ -63,6 +63,13 @@ TRIALS: dict[ModelKind, dict[str, dict[str, Any]]] = {
         "RMSprop 2e-3, one-cycle": {"optimizer": "rmsprop", "learning_rate": 2e-3},
         "peak learning rate 1e-3": {"learning_rate": 1e-3},
         "no gradient clipping": {"gradient_clip": None},
+        "RMSprop 1e-3, constant, last fifth of the steps on the free rollout": {
+            "optimizer": "rmsprop",
+            "learning_rate": 1e-3,
+            "schedule": "constant",
+            "gradient_clip": None,
+            "rollout_training": 0.2,
+        },
         "RMSprop 1e-3, constant, whole frames, 0.36 of the steps": {
             "optimizer": "rmsprop",
             "learning_rate": 1e-3,

@@ -24,6 +24,7 @@ from nextframe.errors import ConfigError, DataError, ShapeError
 from nextframe.forecasting.baselines import make_baselines
 from nextframe.forecasting.calibration import Calibration
 from nextframe.forecasting.forecast import Forecast, Forecaster
+from nextframe.forecasting.matching import ProbabilityMatched, match_distribution
 from nextframe.forecasting.model_forecaster import (
     CALIBRATION,
     EnsembleForecaster,
@@ -153,7 +154,13 @@ def _calibrate(run: str | Path, source: FrameSource) -> Calibration:
 
 
 def forecast_file(
-    run: str | Path, source: str | Path, *, lead_times: int = 8, start: int | None = None, **reading: Any
+    run: str | Path,
+    source: str | Path,
+    *,
+    lead_times: int = 8,
+    start: int | None = None,
+    matched: bool = False,
+    **reading: Any,
 ) -> tuple[Forecast, FrameSequence, FrameSequence | None]:
     """Forecast from a file with a trained model.
 
@@ -162,6 +169,7 @@ def forecast_file(
         source: what to forecast from; its first sequence is taken.
         lead_times: number of frames to forecast.
         start: forecast the frames from this index on, from those before it; by default those beyond the end.
+        matched: give the forecast the distribution of the last frame seen (`forecasting.matching`).
         **reading: how to read the source where it differs from the run's own data: `variable`, `grey`, `crop`,
             `rain_unit`, `coarsen`, `missing`, `damaged`.
 
@@ -182,7 +190,11 @@ def forecast_file(
     begin, end = next((a, b) for a, b in sequence.segments() if a < start <= b)
     past = sequence[max(begin, start - model.config.data.past) : start]
     known = end - start >= lead_times
-    return model.forecast(past, lead_times), past, sequence[start : start + lead_times] if known else None
+    forecast = model.forecast(past, lead_times)
+    if matched:
+        values = match_distribution(forecast.values, past.read(len(past) - 1, len(past))[0])
+        forecast = replace(forecast, values=values, forecaster=f"{forecast.forecaster}, matched")
+    return forecast, past, sequence[start : start + lead_times] if known else None
 
 
 def verify(
@@ -246,6 +258,7 @@ def verify_run(
     thresholds: Sequence[float] | None = None,
     lead_times: int | None = None,
     limit: int | None = None,
+    matched: bool = False,
     out: str | Path | None = None,
     examples: int = 3,
     command: str | None = None,
@@ -254,8 +267,9 @@ def verify_run(
 ) -> Verification:
     """Verify a run on the test part of its own data, or on all of another source; write the scores and the report.
 
-    `reading` says how to read another source where it differs from the run's own: `variable`, `grey`, `crop`,
-    `rain_unit`, `coarsen`, `missing`, `damaged`.
+    With `matched`, the forecast with the distribution of the last frame seen leads, and the model as it is stands
+    beside it. `reading` says how to read another source where it differs from the run's own: `variable`, `grey`,
+    `crop`, `rain_unit`, `coarsen`, `missing`, `damaged`.
 
     Raises:
         ConfigError: the run held out no test part, and no other data was named.
@@ -289,7 +303,7 @@ def verify_run(
     # What an ensemble's members say by themselves is verified beside what calibration makes of it.
     apart = [Uncalibrated(model)] if model.knows_uncertainty and model.calibration is not None else []
     return _verify_spans(
-        [model, *apart],
+        [*([ProbabilityMatched(model)] if matched else []), model, *apart],
         spans,
         source.name if data is not None else f"{source.name}, test part",
         past=config.past,

@@ -19,6 +19,7 @@ def forecast(
     source: Annotated[str, Parameter(name="--input")],
     lead_times: int = 8,
     start: int | None = None,
+    matched: Annotated[bool, Parameter(negative=())] = False,
     exceed: Annotated[tuple[float, ...], NUMBERS] = (),
     coverage: float | None = None,
     members: Annotated[bool, Parameter(negative=())] = False,
@@ -33,6 +34,8 @@ def forecast(
         lead_times: Number of frames to forecast, whatever number was trained.
         start: Forecast the frames from this index on, from those before it, and show the truth beside them; by default
             the frames after the last one.
+        matched: Give the forecast the distribution of values of the last frame seen, which sharpens it (probabilities
+            and intervals stay as they are).
         exceed: Give the probability of at least so much, too, for each of these thresholds in source units, separated
             by commas.
         coverage: Write the bounds of the central interval of so much probability, for example 0.9 (.nc only).
@@ -46,7 +49,7 @@ def forecast(
     check_suffix(out)  # before the work, not after it
     if out.suffix.lower() != ".nc" and (members or coverage is not None):
         raise ConfigError("are for NetCDF", where="--members, --coverage", hint="write to a file that ends in .nc")
-    made, past, truth = forecast_file(run, source, lead_times=lead_times, start=start, **options)
+    made, past, truth = forecast_file(run, source, lead_times=lead_times, start=start, matched=matched, **options)
     save_forecast(
         made,
         out,

@@ -23,6 +23,7 @@ def verify(
     thresholds: Annotated[tuple[float, ...] | None, NUMBERS] = None,
     lead_times: int | None = None,
     limit: int | None = None,
+    matched: Annotated[bool, Parameter(negative=())] = False,
     conventions: Annotated[bool, Parameter(negative=())] = False,
     out: Path | None = None,
     examples: int = 3,
@@ -40,6 +41,8 @@ def verify(
         thresholds: Values from which on a pixel is an event, for CSI, in source units; by default the run's own.
         lead_times: Number of frames to forecast; by default as many as the run was trained for.
         limit: Verify at most this many windows, evenly spread.
+        matched: Lead with the forecast that is given the distribution of values of the last frame seen, which sharpens
+            it; the model as it is stands beside it.
         conventions: Print the scores as published tables have them, too: summed over a frame's pixels, and so on.
         out: Folder to write to; by default the run folder.
         examples: Forecasts that the report animates, evenly spread.
@@ -71,6 +74,7 @@ def verify(
         thresholds=thresholds or None,
         lead_times=lead_times,
         limit=limit,
+        matched=matched,
         out=out,
         examples=examples,
         progress=progress,

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import weakref
+from bisect import bisect_left, bisect_right
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -146,10 +147,12 @@ class _Stores:
 
     stores: tuple[_Store, ...]
     _open: OrderedDict[Path, xr.Dataset | h5py.File] = field(default_factory=OrderedDict)
+    _ends: list[int] = field(init=False)
+    """One past the last step of each store."""
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
-        return sum(store.shape[0] for store in self.stores), *self.stores[0].shape[1:]
+        return self._ends[-1], *self.stores[0].shape[1:]
 
     @property
     def dtype(self) -> np.dtype:
@@ -157,15 +160,14 @@ class _Stores:
 
     def __getitem__(self, frames: slice, /) -> NDArray[np.float32]:
         start, stop, _ = frames.indices(self.shape[0])
-        parts, offset = [], 0
-        for store in self.stores:
+        parts = []
+        for n in range(bisect_right(self._ends, start), bisect_left(self._ends, stop) + 1 if start < stop else 0):
+            store, offset = self.stores[n], self._ends[n] - self.stores[n].shape[0]
             begin, end = max(start - offset, 0), min(stop - offset, store.shape[0])
-            if begin < end:
-                try:
-                    parts.append(store.read(self._opened(store), begin, end))
-                except _UNREADABLE as error:
-                    raise _unreadable(store.path, error, self._fault(store, begin, end)) from error
-            offset += store.shape[0]
+            try:
+                parts.append(store.read(self._opened(store), begin, end))
+            except _UNREADABLE as error:
+                raise _unreadable(store.path, error, self._fault(store, begin, end)) from error
         return np.concatenate(parts) if parts else np.empty((0, *self.shape[1:]), np.float32)
 
     def _fault(self, store: _Store, begin: int, end: int) -> str:
@@ -188,6 +190,7 @@ class _Stores:
         return self._open[store.path]
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "_ends", list(accumulate(store.shape[0] for store in self.stores)))
         # Also called before the interpreter ends, when closing a dataset would find its modules gone already.
         weakref.finalize(self, _close, self._open)
 

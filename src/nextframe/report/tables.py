@@ -224,7 +224,7 @@ def verdict(verification: Verification, forecaster: str | None = None, metric: s
     for other in names:
         if other == forecaster or metric not in verification.scores[other]:
             continue
-        if _same_forecast(verification, forecaster, other, metric):
+        if repeats(verification, other, metric):
             continue
         skill = verification.skill.get(other, {}).get(metric) if forecaster == names[0] else None
         if skill is not None and not all(map(math.isnan, skill.low)):
@@ -250,7 +250,7 @@ def skill_sentences(verification: Verification, metric: str) -> list[str]:
     first = next(iter(verification.scores))
     sentences = []
     for other, found in verification.skill.items():
-        if _same_forecast(verification, first, other, metric):
+        if repeats(verification, other, metric):
             continue
         if metric in found and not math.isnan(found[metric].mean[0]):
             what = title(metric, verification.units).removesuffix(f" {_arrow(metric)}")
@@ -258,10 +258,10 @@ def skill_sentences(verification: Verification, metric: str) -> list[str]:
     return sentences
 
 
-def _same_forecast(verification: Verification, one: str, other: str, metric: str) -> bool:
-    """Whether a score is of one and the same forecast, that differs in its members alone."""
-    scores = verification.scores
-    return other == f"{one}, uncalibrated" and scores[one].get(metric) == scores[other].get(metric)
+def repeats(verification: Verification, name: str, metric: str) -> bool:
+    """Whether a score repeats that of the same forecast with calibrated members, since it looks at no members."""
+    twin = verification.scores.get(name.removesuffix(", uncalibrated"), {})
+    return name.endswith(", uncalibrated") and twin.get(metric) == verification.scores[name].get(metric)
 
 
 def skill_table(verification: Verification, metrics: Sequence[str]) -> str:
@@ -271,11 +271,10 @@ def skill_table(verification: Verification, metrics: Sequence[str]) -> str:
     chosen = [m for m in metrics if any(m in found for found in verification.skill.values())]
     names = [title(m, verification.units).rpartition(" ")[0].partition(" in (")[0] for m in chosen]
     lines = [f"| skill over | {' | '.join(names)} |", "|---" + "|---:" * len(chosen) + "|"]
-    first = next(iter(verification.scores))
     for other, found in verification.skill.items():
         cells = []
         for metric in chosen:
-            same = _same_forecast(verification, first, other, metric)
+            same = repeats(verification, other, metric)
             if same or metric not in found or math.isnan(found[metric].mean[0]):
                 cells.append("-")
                 continue
