@@ -14,7 +14,6 @@ import shutil
 import subprocess
 import sys
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 
 from nextframe.files import write_text
@@ -134,7 +133,7 @@ CASES = {
         credit="Two digits that bounce in 64 x 64 pixels (Srivastava et al. 2015), drawn from the digits in the "
         "package; the test movies show other digits. MNIST: LeCun, Cortes and Burges, CC BY-SA 3.0.",
         path="moving-mnist:movies=2000",
-        train="--past 10 --future 10 --test 0 --validation 0.02 --train-crop 32 --epochs 6",
+        train="--past 10 --future 10 --test 0 --validation 0.02 --train-crop 32 --epochs 3",
         verify="--limit 500 --conventions",
         verify_path="moving-mnist:movies=500,part=test",
         metrics=("mse", "ssim", "csi_0.5"),
@@ -163,12 +162,14 @@ def commands(name: str, data: str) -> dict[str, str]:
     }
 
 
-def run_case(name: str, data: str) -> None:
-    """Run a case's commands and keep what they wrote."""
+def run_case(name: str, data: str, *, train: bool = True) -> None:
+    """Run a case's commands, all of them or those after the training, and keep what they wrote."""
     run = ROOT / "runs" / f"real-{name}"
-    if run.exists():
+    if run.exists() and train:
         shutil.rmtree(run)
-    for command in commands(name, data).values():
+    for what, command in commands(name, data).items():
+        if what == "train" and not train:
+            continue
         print(f"$ {command}", flush=True)
         program = Path(sys.executable).parent / "nextframe"
         subprocess.run([str(program), *shlex.split(command)[1:]], cwd=ROOT, check=True)
@@ -268,11 +269,11 @@ def main() -> None:
     options.add_argument("names", nargs="*", help=f"any of {', '.join(CASES)}; by default all")
     options.add_argument("--data", default="../shared/data", help="folder that holds the data")
     options.add_argument("--page", action="store_true", help="only write the page")
-    options.add_argument("--collect", action="store_true", help="only keep what earlier runs wrote, and write the page")
+    options.add_argument("--no-train", action="store_true", help="verify and forecast with the models of earlier runs")
     given = options.parse_args()
     PICTURES.mkdir(parents=True, exist_ok=True)
     for name in () if given.page else given.names or CASES:
-        (collect if given.collect else partial(run_case, data=given.data))(name)
+        run_case(name, given.data, train=not given.no_train)
     write_page(given.data)
 
 

@@ -6,7 +6,7 @@ import weakref
 from bisect import bisect_left, bisect_right
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any
@@ -53,7 +53,16 @@ def open_gridded(
         ConfigError: several variables of which none was named, or one that is not there.
         ShapeError: a variable with further axes, or grids that differ between files.
     """
-    stores = describe_each(files, lambda path: _describe(path, variable), damage)
+    known: list[_Store] = []
+
+    def describe(path: Path) -> _Store:
+        store = _describe(path, variable)
+        if known:
+            return store.beside(known[0])
+        known.append(store)
+        return store
+
+    stores = describe_each(files, describe, damage)
     first = stores[0]
     for other in stores[1:]:
         if other.shape[1:] != first.shape[1:] or other.variables != first.variables:
@@ -122,6 +131,15 @@ class _Store:
     attributes: Mapping[str, object]
     plain: tuple[PlainVariable, ...] | None
     """How to read the variables straight from HDF5; None where only xarray can."""
+
+    def beside(self, first: _Store) -> _Store:
+        """The same with all that it has in common with the first file held once, since an archive of one file a step
+        has a hundred thousand files a year; the first file's attributes stand for all.
+        """
+        same = ("variables", "axes", "shape", "units", "variable_attributes", "plain")
+        shared = {name: getattr(first, name) for name in same if getattr(self, name) == getattr(first, name)}
+        alike = np.array_equal(self.grid.y, first.grid.y) and np.array_equal(self.grid.x, first.grid.x)
+        return replace(self, **shared, attributes=first.attributes, grid=first.grid if alike else self.grid)
 
     def open(self) -> xr.Dataset | h5py.File:
         """Open it for reading."""

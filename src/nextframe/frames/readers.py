@@ -10,11 +10,15 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from nextframe.errors import ConfigError, ShapeError
+from nextframe.errors import ConfigError, NextframeError, ShapeError
 from nextframe.frames.sequence import FrameReader, FrameSequence
 
 CACHE_BYTES = 2**30
 """How much of a source's decoded frames is kept in memory; sources larger than that are read again and again."""
+AHEAD = 32
+"""Frames that are read beyond those asked for, where these are asked for in order."""
+AHEAD_BYTES = 2**26
+"""How much is read ahead at most."""
 
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
 
@@ -126,14 +130,27 @@ class Grey:
         return (np.round(values) if np.issubdtype(self.dtype, np.integer) else values).astype(self.dtype)
 
 
+@dataclass
+class _InOrder:
+    """Where the last read from below the cache ended, and how many reads before it ended where the next began."""
+
+    stop: int = -1
+    reads: int = 0
+
+
 @dataclass(frozen=True)
 class Cached:
-    """Keeps the frames read last, up to a number of bytes, so that windows that overlap are decoded once."""
+    """Keeps the frames read last, up to a number of bytes, so that windows that overlap are decoded once.
+
+    Where frames are asked for in order of time, as a validation does, a stretch beyond them is read along: a video has
+    to be decoded from its last key frame on, and NetCDF and Zarr by the chunk, even where each window lacks one frame.
+    """
 
     reader: FrameReader
     limit: int = CACHE_BYTES
-    """Bytes to keep; one frame is always kept."""
+    """Bytes to keep; nothing is kept where they do not suffice for a frame."""
     _kept: OrderedDict[int, NDArray] = field(default_factory=OrderedDict)  # type: ignore[type-arg]
+    _in_order: _InOrder = field(default_factory=_InOrder)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -149,24 +166,44 @@ class Cached:
         missing = [n for n in range(start, stop) if n not in wanted]
         if missing:
             first, last = missing[0], missing[-1] + 1  # one stretch: a reader is quickest in order
-            for n, frame in zip(range(first, last), self.reader[first:last], strict=False):
+            for n, frame in enumerate(self._read(first, last), first):
                 wanted[n] = frame
-        for n in wanted:
+        for n in sorted(wanted, reverse=True):  # of what was read ahead, the next frame is dropped last
             self._keep(n, wanted[n])
         return np.stack([wanted[n] for n in range(start, stop) if n in wanted])
 
     def __getstate__(self) -> dict[str, object]:
-        return {"reader": self.reader, "limit": self.limit, "_kept": OrderedDict()}  # a worker process keeps its own
+        # A worker process keeps its own.
+        return {"reader": self.reader, "limit": self.limit, "_kept": OrderedDict(), "_in_order": _InOrder()}
 
     def __setstate__(self, state: dict[str, object]) -> None:
         for name, value in state.items():
             object.__setattr__(self, name, value)
 
+    def _read(self, first: int, last: int) -> NDArray:  # type: ignore[type-arg]
+        """Frames `first` to `last`, and those after them where the two reads before were in order, too."""
+        at = self._in_order
+        at.reads = at.reads + 1 if first == at.stop else 0
+        further = last
+        if at.reads > 1:
+            size = max(int(np.prod(self.shape[1:])) * self.dtype.itemsize, 1)
+            room = min(AHEAD, AHEAD_BYTES // size, self.limit // size - (last - first))
+            further = min(last + max(room, 0), self.shape[0])
+        try:
+            read = self.reader[first:further]
+        except NextframeError:
+            if further == last:
+                raise
+            further = last  # nobody has asked for what is damaged there
+            read = self.reader[first:last]
+        at.stop = further
+        return read
+
     def _keep(self, number: int, frame: NDArray) -> None:  # type: ignore[type-arg]
         # A view would hold on to all that was read with it: the other frames, and what a crop has cut off.
         self._kept[number] = frame if frame.base is None else frame.copy()
         self._kept.move_to_end(number)
-        while len(self._kept) > max(1, self.limit // max(frame.nbytes, 1)):
+        while len(self._kept) > self.limit // max(frame.nbytes, 1):
             self._kept.popitem(last=False)
 
 
