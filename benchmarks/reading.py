@@ -2,7 +2,7 @@
 
     nextframe benchmark reading --out benchmarks/results/reading.json
 
-Run that on an idle machine. It takes about ten minutes, and 7 GB of the disk for a while.
+Run that on an idle machine. It takes about fifteen minutes, and 6 GB of the disk for a while.
 """
 
 import json

@@ -218,7 +218,7 @@ def write_page(data: str) -> None:
         "The stacked model trained for a few minutes on the beginning of real sequences and verified on their held-out",
         "end, or on another event, beside every baseline that makes sense there. Whoever wins, wins. Written by",
         "`benchmarks/real_data.py`. One seed and one event each: the intervals tell how sure a difference is within",
-        "that event, not what another day would bring.",
+        "that event, not what another day would bring. The seconds were measured beside other programs.",
         "",
     ]
     for name, case in CASES.items():

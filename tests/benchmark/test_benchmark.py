@@ -11,7 +11,7 @@ from nextframe.benchmark import run
 from nextframe.benchmark.contenders import IN_SWEEP, NEXTFRAME, ON_CPU, ON_GPU, USUAL, Contender, keras_backends
 from nextframe.benchmark.peak import convolution_peak
 from nextframe.benchmark.picture import maps
-from nextframe.benchmark.process import Process, _gist, _thread_limits
+from nextframe.benchmark.process import Process, _thread_limits, gist
 from nextframe.benchmark.results import Measured
 from nextframe.benchmark.run import benchmark
 from nextframe.benchmark.work import PASSES, SWEEP, TRAINING, TUTORIAL, Work
@@ -160,10 +160,10 @@ def test_keras_is_held_to_the_threads_of_the_others() -> None:
 
 
 def test_of_a_traceback_the_line_that_names_the_error_is_told() -> None:
-    assert _gist(["Traceback", "ValueError: no", "  more of it"]) == "ValueError: no"
-    assert _gist(["torch._inductor.exc.InductorError: CppCompileError: no", "Set TORCH_LOGS"]).startswith("torch._ind")
-    assert _gist(["killed"]) == "killed"
-    assert _gist([]) == "no message"
+    assert gist(["Traceback", "ValueError: no", "  more of it"]) == "ValueError: no"
+    assert gist(["torch._inductor.exc.InductorError: CppCompileError: no", "Set TORCH_LOGS"]).startswith("torch._ind")
+    assert gist(["killed"]) == "killed"
+    assert gist([]) == "no message"
 
 
 def test_the_command_prints_and_writes_what_was_measured(

@@ -115,11 +115,11 @@ class Process:
             self._process.wait()
             self._errors.seek(0)
             lines = [text.strip() for text in self._errors if text.strip()]
-            raise ConfigError("failed", where=f"benchmark of {self.contender.name}", received=_gist(lines))
+            raise ConfigError("failed", where=f"benchmark of {self.contender.name}", received=gist(lines))
         return line.strip()
 
 
-def _gist(lines: list[str]) -> str:
+def gist(lines: list[str]) -> str:
     """The line of a traceback that names the error; the last line where none does."""
     named = [line for line in lines if "Error" in line.split(":")[0].split(" ")[0]]
     return (named or lines or ["no message"])[-1]

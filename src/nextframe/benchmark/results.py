@@ -124,19 +124,26 @@ def to_markdown(results: Sequence[Result]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in (titles, marks, *lines)) + "\n"
 
 
+def provenance(command: str) -> dict[str, Any]:
+    """What results were measured by and on: command, machine, engine, versions and date."""
+    return {
+        "command": command,
+        "machine": describe_machine(),
+        "engine": engine.describe(),
+        "versions": {package: version(package) for package in ("nextframe", "torch")},
+        "date": datetime.now(UTC).date().isoformat(),
+    }
+
+
 def save(measured: Measured, path: Path, command: str) -> None:
     """Write the results with command, machine, versions and date as JSON, whole or not at all."""
     results = measured.results
     gains = zip(results, ratios(results), scaling(results), strict=True)
     content = {
         "task": results[0].task,
-        "command": command,
-        "machine": describe_machine(),
+        **provenance(command),
         "accelerator": measured.device or measured.accelerator,
-        "engine": engine.describe(),
-        "versions": {package: version(package) for package in ("nextframe", "torch")},
         "contenders": measured.versions,
-        "date": datetime.now(UTC).date().isoformat(),
         "peak_gflops": {f"{r.work.label}, {threads_text(r.threads)}": round(r.peak / 1e9, 1) for r in results},
         "results": [{**result.to_dict(), "ratio": ratio, "scaling": gain} for result, ratio, gain in gains],
         "left_out": list(measured.left_out),

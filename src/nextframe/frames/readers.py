@@ -149,6 +149,8 @@ class Cached:
     reader: FrameReader
     limit: int = CACHE_BYTES
     """Bytes to keep; nothing is kept where they do not suffice for a frame."""
+    ahead: bool = True
+    """Whether to read ahead; not where damaged frames are counted as they are met."""
     _kept: OrderedDict[int, NDArray] = field(default_factory=OrderedDict)  # type: ignore[type-arg]
     _in_order: _InOrder = field(default_factory=_InOrder)
 
@@ -174,7 +176,8 @@ class Cached:
 
     def __getstate__(self) -> dict[str, object]:
         # A worker process keeps its own.
-        return {"reader": self.reader, "limit": self.limit, "_kept": OrderedDict(), "_in_order": _InOrder()}
+        own = {"_kept": OrderedDict(), "_in_order": _InOrder()}
+        return {"reader": self.reader, "limit": self.limit, "ahead": self.ahead, **own}
 
     def __setstate__(self, state: dict[str, object]) -> None:
         for name, value in state.items():
@@ -185,7 +188,7 @@ class Cached:
         at = self._in_order
         at.reads = at.reads + 1 if first == at.stop else 0
         further = last
-        if at.reads > 1:
+        if self.ahead and at.reads > 1:
             size = max(int(np.prod(self.shape[1:])) * self.dtype.itemsize, 1)
             room = min(AHEAD, AHEAD_BYTES // size, self.limit // size - (last - first))
             further = min(last + max(room, 0), self.shape[0])
@@ -211,7 +214,10 @@ def cached(sequences: Sequence[FrameSequence], limit: int = CACHE_BYTES) -> tupl
     """Keep decoded frames of all these sequences, together within `limit` bytes, to each its share by size."""
     sizes = [int(np.prod(s.shape)) * s.values.dtype.itemsize for s in sequences]
     shares = [limit * size // sum(sizes) if sum(sizes) > limit else size for size in sizes]
-    return tuple(replace(s, values=Cached(s.values, share)) for s, share in zip(sequences, shares, strict=True))
+    return tuple(
+        replace(s, values=Cached(s.values, share, ahead=s.damage is None))
+        for s, share in zip(sequences, shares, strict=True)
+    )
 
 
 def crop(sequence: FrameSequence, box: tuple[int, ...]) -> FrameSequence:
