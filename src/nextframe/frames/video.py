@@ -20,6 +20,7 @@ from nextframe.errors import DataError, ShapeError
 from nextframe.frames.sequence import FrameSequence
 
 VIDEO_SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v")
+_THREADED = 512 * 512  # pixels of a frame from which decoding it with several threads pays
 
 
 def open_video(path: Path) -> FrameSequence:
@@ -217,7 +218,8 @@ def _open_video(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
         if not container.streams.video:
             raise DataError("holds no video", where=path)
         stream = container.streams.video[0]
-        stream.thread_type = "AUTO"
+        # Threads for a small frame cost more to start and to wait for than they save.
+        stream.thread_type = "AUTO" if stream.height * stream.width >= _THREADED else "NONE"
         yield container, stream
 
 
