@@ -18,7 +18,7 @@ from pathlib import Path
 
 from nextframe.files import write_text
 from nextframe.machine import cores
-from nextframe.report.tables import number, repeats, skill_table, to_markdown, verdict
+from nextframe.report.tables import repeats, skill_table, to_markdown, verdict
 from nextframe.training.run_folder import member_folders, read_metrics
 from nextframe.verification.metrics import perfect
 from nextframe.verification.result import Verification
@@ -36,7 +36,7 @@ class Case:
     title: str
     credit: str
     path: str
-    """Below the data folder; a source that is generated is named as it is."""
+    """Below the data folder."""
     train: str
     verify: str = ""
     verify_path: str = ""
@@ -145,34 +145,17 @@ CASES = {
         start=235,
         lead_times=5,
     ),
-    "moving-mnist": Case(
-        title="Moving MNIST",
-        credit="Two digits that bounce in 64 x 64 pixels (Srivastava et al. 2015), drawn from the digits in the "
-        "package; the test movies show other digits. MNIST: LeCun, Cortes and Burges, CC BY-SA 3.0.",
-        path="moving-mnist:movies=2000",
-        train="--past 10 --future 10 --test 0 --validation 0.02 --train-crop 32 --epochs 3",
-        verify="--limit 500 --conventions",
-        verify_path="moving-mnist:movies=500,part=test",
-        metrics=("mse", "ssim", "csi_0.5"),
-        start=10,
-        lead_times=10,
-    ),
 }
-
-
-def located(path: str, data: str) -> str:
-    """A case's path as a source: below the data folder, but for what is generated."""
-    return path if path.startswith("moving-mnist") else f"{data}/{path}"
 
 
 def commands(name: str, data: str) -> dict[str, str]:
     """The three commands of a case, as a user would type them."""
     case, run = CASES[name], f"runs/real-{name}"
-    other = f" --data {located(case.verify_path, data)}" if case.verify_path else ""
-    shown = located(case.verify_path or case.path, data)
+    other = f" --data {data}/{case.verify_path}" if case.verify_path else ""
+    shown = f"{data}/{case.verify_path or case.path}"
     verify = " ".join(filter(None, (f"nextframe verify {run}{other} --examples 1", case.verify)))
     return {
-        "train": f"nextframe train stacked --data {located(case.path, data)} {case.train} --out {run}",
+        "train": f"nextframe train stacked --data {data}/{case.path} {case.train} --out {run}",
         "verify": verify,
         "forecast": f"nextframe forecast {run} --input {shown} --start {case.start} --lead-times {case.lead_times} "
         f"--out docs/results/real/{name}.png",
@@ -252,7 +235,6 @@ def write_page(data: str) -> None:
             "",
             skill_table(skill, compared),
             to_markdown(apart(skill), metrics),
-            *conventions(skill),
             f"![past, truth, forecast and error](real/{name}.png)",
             "",
         ]
@@ -266,18 +248,6 @@ def apart(skill: Verification) -> Verification:
         for name, found in skill.scores.items()
     }
     return replace(skill, scores=scores)
-
-
-def conventions(skill: Verification) -> list[str]:
-    """A table of the scores in the conventions of published tables, where there are any."""
-    columns = [(c, m) for c, found in next(iter(skill.conventions.values()), {}).items() for m in found]
-    if not columns:
-        return []
-    lines = ["| all lead times | " + " | ".join(f"{m.upper()} ({c})" for c, m in columns) + " |"]
-    lines.append("|---" + "|---:" * len(columns) + "|")
-    for name, found in skill.conventions.items():
-        lines.append(f"| {name} | " + " | ".join(number(found[c][m]) for c, m in columns) + " |")
-    return [*lines, ""]
 
 
 def main() -> None:

@@ -20,7 +20,7 @@ from nextframe.data.normalise import choose_threshold, fit_normaliser
 from nextframe.data.split import Span, split_as
 from nextframe.data.static import read_static
 from nextframe.data.windows import Window, cut_windows, windows_with_past
-from nextframe.errors import ConfigError, DataError, ShapeError
+from nextframe.errors import CheckpointError, ConfigError, DataError, ShapeError
 from nextframe.forecasting.baselines import make_baselines
 from nextframe.forecasting.calibration import Calibration
 from nextframe.forecasting.forecast import Forecast, Forecaster
@@ -117,7 +117,10 @@ def fit(
         else _free_folder(Path("runs"), "-".join([model, *re.findall(r"\w+", _stem(config.data.data))]))
     )
     (train if config.training.members == 1 else train_ensemble)(opened, config, run, resume=resume, progress=progress)
-    _calibrate(run, opened)
+    try:
+        _calibrate(run, opened)
+    except DataError as error:  # the weights are there, and good for forecasts without intervals
+        print(f"{run} is not calibrated: {error}")
     return load_run(run)
 
 
@@ -138,6 +141,12 @@ def calibrate_run(run: str | Path) -> Calibration:
         CheckpointError: no such run.
         DataError: its data are not there any more, or cannot be read.
     """
+    path = Path(run) / CALIBRATION
+    try:
+        if path.is_file():
+            Calibration.load(path)
+    except CheckpointError:
+        path.unlink()  # it is to be written again, and no run loads with a damaged one
     return _calibrate(run, open_data(load_run(run).config.data))
 
 
@@ -301,13 +310,15 @@ def verify_run(
             hint="give it the same kind of frames",
         )
     # What an ensemble's members say by themselves is verified beside what calibration makes of it.
-    apart = [Uncalibrated(model)] if model.knows_uncertainty and model.calibration is not None else []
+    leads = config.future if lead_times is None else lead_times
+    calibrated = model.calibration is not None and leads <= model.calibration.lead_times
+    apart = [Uncalibrated(model)] if model.knows_uncertainty and calibrated else []
     return _verify_spans(
         [*([ProbabilityMatched(model)] if matched else []), model, *apart],
         spans,
         source.name if data is not None else f"{source.name}, test part",
         past=config.past,
-        lead_times=config.future if lead_times is None else lead_times,
+        lead_times=leads,
         baselines=baselines,
         thresholds=thresholds if thresholds is not None else [model.card.threshold],
         stride=config.stride,

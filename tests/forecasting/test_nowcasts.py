@@ -69,3 +69,13 @@ def test_climatology_is_the_training_parts_mean_and_quantiles() -> None:
     np.testing.assert_allclose(members[0, 9, 0, 0, 1:], np.median(values[:60, 0, 1:], axis=0), rtol=1e-5)
     with pytest.raises(ConfigError, match="needs a training part"):
         make_baseline("climatology")
+
+
+@pytest.mark.parametrize("name", ["steps", "anvil"])
+def test_what_pysteps_cannot_take_is_persistence(name: str) -> None:
+    small = moving_rain(size=12)
+    np.testing.assert_allclose(make_baseline(name).predict(small, 2), np.repeat(small[:, -1:], 2, axis=1), rtol=1e-6)
+    sudden = np.zeros((1, 5, 1, 32, 32), np.float32)
+    sudden[0, :4, 0, 10:14, 10:14] = 5
+    sudden[0, 4, 0, 10:14, 11:15] = 5
+    assert np.isfinite(make_baseline(name).predict(sudden, 2)).all()

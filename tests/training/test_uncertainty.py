@@ -1,5 +1,6 @@
 """Ensembles and quantiles, from training to a forecast with probabilities."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import xarray as xr
 import nextframe
 from nextframe.cli import main
 from nextframe.config import RunConfig
-from nextframe.errors import ConfigError
+from nextframe.errors import CheckpointError, ConfigError
 from nextframe.forecasting.model_forecaster import EnsembleForecaster, ModelForecaster
 from nextframe.models.encoder_decoder import EncoderDecoder
 from nextframe.models.rollout import rollout, rollout_outputs
@@ -141,20 +142,20 @@ def test_the_quantile_loss_is_smallest_at_the_quantiles() -> None:
         forecast = torch.tensor(values).view(1, 3, 1, 1).expand(4000, 3, 1, 1)
         return float(quantile_loss(forecast, truth).mean())
 
-    best = loss([1 / 6, 3 / 6, 5 / 6])
-    for other in ([0.1, 0.5, 5 / 6], [1 / 6, 0.6, 5 / 6], [1 / 6, 0.5, 0.7]):
+    best = loss([1 / 4, 2 / 4, 3 / 4])
+    for other in ([0.15, 0.5, 3 / 4], [1 / 4, 0.6, 3 / 4], [1 / 4, 0.5, 0.85]):
         assert loss(other) > best
 
 
 def test_the_quantile_loss_of_many_quantiles_is_the_crps() -> None:
     draw = np.random.default_rng(0)
     truth = torch.tensor(draw.normal(size=(1, 1, 4, 4)))
-    levels = (np.arange(201) + 0.5) / 201
+    levels = np.arange(1, 202) / 202
     members = np.quantile(draw.normal(size=100_000), levels)
     forecast = torch.tensor(members).view(1, 201, 1, 1).expand(1, 201, 4, 4)
     pairs = np.abs(members[:, None] - members).mean() / 2
     crps = np.abs(members[:, None, None] - truth.numpy()[0, 0]).mean(0) - pairs
-    np.testing.assert_allclose(quantile_loss(forecast, truth)[0, 0], crps, atol=2e-3)
+    np.testing.assert_allclose(quantile_loss(forecast, truth)[0, 0], crps, atol=4e-3)
 
 
 def test_the_similarity_loss_is_that_of_torchmetrics() -> None:
@@ -187,3 +188,32 @@ def test_missing_values_take_no_part_in_the_similarity() -> None:
     assert logits.grad is not None
     assert torch.isfinite(logits.grad).all()
     assert not logits.grad[~valid].any()
+
+
+def test_an_ensemble_without_all_its_members_is_refused(ensemble: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(ensemble, copy)
+    shutil.rmtree(copy / "member-2")
+    with pytest.raises(CheckpointError, match="lacks members"):
+        nextframe.load_run(copy)
+
+
+def test_what_is_asked_beyond_calibration_is_said(tmp_path: Path) -> None:
+    single = nextframe.fit(SQUARES, out=tmp_path / "run", **SMALL)
+    assert single.calibration is not None
+    past = nextframe.open_source(SQUARES).sequences[0].read(0, 3)
+    assert single.forecast(past, 3).probability(0.5).shape == (3, 1, 16, 16)
+    with pytest.raises(ConfigError, match="calibrated for 3 lead times and 5 were asked for"):
+        single.forecast(past, 5).probability(0.5)
+    with pytest.raises(ConfigError, match="no further than an interval of 90%"):
+        single.forecast(past, 3).interval(0.99)
+
+
+def test_a_damaged_calibration_is_written_again(ensemble: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(ensemble, copy)
+    (copy / "calibration.json").write_text("{")
+    with pytest.raises(CheckpointError, match="nextframe calibrate RUN"):
+        nextframe.load_run(copy)
+    assert main(["calibrate", str(copy)]) == 0
+    assert nextframe.load_run(copy).calibration is not None

@@ -85,3 +85,12 @@ def test_too_few_forecasts_have_no_interval() -> None:
     found = verify([Better(0.5), Persistence()], windows, thresholds=(0.5,))
     assert found.intervals == {}
     assert np.isnan(found.skill["persistence"]["mse"].mean[1])
+
+
+def test_a_short_stretch_before_a_gap_does_not_make_windows_independent() -> None:
+    values = np.random.default_rng(0).normal(size=(60, 1, 4, 4)).astype(np.float32)
+    times = np.datetime64("2020-01-01", "ns") + np.arange(60) * np.timedelta64(5, "m")
+    times[8:] += np.timedelta64(1, "h")  # room for one window before the gap
+    gapped = FrameSequence(values=values, name="gapped", times=times)
+    windows = cut_windows([Span(gapped, 0, 60)], past=2, future=6)
+    assert independent_blocks(windows) == pytest.approx(len(windows) / 6)

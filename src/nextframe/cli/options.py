@@ -6,6 +6,7 @@ An option that is not given is absent, not a default, so that precedence is: pre
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import fields
 from typing import Annotated, Any, TypedDict, get_args, get_origin, get_type_hints
@@ -32,7 +33,10 @@ def separated(kind: Callable[[str], Any], called: str) -> Parameter:
 
     def convert(type_: Any, tokens: Sequence[Token]) -> tuple[Any, ...]:
         try:
-            return tuple(kind(item) for token in tokens for item in token.value.split(",") if item)
+            values = tuple(kind(item) for token in tokens for item in token.value.split(",") if item)
+            if kind is float and not all(map(math.isfinite, values)):
+                raise ValueError("not finite")
+            return values
         except ValueError:
             given = ",".join(token.value for token in tokens)
             raise ValueError(f'"{given}" is not {called} separated by commas.') from None

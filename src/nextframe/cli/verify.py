@@ -54,6 +54,15 @@ def verify(
     if run.suffix in FORECAST_FILES and not any((run / name).is_file() for name in RUN_FILES):
         from nextframe.api import grade_file
 
+        ignored = {
+            "--baselines": baselines != ("persistence", "extrapolation"),
+            "--lead-times": lead_times is not None,
+            "--limit": limit is not None,
+            "--matched": matched,
+        }
+        if any(ignored.values()):
+            named = ", ".join(name for name, given in ignored.items() if given)
+            raise ConfigError("is for runs, not for forecast files", where=named, hint="leave it out")
         if data is None:
             raise ConfigError("needs the true frames", where=run, hint="name them with --data SOURCE")
         skill = grade_file(run, data, thresholds=thresholds or None, **options)

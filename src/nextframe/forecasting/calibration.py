@@ -43,10 +43,10 @@ class Calibration:
     """Channel -> lead time -> forecast values that divide the classes, in source units, increasing."""
     errors: Sequence[Sequence[Sequence[Sequence[float]]]]
     """Channel -> lead time -> class -> quantiles of truth minus forecast, at the levels m / (LEVELS + 1)."""
-    low: float | None
-    """The smallest value there can be (0 for amounts); None where values have no bound."""
-    high: float | None
-    """The largest value there can be."""
+    low: Sequence[float | None]
+    """The smallest value that each channel can have: 0 where values pile up there, as dry pixels do; None for none."""
+    high: Sequence[float | None]
+    """The largest one: 1 or 255 where values pile up there, as white pixels do; None for none."""
     windows: int
     """Forecasts of the validation part that it stands on."""
 
@@ -89,13 +89,12 @@ class Calibration:
         if min(lead.shape[1] for channel in joined for lead in channel) == 0:
             raise DataError("has a lead time without any value to calibrate on", where="validation part")
         tables = [[_table(*lead) for lead in channel] for channel in joined]
-        smallest = min(float(lead[1].min()) for channel in joined for lead in channel)
-        largest = max(float(lead[1].max()) for channel in joined for lead in channel)
+        truths = [np.concatenate([lead[1] for lead in channel]) for channel in joined]
         return cls(
             edges=[[edges for edges, _ in channel] for channel in tables],
             errors=[[errors for _, errors in channel] for channel in tables],
-            low=0.0 if smallest >= 0 else None,
-            high=1.0 if smallest >= 0 and largest <= 1 else None,
+            low=[0.0 if truth.min() == 0 and _piled(truth, 0.0) else None for truth in truths],
+            high=[next((b for b in (1.0, 255.0) if truth.max() == b and _piled(truth, b)), None) for truth in truths],
             windows=number,
         )
 
@@ -111,9 +110,26 @@ class Calibration:
                 values = forecast[:, k, c]
                 table = np.asarray(self.errors[c][k], np.float32)
                 which = np.searchsorted(np.asarray(self.edges[c][k], np.float32), values, side="right")
-                found[:, :, k, c] = values[:, None] + np.moveaxis(table[which], -1, 1)
-        # A class's errors need not fit the next one's: values stay in order within a pixel all the same.
-        return found if self.low is None and self.high is None else np.clip(found, self.low, self.high)
+                members = values[:, None] + np.moveaxis(table[which], -1, 1)
+                bounded = self.low[c] is not None or self.high[c] is not None
+                found[:, :, k, c] = np.clip(members, self.low[c], self.high[c]) if bounded else members
+        return found
+
+    def _check(self) -> None:
+        """Hold what was read to its shape."""
+        channels = len(self.edges)
+        sound = (
+            channels > 0
+            and channels == len(self.errors) == len(self.low) == len(self.high)
+            and all(len(e) == len(self.edges[0]) == len(q) > 0 for e, q in zip(self.edges, self.errors, strict=True))
+            and all(
+                len(classes) == len(lead) + 1 and all(len(quantiles) == LEVELS for quantiles in classes)
+                for leads, tables in zip(self.edges, self.errors, strict=True)
+                for lead, classes in zip(leads, tables, strict=True)
+            )
+        )
+        if not sound:
+            raise ValueError("its tables do not fit each other")
 
     def save(self, path: Path) -> None:
         """Write it as JSON, whole or not at all."""
@@ -127,11 +143,18 @@ class Calibration:
             CheckpointError: a file that holds something else.
         """
         try:
-            return cls(**json.loads(path.read_text(encoding="utf-8")))
+            found = cls(**json.loads(path.read_text(encoding="utf-8")))
+            found._check()
+            return found
         except (OSError, ValueError, TypeError) as error:
             raise CheckpointError(
                 "cannot be read", where=path, received=error, hint="write it again with `nextframe calibrate RUN`"
             ) from error
+
+
+def _piled(values: NDArray[np.float32], bound: float) -> bool:
+    """Whether at least one in a hundred values lies on a bound: what merely occurs as an extreme is none."""
+    return bool((values == bound).mean() >= 0.01)
 
 
 def _table(forecast: NDArray[np.float32], truth: NDArray[np.float32]) -> tuple[list[float], list[list[float]]]:

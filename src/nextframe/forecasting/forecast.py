@@ -32,6 +32,8 @@ class Forecast:
     """Name of what made it: "persistence", a run's name."""
     members: FloatArray | None = None
     """(M, K, C, H, W): equally likely forecasts, where the forecaster knows its uncertainty."""
+    no_members: str = ""
+    """Where it has no members: what to do to get some, if the forecaster knows."""
     init_time: np.datetime64 | None = None
     """Time of the last frame seen; None where the source knows no times."""
     time_step: np.timedelta64 | None = None
@@ -72,11 +74,19 @@ class Forecast:
         """Lower and upper bound of the central interval of so much probability, (K, C, H, W) each.
 
         Raises:
-            ConfigError: a forecast without members, or a coverage that is no share.
+            ConfigError: a forecast without members, or a coverage that is no share or that its members do not reach.
         """
         if not 0 < coverage < 1:
             raise ConfigError("is no share", where="coverage", expected="between 0 and 1", received=coverage)
-        return central_interval(self.require_members(), coverage)
+        members = self.require_members()
+        widest = (len(members) - 1) / (len(members) + 1)
+        if coverage > widest + 1e-9:
+            raise ConfigError(
+                f"{len(members)} members reach no further than an interval of {widest:.0%}",
+                where="coverage",
+                received=coverage,
+            )
+        return central_interval(members, coverage)
 
     def require_members(self) -> FloatArray:
         """The members (M, K, C, H, W).
@@ -88,7 +98,8 @@ class Forecast:
             raise ConfigError(
                 "knows no probabilities: it is a single forecast",
                 where=self.forecaster,
-                hint="train with --members or --quantiles, or calibrate the run (nextframe calibrate RUN)",
+                hint=self.no_members
+                or "train with --members or --quantiles, or calibrate the run (nextframe calibrate RUN)",
             )
         return self.members
 
@@ -155,6 +166,10 @@ class Forecaster(ABC):
         forecast = self.predict(past, lead_times)
         return forecast, forecast[:, None]
 
+    def why_no_members(self, lead_times: int) -> str:
+        """What a user can do where `distribution` has one member only; empty for the usual advice."""
+        return ""
+
     def forecast(self, past: FrameSequence | NDArray, lead_times: int = 8) -> Forecast:  # type: ignore[type-arg]
         """Forecast the frames that follow the last one of `past`.
 
@@ -175,6 +190,7 @@ class Forecaster(ABC):
         return Forecast(
             values=values[0],
             members=members[0] if members.shape[1] > 1 else None,
+            no_members=self.why_no_members(lead_times),
             forecaster=self.name,
             init_time=None if past.times is None else past.times[-1],
             time_step=past.time_step,

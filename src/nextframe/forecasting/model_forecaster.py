@@ -18,7 +18,7 @@ from nextframe.config import RunConfig
 from nextframe.data.motion import from_lagrangian, motion_field, to_lagrangian
 from nextframe.data.normalise import Normaliser
 from nextframe.data.static import check_size
-from nextframe.errors import DataError, ShapeError
+from nextframe.errors import CheckpointError, DataError, ShapeError
 from nextframe.forecasting.calibration import Calibration
 from nextframe.forecasting.forecast import Forecaster
 from nextframe.frames.sequence import FloatArray
@@ -77,6 +77,16 @@ class TrainedForecaster(Forecaster):
             return self.raw_distribution(past, lead_times)
         forecast = self.predict(past, lead_times)
         return forecast, self.calibration.members(forecast)
+
+    def why_no_members(self, lead_times: int) -> str:
+        """Says so where more lead times are asked for than were calibrated."""
+        if self.calibration is None or lead_times <= self.calibration.lead_times:
+            return ""
+        known = self.calibration.lead_times
+        return (
+            f"it is calibrated for {known} lead times and {lead_times} were asked for: take --lead-times {known}, "
+            f"or train with --future {lead_times}"
+        )
 
 
 class ModelForecaster(TrainedForecaster):
@@ -207,8 +217,17 @@ class EnsembleForecaster(TrainedForecaster):
         Raises:
             CheckpointError, ConfigError: members that are missing or damaged.
         """
+        config = load_config(Path(run) / "config.yaml")
         models = [ModelForecaster.load(folder) for folder in member_folders(run)]
-        return cls(models, load_config(Path(run) / "config.yaml"), name=name, run=Path(run))
+        if len(models) != config.training.members:
+            raise CheckpointError(
+                "is an ensemble that lacks members",
+                where=run,
+                expected=config.training.members,
+                received=len(models),
+                hint="go on training it with --resume",
+            )
+        return cls(models, config, name=name, run=Path(run))
 
     @property
     def networks(self) -> tuple[StackedConvLSTM | EncoderDecoder, ...]:

@@ -20,14 +20,16 @@ from nextframe.frames.sequence import FloatArray
 _DRY = 0.1
 """Rain below this (mm/h, or mm in a time step) is taken for none, as pysteps' own settings do."""
 _DRY_DB = -15.0  # what pysteps puts for no rain on its logarithmic scale
+_SMALLEST = 16  # pixels along a side that a cascade needs
 _FEWEST_WET = 0.001  # share of wet pixels below which there is nothing to decompose
 
 
 class _PystepsNowcast(Forecaster):
     """A nowcast of rain amounts or rates by a method of pysteps, channel by channel.
 
-    The motion is that of the baseline `extrapolation`. Where there is no motion or next to no rain it is persistence;
-    what flows in over the border, or from where values are missing, is the last frame's value.
+    The motion is that of the baseline `extrapolation`. Where there is no motion, next to no rain, a side of fewer than
+    16 pixels, or rain that pysteps finds no stationary model for, it is persistence; what flows in over the border, or
+    from where values are missing, is the last frame's value.
 
     Raises:
         ConfigError: pysteps is not installed.
@@ -83,14 +85,21 @@ class _PystepsNowcast(Forecaster):
         last = past[:, None, -1:]
         found = np.repeat(np.repeat(last, lead_times, axis=2), self.members, axis=1)
         # A cascade needs pixels at every one of its scales.
-        levels = max(2, min(6, int(np.log2(min(height, width))) - 1))
+        levels = max(3, min(6, int(np.log2(min(height, width))) - 1))
         for movie in range(batch):
             motion = motion_field(past[movie, -2:])
             for c in range(channels):
                 rain = past[movie, -self.frames :, c]
-                if motion is None or (np.nan_to_num(rain) >= _DRY).mean((1, 2)).min() < _FEWEST_WET:
+                if (
+                    min(height, width) < _SMALLEST
+                    or motion is None
+                    or (np.nan_to_num(rain) >= _DRY).mean((1, 2)).min() < _FEWEST_WET
+                ):
                     continue
-                made = self.nowcast(np.nan_to_num(rain).astype(np.float64), motion, lead_times, levels)
+                try:
+                    made = self.nowcast(np.nan_to_num(rain).astype(np.float64), motion, lead_times, levels)
+                except (RuntimeError, ValueError):  # no stationary model fits, as where rain has just begun
+                    continue
                 known = np.isfinite(made) & np.isfinite(rain[-1])
                 found[movie, :, :, c] = np.where(known, np.maximum(made, 0), found[movie, :, :, c])
         return found.mean(1), found

@@ -86,7 +86,7 @@ class StackedConvLSTM(nn.Module):
         peepholes: see `ConvLSTM2d`.
         output: "sigmoid" for values in 0..1, or "linear".
         residual: add the input frame to the output, so that the network forecasts the change; takes a linear output.
-        quantiles: quantiles Q of each value that the output holds, an odd number: those of levels 1/(2Q), 3/(2Q), ...,
+        quantiles: quantiles Q of each value that the output holds, an odd number: those of levels m / (Q + 1),
             each as likely as another. Outputs then have Q C channels, quantile after quantile.
         static_channels: channels S that never change (elevation), which follow those of the frame in every input, and
             are not forecast: inputs then have C + S channels.

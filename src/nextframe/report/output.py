@@ -159,7 +159,9 @@ def to_dataset(
     }
     data |= _beside(forecast, data, probabilities or {}, coverage, members=members)
     if probabilities:
-        least = {"long_name": "values of at least this much", "units": forecast.units[0]}
+        least = {"long_name": "values of at least this much"}
+        if len(set(forecast.units)) == 1:
+            least["units"] = forecast.units[0]
         coordinates["threshold"] = xr.Variable("threshold", list(probabilities), least)
     if mapped and grid is not None and grid.mapping is not None:
         data["crs"] = xr.Variable((), np.int32(0), dict(grid.mapping))
@@ -205,7 +207,8 @@ def _beside(
 
 def _labelled(probabilities: Mapping[float, FloatArray], forecast: Forecast) -> Probabilities:
     unit = "" if forecast.units[0] == "1" else f" {forecast.units[0]}"
-    return [(f"P(≥ {threshold:g}{unit})", field) for threshold, field in probabilities.items()]
+    name = f"{forecast.variables[0]} " if len(forecast.variables) > 1 else ""  # pictures show the first channel
+    return [(f"P({name}≥ {threshold:g}{unit})", field) for threshold, field in probabilities.items()]
 
 
 def panels(

@@ -119,7 +119,7 @@ def print_table(
 
     Args:
         verification: the scores.
-        metrics: which to show; by default CSI, MSE and SSIM.
+        metrics: which to show; by default CSI, MSE, SSIM, and the CRPS of ensembles.
         console: where to print; by default standard output.
     """
     console = console or Console()

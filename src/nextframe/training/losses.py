@@ -63,9 +63,11 @@ def similarity_loss(forecast: Tensor, target: Tensor, valid: Tensor) -> Tensor:
         return _blur(values * known) / share
 
     span = target[valid].amax() - target[valid].amin() if valid.any() else target.new_tensor(1.0)
-    c1, c2 = (0.01 * span).square() + 1e-8, (0.03 * span).square() + 1e-8
+    span = span.clamp(min=0.1)  # a batch without anything in it has no range
+    c1, c2 = (0.01 * span).square(), (0.03 * span).square()
     f, y = mean(forecast), mean(target)
-    var_f, var_y = mean(forecast.square()) - f.square(), mean(target.square()) - y.square()
+    var_f = (mean(forecast.square()) - f.square()).clamp(min=0)
+    var_y = (mean(target.square()) - y.square()).clamp(min=0)
     both = mean(forecast * target) - f * y
     similarity = (2 * f * y + c1) * (2 * both + c2) / ((f.square() + y.square() + c1) * (var_f + var_y + c2))
     return _SIMILARITY * (1 - similarity) / 2 + (1 - _SIMILARITY) * (forecast - target).abs()
@@ -86,7 +88,7 @@ def quantile_loss(forecast: Tensor, target: Tensor) -> Tensor:
     """Twice the mean pinball loss of the quantiles of each value; as there are more of them, it tends to the CRPS.
 
     The pinball loss of level q is q (y - f) where y >= f, else (1 - q) (f - y) (R. Koenker and G. Bassett 1978,
-    doi 10.2307/1913643). The levels are 1/(2Q), 3/(2Q), ..., 1 - 1/(2Q).
+    doi 10.2307/1913643). The levels are m / (Q + 1), m = 1 ... Q, where as many draws in order lie on average.
 
     Args:
         forecast: (..., Q C, H, W), quantile after quantile.
@@ -96,7 +98,7 @@ def quantile_loss(forecast: Tensor, target: Tensor) -> Tensor:
         A tensor of the target's shape.
     """
     quantiles = forecast.shape[-3] // target.shape[-3]
-    levels = (torch.arange(quantiles, device=forecast.device, dtype=forecast.dtype) + 0.5) / quantiles
+    levels = torch.arange(1, quantiles + 1, device=forecast.device, dtype=forecast.dtype) / (quantiles + 1)
     error = target.unsqueeze(-4) - forecast.unflatten(-3, (quantiles, -1))
     levels = levels.view(-1, 1, 1, 1)
     return 2 * torch.maximum(levels * error, (levels - 1) * error).mean(-4)

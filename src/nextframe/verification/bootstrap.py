@@ -76,7 +76,8 @@ def _runs(windows: Sequence[Window]) -> list[tuple[NDArray[np.int64], int]]:
         previous = window
     found = []
     for run in runs:
-        starts = [windows[n].start for n in run[:2]]
-        stride = starts[1] - starts[0] if len(starts) > 1 else 1
+        starts = np.array([windows[n].start for n in run])
+        # The smallest step: a gap in time, or windows left out, make some steps longer.
+        stride = int(np.diff(starts).min()) if len(starts) > 1 else 1
         found.append((np.array(run), block_length(windows[run[0]], stride)))
     return found

@@ -93,7 +93,8 @@ METRICS: dict[str, Metric] = {
     "spread": Metric(
         name="spread-skill ratio",
         equation="sqrt((m + 1) / m mean variance of the m members) / RMSE of their mean; below 1 the members differ "
-        "too little (Fortin et al. 2014, doi 10.1175/JHM-D-14-0008.1)",
+        "too little (Fortin et al. 2014, doi 10.1175/JHM-D-14-0008.1). For draws: quantiles as members, which "
+        "calibration and models of quantiles have, leave the tails out and stay below 1",
         better=1.0,
         unit="1",
     ),

@@ -53,7 +53,8 @@ class SpectralStatistics(Additive):
         """The power ratio, (..., K); NaN where the truth has no power at the fine scales."""
         fine = self.wavelength < FINE
         with np.errstate(divide="ignore", invalid="ignore"):
-            return {f"power_{FINE}px": self.power[..., fine].sum(-1) / self.truth_power[..., fine].sum(-1)}
+            truth = self.truth_power[..., fine].sum(-1)
+            return {f"power_{FINE}px": np.where(truth > 0, self.power[..., fine].sum(-1) / truth, np.nan)}
 
 
 def _rings(frames: FloatArray, valid: NDArray[np.bool_]) -> Sums:
