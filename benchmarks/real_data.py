@@ -122,6 +122,9 @@ CASES = {
         metrics=("mse", "crps", "correlation", "ssim"),
         start=700,
         lead_times=12,
+        note="""The network wins against every baseline by squared error, CRPS and correlation; by SSIM there is no clear
+        difference to the climatology. Its intervals of 90 % hold 82 %: the last week of March was unlike the days
+        before, on which they were calibrated. A climatology that knew the time of day would be harder to beat.""",
     ),
     "carphone": Case(
         title="Video: carphone",
@@ -133,6 +136,8 @@ CASES = {
         metrics=("mse", "ssim", "psnr", "power_8px"),
         start=110,
         lead_times=5,
+        note="""The network loses to persistence: a head that nods now and then, and some seventy frames to learn from. It
+        beats both kinds of motion, which persistence beats, too.""",
     ),
     "bikes": Case(
         title="Video: a street with bicycles",
@@ -144,6 +149,8 @@ CASES = {
         metrics=("mse", "ssim", "psnr", "power_8px"),
         start=235,
         lead_times=5,
+        note="""Too few independent forecasts for an interval. The network has the smallest squared error and CRPS; by SSIM
+        motion extrapolation is ahead: it keeps edges that the network blurs.""",
     ),
 }
 
