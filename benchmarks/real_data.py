@@ -89,10 +89,10 @@ CASES = {
         start=60,
         lead_times=6,
         note="""Here the network loses. It has seen a storm grow, for five hours, and is verified on its decay, which it
-        never saw: by CSI at 2 and 5 mm/h and by FSS extrapolation and STEPS are ahead from 40 minutes on, and the
-        distribution of the last frame, which matching gives it, is too wet for what comes. As it is, its squared
-        error is below extrapolation's and above that of STEPS, as is its CRPS. Its intervals of 90 % hold 94 %. One
-        day of one radar is too little; what was tried is what stands in the other two cases.""",
+        never saw: by CSI at 2 and 5 mm/h and by FSS extrapolation and STEPS are ahead from 40 minutes on, and
+        the distribution of the last frame, which matching gives it, is too wet for what comes. As it is, its
+        squared error is below extrapolation's and above that of STEPS, as is its CRPS. Its intervals of 90 %
+        hold 94 %. One day of one radar is too little; what was tried is what stands in the other two cases.""",
     ),
     "switzerland": Case(
         title="Radar rain: Switzerland, trained on 15 May 2015, verified on 11 July 2016",
@@ -122,9 +122,10 @@ CASES = {
         metrics=("mse", "crps", "correlation", "ssim"),
         start=700,
         lead_times=12,
-        note="""The network wins against every baseline by squared error, CRPS and correlation; by SSIM there is no clear
-        difference to the climatology. Its intervals of 90 % hold 82 %: the last week of March was unlike the days
-        before, on which they were calibrated. A climatology that knew the time of day would be harder to beat.""",
+        note="""The network wins against every baseline by squared error, CRPS and correlation; by SSIM there is no
+        clear difference to the climatology. Its intervals of 90 % hold 82 %: the last week of March was unlike
+        the days before, on which they were calibrated. A climatology that knew the time of day would be harder
+        to beat.""",
     ),
     "carphone": Case(
         title="Video: carphone",
@@ -136,8 +137,8 @@ CASES = {
         metrics=("mse", "ssim", "psnr", "power_8px"),
         start=110,
         lead_times=5,
-        note="""The network loses to persistence: a head that nods now and then, and some seventy frames to learn from. It
-        beats both kinds of motion, which persistence beats, too.""",
+        note="""The network loses to persistence: a head that nods now and then, and some seventy frames to learn from.
+        It beats both kinds of motion, which persistence beats, too.""",
     ),
     "bikes": Case(
         title="Video: a street with bicycles",
@@ -149,8 +150,8 @@ CASES = {
         metrics=("mse", "ssim", "psnr", "power_8px"),
         start=235,
         lead_times=5,
-        note="""Too few independent forecasts for an interval. The network has the smallest squared error and CRPS; by SSIM
-        motion extrapolation is ahead: it keeps edges that the network blurs.""",
+        note="""Too few independent forecasts for an interval. The network has the smallest squared error and CRPS; by
+        SSIM motion extrapolation is ahead: it keeps edges that the network blurs.""",
     ),
 }
 
