@@ -308,9 +308,9 @@ def reading_table(measured: Measured) -> Table:
         [
             found.archive,
             f"{found.opening:.2g}",
-            f"{found.shuffled:.3g}",
-            f"{found.in_order:.3g}",
-            *(f"{found.shuffled / t.rate:.3g}" for t in measured.training),
+            _rate(found.shuffled),
+            _rate(found.in_order),
+            *(_rate(found.shuffled / t.rate) for t in measured.training),
         ]
         for found in measured.reading
     ]
@@ -335,6 +335,11 @@ def training_sentence(measured: Measured) -> str:
     """What training takes, in a sentence."""
     parts = [f"{t.rate:.3g} windows a second on {t.pixels}" for t in measured.training]
     return f"Training of the default stacked model takes {' and '.join(parts)}."
+
+
+def _rate(value: float) -> str:
+    """Three digits that matter, and no powers of ten."""
+    return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def to_markdown(measured: Measured) -> str:
