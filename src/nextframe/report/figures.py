@@ -18,7 +18,7 @@ from nextframe.report.tables import title
 from nextframe.verification.result import Verification
 
 # Okabe and Ito's colours, told apart by the colour-blind.
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#8c8c8c")
 BASELINES = ("persistence", "translation", "climatology", "extrapolation", "steps", "anvil")
 MISSING = (0.6, 0.55, 0.5)
 """Colour of missing values, that no map used here has."""
