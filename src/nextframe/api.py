@@ -398,6 +398,8 @@ def _verify_spans(
 ) -> Verification:
     if limit is not None and limit < 1:
         raise ConfigError("is too small", where="limit", expected="at least 1", received=limit)
+    if examples < 0:
+        raise ConfigError("is negative", where="examples", expected="0 or more", received=examples)
     windows: Sequence[Window] = cut_windows(spans, past=past, future=lead_times, stride=stride)
     if limit is not None and limit < len(windows):
         windows = [windows[i * len(windows) // limit] for i in range(limit)]
