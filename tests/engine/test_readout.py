@@ -50,6 +50,7 @@ def test_values_and_gradients_are_those_of_a_3d_convolution(
     before, chosen = torch.get_num_threads(), native.chosen()
     native.choose(isa)
     torch.set_num_threads(threads)
+    torch.manual_seed(steps + 7 * batch + 31 * filters + 101 * size[0] + 211 * size[1])  # so that a failure comes back
     try:
         inputs = [
             torch.randn(steps, batch, filters, *size),
@@ -72,8 +73,9 @@ def test_values_and_gradients_are_those_of_a_3d_convolution(
             if expected is None:  # one frame of features in the middle: the frame two before is not seen
                 assert ours is None or not ours.any()
                 continue
+            # A sum of 1,890 products of deviation 43 may itself come to nothing: float32 then leaves several 1e-6.
             scale = expected.abs().max().clamp(min=1)
-            torch.testing.assert_close(ours.double() / scale, expected / scale, atol=3e-6, rtol=0)
+            torch.testing.assert_close(ours.double() / scale, expected / scale, atol=1e-5, rtol=0)
     finally:
         torch.set_num_threads(before)
         native.choose(chosen)
