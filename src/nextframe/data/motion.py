@@ -72,7 +72,11 @@ def to_lagrangian(frames: FloatArray, past: int) -> FloatArray:
     Earlier frames are moved on to the time of the last one seen, later ones back to it, along the motion that the last
     two frames seen have; nothing of the later frames enters the motion. Values that come from beyond the edge are NaN.
     """
-    motion = motion_field(frames[max(past - 2, 0) : past])
+    return align(frames, past, motion_field(frames[max(past - 2, 0) : past]))
+
+
+def align(frames: FloatArray, past: int, motion: Motion | None) -> FloatArray:
+    """`to_lagrangian` along a motion that is known already."""
     if motion is None:
         return frames
     found = frames.astype(np.float32, copy=True)

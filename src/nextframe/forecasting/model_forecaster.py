@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from nextframe.config import RunConfig
-from nextframe.data.motion import from_lagrangian, motion_field, to_lagrangian
+from nextframe.data.motion import Motion, align, from_lagrangian, motion_field
 from nextframe.data.normalise import Normaliser
 from nextframe.data.static import check_size
 from nextframe.errors import CheckpointError, DataError, ShapeError
@@ -164,7 +164,10 @@ class ModelForecaster(TrainedForecaster):
         if not np.isfinite(past).reshape(len(past), -1).any(axis=1).all():
             raise DataError("the frames to start from hold no valid value", where=self.name)
         lagrangian = self.config.data.coordinates == "lagrangian"
-        seen = np.stack([to_lagrangian(movie, len(movie)) for movie in past]) if lagrangian else past
+        motions = [motion_field(movie[-2:]) for movie in past] if lagrangian else []
+        seen = past
+        if lagrangian:
+            seen = np.stack([align(movie, len(movie), motion) for movie, motion in zip(past, motions, strict=True)])
         # A copy: torch takes no array that cannot be written to, such as one read from a memory map.
         frames = torch.from_numpy(np.array(self.normaliser.apply(seen), dtype=np.float32))
         frames = torch.nan_to_num(frames, nan=0.0)
@@ -177,16 +180,15 @@ class ModelForecaster(TrainedForecaster):
             future = rollout_outputs(self.model, frames.to(device), lead_times)
         outputs = future.float().unflatten(2, (self.model.quantiles, channels)).transpose(1, 2)
         found: FloatArray = np.asarray(self.normaliser.invert(outputs.cpu().numpy()), dtype=np.float32)
-        return _moved_on(found, past) if lagrangian else found
+        return _moved_on(found, past, motions) if lagrangian else found
 
 
-def _moved_on(forecast: FloatArray, past: FloatArray) -> FloatArray:
+def _moved_on(forecast: FloatArray, past: FloatArray, motions: Sequence[Motion | None]) -> FloatArray:
     """Forecasts (B, Q, K, C, H, W) out of Lagrangian coordinates; what flows in over the border, or from where values
     are missing, is the last frame's value, as it is in the baselines.
     """
     found = np.empty_like(forecast)
-    for movie, quantiles, moved in zip(past, forecast, found, strict=True):
-        motion = motion_field(movie[-2:])
+    for movie, motion, quantiles, moved in zip(past, motions, forecast, found, strict=True):
         for n, frames in enumerate(quantiles):
             arrived = from_lagrangian(frames, motion)
             moved[n] = np.where(np.isfinite(arrived) & np.isfinite(movie[-1]), arrived, movie[-1])

@@ -61,10 +61,10 @@ def join(parts: Sequence[Part], *, axis: int | None = None) -> Part:
         ValueError: parts of other settings.
     """
     first = parts[0]
-    names = first.arrays()
-    settings = [f.name for f in fields(first) if f.name not in names]
+    sums = [part.arrays() for part in parts]
+    settings = [f.name for f in fields(first) if f.name not in sums[0]]
     if any(getattr(part, name) != getattr(first, name) for part in parts for name in settings):
         raise ValueError(f"statistics that differ in {', '.join(settings)} cannot be added")
     put = np.stack if axis is None else np.concatenate
-    columns = {name: put([part.arrays()[name] for part in parts], axis=axis or 0) for name in names}
+    columns = {name: put([part[name] for part in sums], axis=axis or 0) for name in sums[0]}
     return first._replace(columns)
