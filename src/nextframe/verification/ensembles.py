@@ -41,8 +41,6 @@ class EnsembleStatistics(Additive):
     """Sum of squared errors of the members' mean."""
     covered: Sums
     """Values within the central interval."""
-    width: Sums
-    """Sum of the central intervals' widths."""
     ranks: Sums
     """How often the truth had so many members below it, (M + 1, K); shared evenly among ranks where members equal it.
     """
@@ -126,7 +124,6 @@ def _of_one_lead(
         "variance": ordered.var(0, ddof=1 if number > 1 else 0).sum(),
         "squared_error": ((ordered.mean(0) - was) ** 2).sum(),
         "covered": np.array(float(((low <= was) & (was <= high)).sum())),
-        "width": (high - low).sum(),
         "ranks": _ranks(ordered, was),
         "brier": brier,
         **tables,
