@@ -273,6 +273,9 @@ def _logarithmic(statistics: Statistics, output: str) -> Normaliser:
     """Bend at the median of the values other than zero: half of what matters lies on either side of it."""
     size = np.abs(statistics.sample)
     bend = np.array([np.median(row[row > 0]) if (row > 0).any() else 1.0 for row in size], dtype=np.float64)
+    # Frames are float32, where a quotient past 3e38 is infinite.
+    largest = np.maximum(np.abs(statistics.low), np.abs(statistics.high)).astype(np.float64)
+    bend = np.maximum(bend, np.maximum(largest, 1.0) * 1e-30)
 
     def f(x: Any) -> Any:
         return np.sign(x) * np.log1p(np.abs(x) / bend[:, None])
