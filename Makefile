@@ -47,7 +47,7 @@ sanitize: install ## the engine's tests under AddressSanitizer and UndefinedBeha
 		ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
 		$(SANITIZED)/bin/python -m pytest tests/engine -p no:cacheprovider
 
-demo: install ## train on moving squares for a few minutes, forecast, verify, write a GIF and a report
+demo: install ## forecast with a shipped model at once; then train on moving squares for minutes, forecast, verify
 	$(BIN)/python examples/demo.py
 
 docs: install ## build the documentation into site/
