@@ -22,6 +22,7 @@ LAYERS = (
     "forecasting",
     "verification",
     "report",
+    "weights",
     "benchmark",
     "api",
     "cli",

@@ -8,7 +8,7 @@ import math
 import re
 import shlex
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -31,6 +31,7 @@ from nextframe.forecasting.model_forecaster import (
     ModelForecaster,
     TrainedForecaster,
     Uncalibrated,
+    in_tiles,
 )
 from nextframe.frames.gridded import open_dataset
 from nextframe.frames.sequence import FrameSequence, FrameSource
@@ -43,6 +44,7 @@ from nextframe.training.run_folder import member_folders
 from nextframe.verification.grade import grade
 from nextframe.verification.result import Verification
 from nextframe.verification.verify import verify as verify_windows
+from nextframe.weights import find_run, load_card, shipped_name
 
 BASELINES = ("persistence", "extrapolation")
 
@@ -96,7 +98,7 @@ def fit(
 
     Args:
         source: frames: an open source, "squares", or a path; by default the preset's moving squares.
-        model: "stacked" or "encoder-decoder".
+        model: "stacked", "encoder-decoder", "convgru", "trajgru", "predrnn" or "multiscale".
         preset: "default" or "tutorial".
         out: the run folder; by default a new one under `runs/`.
         resume: go on with an interrupted run in `out`.
@@ -125,12 +127,16 @@ def fit(
 
 
 def load_run(run: str | Path) -> TrainedForecaster:
-    """A trained model, or an ensemble, from its run folder.
+    """A trained model, or an ensemble, from its run folder, or one of those that come with the package.
+
+    Args:
+        run: a run folder; or the name of a shipped model, where the working directory holds no folder of that name.
 
     Raises:
-        CheckpointError: no such folder, no weights in it, damaged files, or files of another version.
+        CheckpointError: no such folder or model, no weights in it, damaged files, or files of another version.
     """
-    return EnsembleForecaster.load(run) if member_folders(run) else ModelForecaster.load(run)
+    folder = find_run(run)
+    return EnsembleForecaster.load(folder) if member_folders(folder) else ModelForecaster.load(folder)
 
 
 def calibrate_run(run: str | Path) -> Calibration:
@@ -138,9 +144,16 @@ def calibrate_run(run: str | Path) -> Calibration:
     then have intervals and probabilities. `fit` does this at its end.
 
     Raises:
+        ConfigError: a shipped model, which is not to be changed.
         CheckpointError: no such run.
         DataError: its data are not there any more, or cannot be read.
     """
+    if shipped_name(run) is not None:
+        raise ConfigError(
+            "comes with the package, is calibrated, and is not to be changed",
+            where=run,
+            hint="to calibrate on other frames, train a run of your own",
+        )
     path = Path(run) / CALIBRATION
     try:
         if path.is_file():
@@ -164,21 +177,29 @@ def _calibrate(run: str | Path, source: FrameSource) -> Calibration:
 
 def forecast_file(
     run: str | Path,
-    source: str | Path,
+    source: str | Path | None = None,
     *,
     lead_times: int = 8,
     start: int | None = None,
     matched: bool = False,
+    members: bool = True,
+    tile: int | None = None,
+    overlap: int | None = None,
     **reading: Any,
 ) -> tuple[Forecast, FrameSequence, FrameSequence | None]:
     """Forecast from a file with a trained model.
 
     Args:
-        run: the run folder.
-        source: what to forecast from; its first sequence is taken.
+        run: the run folder, or the name of a shipped model (`load_run`).
+        source: what to forecast from; its first sequence is taken. By default the first frames that were held out:
+            those that a shipped model was measured on, or the test part of the run's own data.
         lead_times: number of frames to forecast.
-        start: forecast the frames from this index on, from those before it; by default those beyond the end.
+        start: forecast the frames from this index on, from those before it; by default those beyond the end, and of
+            held-out frames the first ones that can be.
         matched: give the forecast the distribution of the last frame seen (`forecasting.matching`).
+        members: whether the forecast is to know its uncertainty.
+        tile: forecast in tiles of so many pixels along both axes (`forecasting.tiles`), for grids beyond memory.
+        overlap: pixels that tiles share; by default as `TrainedForecaster.tiled` chooses.
         **reading: how to read the source where it differs from the run's own data: `variable`, `grey`, `crop`,
             `rain_unit`, `coarsen`, `missing`, `damaged`.
 
@@ -187,23 +208,59 @@ def forecast_file(
         the file has them all.
 
     Raises:
-        ConfigError: a start without a frame before it.
+        ConfigError: a start without a frame before it, or no frames to start from.
     """
     model = load_run(run)
-    sequence = open_data(replace(model.config.data, **reading), source).sequences[0]
-    start = len(sequence) if start is None else start
+    if source is None:
+        sequence, first = _first_held_out(run, model, reading)
+    else:
+        sequence = open_data(replace(model.config.data, **reading), source).sequences[0]
+        first = len(sequence)
+    start = first if start is None else start
     if not 1 <= start <= len(sequence):
-        raise ConfigError(
-            f"frame {start} cannot be forecast", where="start", expected=f"1 to {len(sequence)}", hint=f"see {source}"
-        )
+        where, hint = "start", f"see {sequence.name if source is None else source}"
+        raise ConfigError(f"frame {start} cannot be forecast", where=where, expected=f"1 to {len(sequence)}", hint=hint)
     begin, end = next((a, b) for a, b in sequence.segments() if a < start <= b)
     past = sequence[max(begin, start - model.config.data.past) : start]
     known = end - start >= lead_times
-    forecast = model.forecast(past, lead_times)
+    forecast = model.forecast(past, lead_times, members=members, tile=tile, overlap=overlap)
     if matched:
         values = match_distribution(forecast.values, past.read(len(past) - 1, len(past))[0])
         forecast = replace(forecast, values=values, forecaster=f"{forecast.forecaster}, matched")
     return forecast, past, sequence[start : start + lead_times] if known else None
+
+
+def _first_held_out(run: str | Path, model: TrainedForecaster, reading: Mapping[str, Any]) -> tuple[FrameSequence, int]:
+    """A sequence that a run has held out, and the first frame of it that can be forecast from a whole past."""
+    source, spans = _held_out(run, model, None, reading, "--input")
+    data = model.config.data
+    windows = cut_windows(spans, past=data.past, future=data.future, stride=data.stride)
+    window = next((window for window in windows if windows_with_past([window])), None)
+    if window is None:
+        raise DataError("its test part holds no value to start a forecast from", where=source.name)
+    return window.sequence, window.start + window.past
+
+
+def _held_out(
+    run: str | Path, model: TrainedForecaster, data: str | Path | None, reading: Mapping[str, Any], option: str
+) -> tuple[FrameSource, Sequence[Span]]:
+    """What to verify a run on: other data where such are named, else what it has held out."""
+    config = model.config.data
+    if data is None and reading:
+        raise ConfigError(
+            "only for reading other data",
+            where=", ".join(reading),
+            hint=f"name it with {option} SOURCE, or leave this out",
+        )
+    name = shipped_name(run)
+    chosen = data if data is not None or name is None else load_card(name).held_out
+    source = open_data(replace(config, **reading), chosen)
+    if chosen is not None:
+        return source, [Span(sequence, 0, len(sequence)) for sequence in source.sequences]
+    spans = split_as(source, config).test
+    if not spans:
+        raise ConfigError("the run held out no test part", where=run, hint=f"name frames with {option} SOURCE")
+    return replace(source, name=f"{source.name}, test part"), spans
 
 
 def verify(
@@ -268,6 +325,8 @@ def verify_run(
     lead_times: int | None = None,
     limit: int | None = None,
     matched: bool = False,
+    tile: int | None = None,
+    overlap: int | None = None,
     out: str | Path | None = None,
     examples: int = 3,
     command: str | None = None,
@@ -276,31 +335,19 @@ def verify_run(
 ) -> Verification:
     """Verify a run on the test part of its own data, or on all of another source; write the scores and the report.
 
+    A shipped model (`load_run`) is verified on the held-out frames of its card, and nothing is written but to `out`.
+
     With `matched`, the forecast with the distribution of the last frame seen leads, and the model as it is stands
-    beside it. `reading` says how to read another source where it differs from the run's own: `variable`, `grey`,
-    `crop`, `rain_unit`, `coarsen`, `missing`, `damaged`.
+    beside it. `tile` and `overlap` are those of `forecast_file`. `reading` says how to read another source where it
+    differs from the run's own: `variable`, `grey`, `crop`, `rain_unit`, `coarsen`, `missing`, `damaged`.
 
     Raises:
         ConfigError: the run held out no test part, and no other data was named.
         ShapeError: data of another kind than the run was trained on.
     """
-    model = load_run(run)
+    model = in_tiles(load_run(run), tile, overlap)
     config = model.config.data
-    if data is None and reading:
-        raise ConfigError(
-            "only for reading other data",
-            where=", ".join(reading),
-            hint="name it with --data SOURCE, or leave this out",
-        )
-    source = open_data(replace(config, **reading), data)
-    if data is None:
-        spans: Sequence[Span] = split_as(source, config).test
-        if not spans:
-            raise ConfigError(
-                "the run held out no test part", where=run, hint="name held-out frames with --data SOURCE"
-            )
-    else:
-        spans = [Span(sequence, 0, len(sequence)) for sequence in source.sequences]
+    source, spans = _held_out(run, model, data, reading, "--data")
     if source.frame_shape[0] != model.card.channels:
         raise ShapeError(
             "has another number of channels than the model was trained on",
@@ -316,14 +363,14 @@ def verify_run(
     return _verify_spans(
         [*([ProbabilityMatched(model)] if matched else []), model, *apart],
         spans,
-        source.name if data is not None else f"{source.name}, test part",
+        source.name,
         past=config.past,
         lead_times=leads,
         baselines=baselines,
         thresholds=thresholds if thresholds is not None else [model.card.threshold],
         stride=config.stride,
         limit=limit,
-        out=run if out is None else out,
+        out=out if out is not None or shipped_name(run) is not None else run,
         examples=examples,
         title=f"{Path(run).name}: forecast skill",
         command=command,

@@ -14,7 +14,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from nextframe.errors import ConfigError
 
-ModelKind = Literal["stacked", "encoder-decoder"]
+ModelKind = Literal["stacked", "encoder-decoder", "convgru", "trajgru", "predrnn", "multiscale"]
 Norm = Literal["batch", "layer", "group", "none"]
 TemporalPadding = Literal["causal", "same"]
 GateActivation = Literal["sigmoid", "hard_sigmoid"]
@@ -128,7 +128,7 @@ class ModelConfig:
     """Which network, and its sizes."""
 
     model: ModelKind = "stacked"
-    """Architecture: "stacked" or "encoder-decoder"."""
+    """Architecture: "stacked", "encoder-decoder", "convgru", "trajgru", "predrnn" or "multiscale"."""
     filters: tuple[int, ...] = (40, 40, 40)
     """Filters of each ConvLSTM layer; the number of values is the number of layers."""
     kernel_size: int = 3
@@ -147,10 +147,12 @@ class ModelConfig:
     """Forecast the change against the last frame instead of the frame; takes a linear output."""
     quantiles: int = 1
     """Quantiles of each value to forecast, an odd number, all equally likely; more than one takes loss "quantile"."""
+    patch: int = 1
+    """Work on patches of so many pixels along both axes (space-to-depth): large grids at a fraction of the cost."""
 
     def __post_init__(self) -> None:
         _check_choices(self)
-        _at_least(self, 1, "filters", "kernel_size", "quantiles")
+        _at_least(self, 1, "filters", "kernel_size", "quantiles", "patch")
         if self.quantiles % 2 == 0:
             raise ConfigError("is even", where="quantiles", expected="an odd number", received=self.quantiles)
         if not self.filters:
@@ -188,7 +190,7 @@ class TrainingConfig:
     loss_weights: tuple[float, ...] = (1.0, 2.0, 5.0, 10.0, 30.0)
     """Balanced losses only: weight below the first threshold, and from each threshold on."""
     min_seen: int = 1
-    """Stacked only: frames that must have been seen before an output counts towards the loss."""
+    """All but the encoder-decoder: frames that must have been seen before an output counts towards the loss."""
     scheduled_sampling: float = 0.0
     """Encoder-decoder only: share of the decoder's inputs that are its own outputs by the end; it grows linearly."""
     rollout_training: float = 0.0
@@ -257,6 +259,23 @@ class RunConfig:
                 where="loss='quantile' and quantiles",
                 received=f"loss {self.training.loss}, quantiles {self.model.quantiles}",
                 hint="for example loss='quantile' with quantiles=9",
+            )
+        crop, patch = self.training.train_crop, self.model.patch
+        if crop is not None and crop % patch:
+            fitting = max(crop // patch, 1) * patch
+            raise ConfigError(
+                "cannot be cut into whole patches",
+                where="train_crop",
+                expected=f"a multiple of patch={patch}",
+                received=crop,
+                hint=f"use train_crop={fitting} (--train-crop {fitting}), or none to train on whole frames",
+            )
+        if self.training.recompute is not None and self.model.model in ("convgru", "trajgru", "predrnn"):
+            raise ConfigError(
+                "is for ConvLSTM layers",
+                where="recompute",
+                received=f"model={self.model.model!r}",
+                hint="leave it out, or use model='stacked', 'encoder-decoder' or 'multiscale'",
             )
         if self.training.rollout_training and self.model.model == "stacked" and self.model.temporal_padding == "same":
             raise ConfigError(

@@ -88,7 +88,7 @@ def test_module_and_version() -> None:
         (["train", "stacked", "--epochs"], "--epochs requires an argument"),
         (["train", "stacked", "--resume"], "name its folder with --out RUN"),
         (["train", "stacked", "--config", "missing.yaml"], "missing.yaml: cannot be read"),
-        (["forecast", "run"], "--input"),
+        (["forecast", "run"], "run: is neither a run folder nor a shipped model"),
         (["verify"], "RUN"),
         (["verify", "forecast.nc"], "name them with --data SOURCE"),
         (["inspect"], "name a file, a source or a run folder"),

@@ -98,7 +98,7 @@ def test_a_rollout_reads_them_at_every_step_and_forecasts_only_the_frames(kind: 
     )
     torch.manual_seed(0)
     model = build_model(config.model, 2, 1).eval()
-    torch.nn.init.normal_(model.readout.weight)
+    torch.nn.init.normal_(model.get_parameter("readout.weight"))
     past, static = torch.rand(2, 4, 2, 6, 7), torch.rand(1, 6, 7)
     seen = torch.cat([past, static.expand(2, 4, 1, 6, 7)], dim=2)
     made = rollout(model, seen, 3)
@@ -106,14 +106,21 @@ def test_a_rollout_reads_them_at_every_step_and_forecasts_only_the_frames(kind: 
     frame, state = model.begin(seen)
     for step in range(3):  # the same, by hand
         torch.testing.assert_close(made[:, step], frame)
-        frame, state = model.step(torch.cat([frame, static.expand(2, 1, 6, 7)], dim=1), state)  # type: ignore[arg-type]
+        frame, state = model.step(torch.cat([frame, static.expand(2, 1, 6, 7)], dim=1), state)
     seen[:, :, 2:] += 1
     assert (rollout(model, seen, 3) != made).any(dim=(0, 2, 3, 4)).all()
     assert check_causal(model, shape=(1, 6, 3, 6, 7)).is_causal
 
 
 @pytest.mark.parametrize(
-    "options", [{}, {"rollout_training": 1.0}, {"model": "encoder-decoder", "scheduled_sampling": 1.0, "future": 1}]
+    "options",
+    [
+        {},
+        {"rollout_training": 1.0},
+        {"model": "encoder-decoder", "scheduled_sampling": 1.0, "future": 1},
+        {"patch": 2},
+        {"patch": 3, "rollout_training": 1.0},
+    ],
 )
 def test_a_run_knows_its_static_fields(tmp_path: Path, options: dict[str, Any]) -> None:
     """Rain that falls where it is high, and only there, whatever fell before: nothing but the field can tell."""

@@ -229,6 +229,7 @@ def test_a_configuration_makes_its_model(kind: Any) -> None:
     model = build_model(ModelConfig(model=kind, **options, **same), channels=3)
     expected: nn.Module = (StackedConvLSTM if kind == "stacked" else EncoderDecoder)(3, **options, **same)
     assert repr(model) == repr(expected)
+    assert isinstance(model, StackedConvLSTM | EncoderDecoder)
     assert (model.output, model.residual) == ("linear", True)
     if isinstance(model, StackedConvLSTM):
         assert model.temporal_padding == "same"

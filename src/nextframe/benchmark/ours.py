@@ -10,7 +10,6 @@ from nextframe.benchmark.work import PASSES, Step, Task, Work
 from nextframe.models.build import build_model
 from nextframe.models.convlstm import recompute_in_segments
 from nextframe.models.rollout import rollout
-from nextframe.models.stacked import StackedConvLSTM
 from nextframe.training.losses import elementwise_loss
 from nextframe.training.module import make_optimizer
 from nextframe.training.presets import preset_config
@@ -39,7 +38,7 @@ def nextframe_step(
     if task in PASSES:
 
         def loss() -> Tensor:
-            if isinstance(model, StackedConvLSTM):
+            if model.one_step:
                 logits, target = model.logits(movie[:, :-1])[0], movie[:, 1:]
             else:
                 logits, target = model.logits(past, future)[0], future
@@ -51,4 +50,4 @@ def nextframe_step(
         return Step(torch.inference_mode()(lambda: rollout(model, past, work.future)))
     with torch.inference_mode():
         _, state = model.begin(past)
-    return Step(torch.inference_mode()(lambda: model.step(future[:, 0], state)))  # type: ignore[arg-type]
+    return Step(torch.inference_mode()(lambda: model.step(future[:, 0], state)))

@@ -11,7 +11,7 @@ def calibrate(run: Path, /) -> None:
     Training does this at its end; here it is done again, for runs of earlier versions.
 
     Args:
-        run: Run folder of a model or an ensemble.
+        run: Run folder of a model or an ensemble; not a shipped model, which is calibrated already.
     """
     from nextframe.api import calibrate_run
 

@@ -16,10 +16,12 @@ def forecast(
     run: Path,
     /,
     *,
-    source: Annotated[str, Parameter(name="--input")],
+    source: Annotated[str | None, Parameter(name="--input")] = None,
     lead_times: int = 8,
     start: int | None = None,
     matched: Annotated[bool, Parameter(negative=())] = False,
+    tile: int | None = None,
+    overlap: int | None = None,
     exceed: Annotated[tuple[float, ...], NUMBERS] = (),
     coverage: float | None = None,
     members: Annotated[bool, Parameter(negative=())] = False,
@@ -29,13 +31,17 @@ def forecast(
     """Forecast the frames that follow, with a trained model.
 
     Args:
-        run: Run folder of the model.
-        source: Frames to start from: a SOURCE; the first sequence of several is taken.
+        run: Run folder of the model, or the name of a shipped one (`nextframe inspect --models`).
+        source: Frames to start from: a SOURCE; the first sequence of several is taken. By default the first frames that
+            the model was not trained on: the held-out ones of a shipped model, or the test part of a run's own data.
         lead_times: Number of frames to forecast, whatever number was trained.
         start: Forecast the frames from this index on, from those before it, and show the truth beside them; by default
-            the frames after the last one.
+            the frames after the last one of --input.
         matched: Give the forecast the distribution of values of the last frame seen, which sharpens it (probabilities
             and intervals stay as they are).
+        tile: Forecast in tiles of this many pixels along both axes, for grids that do not fit into memory at once.
+        overlap: Pixels that neighbouring tiles share, in which they are blended; by default twice the reach of the
+            model, but at most half a tile.
         exceed: Give the probability of at least so much, too, for each of these thresholds in source units, separated
             by commas.
         coverage: Write the bounds of the central interval of so much probability, for example 0.9 (.nc only).
@@ -49,7 +55,17 @@ def forecast(
     check_suffix(out)  # before the work, not after it
     if out.suffix.lower() != ".nc" and (members or coverage is not None):
         raise ConfigError("are for NetCDF", where="--members, --coverage", hint="write to a file that ends in .nc")
-    made, past, truth = forecast_file(run, source, lead_times=lead_times, start=start, matched=matched, **options)
+    made, past, truth = forecast_file(
+        run,
+        source,
+        lead_times=lead_times,
+        start=start,
+        matched=matched,
+        members=members or coverage is not None or len(exceed) > 0,
+        tile=tile,
+        overlap=overlap,
+        **options,
+    )
     save_forecast(
         made,
         out,

@@ -19,17 +19,20 @@ def inspect(
     what: str | None = None,
     /,
     *,
+    models: Annotated[bool, Parameter(negative=(), show_default=False)] = False,
     system: Annotated[bool, Parameter(negative=(), show_default=False)] = False,
     as_json: Annotated[bool, Parameter(name="--json", negative=(), show_default=False)] = False,
     **options: Any,
 ) -> None:
-    """Look at frames before training, at a trained run, or at this machine.
+    """Look at frames before training, at a trained run, at the shipped models, or at this machine.
 
     Of frames: what is in them, what is wrong with them, how they would be normalised and split, and the score of
-    persistence, which is what there is to beat. Of a run: the model, its training, and whether it sees its answer.
+    persistence, which is what there is to beat. Of a run: the model, its training, and whether it sees its answer. Of a
+    shipped model: its card.
 
     Args:
-        what: A SOURCE of frames, or a run folder.
+        what: A SOURCE of frames, a run folder, or the name of a shipped model.
+        models: List the models that come with the package; of one of them, show the card.
         system: Show versions and processors, for a report of a fault.
         as_json: Print what was found in frames as JSON.
         options: How to read the frames.
@@ -41,10 +44,18 @@ def inspect(
         from nextframe.cli.system import describe_system
 
         console.print(describe_system())
+    elif models and what is None:
+        from nextframe.cli.show_card import print_models
+
+        print_models(console)
     elif what is None:
         raise ConfigError(
             "needs to know what to look at", where="inspect", hint="name a file, a source or a run folder"
         )
+    elif models or _names_model(what):
+        from nextframe.cli.show_card import print_card
+
+        print_card(what, console)
     elif any((Path(what) / name).is_file() for name in RUN_FILES):
         from nextframe.cli.show_run import describe_run
 
@@ -52,12 +63,25 @@ def inspect(
     else:
         from nextframe.api import inspect_path
         from nextframe.report.inspection import render
+        from nextframe.weights import shipped_name
 
         found = inspect_path(what, **options)
         if as_json:
             print(json.dumps(found.to_dict(), indent=2))
         else:
             console.print(render(found))
+            if shipped_name(what) is not None:
+                console.print(f"\n{what} is a shipped model, too: nextframe inspect --models {what}", highlight=False)
+
+
+def _names_model(what: str) -> bool:
+    """Whether this is meant to be a shipped model, rightly spelt or nearly so, and not a path or a source of frames:
+    `moving-mnist` is both, and the frames go first, as they do elsewhere.
+    """
+    from nextframe.frames.source import GENERATED
+    from nextframe.weights import nearest
+
+    return not Path(what).exists() and what.partition(":")[0] not in GENERATED and nearest(what) is not None
 
 
 inspect.__annotations__["options"] = Unpack[option_types(["data"], section_defaults(RunConfig()), leave_out=["data"])]

@@ -14,9 +14,9 @@ from typing import Annotated, Any, TypedDict, get_args, get_origin, get_type_hin
 from cyclopts import Group, Parameter, Token
 from docstring_parser import parse_from_object
 
-from nextframe.config import DataConfig, ModelConfig, ModelKind, RunConfig, TrainingConfig
+from nextframe.config import DataConfig, ModelConfig, RunConfig, TrainingConfig
 from nextframe.errors import ConfigError
-from nextframe.training.presets import Preset, preset_config
+from nextframe.training.presets import PRESETS, preset_config
 
 SECTIONS: Mapping[str, type] = {"data": DataConfig, "model": ModelConfig, "training": TrainingConfig}
 """Sections of a configuration, each a group of options."""
@@ -105,9 +105,7 @@ def _typed(value: object) -> str:
 
 def preset_defaults() -> dict[str, str]:
     """Defaults of `nextframe train`, over all its models and presets."""
-    return section_defaults(
-        *(preset_config(model, preset) for model in get_args(ModelKind) for preset in get_args(Preset))
-    )
+    return section_defaults(*(preset_config(model, preset) for model, preset in PRESETS))
 
 
 def merge(file: Mapping[str, Any], given: Mapping[str, Any], *, where: object = "--config") -> dict[str, Any]:

@@ -45,12 +45,15 @@ def _model(forecaster: TrainedForecaster) -> Table:
     channels = ", ".join(f"{name} ({unit})" for name, unit in zip(card.variables, card.units, strict=True))
     table = Table(show_header=False, box=None, pad_edge=False)
     table.add_row("model", f"{model.model}, filters {', '.join(map(str, model.filters))}, {parameters:,} parameters")
+    if model.patch > 1:
+        table.add_row("patches", f"{model.patch} x {model.patch} pixels (space-to-depth)")
     if len(forecaster.networks) > 1:
         table.add_row("members", f"{len(forecaster.networks)}, each from a seed of its own")
     if model.quantiles > 1:
         table.add_row("output", f"{model.quantiles} quantiles of each value")
     table.add_row("trained on", f"{forecaster.config.data.data}: {channels}, {card.height} x {card.width} pixels")
     table.add_row("frames", f"{forecaster.config.data.past} seen, {forecaster.config.data.future} forecast")
+    table.add_row("receptive field", _receptive_field(forecaster))
     table.add_row("normalisation", forecaster.normaliser.describe())
     table.add_row("event", f"{card.threshold:g} or more")
     table.add_row("weights", f"after epoch {card.epoch}, the best rollout on the validation part")
@@ -60,6 +63,14 @@ def _model(forecaster: TrainedForecaster) -> Table:
         "none: write it with `nextframe calibrate RUN`" if known is None else f"on {known.windows} forecasts",
     )
     return table
+
+
+def _receptive_field(forecaster: TrainedForecaster) -> str:
+    data = forecaster.config.data
+    reach = forecaster.networks[0].reach(data.past, data.future)
+    if reach is None:
+        return "not bounded by a known number of pixels"
+    return f"up to {reach} pixels away, for the last of the frames forecast"
 
 
 def _training(run: Path) -> Table:

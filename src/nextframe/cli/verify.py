@@ -24,6 +24,8 @@ def verify(
     lead_times: int | None = None,
     limit: int | None = None,
     matched: Annotated[bool, Parameter(negative=())] = False,
+    tile: int | None = None,
+    overlap: int | None = None,
     conventions: Annotated[bool, Parameter(negative=())] = False,
     out: Path | None = None,
     examples: int = 3,
@@ -35,16 +37,21 @@ def verify(
     Prints a table, and writes verification.json and report.html.
 
     Args:
-        run: Run folder of a model, or a forecast file (NetCDF, Zarr) to be graded against --data.
-        data: True frames: a SOURCE; by default the test part of the run's own data.
+        run: Run folder of a model, the name of a shipped one (`nextframe inspect --models`), or a forecast file
+            (NetCDF, Zarr) to be graded against --data.
+        data: True frames: a SOURCE; by default the test part of the run's own data, or the held-out frames of a shipped
+            model.
         baselines: Forecasters to verify beside the model, separated by commas; `none` for the model alone.
         thresholds: Values from which on a pixel is an event, for CSI, in source units; by default the run's own.
         lead_times: Number of frames to forecast; by default as many as the run was trained for.
         limit: Verify at most this many windows, evenly spread.
         matched: Lead with the forecast that is given the distribution of values of the last frame seen, which sharpens
             it; the model as it is stands beside it.
+        tile: Forecast in tiles of this many pixels along both axes, for grids that do not fit into memory at once.
+        overlap: Pixels that neighbouring tiles share, in which they are blended; by default twice the reach of the
+            model, but at most half a tile.
         conventions: Print the scores as published tables have them, too: summed over a frame's pixels, and so on.
-        out: Folder to write to; by default the run folder.
+        out: Folder to write to; by default the run folder. A shipped model has none, and is verified without writing.
         examples: Forecasts that the report animates, evenly spread.
         progress: Show a progress bar.
         options: How to read the true frames; by default as the run did, and whole for a forecast file.
@@ -59,6 +66,8 @@ def verify(
             "--lead-times": lead_times is not None,
             "--limit": limit is not None,
             "--matched": matched,
+            "--tile": tile is not None,
+            "--overlap": overlap is not None,
         }
         if any(ignored.values()):
             named = ", ".join(name for name, given in ignored.items() if given)
@@ -75,6 +84,7 @@ def verify(
         return
 
     from nextframe.api import verify_run
+    from nextframe.weights import shipped_name
 
     skill = verify_run(
         run,
@@ -84,6 +94,8 @@ def verify(
         lead_times=lead_times,
         limit=limit,
         matched=matched,
+        tile=tile,
+        overlap=overlap,
         out=out,
         examples=examples,
         progress=progress,
@@ -92,8 +104,9 @@ def verify(
     print_table(skill)
     if conventions:
         print_conventions(skill)
-    folder = run if out is None else out
-    print(f"wrote {folder / 'verification.json'} and {folder / 'report.html'}")
+    folder = out if out is not None or shipped_name(run) is not None else run
+    if folder is not None:
+        print(f"wrote {folder / 'verification.json'} and {folder / 'report.html'}")
 
 
 verify.__annotations__["options"] = Unpack[reading_options()]

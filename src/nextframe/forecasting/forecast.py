@@ -170,12 +170,19 @@ class Forecaster(ABC):
         """What a user can do where `distribution` has one member only; empty for the usual advice."""
         return ""
 
-    def forecast(self, past: FrameSequence | NDArray, lead_times: int = 8) -> Forecast:  # type: ignore[type-arg]
+    def forecast(
+        self,
+        past: FrameSequence | NDArray,  # type: ignore[type-arg]
+        lead_times: int = 8,
+        *,
+        members: bool = True,
+    ) -> Forecast:
         """Forecast the frames that follow the last one of `past`.
 
         Args:
             past: a sequence, or an array (T, C, H, W) or (T, H, W) in source units.
             lead_times: number of frames to forecast.
+            members: whether the forecast is to know its uncertainty; without, it takes a fraction of the memory.
 
         Raises:
             ConfigError: fewer than one lead time.
@@ -186,11 +193,15 @@ class Forecaster(ABC):
         if not isinstance(past, FrameSequence):
             past = FrameSequence(values=past[:, None] if past.ndim == 3 else past, name="array", missing="mask")
         frames = past.read(0, len(past))
-        values, members = self.distribution(frames[None], lead_times)
+        drawn: FloatArray | None = None
+        if members:
+            values, drawn = self.distribution(frames[None], lead_times)
+        else:
+            values = self.predict(frames[None], lead_times)
         return Forecast(
             values=values[0],
-            members=members[0] if members.shape[1] > 1 else None,
-            no_members=self.why_no_members(lead_times),
+            members=drawn[0] if drawn is not None and drawn.shape[1] > 1 else None,
+            no_members=self.why_no_members(lead_times) if members else "forecast with members=True",
             forecaster=self.name,
             init_time=None if past.times is None else past.times[-1],
             time_step=past.time_step,

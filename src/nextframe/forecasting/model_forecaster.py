@@ -6,6 +6,7 @@ Axes: B batch, M member, T time of the past, K lead time, C channel, Q quantile,
 
 from __future__ import annotations
 
+import copy
 from abc import abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,18 +14,19 @@ from typing import Self
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from nextframe.config import RunConfig
 from nextframe.data.motion import Motion, align, from_lagrangian, motion_field
 from nextframe.data.normalise import Normaliser
 from nextframe.data.static import check_size
-from nextframe.errors import CheckpointError, DataError, ShapeError
+from nextframe.errors import CheckpointError, ConfigError, DataError, ShapeError
 from nextframe.forecasting.calibration import Calibration
-from nextframe.forecasting.forecast import Forecaster
-from nextframe.frames.sequence import FloatArray
-from nextframe.models.encoder_decoder import EncoderDecoder
+from nextframe.forecasting.forecast import Forecast, Forecaster
+from nextframe.forecasting.tiles import Tiling, forecast_in_tiles
+from nextframe.frames.sequence import FloatArray, FrameSequence
+from nextframe.models.network import Network
 from nextframe.models.rollout import rollout_outputs
-from nextframe.models.stacked import StackedConvLSTM
 from nextframe.training.run_folder import ModelCard, load_config, load_model, load_static, member_folders
 
 CALIBRATION = "calibration.json"
@@ -59,8 +61,39 @@ class TrainedForecaster(Forecaster):
 
     @property
     @abstractmethod
-    def networks(self) -> tuple[StackedConvLSTM | EncoderDecoder, ...]:
+    def networks(self) -> tuple[Network, ...]:
         """The network, or those of an ensemble's members."""
+
+    @abstractmethod
+    def tiled(self, tile: int, overlap: int | None = None) -> Self:
+        """The same forecaster, working in tiles, in the memory of one tile and of the forecast.
+
+        Args:
+            tile: height and width of a tile, in pixels.
+            overlap: pixels that neighbouring tiles share, in which their forecasts are blended; by default twice the
+                radius of the model's receptive field, which gives the forecast of the whole grid, but at most half a
+                tile. See `nextframe.forecasting.tiles`.
+
+        Raises:
+            ConfigError: tiles of no pixels, or an overlap that leaves nothing between the tiles.
+        """
+
+    def forecast(
+        self,
+        past: FrameSequence | NDArray,  # type: ignore[type-arg]
+        lead_times: int = 8,
+        *,
+        members: bool = True,
+        tile: int | None = None,
+        overlap: int | None = None,
+    ) -> Forecast:
+        """Forecast the frames that follow the last one of `past`; see `Forecaster.forecast`, and `tiled` for `tile` and
+        `overlap`.
+        """
+        forecaster = in_tiles(self, tile, overlap)
+        if forecaster is not self:
+            return forecaster.forecast(past, lead_times, members=members)
+        return super().forecast(past, lead_times, members=members)
 
     @property
     def knows_uncertainty(self) -> bool:
@@ -102,7 +135,7 @@ class ModelForecaster(TrainedForecaster):
 
     def __init__(
         self,
-        model: StackedConvLSTM | EncoderDecoder,
+        model: Network,
         card: ModelCard,
         *,
         name: str = "model",
@@ -112,6 +145,8 @@ class ModelForecaster(TrainedForecaster):
         super().__init__(card, card.config, name=name, run=run)
         self.model = model.eval()
         self.static = static if static is not None and len(static) else None
+        self.tiling: Tiling | None = None
+        """How it cuts grids into tiles; None where it forecasts the whole grid at once."""
 
     @classmethod
     def load(cls, run: str | Path, *, name: str = "model") -> Self:
@@ -124,8 +159,13 @@ class ModelForecaster(TrainedForecaster):
         return cls(model, card, name=name, run=Path(run), static=load_static(run, card))
 
     @property
-    def networks(self) -> tuple[StackedConvLSTM | EncoderDecoder, ...]:
+    def networks(self) -> tuple[Network, ...]:
         return (self.model,)
+
+    def tiled(self, tile: int, overlap: int | None = None) -> Self:
+        twin = copy.copy(self)
+        twin.tiling = Tiling(tile=tile, overlap=overlap)
+        return twin
 
     @property
     def knows_uncertainty(self) -> bool:
@@ -168,19 +208,34 @@ class ModelForecaster(TrainedForecaster):
         seen = past
         if lagrangian:
             seen = np.stack([align(movie, len(movie), motion) for movie, motion in zip(past, motions, strict=True)])
+        if self.static is not None:
+            check_size(self.static, past.shape[-2], past.shape[-1], self.run or self.name)
+
+        def piece(rows: slice, columns: slice) -> FloatArray:
+            static = None if self.static is None else self.static[:, rows, columns]
+            return self._outputs(seen[..., rows, columns], static, lead_times)
+
+        height, width = past.shape[-2:]
+        if self.tiling is None:
+            found = piece(slice(height), slice(width))
+        else:
+            reach = self.model.reach(past.shape[1], lead_times)
+            found = forecast_in_tiles(piece, (height, width), self.tiling, reach=reach, stride=self.model.stride)
+        return _moved_on(found, past, motions) if lagrangian else found
+
+    def _outputs(self, seen: FloatArray, static: FloatArray | None, lead_times: int) -> FloatArray:
+        """What the network says of frames (B, T, C, H, W) beside static fields (S, H, W), (B, Q, K, C, H, W)."""
         # A copy: torch takes no array that cannot be written to, such as one read from a memory map.
         frames = torch.from_numpy(np.array(self.normaliser.apply(seen), dtype=np.float32))
         frames = torch.nan_to_num(frames, nan=0.0)
-        if self.static is not None:
-            check_size(self.static, past.shape[-2], past.shape[-1], self.run or self.name)
-            static = torch.from_numpy(self.static)
-            frames = torch.cat([frames, static.expand(*frames.shape[:2], *static.shape)], dim=2)
+        if static is not None:
+            fields = torch.from_numpy(static)
+            frames = torch.cat([frames, fields.expand(*frames.shape[:2], *fields.shape)], dim=2)
         device = next(self.model.parameters()).device
         with torch.inference_mode():
             future = rollout_outputs(self.model, frames.to(device), lead_times)
-        outputs = future.float().unflatten(2, (self.model.quantiles, channels)).transpose(1, 2)
-        found: FloatArray = np.asarray(self.normaliser.invert(outputs.cpu().numpy()), dtype=np.float32)
-        return _moved_on(found, past, motions) if lagrangian else found
+        outputs = future.float().unflatten(2, (self.model.quantiles, seen.shape[2])).transpose(1, 2)
+        return np.asarray(self.normaliser.invert(outputs.cpu().numpy()), dtype=np.float32)
 
 
 def _moved_on(forecast: FloatArray, past: FloatArray, motions: Sequence[Motion | None]) -> FloatArray:
@@ -232,8 +287,13 @@ class EnsembleForecaster(TrainedForecaster):
         return cls(models, config, name=name, run=Path(run))
 
     @property
-    def networks(self) -> tuple[StackedConvLSTM | EncoderDecoder, ...]:
+    def networks(self) -> tuple[Network, ...]:
         return tuple(model.model for model in self.models)
+
+    def tiled(self, tile: int, overlap: int | None = None) -> Self:
+        twin = copy.copy(self)
+        twin.models = tuple(model.tiled(tile, overlap) for model in self.models)
+        return twin
 
     @property
     def knows_uncertainty(self) -> bool:
@@ -247,6 +307,19 @@ class EnsembleForecaster(TrainedForecaster):
         """The members' mean, and the members; all quantiles of each, where they are models of quantiles."""
         members = np.concatenate([model.raw_distribution(past, lead_times)[1] for model in self.models], axis=1)
         return members.mean(1), members
+
+
+def in_tiles(forecaster: TrainedForecaster, tile: int | None, overlap: int | None) -> TrainedForecaster:
+    """`TrainedForecaster.tiled`, where there is to be a tile.
+
+    Raises:
+        ConfigError: an overlap of no tiles.
+    """
+    if tile is not None:
+        return forecaster.tiled(tile, overlap)
+    if overlap is not None:
+        raise ConfigError("is of tiles", where="overlap", received=overlap, hint="give their size, too: tile (--tile)")
+    return forecaster
 
 
 class Uncalibrated(Forecaster):

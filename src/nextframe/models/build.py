@@ -2,13 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from nextframe.config import ModelConfig
+from nextframe.errors import ConfigError
+from nextframe.models.causal_stack import CausalStack
+from nextframe.models.convgru import StackedConvGRU
 from nextframe.models.encoder_decoder import EncoderDecoder
+from nextframe.models.multiscale import MultiscaleConvLSTM
+from nextframe.models.network import Network
+from nextframe.models.patches import Patched
+from nextframe.models.predrnn import PredRNN
 from nextframe.models.stacked import StackedConvLSTM
+from nextframe.models.trajgru import StackedTrajGRU
+
+CAUSAL_STACKS: dict[str, Callable[..., CausalStack]] = {
+    "convgru": StackedConvGRU,
+    "trajgru": StackedTrajGRU,
+    "predrnn": PredRNN,
+    "multiscale": MultiscaleConvLSTM,
+}
 
 
-def build_model(config: ModelConfig, channels: int, static_channels: int = 0) -> StackedConvLSTM | EncoderDecoder:
+def build_model(config: ModelConfig, channels: int, static_channels: int = 0) -> Network:
     """The network that `config` describes, for frames of so many channels, and so many that never change."""
+    if config.patch > 1:
+        pixels = config.patch**2
+        return Patched(_build(config, pixels * channels, pixels * static_channels), config.patch)
+    return _build(config, channels, static_channels)
+
+
+def _build(config: ModelConfig, channels: int, static_channels: int) -> Network:
     if config.model == "stacked":
         return StackedConvLSTM(
             channels,
@@ -18,6 +42,24 @@ def build_model(config: ModelConfig, channels: int, static_channels: int = 0) ->
             temporal_padding=config.temporal_padding,
             gate_activation=config.gate_activation,
             peepholes=config.peepholes,
+            output=config.output,
+            residual=config.residual,
+            quantiles=config.quantiles,
+            static_channels=static_channels,
+        )
+    if config.model in CAUSAL_STACKS:
+        if config.peepholes or config.gate_activation != "sigmoid" or config.temporal_padding != "causal":
+            raise ConfigError(
+                "takes no peepholes, sigmoid gates only, and causal padding only",
+                where=f"model={config.model!r}",
+                received=f"peepholes {config.peepholes}, {config.gate_activation}, {config.temporal_padding}",
+                hint="leave these options out, or use model='stacked'",
+            )
+        return CAUSAL_STACKS[config.model](
+            channels,
+            config.filters,
+            config.kernel_size,
+            norm=config.norm,
             output=config.output,
             residual=config.residual,
             quantiles=config.quantiles,

@@ -25,6 +25,7 @@ from torch import Tensor, nn
 
 from nextframe.errors import ConfigError, ShapeError
 from nextframe.models.dependence import Frames, by_gradient, by_perturbation
+from nextframe.models.network import Network
 
 Task = Literal["one-step", "teacher-forcing", "forecast"]
 Method = Literal["gradient", "perturbation"]
@@ -202,6 +203,8 @@ def _predicts(model: Any) -> bool:
 
 
 def _task_of(model: Any) -> Task:
+    if isinstance(model, Network):
+        return "one-step" if model.one_step else "teacher-forcing"
     if isinstance(model, nn.Module):
         parameters = inspect.signature(model.forward).parameters
         return "teacher-forcing" if {"past", "future"} <= set(parameters) else "one-step"

@@ -14,11 +14,12 @@ from torch import Tensor, nn
 from nextframe.errors import ConfigError, ShapeError
 from nextframe.models.convlstm import ConvLSTM2d, ConvLSTMState, GateActivation, check_frames
 from nextframe.models.layers import Norm, OutputActivation, activate, check_output, make_norm, median, repeated
+from nextframe.models.network import Network
 
 LayerStates = tuple[ConvLSTMState, ...]
 
 
-class EncoderDecoder(nn.Module):
+class EncoderDecoder(Network):
     """Reads frames 1 .. T-1 with the encoder; the decoder starts from frame T and writes frames T+1 .. T+K.
 
     The decoder is fed the true previous frame where the future is given (teacher forcing), and its own otherwise. The
@@ -42,6 +43,8 @@ class EncoderDecoder(nn.Module):
         ConfigError: no layer, or options that exclude each other.
     """
 
+    one_step = False
+
     def __init__(
         self,
         in_channels: int = 1,
@@ -61,7 +64,7 @@ class EncoderDecoder(nn.Module):
         if not filters:
             raise ConfigError("names no layer", where="filters")
         self.in_channels, self.output, self.residual, self.quantiles = in_channels, output, residual, quantiles
-        self.static_channels = static_channels
+        self.static_channels, self.radius = static_channels, kernel_size // 2
         inputs = (in_channels + static_channels, *filters[:-1])
 
         def stack() -> nn.ModuleList:
@@ -146,6 +149,12 @@ class EncoderDecoder(nn.Module):
         """Read one more frame (B, C, H, W) with the decoder and forecast the next; costs one step."""
         logits, states = self._decode(frame[:, None], state)
         return activate(logits[:, -1], self.output), states
+
+    def reach(self, past: int, lead_times: int) -> int | None:
+        if any(isinstance(norm, nn.GroupNorm) for norm in self.decoder_norms):
+            return None
+        # Along the recurrence while the past is read; then up all layers with each frame.
+        return (past - 1) * self.radius + lead_times * len(self.decoder) * self.radius
 
     def _decode(self, frames: Tensor, states: LayerStates | None) -> tuple[Tensor, LayerStates]:
         features, states = self._run(self.decoder, self.decoder_norms, frames.transpose(0, 1), states)

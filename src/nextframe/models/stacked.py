@@ -16,6 +16,7 @@ from nextframe import engine
 from nextframe.errors import ConfigError
 from nextframe.models.convlstm import ConvLSTM2d, ConvLSTMState, GateActivation, check_frames
 from nextframe.models.layers import Norm, OutputActivation, activate, check_output, make_norm, repeated
+from nextframe.models.network import Network
 
 TemporalPadding = Literal["causal", "same"]
 
@@ -68,7 +69,7 @@ class TemporalReadout(nn.Module):
         return summed
 
 
-class StackedConvLSTM(nn.Module):
+class StackedConvLSTM(Network):
     """Fed any number of frames, it forecasts the next one at each of them.
 
     With no argument: three ConvLSTM layers of 40 filters 3x3, batch normalisation after each, a 3x3x3 convolution
@@ -95,6 +96,8 @@ class StackedConvLSTM(nn.Module):
         ConfigError: no layer, or options that exclude each other.
     """
 
+    one_step = True
+
     def __init__(
         self,
         in_channels: int = 1,
@@ -117,7 +120,7 @@ class StackedConvLSTM(nn.Module):
         if temporal_padding not in ("causal", "same"):
             raise ConfigError("unknown", where="temporal_padding", expected="causal or same", received=temporal_padding)
         self.in_channels, self.output, self.residual, self.quantiles = in_channels, output, residual, quantiles
-        self.static_channels = static_channels
+        self.static_channels, self.radius = static_channels, kernel_size // 2
         self.temporal_padding: TemporalPadding = temporal_padding
         inputs = (in_channels + static_channels, *filters[:-1])
         self.layers = nn.ModuleList(
@@ -194,3 +197,9 @@ class StackedConvLSTM(nn.Module):
             return self.begin(torch.cat([state, frame[:, None]], dim=1))
         output, state = self(frame[:, None], state)
         return output[:, -1], state
+
+    def reach(self, past: int, lead_times: int) -> int | None:
+        if any(isinstance(norm, nn.GroupNorm) for norm in self.norms):
+            return None
+        # Along the recurrence while the past is read; then up all layers and through the readout with each frame.
+        return (past - 1) * self.radius + lead_times * (len(self.layers) * self.radius + 1)

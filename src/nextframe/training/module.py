@@ -17,10 +17,9 @@ from torch.optim.lr_scheduler import OneCycleLR
 
 from nextframe.config import RunConfig, TrainingConfig
 from nextframe.models.convlstm import recompute_in_segments
-from nextframe.models.encoder_decoder import EncoderDecoder
 from nextframe.models.layers import activate, median
+from nextframe.models.network import Network
 from nextframe.models.rollout import rollout
-from nextframe.models.stacked import StackedConvLSTM
 from nextframe.training.losses import balanced_weights, elementwise_loss, masked_mean
 from nextframe.training.skill import PerFrameLoss, RolloutSkill
 
@@ -45,7 +44,7 @@ class ForecastTraining(lightning.LightningModule):
 
     def __init__(
         self,
-        model: StackedConvLSTM | EncoderDecoder,
+        model: Network,
         config: RunConfig,
         threshold: float,
         loss_thresholds: Sequence[float] = (),
@@ -55,15 +54,11 @@ class ForecastTraining(lightning.LightningModule):
         self.register_buffer("loss_weights", torch.tensor(config.training.loss_weights), persistent=False)
         self.model, self.config = model, config
         recompute_in_segments(model, config.training.recompute)
-        outputs = config.data.past + config.data.future - 1 if self._stacked else config.data.future
-        self.first_counted = min(config.training.min_seen, outputs) - 1 if self._stacked else 0
+        outputs = config.data.past + config.data.future - 1 if model.one_step else config.data.future
+        self.first_counted = min(config.training.min_seen, outputs) - 1 if model.one_step else 0
         self.training_loss, self.validation_loss = PerFrameLoss(outputs), PerFrameLoss(outputs)
         self.skill = RolloutSkill(config.data.future, threshold)
         self.persistence_skill = RolloutSkill(config.data.future, threshold)
-
-    @property
-    def _stacked(self) -> bool:
-        return isinstance(self.model, StackedConvLSTM)
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
         batch = self._cut(batch)
@@ -103,7 +98,7 @@ class ForecastTraining(lightning.LightningModule):
             "val_persistence_mse": persistence["mse"].mean(),
             "val_persistence_csi": persistence["csi"].nanmean(),
         }
-        seen = "frames_seen" if self._stacked else "lead_time"
+        seen = "frames_seen" if self.model.one_step else "lead_time"
         # A metric of one value comes without its axis.
         for n, value in enumerate(self.validation_loss.compute().reshape(-1), start=1):
             values[f"val_loss_{seen}_{n}"] = value
@@ -131,7 +126,7 @@ class ForecastTraining(lightning.LightningModule):
     def _losses(self, batch: Batch, feedback: Tensor | None) -> tuple[Tensor, Tensor]:
         """Loss of every output value and whether it counts, (B, T or K, C, H, W)."""
         past, future = batch["past"], batch["future"]
-        if isinstance(self.model, StackedConvLSTM):
+        if self.model.one_step:
             movie = torch.cat([past, future], dim=1)
             logits, _ = self.model.logits(movie[:, :-1])
             target = self._forecast_part(movie)[:, 1:]
@@ -152,7 +147,7 @@ class ForecastTraining(lightning.LightningModule):
         """Loss of every value of the free rollout, (B, K, C, H, W); gradients flow back through the frames fed back."""
         past, lead_times = batch["past"], batch["future"].shape[1]
         output = self.config.model.output
-        if isinstance(self.model, EncoderDecoder):
+        if not self.model.one_step:
             logits, _ = self.model.logits(past, lead_times=lead_times)
         else:
             read, state = self.model.logits(past)
@@ -191,7 +186,7 @@ class ForecastTraining(lightning.LightningModule):
     def _feedback(self, batch: Batch) -> Tensor | None:
         """Scheduled sampling: which decoder inputs are its own outputs at this step, (B, K)."""
         final = self.config.training.scheduled_sampling
-        if self._stacked or final == 0:
+        if self.model.one_step or final == 0:
             return None
         drawn = self._random().random(batch["future"].shape[:2]) < final * self._done()
         return torch.from_numpy(drawn).to(batch["future"].device)

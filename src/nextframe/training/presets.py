@@ -79,26 +79,35 @@ _ENCODER_DECODER_DEFAULT: dict[str, Any] = {
     "batch_size": 8,
 }
 
-_PRESETS: dict[tuple[str, str], dict[str, Any]] = {
+PRESETS: dict[tuple[ModelKind, Preset], dict[str, Any]] = {
     ("stacked", "tutorial"): _STACKED_TUTORIAL,
     ("stacked", "default"): _STACKED_DEFAULT,
     ("encoder-decoder", "tutorial"): _ENCODER_DECODER_TUTORIAL,
     ("encoder-decoder", "default"): _ENCODER_DECODER_DEFAULT,
+    ("convgru", "default"): {**_STACKED_DEFAULT, "filters": (46, 46, 46)},
+    ("trajgru", "default"): {**_STACKED_DEFAULT, "filters": (35, 35, 35)},
+    ("predrnn", "default"): {**_STACKED_DEFAULT, "filters": (27, 27, 27)},
+    ("multiscale", "default"): {**_STACKED_DEFAULT, "filters": (20, 27, 33)},
 }
+"""The options of each preset, by model and name."""
 
 
 def preset_config(model: ModelKind, preset: Preset = "default") -> RunConfig:
     """The configuration of a preset.
 
     Args:
-        model: "stacked" or "encoder-decoder".
+        model: one of `ModelKind`; all but "stacked" and "encoder-decoder" have the default preset only.
         preset: "tutorial", the tutorial's settings to the letter; or "default", our recipe (docs/results/recipes).
 
     Raises:
-        ConfigError: an unknown model or preset.
+        ConfigError: an unknown model or preset, or a preset that the model does not have.
     """
     if model not in get_args(ModelKind):
         raise ConfigError("unknown model", where="model", expected=" or ".join(get_args(ModelKind)), received=model)
     if preset not in get_args(Preset):
         raise ConfigError("unknown preset", where="preset", expected=" or ".join(get_args(Preset)), received=preset)
-    return RunConfig().replace({"model": model, **_PRESETS[model, preset]})
+    if (model, preset) not in PRESETS:
+        raise ConfigError(
+            f"does not exist for model={model!r}", where=f"preset={preset!r}", hint="use preset='default'"
+        )
+    return RunConfig().replace({"model": model, **PRESETS[model, preset]})

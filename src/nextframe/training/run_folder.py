@@ -33,8 +33,7 @@ from nextframe.errors import CheckpointError, ConfigError
 from nextframe.files import replacing, write_text
 from nextframe.frames.sequence import FloatArray
 from nextframe.models.build import build_model
-from nextframe.models.encoder_decoder import EncoderDecoder
-from nextframe.models.stacked import StackedConvLSTM
+from nextframe.models.network import Network
 
 FORMAT = 1
 STATIC = "static.npy"
@@ -108,7 +107,7 @@ def load_static(run: str | Path, card: ModelCard) -> FloatArray:
     return static
 
 
-def load_model(run: str | Path) -> tuple[StackedConvLSTM | EncoderDecoder, ModelCard]:
+def load_model(run: str | Path) -> tuple[Network, ModelCard]:
     """Read a run folder's model, in `eval()` mode, and its card.
 
     Raises:
