@@ -20,7 +20,7 @@ TemporalPadding = Literal["causal", "same"]
 GateActivation = Literal["sigmoid", "hard_sigmoid"]
 OutputActivation = Literal["sigmoid", "linear"]
 Loss = Literal["bce", "mse", "mae", "balanced-mse", "balanced-mae", "ssim-mae", "quantile"]
-Optimizer = Literal["adadelta", "rmsprop", "adam", "adamw"]
+Optimizer = Literal["adadelta", "rmsprop", "adam", "adamw", "muon"]
 Schedule = Literal["constant", "one-cycle"]
 Normalisation = Literal["auto", "identity", "range", "standard", "log"]
 RainUnit = Literal["as-read", "mm/h", "dBZ"]
@@ -172,7 +172,7 @@ class TrainingConfig:
     batch_size: int = 10
     """Windows in one step."""
     optimizer: Optimizer = "adamw"
-    """Optimiser."""
+    """Optimiser; "muon" orthogonalises the updates of the kernels, gate by gate (Jordan et al. 2024)."""
     learning_rate: float = 3e-3
     """Learning rate; the peak of the schedule."""
     weight_decay: float = 0.0

@@ -21,6 +21,7 @@ from nextframe.models.layers import activate, median
 from nextframe.models.network import Network
 from nextframe.models.rollout import rollout
 from nextframe.training.losses import balanced_weights, elementwise_loss, masked_mean
+from nextframe.training.muon import Muon
 from nextframe.training.skill import PerFrameLoss, RolloutSkill
 
 Batch = dict[str, Tensor]
@@ -116,7 +117,7 @@ class ForecastTraining(lightning.LightningModule):
         steps = int(self.trainer.estimated_stepping_batches)
         schedule = OneCycleLR(
             optimizer,
-            max_lr=training.learning_rate,
+            max_lr=[group["lr"] for group in optimizer.param_groups],
             total_steps=steps,
             pct_start=min(0.3, 100 / steps),
             cycle_momentum=training.optimizer in ("adam", "adamw"),
@@ -201,6 +202,8 @@ def make_optimizer(model: nn.Module, training: TrainingConfig) -> Optimizer:
     Adadelta: rho 0.95, epsilon 1e-7 (Keras of the tutorial's time). RMSprop: rho 0.9, epsilon 1e-7.
     """
     parameters, rate = list(model.parameters()), training.learning_rate
+    if training.optimizer == "muon":
+        return Muon(model, rate)
     if training.optimizer == "adadelta":
         return torch.optim.Adadelta(parameters, lr=rate, rho=0.95, eps=1e-7, foreach=True)
     if training.optimizer == "rmsprop":
