@@ -114,7 +114,7 @@ def test_a_closure_is_called_with_gradients_on_and_its_loss_returned() -> None:
         optimizer.zero_grad()
         loss: Tensor = model(torch.ones(1, 3)).square().sum()
         loss.backward()
-        return loss
+        return loss.detach()
 
     losses = [float(optimizer.step(closure)) for _ in range(10)]
     assert losses == sorted(losses, reverse=True)
