@@ -210,8 +210,8 @@ def test_memory_can_be_left_out_of_the_picture(measured: Measured) -> None:
         (["reading", "--frames", "20"], "frames: are too few"),
         (["reading", "--gigabytes", "0.001"], "gigabytes: is too small"),
         (["reading", "--steps", "0"], "steps, seconds: is too small"),
-        (["training", "--frames", "500"], "--frames: is for reading alone"),
-        (["training", "--gigabytes", "1"], "--gigabytes: is for reading alone"),
+        (["training", "--frames", "500"], "--frames: has no meaning for training"),
+        (["training", "--gigabytes", "1"], "--gigabytes: has no meaning for training"),
     ],
 )
 def test_mistakes_are_told_in_a_sentence(

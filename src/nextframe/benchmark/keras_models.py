@@ -6,6 +6,7 @@ Shapes: B batch, T time, K lead times, H height, W width; channels last.
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,7 @@ def keras_step(work: Work, task: Task, movie: NDArray[np.float32], backend: str)
     import keras
 
     stacked = work.model == "stacked"
-    model = _stack(keras, work) if stacked else _encoder_decoder(keras, work)
+    model = stack(keras, work.filters, work.kernel, work.size) if stacked else _encoder_decoder(keras, work)
     past = work.past
     if task in PASSES:
         inputs: Any = movie[:, :-1] if stacked else [movie[:, : past - 1], movie[:, past - 1 : -1]]
@@ -49,14 +50,18 @@ def keras_step(work: Work, task: Task, movie: NDArray[np.float32], backend: str)
     return Step(forecast)
 
 
-def _stack(keras: Any, work: Work) -> Any:
-    layers = [keras.Input((None, work.size, work.size, 1))]
-    for filters in work.filters:
+def stack(keras: Any, filters: Sequence[int], kernel: int, size: int, *, causal: bool = False) -> Any:
+    """The tutorial's stack on frames of `size` pixels; its last convolution sees the next frame unless it is causal."""
+    layers = [keras.Input((None, size, size, 1))]
+    for count in filters:
         layers += [
-            keras.layers.ConvLSTM2D(filters, work.kernel, padding="same", return_sequences=True),
+            keras.layers.ConvLSTM2D(count, kernel, padding="same", return_sequences=True),
             keras.layers.BatchNormalization(),
         ]
-    layers.append(keras.layers.Conv3D(1, 3, padding="same", activation="sigmoid"))
+    if causal:
+        layers.append(keras.layers.ZeroPadding3D(((2, 0), (1, 1), (1, 1))))
+    padding = "valid" if causal else "same"
+    layers.append(keras.layers.Conv3D(1, 3, padding=padding, activation="sigmoid"))
     return keras.Sequential(layers)
 
 

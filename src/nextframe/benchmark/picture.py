@@ -1,5 +1,5 @@
 """The results as a picture: bars of seconds a step by contender; for a sweep, maps of the engine's gain; of reading,
-bars of windows a second by archive.
+bars of windows a second by archive; of trainings, quality by time.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from nextframe.benchmark import reading
+from nextframe.benchmark import quality, reading
 from nextframe.benchmark.contenders import NEXTFRAME, PLAIN
 from nextframe.benchmark.results import Result, threads_text
 from nextframe.files import replacing
@@ -144,3 +144,36 @@ def _memory_bars(measured: reading.Measured, panel: Axes) -> None:
     panel.set_yticks(np.arange(len(archives)), archives, fontsize=8)
     panel.set_title("memory of a training (MiB), mapped files left out", fontsize=9, loc="left")
     panel.set_xlim(0, 1.4 * max(found.peak.anonymous for found in measured.memory) / 2**20)
+
+
+def save_quality_picture(curves: Sequence[quality.Curve], path: Path) -> None:
+    """Write the picture as a PNG file, whole or not at all."""
+    _save(quality_curves(curves), path)
+
+
+def quality_curves(curves: Sequence[quality.Curve]) -> Figure:
+    """A panel for each goal: the rollout's CSI by seconds of training, or the loss where that is the goal."""
+    goals: dict[str, list[quality.Curve]] = {}
+    for curve in curves:
+        goals.setdefault(curve.trial.goal.name, []).append(curve)
+    figure = Figure(figsize=(4.2 * len(goals), 3.6), layout="constrained", facecolor="white")
+    for panel, (name, group) in zip(figure.subplots(1, len(goals), squeeze=False)[0], goals.items(), strict=True):
+        goal = group[0].trial.goal
+        for n, curve in enumerate(group):
+            values = [point.mean_csi if goal.csi else point.loss for point in curve.points]
+            seconds = [point.seconds for point in curve.points]
+            colour = COLOURS[n % len(COLOURS)]
+            panel.plot(seconds, values, ".-", color=colour, lw=1.2, ms=4, label=curve.trial.recipe)
+        for mark in goal.csi or (goal.loss,):
+            panel.axhline(mark, color="#888888", lw=0.7, ls=":")
+        panel.set_xscale("log")
+        if goal.csi:
+            panel.set_ylim(0, 1)
+        else:
+            panel.set_yscale("log")
+        panel.set_title(f"{name}: {'CSI of the rollout' if goal.csi else 'loss'}", fontsize=9, loc="left")
+        panel.set_xlabel("seconds of training", fontsize=8)
+        panel.tick_params(labelsize=8)
+        panel.legend(fontsize=8, frameon=False)
+        panel.spines[["top", "right"]].set_visible(False)
+    return figure

@@ -11,12 +11,12 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from nextframe.cli.options import NUMBERS, WHOLE_NUMBERS
+from nextframe.cli.options import NAMES, NUMBERS, WHOLE_NUMBERS
 from nextframe.errors import ConfigError
 
 
 def benchmark(
-    task: Literal["training", "forward", "backward", "inference", "streaming", "reading"] = "training",
+    task: Literal["training", "forward", "backward", "inference", "streaming", "reading", "quality"] = "training",
     /,
     *,
     steps: int = 5,
@@ -27,18 +27,21 @@ def benchmark(
     keras_python: Path | None = None,
     frames: int | None = None,
     gigabytes: Annotated[tuple[float, ...] | None, NUMBERS] = None,
+    trials: Annotated[tuple[str, ...], NAMES] = (),
     out: Path | None = None,
     progress: Annotated[bool, Parameter(show_default=False)] = True,
 ) -> None:
     """Measure how fast this machine does the tutorial's work, next to the usual loop in PyTorch and to Keras.
 
     Each contender runs in a process of its own, and they take turns. Keras is measured where it is installed. Reading
-    is measured by archives of every kind, in a temporary folder of up to 6 GB, or what --gigabytes says.
+    is measured by archives of every kind, in a temporary folder of up to 6 GB, or what --gigabytes says. Quality is
+    measured by whole trainings, which take hours together; each is kept in --out as soon as it ends.
 
     Args:
         task: A training step on the tutorial's batches, its forward or its backward pass alone, a forecast of one
             movie, or one new frame of one movie (the mean of twenty in a row); or how fast windows are read from
-            files, beside how fast they are trained on, and how much memory that takes by the archive's size.
+            files, beside how fast they are trained on, and how much memory that takes by the archive's size; or how
+            long trainings take until their forecasts are good.
         steps: Steps measured for each contender, after three that are not.
         threads: Threads to compute with; several counts are measured one after the other. By default as many as there
             are cores.
@@ -48,24 +51,34 @@ def benchmark(
         keras_python: Interpreter that has Keras on TensorFlow or JAX, to measure these beside a torch that has neither.
         frames: Frames of 128 x 128 pixels in an archive that is read. [default: 20000]
         gigabytes: Sizes of the archives that are trained on, each 10^9 bytes of values; 0 for none. [default: 1.5,6]
+        trials: Trainings whose quality is measured; by default all, those in Keras where it is installed.
         out: Write the results to this JSON file, and a picture of them beside it.
         progress: Say what is being measured.
     """
+    given = {
+        "steps": steps != 5,
+        "threads": bool(threads),
+        "kernel": kernel != 3,
+        "sweep": sweep,
+        "accelerator": accelerator != "cpu",
+        "keras-python": keras_python is not None,
+        "frames": frames is not None,
+        "gigabytes": gigabytes is not None,
+        "trials": bool(trials),
+    }
+    taken = {
+        "reading": ("steps", "frames", "gigabytes"),
+        "quality": ("keras-python", "trials"),
+    }.get(task, ("steps", "threads", "kernel", "sweep", "accelerator", "keras-python"))
+    for option, is_given in given.items():
+        if is_given and option not in taken:
+            raise ConfigError(f"has no meaning for {task}", where=f"--{option}", hint="leave it out")
     if task == "reading":
-        for option, is_given in {
-            "threads": bool(threads),
-            "kernel": kernel != 3,
-            "sweep": sweep,
-            "accelerator": accelerator != "cpu",
-            "keras-python": keras_python is not None,
-        }.items():
-            if is_given:
-                raise ConfigError("has no meaning for reading", where=f"--{option}", hint="leave it out")
         _reading(steps, frames, gigabytes, out, progress=progress)
         return
-    if frames is not None or gigabytes is not None:
-        option = "--gigabytes" if frames is None else "--frames"
-        raise ConfigError("is for reading alone", where=option, received=task, hint="nextframe benchmark reading")
+    if task == "quality":
+        _quality(trials, keras_python, out, progress=progress)
+        return
 
     from rich.console import Console
     from rich.table import Table
@@ -139,6 +152,33 @@ def _reading(
         reading.save(measured, out, shlex.join(["nextframe", *sys.argv[1:]]))
         save_reading_picture(measured, picture := out.with_suffix(".png"))
         print(f"wrote {out} and {picture}")
+
+
+def _quality(trials: tuple[str, ...], keras_python: Path | None, out: Path | None, *, progress: bool) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from nextframe.benchmark import quality
+    from nextframe.benchmark.picture import save_quality_picture
+
+    command = shlex.join(["nextframe", *sys.argv[1:]])
+
+    def keep(curve: quality.Curve) -> None:
+        if out is not None:
+            quality.save([curve], out, command)
+            save_quality_picture(quality.load(out), out.with_suffix(".png"))
+
+    some = quality.chosen(trials, keras_python)
+    curves = quality.measure(some, keras_python=keras_python, progress=_told(progress), done=keep)
+    titles, lines = quality.rows(curves)
+    table = Table(box=None, pad_edge=False)
+    for n, title in enumerate(titles):
+        table.add_column(title, justify="right" if 1 < n < len(titles) - 1 else "left")
+    for line in lines:
+        table.add_row(*line)
+    Console().print(table)
+    if out is not None:
+        print(f"wrote {out} and {out.with_suffix('.png')}")
 
 
 def _told(progress: bool) -> Callable[[str], None]:

@@ -1,0 +1,208 @@
+import json
+import os
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from nextframe.benchmark import quality, quality_worker
+from nextframe.benchmark.keras_models import stack
+from nextframe.benchmark.keras_weights import BATCH_NORM_MOMENTUM, from_keras
+from nextframe.benchmark.picture import quality_curves
+from nextframe.benchmark.quality import Curve, Point, chosen, load, measure, rows, save, to_markdown
+from nextframe.benchmark.quality_trials import CAUSAL, ENCODER_DECODER, SAME, TRIALS, Goal, Trial
+from nextframe.benchmark.quality_worker import Watcher, points, resolved
+from nextframe.cli import main
+from nextframe.errors import ConfigError, DataError
+from nextframe.frames.squares import MovingSquares
+from nextframe.models.build import build_model
+from nextframe.models.rollout import rollout
+from nextframe.models.stacked import StackedConvLSTM
+
+QUICK = Trial(name="causal-short", goal=CAUSAL, recipe="ours", steps=3, changes={"filters": (4,)}, checks=2)
+
+
+def point(seconds: float, csi: float, movies: int = 1000, loss: float = 0.01) -> Point:
+    return Point(step=int(seconds), seconds=seconds, movies=movies, loss=loss, csi=(csi + 0.01, csi - 0.01))
+
+
+@pytest.fixture
+def curves() -> tuple[Curve, ...]:
+    trials = {trial.name: trial for trial in TRIALS}
+    alone = Point(step=9, seconds=9.0, movies=1000, loss=7e-4, csi=())
+    return (
+        Curve(trial=trials["causal"], points=(point(10, 0.5), point(20, 0.95, movies=100), point(30, 0.94)), seed=0),
+        Curve(trial=trials["causal-tutorial"], points=(point(100, 0.2),), seed=0),
+        Curve(trial=trials["same"], points=(alone,), seed=0),
+    )
+
+
+def test_a_mark_counts_where_all_held_out_movies_were_forecast(curves: tuple[Curve, ...]) -> None:
+    titles, lines = rows(curves)
+    assert [dict(zip(titles, line, strict=True))["marks reached"] for line in lines] == [
+        "CSI 0.90 in 30 s",
+        "none",
+        "loss 0.00073238 in 9 s",
+    ]
+    assert curves[0].until(csi=0.95) == 20
+    assert curves[0].until(csi=0.95, movies=1000) is None
+    assert curves[0].until(loss=0.001) is None
+    assert to_markdown(curves).count("\n") == 2 + len(curves)
+
+
+def test_every_goal_has_a_panel_and_every_trial_a_line(curves: tuple[Curve, ...]) -> None:
+    causal, same = quality_curves(curves).axes
+    assert [line.get_label() for line in causal.lines[:2]] == ["ours", "the tutorial's"]
+    assert [list(np.asarray(line.get_ydata())) for line in same.lines] == [[7e-4], [SAME.loss, SAME.loss]]
+
+
+def test_curves_are_kept_trial_by_trial(curves: tuple[Curve, ...], tmp_path: Path) -> None:
+    save(curves[:1], tmp_path / "q.json", "one")
+    save(curves[1:], tmp_path / "q.json", "two")
+    assert sorted(load(tmp_path / "q.json"), key=repr) == sorted(curves, key=repr)
+    held = json.loads((tmp_path / "q.json").read_text())["trials"]
+    assert [held[name]["command"] for name in ("causal", "causal-tutorial", "same")] == ["one", "two", "two"]
+    assert {"machine", "versions", "date", "engine", "seed", "configuration"} <= held["causal"].keys()
+    (tmp_path / "other.json").write_text("[]")
+    with pytest.raises(DataError, match=r"other.json: holds no results"):
+        load(tmp_path / "other.json")
+
+
+@pytest.mark.parametrize("goal", [CAUSAL, ENCODER_DECODER], ids=lambda goal: goal.name)
+def test_quality_is_that_of_forecasts_of_all_movies(goal: Goal) -> None:
+    trial = Trial(name="x", goal=goal, recipe="", steps=1, changes={"filters": (3,)})
+    torch.manual_seed(0)
+    model = build_model(resolved(trial).model, 1)
+    found = Watcher(goal, 25).look(model, last=True)
+    assert model.training
+    frames = torch.from_numpy(MovingSquares(movies=25, frames=goal.frames, seed=1000).render(0, goal.frames)).float()
+    model.eval()
+    with torch.inference_mode():
+        said = rollout(model, frames[:, : goal.past], goal.frames - goal.past) >= 0.5
+        was = frames[:, goal.past :] >= 0.5
+        csi = (said & was).sum((0, 2, 3, 4)) / (said | was).sum((0, 2, 3, 4))
+        output = (
+            model(frames[:, :-1])[0] if model.one_step else model(frames[:, : goal.past], frames[:, goal.past :])[0]
+        )
+    target = frames[:, 1:] if model.one_step else frames[:, goal.past :]
+    assert found["csi"] == pytest.approx(csi.tolist())
+    expected = torch.nn.functional.binary_cross_entropy(output, target).item()
+    assert found["loss"] == pytest.approx(expected, rel=1e-4)
+
+
+def test_all_held_out_movies_are_forecast_only_where_a_mark_is_near(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+    csi = 0.5
+
+    def measured(model: object, goal: object, movies: torch.Tensor) -> dict[str, object]:
+        asked.append(len(movies))
+        return {"movies": len(movies), "loss": 1.0, "csi": [csi]}
+
+    monkeypatch.setattr(quality_worker, "measure", measured)
+    watcher, model = Watcher(CAUSAL, 120), StackedConvLSTM(1, (2,))
+    for csi in (0.5, 0.93, 0.94, 0.96):  # noqa: B007  # read by `measured`
+        watcher.look(model, last=False)
+    watcher.look(model, last=True)
+    assert asked == [100, 100, 120, 100, 100, 120, 100, 120]
+
+
+def test_points_are_spread_over_the_steps_and_end_with_the_last() -> None:
+    assert points(replace(QUICK, steps=100, checks=4)) == [25, 50, 75, 100]
+    assert points(replace(QUICK, steps=2, checks=10)) == [1, 2]
+
+
+def test_a_training_is_watched_in_a_process_of_its_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    told: list[str] = []
+    program = tmp_path / "quick.py"
+    program.write_text(
+        "from nextframe.benchmark import quality_worker\n"
+        "from nextframe.benchmark.quality_trials import CAUSAL, Trial\n"
+        "quality_worker.train(Trial(name='causal-short', goal=CAUSAL, recipe='', steps=3,"
+        " changes={'filters': (4,)}, checks=2), 3)\n"
+    )
+    monkeypatch.setattr(quality, "_ours", lambda trial, _: quality._points([sys.executable, str(program)], trial))
+    kept: list[Curve] = []
+    (curve,) = measure([QUICK], held_out=3, progress=told.append, done=kept.append)
+    assert [found.step for found in curve.points] == [2, 3]
+    assert kept == [curve]
+    assert 0 < curve.points[0].seconds < curve.points[1].seconds
+    assert len(told) == 2
+    assert "causal-short: step 3" in told[1]
+
+
+def test_a_training_that_fails_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = [sys.executable, "-c", "raise ValueError('no room')"]
+    monkeypatch.setattr(quality, "_ours", lambda trial, _: quality._points(broken, trial))
+    with pytest.raises(ConfigError, match=r"trial causal-short: failed.*ValueError: no room"):
+        measure([QUICK])
+
+
+def test_every_trial_has_a_configuration() -> None:
+    for trial in TRIALS:
+        config = resolved(trial)
+        assert config.data.past + config.data.future == trial.goal.frames
+        assert (trial.movies is None) == (trial.preset == "default")
+    assert len({trial.name for trial in TRIALS}) == len(TRIALS)
+
+
+def test_trials_are_chosen_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(quality, "keras_backends", lambda _: ())
+    assert [trial.name for trial in chosen(["same", "causal"], None)] == ["same", "causal"]
+    assert not any(trial.keras for trial in chosen([], None))
+    with pytest.raises(ConfigError, match=r"keras_python=.*has no Keras on TensorFlow"):
+        chosen(["causal-keras"], None)
+    monkeypatch.setattr(quality, "keras_backends", lambda _: ("tensorflow",))
+    assert chosen([], None) == TRIALS
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["quality", "--steps", "3"], "--steps: has no meaning for quality"),
+        (["quality", "--trials", "fast"], "trials: unknown trial"),
+        (["training", "--trials", "same"], "--trials: has no meaning for training"),
+    ],
+)
+def test_mistakes_are_told_in_a_sentence(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["benchmark", *arguments]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_the_command_prints_and_keeps(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], curves: tuple[Curve, ...]
+) -> None:
+    monkeypatch.setattr(quality, "_ours", lambda *_: iter(curves[0].points))
+    out = tmp_path / "quality.json"
+    assert main(["benchmark", "quality", "--trials", "causal", "--out", str(out), "--no-progress"]) == 0
+    assert "CSI 0.90" in capsys.readouterr().out
+    assert load(out) == curves[:1]
+    assert out.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("padding", ["same", "causal"])
+def test_a_stack_of_keras_forecasts_the_same_here(padding: str) -> None:
+    os.environ.setdefault("KERAS_BACKEND", "torch")  # read when Keras is first imported
+    keras = pytest.importorskip("keras")
+    twin = stack(keras, (3, 4), 3, 6, causal=padding == "causal")
+    draw = np.random.default_rng(0)
+    weights = [draw.normal(0, 0.4, w.shape).astype(np.float32) for w in twin.weights]
+    for variance in (6, 13):  # kernel, recurrent kernel, bias, scale, shift, mean, variance; twice
+        weights[variance] = np.abs(weights[variance]) + 0.1
+    twin.set_weights(weights)
+    steps = 30
+    share = BATCH_NORM_MOMENTUM**steps
+    for n in (5, 12):  # as running statistics that still hold a share of the initial ones
+        weights[n] = weights[n] * (1 - share)
+        weights[n + 1] = weights[n + 1] * (1 - share) + share
+    model = StackedConvLSTM(1, (3, 4), norm="batch", temporal_padding="same" if padding == "same" else "causal")
+    from_keras(model, weights, steps)
+    movie = draw.random((2, 5, 6, 6, 1)).astype(np.float32)
+    theirs = np.moveaxis(twin(movie).detach().numpy(), -1, 2)
+    with torch.inference_mode():
+        ours, _ = model.eval()(torch.from_numpy(np.moveaxis(movie, -1, 2).copy()))
+    np.testing.assert_allclose(ours.numpy(), theirs, atol=2e-6)
