@@ -89,11 +89,11 @@ class Trial:
 _TUTORIAL: dict[str, Any] = {"preset": "tutorial", "recipe": "the tutorial's"}
 
 TRIALS: tuple[Trial, ...] = (
-    Trial(name="same", goal=SAME, recipe="ours", steps=450),
+    Trial(name="same", goal=SAME, recipe="ours", steps=350, changes={"min_seen": 1}),
     Trial(name="same-tutorial", goal=SAME, steps=475, movies=950, checks=5, **_TUTORIAL),
-    Trial(name="causal-short", goal=CAUSAL, recipe="ours, short", steps=400),
-    Trial(name="causal", goal=CAUSAL, recipe="ours", steps=1300),
-    Trial(name="causal-long", goal=CAUSAL, recipe="ours, long", steps=4000),
+    Trial(name="causal-short", goal=CAUSAL, recipe="ours, short", steps=250),
+    Trial(name="causal", goal=CAUSAL, recipe="ours", steps=1000),
+    Trial(name="causal-long", goal=CAUSAL, recipe="ours, long", steps=3000),
     Trial(name="causal-tutorial", goal=CAUSAL, steps=475, movies=950, checks=5, **_TUTORIAL),
     Trial(
         name="causal-keras",
@@ -105,7 +105,7 @@ TRIALS: tuple[Trial, ...] = (
         checks=5,
         keras=True,
     ),
-    Trial(name="encoder-decoder", goal=ENCODER_DECODER, recipe="ours", steps=2000),
+    Trial(name="encoder-decoder", goal=ENCODER_DECODER, recipe="ours", steps=1800),
     Trial(
         name="encoder-decoder-tutorial",
         goal=ENCODER_DECODER,
