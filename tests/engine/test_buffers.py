@@ -24,6 +24,21 @@ def test_memory_is_used_again_once_it_is_free() -> None:
     assert address in found
 
 
+def test_part_of_a_larger_one_serves_and_the_smallest_that_does() -> None:
+    take = Buffers().take
+    sizes = [size * LARGE[0] for size in (2, 3, 10)]
+    kept = [take((size,)) for size in sizes]
+    addresses = [tensor.data_ptr() for tensor in kept]
+    del kept
+    first = take((2, LARGE[0] - 1))
+    assert first.data_ptr() == addresses[0]
+    assert first.shape == (2, LARGE[0] - 1)
+    assert take(LARGE).data_ptr() == addresses[1]
+    again = [take(LARGE).fill_(n) for n in range(3)]
+    assert addresses[2] not in {tensor.data_ptr() for tensor in again}  # ten times the size
+    assert [int(tensor.sum()) for tensor in again] == [n * LARGE[0] for n in range(3)]
+
+
 def test_what_a_backward_pass_needs_is_kept() -> None:
     take = Buffers().take
     kept = take(LARGE).fill_(3)

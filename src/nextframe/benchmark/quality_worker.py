@@ -132,31 +132,39 @@ class _Watched(Callback):
 def train(trial: Trial, movies: int) -> None:
     """Train, and print a point after each of `points`."""
     config, goal = resolved(trial), trial.goal
-    keep_freed_memory()
-    torch.manual_seed(config.training.seed)
-    batch = config.training.batch_size
-    count = trial.steps * batch if trial.movies is None else trial.movies
+    count = trial.steps * config.training.batch_size if trial.movies is None else trial.movies
     source = MovingSquares(movies=count, frames=goal.frames, seed=TRAINING_SEED)
-    watcher = Watcher(goal, movies)
-    clock = _Watched(trial, watcher)
-    spans = [Span(sequence, 0, goal.frames) for sequence in source.sequences()]
-    windows = cut_windows(spans, past=goal.past, future=goal.frames - goal.past)
+    clock = _Watched(trial, Watcher(goal, movies))
+    fit(prepared(config), source, trial.steps, [clock])
+
+
+def prepared(config: RunConfig, training: type[ForecastTraining] = ForecastTraining) -> ForecastTraining:
+    """An untrained model of a configuration, ready to be trained on frames of zeros and ones."""
+    torch.manual_seed(config.training.seed)
+    return training(build_model(config.model, 1), config, EVENT)
+
+
+def fit(module: ForecastTraining, source: MovingSquares, steps: int, callbacks: Sequence[Callback] = ()) -> None:
+    """Train for so many steps, on all movies again and again; nothing is printed, saved or validated."""
+    keep_freed_memory()
+    config = module.config
+    spans = [Span(sequence, 0, source.frames) for sequence in source.sequences()]
+    windows = cut_windows(spans, past=config.data.past, future=config.data.future)
     data = WindowDataset(windows, Normaliser(method="identity", offset=(0.0,), scale=(1.0,)))
     sampler = SeededSampler(len(windows), config.training.seed)
     trainer = lightning.Trainer(
         accelerator="cpu",
         devices=1,
-        max_steps=trial.steps,
+        max_steps=steps,
         max_epochs=-1,
         gradient_clip_val=config.training.gradient_clip,
-        callbacks=[clock],
+        callbacks=list(callbacks),
         logger=False,
         enable_checkpointing=False,
         enable_model_summary=False,
         enable_progress_bar=False,
     )
-    module = ForecastTraining(build_model(config.model, 1), config, EVENT)
-    trainer.fit(module, DataLoader(data, batch_size=batch, sampler=sampler, drop_last=True))
+    trainer.fit(module, DataLoader(data, batch_size=config.training.batch_size, sampler=sampler, drop_last=True))
 
 
 def main(name: str, movies: str) -> None:

@@ -195,10 +195,10 @@ class ConvLSTM2d(nn.Module):
             hidden, after = self._scan(part, ConvLSTMState(*before))
             return hidden, after.cell
 
-        hidden, cell = scan_in_segments(
+        hidden, *last = scan_in_segments(
             scan, steps, frames, *(state or self.initial_state(frames[0])), list(self.parameters())
         )
-        return hidden, ConvLSTMState(hidden[-1], cell)
+        return hidden, ConvLSTMState(*last)
 
     def scan_by_the_equations(self, frames: Tensor, state: ConvLSTMState | None = None) -> tuple[Tensor, ConvLSTMState]:
         """The layer as the equations above write it, with every option; the oracle of the fast path's tests."""
