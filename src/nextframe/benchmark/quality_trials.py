@@ -91,9 +91,9 @@ _TUTORIAL: dict[str, Any] = {"preset": "tutorial", "recipe": "the tutorial's"}
 TRIALS: tuple[Trial, ...] = (
     Trial(name="same", goal=SAME, recipe="ours", steps=350, changes={"min_seen": 1}),
     Trial(name="same-tutorial", goal=SAME, steps=475, movies=950, checks=5, **_TUTORIAL),
-    Trial(name="causal-short", goal=CAUSAL, recipe="ours, short", steps=250),
-    Trial(name="causal", goal=CAUSAL, recipe="ours", steps=1000),
-    Trial(name="causal-long", goal=CAUSAL, recipe="ours, long", steps=3000),
+    Trial(name="causal-short", goal=CAUSAL, recipe="ours, short", steps=400),
+    Trial(name="causal", goal=CAUSAL, recipe="ours", steps=1250),
+    Trial(name="causal-long", goal=CAUSAL, recipe="ours, long", steps=3200),
     Trial(name="causal-tutorial", goal=CAUSAL, steps=475, movies=950, checks=5, **_TUTORIAL),
     Trial(
         name="causal-keras",
@@ -102,10 +102,11 @@ TRIALS: tuple[Trial, ...] = (
         preset="tutorial",
         steps=475,
         movies=950,
+        longest=700,
         checks=5,
         keras=True,
     ),
-    Trial(name="encoder-decoder", goal=ENCODER_DECODER, recipe="ours", steps=1800),
+    Trial(name="encoder-decoder", goal=ENCODER_DECODER, recipe="ours", steps=1700),
     Trial(
         name="encoder-decoder-tutorial",
         goal=ENCODER_DECODER,
