@@ -65,7 +65,7 @@ class Buffers:
         return torch.from_numpy(view)
 
     def _free(self, count: int) -> _Buffer | None:
-        """The smallest buffer that nobody refers to and that holds so many values; None without one of about the size."""
+        """The smallest buffer that is free and holds so many values; None where none is of about the size."""
         sizes = sorted(size for size in self._known if count <= size <= LARGEST_SHARE * count)
         return next((one for size in sizes for one in self._known[size] if one.lent() is None), None)
 

@@ -22,8 +22,9 @@ Scan = Callable[[Tensor, tuple[Tensor, Tensor]], tuple[Tensor, Tensor]]
 def scan_in_segments(
     scan: Scan, steps: int, frames: Tensor, hidden: Tensor, cell: Tensor, parameters: list[Tensor]
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Hidden states (T, B, F, H, W), and the last hidden and cell state, of a scan, with the gates and cell states of no
-    more than `steps` time steps in memory.
+    """Hidden states (T, B, F, H, W), and the last hidden and cell state, of a scan.
+
+    Gates and cell states of no more than `steps` time steps are in memory at once.
 
     Args:
         scan: a recurrence.
