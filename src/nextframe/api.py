@@ -98,7 +98,7 @@ def fit(
 
     Args:
         source: frames: an open source, "squares", or a path; by default the preset's moving squares.
-        model: "stacked", "encoder-decoder", "convgru", "trajgru", "predrnn" or "multiscale".
+        model: "stacked", "encoder-decoder", "convgru", "trajgru", "predrnn", "multiscale" or "simvp".
         preset: "default" or "tutorial".
         out: the run folder; by default a new one under `runs/`.
         resume: go on with an interrupted run in `out`.

@@ -14,7 +14,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from nextframe.errors import ConfigError
 
-ModelKind = Literal["stacked", "encoder-decoder", "convgru", "trajgru", "predrnn", "multiscale"]
+ModelKind = Literal["stacked", "encoder-decoder", "convgru", "trajgru", "predrnn", "multiscale", "simvp"]
 Norm = Literal["batch", "layer", "group", "none"]
 TemporalPadding = Literal["causal", "same"]
 GateActivation = Literal["sigmoid", "hard_sigmoid"]
@@ -128,7 +128,7 @@ class ModelConfig:
     """Which network, and its sizes."""
 
     model: ModelKind = "stacked"
-    """Architecture: "stacked", "encoder-decoder", "convgru", "trajgru", "predrnn" or "multiscale"."""
+    """Architecture: "stacked", "encoder-decoder", "convgru", "trajgru", "predrnn", "multiscale" or "simvp"."""
     filters: tuple[int, ...] = (40, 40, 40)
     """Filters of each ConvLSTM layer; the number of values is the number of layers."""
     kernel_size: int = 3
@@ -270,12 +270,19 @@ class RunConfig:
                 received=crop,
                 hint=f"use train_crop={fitting} (--train-crop {fitting}), or none to train on whole frames",
             )
-        if self.training.recompute is not None and self.model.model in ("convgru", "trajgru", "predrnn"):
+        if self.training.recompute is not None and self.model.model in ("convgru", "trajgru", "predrnn", "simvp"):
             raise ConfigError(
                 "is for ConvLSTM layers",
                 where="recompute",
                 received=f"model={self.model.model!r}",
                 hint="leave it out, or use model='stacked', 'encoder-decoder' or 'multiscale'",
+            )
+        if self.training.scheduled_sampling and self.model.model != "encoder-decoder":
+            raise ConfigError(
+                "is for the encoder-decoder's decoder",
+                where="scheduled_sampling",
+                received=f"model={self.model.model!r}",
+                hint="leave it out, or train the last steps on the rollout (rollout_training)",
             )
         if self.training.rollout_training and self.model.model == "stacked" and self.model.temporal_padding == "same":
             raise ConfigError(

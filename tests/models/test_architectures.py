@@ -16,13 +16,18 @@ from nextframe.models.causality import check_causal
 from nextframe.models.convgru import ConvGRU2d
 from nextframe.models.multiscale import MultiscaleConvLSTM
 from nextframe.models.network import Network
+from nextframe.models.patches import Patched
 from nextframe.models.predrnn import PredRNN, STLSTMCell
 from nextframe.models.rollout import rollout
+from nextframe.models.simvp import SimVP
 from nextframe.models.trajgru import TrajGRU2d
 from nextframe.training.presets import preset_config
 from nextframe.training.run_folder import load_model, read_metrics
 
 KINDS = ("convgru", "trajgru", "predrnn", "multiscale")
+
+
+ALL = (*KINDS, "simvp")
 
 
 def small(kind: Any, channels: int = 1, static: int = 0, **options: Any) -> Network:
@@ -159,29 +164,31 @@ def test_streaming_is_reading_at_once_at_any_size(kind: str) -> None:
     torch.testing.assert_close(torch.stack(outputs, dim=1), whole[:, 2:], atol=1e-5, rtol=1e-4)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ALL)
 def test_no_output_sees_a_later_frame(kind: str) -> None:
     assert check_causal(small(kind)).is_causal
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ALL)
 def test_gradients_reach_every_parameter(kind: str) -> None:
     model = small(kind)
-    model.logits(torch.rand(2, 4, 1, 8, 8))[0].square().mean().backward()
+    model.logits(torch.rand(2, 4, 1, 8, 8), **({} if model.one_step else {"lead_times": 3}))[
+        0
+    ].square().mean().backward()
     assert not [name for name, p in model.named_parameters() if p.grad is None or not p.grad.any()]
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ALL)
 def test_quantiles_residual_and_rollout(kind: str) -> None:
     model = small(kind, quantiles=3, residual=True, output="linear").eval()
     past = torch.rand(2, 3, 1, 8, 8)
-    assert model(past)[0].shape == (2, 3, 3, 8, 8)
+    assert model(past, **({} if model.one_step else {"lead_times": 3}))[0].shape == (2, 3, 3, 8, 8)
     with torch.inference_mode():
         forecast = rollout(model, past, 4)
     torch.testing.assert_close(forecast, past[:, -1:].expand(-1, 4, -1, -1, -1))  # untrained, it is persistence
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ALL)
 def test_it_is_trained_saved_and_loaded(kind: Any, tmp_path: Path) -> None:
     options: dict[str, Any] = {
         "data": "squares:movies=20",
@@ -195,16 +202,17 @@ def test_it_is_trained_saved_and_loaded(kind: Any, tmp_path: Path) -> None:
     assert rows[-1]["train_loss"] < rows[0]["train_loss"]
     model, card = load_model(tmp_path / "run")
     assert card.config.model.model == kind
-    assert model(torch.rand(1, 2, 1, 9, 11))[0].shape == (1, 2, 1, 9, 11)
+    lead_times = {} if model.one_step else {"lead_times": 2}
+    assert model(torch.rand(1, 2, 1, 9, 11), **lead_times)[0].shape == (1, 2, 1, 9, 11)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ALL)
 def test_the_preset_has_about_the_stacks_parameters(kind: Any) -> None:
     count = sum(p.numel() for p in build_model(preset_config(kind).model, 1).parameters())
     assert 260_000 < count < 320_000
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ALL)
 def test_what_it_does_not_have_is_refused(kind: Any) -> None:
     with pytest.raises(ConfigError, match="peepholes"):
         small(kind, peepholes=True)
@@ -223,3 +231,51 @@ def test_options_of_some_architectures_are_refused() -> None:
         TrajGRU2d(1, 4, links=0)
     with pytest.raises(ConfigError, match="recompute"):
         RunConfig().replace({"model": "convgru", "recompute": 2})
+
+
+def simvp(past: int = 3, future: int = 4, **options: Any) -> SimVP:
+    torch.manual_seed(0)
+    return SimVP(2, (4, 4), past=past, future=future, static_channels=1, **options).eval()
+
+
+@pytest.mark.parametrize("lead_times", [1, 3, 4, 5, 11])
+@pytest.mark.parametrize("seen", [1, 3, 6])
+def test_simvp_rolls_out_block_after_block(lead_times: int, seen: int) -> None:
+    model, past = simvp(), torch.rand(2, seen, 3, 9, 7)
+    with torch.inference_mode():
+        at_once, state = model(past, lead_times=lead_times)
+        one_by_one = rollout(model, past, lead_times + 6)
+        torch.testing.assert_close(at_once, one_by_one[:, :lead_times])
+        static = past[:, -1, 2:]
+        for n in range(lead_times, lead_times + 6):  # it goes on from its state
+            frame, state = model.step(torch.cat([one_by_one[:, n - 1], static], dim=1), state)
+            torch.testing.assert_close(frame, one_by_one[:, n])
+
+
+def test_simvp_reads_the_last_frames_alone() -> None:
+    model, past = simvp(), torch.rand(1, 5, 3, 8, 8)
+    other = past.clone()
+    other[:, :2] = torch.rand(1, 2, 3, 8, 8)
+    with torch.inference_mode():
+        torch.testing.assert_close(model(past, lead_times=4)[0], model(other, lead_times=4)[0])
+        assert not torch.allclose(model(past, lead_times=4)[0], model(other[:, :4], lead_times=4)[0])
+
+
+def test_simvp_is_made_for_the_lengths_of_the_run(tmp_path: Path) -> None:
+    options: dict[str, Any] = {"data": "squares:movies=12", "epochs": 1, "batch_size": 4, "filters": (2,), "patch": 2}
+    run = nextframe.fit(model="simvp", past=3, future=5, out=tmp_path / "run", progress=False, **options)
+    model, _ = load_model(tmp_path / "run")
+    assert isinstance(model, Patched)
+    assert isinstance(model.inner, SimVP)
+    assert (model.inner.past, model.inner.future) == (3, 5)
+    movie = nextframe.open_source("squares:movies=1,seed=5").sequences[0]
+    assert run.forecast(movie[:4], lead_times=7).values.shape[-4:] == (7, 1, 40, 40)
+
+
+def test_what_simvp_does_not_have_is_refused() -> None:
+    with pytest.raises(ConfigError, match="differ"):
+        SimVP(1, (4, 8))
+    with pytest.raises(ConfigError, match="kernel_size"):
+        SimVP(1, (4,), 2)
+    with pytest.raises(ConfigError, match=r"scheduled_sampling.*encoder-decoder"):
+        RunConfig().replace({"model": "simvp", "scheduled_sampling": 0.5})

@@ -141,7 +141,7 @@ def train(trial: Trial, movies: int) -> None:
 def prepared(config: RunConfig, training: type[ForecastTraining] = ForecastTraining) -> ForecastTraining:
     """An untrained model of a configuration, ready to be trained on frames of zeros and ones."""
     torch.manual_seed(config.training.seed)
-    return training(build_model(config.model, 1), config, EVENT)
+    return training(build_model(config.model, 1, past=config.data.past, future=config.data.future), config, EVENT)
 
 
 def fit(module: ForecastTraining, source: MovingSquares, steps: int, callbacks: Sequence[Callback] = ()) -> None:

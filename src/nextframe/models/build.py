@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from nextframe.config import ModelConfig
 from nextframe.errors import ConfigError
@@ -13,6 +14,7 @@ from nextframe.models.multiscale import MultiscaleConvLSTM
 from nextframe.models.network import Network
 from nextframe.models.patches import Patched
 from nextframe.models.predrnn import PredRNN
+from nextframe.models.simvp import SimVP
 from nextframe.models.stacked import StackedConvLSTM
 from nextframe.models.trajgru import StackedTrajGRU
 
@@ -24,15 +26,28 @@ CAUSAL_STACKS: dict[str, Callable[..., CausalStack]] = {
 }
 
 
-def build_model(config: ModelConfig, channels: int, static_channels: int = 0) -> Network:
-    """The network that `config` describes, for frames of so many channels, and so many that never change."""
+def build_model(
+    config: ModelConfig, channels: int, static_channels: int = 0, *, past: int = 7, future: int = 8
+) -> Network:
+    """The network that `config` describes.
+
+    Args:
+        config: what to build.
+        channels: channels C of a frame.
+        static_channels: channels S that never change.
+        past: frames that a forecast starts from; only SimVP is made for a number of them.
+        future: frames of a forecast; only SimVP is made for a number of them.
+
+    Raises:
+        ConfigError: options that the architecture does not have.
+    """
     if config.patch > 1:
         pixels = config.patch**2
-        return Patched(_build(config, pixels * channels, pixels * static_channels), config.patch)
-    return _build(config, channels, static_channels)
+        return Patched(_build(config, pixels * channels, pixels * static_channels, past, future), config.patch)
+    return _build(config, channels, static_channels, past, future)
 
 
-def _build(config: ModelConfig, channels: int, static_channels: int) -> Network:
+def _build(config: ModelConfig, channels: int, static_channels: int, past: int, future: int) -> Network:
     if config.model == "stacked":
         return StackedConvLSTM(
             channels,
@@ -47,7 +62,7 @@ def _build(config: ModelConfig, channels: int, static_channels: int) -> Network:
             quantiles=config.quantiles,
             static_channels=static_channels,
         )
-    if config.model in CAUSAL_STACKS:
+    if config.model in ("simvp", *CAUSAL_STACKS):
         if config.peepholes or config.gate_activation != "sigmoid" or config.temporal_padding != "causal":
             raise ConfigError(
                 "takes no peepholes, sigmoid gates only, and causal padding only",
@@ -55,7 +70,8 @@ def _build(config: ModelConfig, channels: int, static_channels: int) -> Network:
                 received=f"peepholes {config.peepholes}, {config.gate_activation}, {config.temporal_padding}",
                 hint="leave these options out, or use model='stacked'",
             )
-        return CAUSAL_STACKS[config.model](
+        build = partial(SimVP, past=past, future=future) if config.model == "simvp" else CAUSAL_STACKS[config.model]
+        return build(
             channels,
             config.filters,
             config.kernel_size,

@@ -70,7 +70,7 @@ def train(source: FrameSource, config: RunConfig, run: Path, *, resume: bool = F
     static = read_static(config.data, source.sequences[0])
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.training.seed)
-        model = build_model(config.model, channels, len(static))
+        model = build_model(config.model, channels, len(static), past=config.data.past, future=config.data.future)
     card = ModelCard(
         config=config,
         normaliser=normaliser,

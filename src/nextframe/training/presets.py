@@ -88,6 +88,7 @@ PRESETS: dict[tuple[ModelKind, Preset], dict[str, Any]] = {
     ("trajgru", "default"): {**_STACKED_DEFAULT, "filters": (35, 35, 35)},
     ("predrnn", "default"): {**_STACKED_DEFAULT, "filters": (27, 27, 27)},
     ("multiscale", "default"): {**_STACKED_DEFAULT, "filters": (20, 27, 33)},
+    ("simvp", "default"): {**_STACKED_DEFAULT, "filters": (16, 16), "min_seen": 1},
 }
 """The options of each preset, by model and name."""
 

@@ -155,7 +155,8 @@ def load_model(run: str | Path) -> tuple[Network, ModelCard]:
         )
     except (AttributeError, KeyError, TypeError, ValueError, ConfigError) as error:
         raise CheckpointError("is damaged", where=card_path, received=error, hint="train the model again") from error
-    model = build_model(card.config.model, card.channels, len(card.config.data.static))
+    data = card.config.data
+    model = build_model(card.config.model, card.channels, len(data.static), past=data.past, future=data.future)
     try:
         with safetensors.safe_open(weights_path, framework="pt") as file:
             epoch = (file.metadata() or {}).get("epoch")

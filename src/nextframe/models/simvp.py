@@ -1,0 +1,206 @@
+"""`SimVP`: a block of frames from a block of frames, by convolutions alone; the rival that has no recurrence.
+
+Z. Gao et al. 2022 (arXiv 2206.05098): an encoder of convolutions for each frame, a translator that mixes the features
+of all frames, time standing in for channels, and a decoder for each forecast frame, which also sees the features of the
+encoder's first layer. The translator's blocks are the gated attention of C. Tan et al. 2022 (arXiv 2211.12509): large
+depthwise kernels, one of them dilated, say where to look, and gate what is there.
+
+Shapes: B batch, P frames read, K frames of a block, C channel, S static channel, F features of a frame, Q quantile,
+H height, W width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from nextframe.errors import ConfigError
+from nextframe.models.convlstm import check_frames
+from nextframe.models.layers import Norm, OutputActivation, activate, check_output, make_norm, median, repeated
+from nextframe.models.network import Network
+
+
+class BlockState(NamedTuple):
+    """What is left of a block, and what the next one starts from."""
+
+    recent: Tensor
+    """The last frames read, (B, P, C + S, H, W)."""
+    ahead: Tensor
+    """Forecasts of this block that were not handed out yet, (B, K', Q C, H, W)."""
+
+
+class SimVP(Network):
+    """Reads the last P frames and forecasts K at once; more of them by reading its own.
+
+    Args:
+        in_channels: channels C of the frames.
+        filters: features F of a frame, one equal number for each block of the translator.
+        kernel_size: of encoder and decoder, odd.
+        past: frames P that a forecast starts from; of a shorter past the first frame is repeated.
+        future: frames K of a block.
+        norm: "batch", "layer" (over a pixel's channels), "group" (over a frame), or "none".
+        output: "sigmoid" for values in 0..1, or "linear".
+        residual: add the last frame to the output, so that the network forecasts the change; takes a linear output.
+        quantiles: quantiles Q of each value that the output holds, an odd number.
+        static_channels: channels S that never change, which follow those of the frame in every input.
+
+    Raises:
+        ConfigError: no block, blocks of different size, an even kernel, or options that exclude each other.
+    """
+
+    one_step = False
+    stride = 4
+
+    def __init__(
+        self,
+        in_channels: int = 1,
+        filters: Sequence[int] = (16, 16),
+        kernel_size: int = 3,
+        *,
+        past: int = 7,
+        future: int = 8,
+        norm: Norm = "layer",
+        output: OutputActivation = "sigmoid",
+        residual: bool = False,
+        quantiles: int = 1,
+        static_channels: int = 0,
+    ) -> None:
+        super().__init__()
+        check_output(output, residual, quantiles)
+        if not filters or len(set(filters)) > 1 or filters[0] < 1:
+            raise ConfigError(
+                "differ, or name no block",
+                where="filters",
+                expected="one number, for each block of the translator",
+                received=tuple(filters),
+            )
+        if kernel_size < 1 or kernel_size % 2 == 0:
+            raise ConfigError("is not odd", where="kernel_size", received=kernel_size)
+        self.in_channels, self.output, self.residual, self.quantiles = in_channels, output, residual, quantiles
+        self.static_channels, self.past, self.future = static_channels, past, future
+        size, features = kernel_size, filters[0]
+
+        def convolved(channels: int, *, stride: int = 1, larger: int = 1) -> nn.Module:
+            steps = [nn.Conv2d(channels, features * larger**2, size, stride, size // 2), nn.PixelShuffle(larger)]
+            return nn.Sequential(*steps, make_norm(norm, features), nn.SiLU())
+
+        self.first = convolved(in_channels + static_channels)
+        self.encoder = nn.Sequential(convolved(features, stride=2), convolved(features), convolved(features, stride=2))
+        self.translator = nn.Sequential(*(_GatedAttention(past * features, norm) for _ in filters))
+        self.to_future = nn.Conv2d(past * features, future * features, 1)
+        self.decoder = nn.Sequential(convolved(features, larger=2), convolved(features), convolved(features, larger=2))
+        self.last = convolved(2 * features)
+        self.readout = nn.Conv2d(features, quantiles * in_channels, 1)
+        if residual:
+            for parameter in self.readout.parameters():
+                nn.init.zeros_(parameter)  # an untrained network then forecasts persistence
+
+    def forward(
+        self, past: Tensor, future: Tensor | None = None, *, lead_times: int = 1, feedback: Tensor | None = None
+    ) -> tuple[Tensor, BlockState]:
+        """Forecast the frames that follow the past.
+
+        Args:
+            past: (B, T, C + S, H, W), of which the last P are read.
+            future: tells the number of frames by its length; its values are not looked at.
+            lead_times: number of frames, where no future is given.
+            feedback: taken for the sake of the encoder-decoder's contract; there is no input to choose.
+
+        Returns:
+            Output (B, K', Q C, H, W), and the state to go on from.
+
+        Raises:
+            ShapeError: frames that are not (B, T, C + S, H, W) with this model's channels.
+        """
+        logits, state = self.logits(past, future, lead_times=lead_times, feedback=feedback)
+        return activate(logits, self.output), state
+
+    def logits(
+        self, past: Tensor, future: Tensor | None = None, *, lead_times: int = 1, feedback: Tensor | None = None
+    ) -> tuple[Tensor, BlockState]:
+        """`forward` without the output's activation, for losses that take logits."""
+        check_frames(past, self.in_channels + self.static_channels, "SimVP")
+        wanted = lead_times if future is None else future.shape[1]
+        read, blocks = past, [self._block(self._window(past))]
+        while len(blocks) * self.future < wanted:
+            read = torch.cat([read, self._shown(blocks[-1], past)], dim=1)
+            blocks.append(self._block(self._window(read)))
+        logits = torch.cat(blocks, dim=1)
+        # The last forecast that is handed out was not read yet, as by `begin` and `step`.
+        read = torch.cat([past, self._shown(logits[:, : wanted - 1], past)], dim=1)
+        ahead = activate(logits[:, wanted:], self.output)
+        return logits[:, :wanted], BlockState(self._window(read), ahead)
+
+    def begin(self, past: Tensor) -> tuple[Tensor, BlockState]:
+        check_frames(past, self.in_channels + self.static_channels, "SimVP")
+        recent = self._window(past)
+        block = activate(self._block(recent), self.output)
+        return block[:, 0], BlockState(recent, block[:, 1:])
+
+    def step(self, frame: Tensor, state: BlockState) -> tuple[Tensor, BlockState]:
+        """Hand out the block's next frame; after its last, forecast a block from the frames read meanwhile."""
+        recent = self._window(torch.cat([state.recent, frame[:, None]], dim=1))
+        ahead = state.ahead if state.ahead.shape[1] else activate(self._block(recent), self.output)
+        return ahead[:, 0], BlockState(recent, ahead[:, 1:])
+
+    def _window(self, frames: Tensor) -> Tensor:
+        """The last P frames, the first of them repeated where there are fewer."""
+        missing = self.past - frames.shape[1]
+        if missing > 0:
+            frames = torch.cat([frames[:, :1].expand(-1, missing, -1, -1, -1), frames], dim=1)
+        return frames[:, -self.past :]
+
+    def _shown(self, logits: Tensor, like: Tensor) -> Tensor:
+        """Forecasts as frames to read, with the static channels of others."""
+        shown = median(activate(logits, self.output), self.quantiles)
+        static = like[:, -1:, self.in_channels :].expand(-1, shown.shape[1], -1, -1, -1)
+        return torch.cat([shown, static], dim=2)
+
+    def _block(self, frames: Tensor) -> Tensor:
+        """Logits (B, K, Q C, H, W) of the frames that follow (B, P, C + S, H, W)."""
+        batch, _, _, height, width = frames.shape
+        flat = functional.pad(frames.flatten(0, 1), (0, -width % 4, 0, -height % 4), mode="replicate")
+        seen = self.first(flat)
+        features = self.encoder(seen).unflatten(0, (batch, self.past)).flatten(1, 2)
+        features = self.to_future(self.translator(features)).unflatten(1, (self.future, -1)).flatten(0, 1)
+        # Of the first layer's features those of the last frame, the one nearest to what is forecast.
+        nearest = seen.unflatten(0, (batch, self.past))[:, -1:].expand(-1, self.future, -1, -1, -1).flatten(0, 1)
+        features = self.last(torch.cat([self.decoder(features), nearest], dim=1))
+        logits: Tensor = self.readout(features)[..., :height, :width].unflatten(0, (batch, self.future))
+        if self.residual:
+            logits = logits + repeated(frames[:, -1:, : self.in_channels], self.quantiles)
+        return logits
+
+
+class _GatedAttention(nn.Module):
+    """A block of the translator: attention by large kernels, then a network for each pixel; both are added to what
+    they read, (B, P F, H, W).
+    """
+
+    def __init__(self, channels: int, norm: Norm) -> None:
+        super().__init__()
+        self.norms = nn.ModuleList(make_norm(norm, channels) for _ in range(2))
+        self.inward, self.outward = nn.Conv2d(channels, channels, 1), nn.Conv2d(channels, channels, 1)
+        # Together they reach 11 pixels to every side: 2, and then 3 steps of 3.
+        self.look = nn.Sequential(
+            nn.Conv2d(channels, channels, 5, padding=2, groups=channels),
+            nn.Conv2d(channels, channels, 7, padding=9, dilation=3, groups=channels),
+            nn.Conv2d(channels, 2 * channels, 1),
+        )
+        self.mix = nn.Sequential(
+            nn.Conv2d(channels, 2 * channels, 1),
+            nn.Conv2d(2 * channels, 2 * channels, 3, padding=1, groups=2 * channels),
+            nn.GELU(),
+            nn.Conv2d(2 * channels, channels, 1),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        first, second = self.norms
+        value, gate = self.look(functional.gelu(self.inward(first(x)))).chunk(2, dim=1)
+        x = x + self.outward(value * torch.sigmoid(gate))
+        mixed: Tensor = x + self.mix(second(x))
+        return mixed
