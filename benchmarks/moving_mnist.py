@@ -72,8 +72,8 @@ POINTS = 8
 """How often a training is watched."""
 TOGETHER = 10
 """Movies forecast at a time."""
-WARM_UP = 3
-"""Steps timed before a training, after one that is not."""
+WARM_UP, WARM_UP_SECONDS = 2, 10.0
+"""At least so many steps, and seconds, are timed before a training, after a step that is not."""
 
 OPENSTL: dict[str, dict[str, Any]] = {"openstl": {}, "openstl, batches of 2": {"batch_size": 2}}
 """Contenders of OpenSTL, and changes to its configuration."""
@@ -223,9 +223,13 @@ def fit(contender: Contender, steps: int, watched: Watched) -> None:
 
 def warm_up(make: Callable[[int], Contender], clock: Callable[[], float]) -> float:
     """Seconds of a step, of a contender that is then thrown away."""
-    watched = Watched(clock, set())
-    fit(make(WARM_UP + 1), WARM_UP + 1, watched)
-    return (watched.times[-1] - watched.times[1]) / WARM_UP
+
+    def timed(steps: int) -> float:
+        watched = Watched(clock, set())
+        fit(make(steps + 1), steps + 1, watched)
+        return (watched.times[-1] - watched.times[1]) / steps
+
+    return timed(max(WARM_UP, math.ceil(WARM_UP_SECONDS / timed(1))))
 
 
 def work(order: dict[str, Any], tell: Points) -> None:
@@ -309,7 +313,7 @@ def keep(section: str, name: str, result: dict[str, Any], given: argparse.Namesp
     """Merge a result into the file."""
     content = load()  # read again: another process may have added its own
     command = "python benchmarks/moving_mnist.py " + " ".join(sys.argv[1:])
-    options = {**OPENSTL, **TRIALS}.get(name, {})
+    options = {**OPENSTL, **TRIALS}.get(result.get("trial") or name, {})
     made = {**provenance(command), "options": options, "wanted_seconds": given.seconds, **result}
     if name in OPENSTL:
         made["openstl"] = commit(given.openstl, given.openstl_commit)

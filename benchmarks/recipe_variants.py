@@ -77,24 +77,6 @@ def _detached(state: Any) -> Any:
     return type(state)(*parts) if hasattr(state, "_fields") else type(state)(parts)
 
 
-class TwoPasses(ForecastTraining):
-    """Scheduled sampling for the stack, in two passes: in the second half of the steps, the frames after the past are
-    the forecasts of a first pass, taken as given (T. Mihaylova and A. Martins 2019).
-    """
-
-    def _losses(self, batch: Batch, feedback: Tensor | None) -> tuple[Tensor, Tensor]:
-        if self.training and self._done() >= 0.5:
-            past, future = batch["past"], batch["future"]
-            with torch.no_grad():
-                seen = torch.sigmoid(self.model.logits(torch.cat([past, future[:, :-1]], dim=1))[0])
-            movie = torch.cat([past, seen[:, past.shape[1] - 1 : -1], future[:, -1:]], dim=1)
-            logits, _ = self.model.logits(movie[:, :-1])
-            target = torch.cat([past, future], dim=1)[:, 1:]
-            valid = torch.cat([batch["past_valid"], batch["future_valid"]], dim=1)[:, 1:]
-            return self._loss(logits, target, valid), valid
-        return super()._losses(batch, feedback)
-
-
 class _NormalisedCell(ConvLSTM2d):
     """A ConvLSTM whose gates are normalised over channels and pixels before their activation, each gate for itself
     (J. Ba et al. 2016, section 3.1).

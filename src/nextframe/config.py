@@ -192,7 +192,8 @@ class TrainingConfig:
     min_seen: int = 1
     """All but the encoder-decoder: frames that must have been seen before an output counts towards the loss."""
     scheduled_sampling: float = 0.0
-    """Encoder-decoder only: share of the decoder's inputs that are its own outputs by the end; it grows linearly."""
+    """Share of the inputs after the past that are the model's own outputs by the end; it grows linearly (Bengio et al.
+    2015). The decoder's one after the other; those of the other models by a first pass over the movie."""
     rollout_training: float = 0.0
     """Share of the steps, the last ones, that train on the free rollout instead of on one-step forecasts."""
     importance: float | None = None
@@ -277,19 +278,16 @@ class RunConfig:
                 received=f"model={self.model.model!r}",
                 hint="leave it out, or use model='stacked', 'encoder-decoder' or 'multiscale'",
             )
-        if self.training.scheduled_sampling and self.model.model != "encoder-decoder":
+        if self.training.scheduled_sampling and self.model.model == "simvp":
             raise ConfigError(
-                "is for the encoder-decoder's decoder",
-                where="scheduled_sampling",
-                received=f"model={self.model.model!r}",
-                hint="leave it out, or train the last steps on the rollout (rollout_training)",
+                "has no inputs after the past to choose", where="scheduled_sampling", received="model='simvp'"
             )
-        if self.training.rollout_training and self.model.model == "stacked" and self.model.temporal_padding == "same":
-            raise ConfigError(
-                "needs a model that can be continued",
-                where="rollout_training",
-                hint="use temporal_padding='causal'",
-            )
+        sees_next = self.model.model == "stacked" and self.model.temporal_padding == "same"
+        for name in ("rollout_training", "scheduled_sampling"):
+            if sees_next and getattr(self.training, name):
+                raise ConfigError(
+                    "needs a model that can be continued", where=name, hint="use temporal_padding='causal'"
+                )
 
     def replace(self, options: Mapping[str, Any]) -> RunConfig:
         """This configuration with some fields changed, each named flat (`epochs`, `filters`, ...).

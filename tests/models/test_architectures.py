@@ -277,5 +277,5 @@ def test_what_simvp_does_not_have_is_refused() -> None:
         SimVP(1, (4, 8))
     with pytest.raises(ConfigError, match="kernel_size"):
         SimVP(1, (4,), 2)
-    with pytest.raises(ConfigError, match=r"scheduled_sampling.*encoder-decoder"):
+    with pytest.raises(ConfigError, match=r"scheduled_sampling.*no inputs after the past"):
         RunConfig().replace({"model": "simvp", "scheduled_sampling": 0.5})

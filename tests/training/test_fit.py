@@ -54,6 +54,7 @@ def run_tiny(out: Path, config: RunConfig, *, resume: bool = False) -> None:
         ("encoder-decoder", {"scheduled_sampling": 0.5}),
         ("encoder-decoder", {"rollout_training": 1.0, "optimizer": "rmsprop", "loss": "mae"}),
         ("stacked", {"importance": 0.2}),
+        ("stacked", {"scheduled_sampling": 1.0, "loss": "quantile", "quantiles": 3, "output": "linear"}),
         ("stacked", {"loss": "balanced-mae", "loss_thresholds": (0.5,), "loss_weights": (1.0, 4.0)}),
     ],
 )

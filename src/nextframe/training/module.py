@@ -129,13 +129,27 @@ class ForecastTraining(lightning.LightningModule):
         past, future = batch["past"], batch["future"]
         if self.model.one_step:
             movie = torch.cat([past, future], dim=1)
-            logits, _ = self.model.logits(movie[:, :-1])
+            inputs = movie[:, :-1] if feedback is None else self._partly_own(movie[:, :-1], feedback)
+            logits, _ = self.model.logits(inputs)
             target = self._forecast_part(movie)[:, 1:]
             valid = torch.cat([batch["past_valid"], batch["future_valid"]], dim=1)[:, 1:]
         else:
             logits, _ = self.model.logits(past, future, feedback=feedback)
             target, valid = self._forecast_part(future), batch["future_valid"]
         return self._loss(logits, target, valid), valid
+
+    @torch.no_grad()
+    def _partly_own(self, inputs: Tensor, feedback: Tensor) -> Tensor:
+        """Inputs (B, T, C + S, H, W) with the model's forecasts in place of some frames after the past: scheduled
+        sampling in two passes, the first of them taken as given (Mihaylova and Martins 2019, arXiv 1906.07651).
+        """
+        past = self.config.data.past
+        forecast = self.model.logits(inputs)[0][:, past - 1 : -1]
+        own = median(activate(forecast, self.config.model.output), self.model.quantiles)
+        true = inputs[:, past:]
+        own = torch.cat([own, true[:, :, self.model.in_channels :]], dim=2)
+        chosen = feedback[:, 1:].view(*true.shape[:2], 1, 1, 1)
+        return torch.cat([inputs[:, :past], torch.where(chosen, own, true)], dim=1)
 
     def _loss(self, logits: Tensor, target: Tensor, valid: Tensor) -> Tensor:
         loss = self.config.training.loss
@@ -185,9 +199,9 @@ class ForecastTraining(lightning.LightningModule):
         return {name: part[..., *box] if part.ndim == 5 else part for name, part in batch.items()}
 
     def _feedback(self, batch: Batch) -> Tensor | None:
-        """Scheduled sampling: which decoder inputs are its own outputs at this step, (B, K)."""
+        """Scheduled sampling: which inputs after the past are the model's own outputs at this step, (B, K)."""
         final = self.config.training.scheduled_sampling
-        if self.model.one_step or final == 0:
+        if final == 0:
             return None
         drawn = self._random().random(batch["future"].shape[:2]) < final * self._done()
         return torch.from_numpy(drawn).to(batch["future"].device)
