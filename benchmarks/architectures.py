@@ -3,9 +3,11 @@
     python benchmarks/architectures.py [NAME ...] [--on squares,moving-mnist,radar] [--seconds 240] [--data FOLDER]
     python benchmarks/architectures.py --page
 
-Each is trained with its default preset. How many steps it gets is found out first: its seconds a step, in a training of
-some steps, tell how many fit. Results are merged into benchmarks/results/architectures.json as each training ends;
-`--page` writes them to docs/results/architectures.md. FOLDER holds the public samples, by default ../shared/data.
+Each is trained with its default preset, on squares and Moving MNIST for one epoch of new movies, on radar for as many
+epochs of the archive as fit. How many steps fit is found out first, by a short training. Results are merged into
+benchmarks/results/architectures.json as each training ends, and one that is there is not run again (but for --again):
+the benchmark can be stopped and goes on where it was. `--page` writes them to docs/results/architectures.md. FOLDER
+holds the public samples, by default ../shared/data.
 """
 
 import argparse
@@ -13,6 +15,8 @@ import json
 import tempfile
 from dataclasses import dataclass, field
 from datetime import date
+from itertools import product
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +24,10 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 import nextframe
-from nextframe.api import verify_run
+from nextframe.api import open_data, verify_run
 from nextframe.config import ModelKind, RunConfig
+from nextframe.data.split import split_as
+from nextframe.data.windows import cut_windows
 from nextframe.files import write_text
 from nextframe.machine import describe_machine
 from nextframe.models.build import build_model
@@ -33,7 +39,7 @@ from nextframe.training.run_folder import read_metrics
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks" / "results" / "architectures.json"
 PAGE = ROOT / "docs" / "results" / "architectures.md"
-WARM_UP = 12
+WARM_UP = 20
 """Steps that tell what a step takes."""
 VALIDATION = 40
 """Movies validated on, of generated ones."""
@@ -54,37 +60,51 @@ class Case:
     """Frames to train and to verify on."""
 
     title: str
+    size: int
+    """Height and width of the frames, after cropping and coarsening."""
     past: int
     future: int
+    simvp: int
+    """Features of SimVP, whose parameters grow with the number of frames; about as many parameters as the others."""
     options: dict[str, Any] = field(default_factory=dict)
     threshold: float = 0.5
+    """What counts as an event, in source units."""
+    baselines: tuple[str, ...] = ("persistence",)
     generated: str | None = None
-    """A source of movies, as many new ones as there are steps; None where there is an archive."""
+    """A source of movies, as many new ones as are trained on; None where there is an archive."""
     held_out: str | None = None
+    """Movies to verify on; None for the archive's test part."""
     path: str = ""
     """The archive below the data folder."""
 
 
 CASES = {
     "squares": Case(
-        title="Moving squares, 40 x 40: 8 frames from 7",
+        title="Moving squares, 40 x 40: 8 frames from 7, trained on cuts of 24",
+        size=40,
         past=7,
         future=8,
-        generated="squares:movies={},frames=15,seed=1",
+        simvp=16,
+        generated="squares:movies={},frames=15,seed={}",
         held_out="squares:movies=200,frames=15,seed=1000",
     ),
     "moving-mnist": Case(
-        title="Moving MNIST, 64 x 64: 10 frames from 10, trained on cuts of 32",
+        title="Moving MNIST, 64 x 64: 10 frames from 10, trained on cuts of 32, event 127.5 of 255",
+        size=64,
         past=10,
         future=10,
+        simvp=12,
         options={"train_crop": 32},
-        generated="moving-mnist:movies={},frames=20,seed=1",
-        held_out="moving-mnist:movies=100,frames=20,seed=1000",
+        threshold=127.5,
+        generated="moving-mnist:movies={},frames=20,seed={}",
+        held_out="moving-mnist:movies=100,frames=20,seed=1000,part=test",
     ),
     "radar": Case(
         title="Radar rain, the Netherlands (KNMI), 104 x 104 at 4 km: 6 frames from 4, event 1 mm/h",
+        size=104,
         past=4,
         future=6,
+        simvp=26,
         options={
             "rain_unit": "mm/h",
             "crop": (220, 160, 416, 416),
@@ -100,65 +120,81 @@ CASES = {
             "learning_rate": 2e-3,
         },
         threshold=1.0,
+        baselines=("persistence", "extrapolation"),
         path="radar/knmi-2010-08-26",
     ),
 }
 
 
-def configured(name: str, case: Case, seed: int) -> dict[str, Any]:
-    """Options of a training, beside the data."""
-    return {**ARCHITECTURES[name][1], "past": case.past, "future": case.future, "seed": seed, **case.options}
-
-
-def train(name: str, case: Case, out: Path, data: Path, seed: int, steps: int | None, epochs: int) -> dict[str, float]:
-    """Train on new movies for so many steps, or on the archive for so many epochs; the last epoch's metrics."""
-    options = configured(name, case, seed)
-    if case.generated is not None:
-        assert steps is not None
-        movies = steps * preset_config(ARCHITECTURES[name][0]).replace(options).training.batch_size + VALIDATION
-        options |= {"data": case.generated.format(movies), "validation": VALIDATION / movies, "test": 0.0}
-    else:
+def configured(name: str, case: Case, data: Path, seed: int, steps: int) -> RunConfig:
+    """The default preset on a data set; of generated movies so many that an epoch has the steps asked for."""
+    kind, own = ARCHITECTURES[name]
+    preset = preset_config(kind)
+    options = {"past": case.past, "future": case.future, "seed": seed, **own, **case.options}
+    if kind == "simvp":
+        options["filters"] = (case.simvp,) * len(preset.model.filters)
+    if case.generated is None:
         options["data"] = str(data / case.path)
-    nextframe.fit(model=ARCHITECTURES[name][0], out=out, progress=False, epochs=epochs, **options)
-    rows = read_metrics(out)
-    return {"seconds": sum(row["seconds"] for row in rows), "last": rows[-1]["seconds"]}
+    else:
+        movies = steps * preset.training.batch_size + VALIDATION
+        options |= {"data": case.generated.format(movies, seed + 1), "validation": VALIDATION / movies, "test": 0.0}
+    return preset.replace(options)
+
+
+def steps_of_epoch(config: RunConfig) -> int:
+    parts = split_as(open_data(config.data), config.data)
+    windows = len(cut_windows(parts.train, past=config.data.past, future=config.data.future, stride=config.data.stride))
+    return windows // config.training.batch_size
+
+
+def train(config: RunConfig, out: Path) -> list[float]:
+    """Train; the seconds of each epoch, without its validation."""
+    options = {name: value for section in config.to_dict().values() for name, value in section.items()}
+    nextframe.fit(out=out, progress=False, **options)
+    return [row["seconds"] for row in read_metrics(out)]
 
 
 def run(name: str, on: str, seconds: float, data: Path, seed: int) -> dict[str, Any]:
     """Train for so long, and verify."""
     case = CASES[on]
     with tempfile.TemporaryDirectory() as folder:
+        config = configured(name, case, data, seed, WARM_UP)
+        steps = steps_of_epoch(config)
+        # The first epoch is longer: buffers are made, and windows are moved to Lagrangian coordinates.
+        epochs = 1 + ceil(WARM_UP / steps)
+        first, *others = train(config.replace({"epochs": epochs}), Path(folder) / "warm-up")
+        each = sum(others) / (len(others) * steps)
         if case.generated is not None:
-            each = train(name, case, Path(folder) / "warm-up", data, seed, WARM_UP, 1)["seconds"] / WARM_UP
-            steps, epochs = max(round(seconds / each), 1), 1
+            config, epochs = configured(name, case, data, seed, max(round(seconds / each), 1)), 1
         else:
-            each = train(name, case, Path(folder) / "warm-up", data, seed, None, 2)["last"]
-            steps, epochs = None, max(round(seconds / each), 1)
+            epochs = 1 + max(round((seconds - first) / (each * steps)), 0)
+        config = config.replace({"epochs": epochs})
+        steps = steps_of_epoch(config)
         out = Path(folder) / "run"
-        taken = train(name, case, out, data, seed, steps, epochs)
+        taken = train(config, out)
         asked: dict[str, Any] = {"thresholds": [case.threshold], "out": Path(folder) / "skill", "progress": False}
-        found = verify_run(out, data=case.held_out, baselines=("persistence",), examples=0, **asked)
-    config = preset_config(ARCHITECTURES[name][0]).replace(configured(name, case, seed))
-    size = 40 if on == "squares" else 64 if on == "moving-mnist" else 104
+        found = verify_run(out, data=case.held_out, baselines=case.baselines, examples=0, **asked)
     event = f"csi_{case.threshold:g}"
     return {
         "architecture": name,
         "on": on,
         "seed": seed,
         "asked_seconds": seconds,
-        "seconds": round(taken["seconds"], 1),
-        "steps": steps,
+        "seconds": round(sum(taken), 1),
+        "steps": steps * epochs,
         "epochs": epochs,
+        "seconds_per_step": round(each, 5),
+        "seconds_per_1000_windows": round(1000 * each / config.training.batch_size, 3),
         "parameters": sum(p.numel() for p in built(config).parameters()),
-        "gflop_per_frame": round(operations(config, size) / 1e9, 4),
+        "gflop_per_frame": float(f"{operations(config, case.size) / 1e9:.4g}"),
         "forecasts": found.count,
         "scores": {
             who: {metric: [float(f"{value:.6g}") for value in found.scores[who][metric]] for metric in (event, "mse")}
-            for who in ("model", "persistence")
+            for who in ("model", *case.baselines)
         },
         "machine": describe_machine(),
         "threads": torch.get_num_threads(),
-        "torch": torch.__version__,
+        "versions": {"nextframe": nextframe.__version__, "torch": torch.__version__},
         "date": str(date.today()),
     }
 
@@ -169,7 +205,10 @@ def built(config: RunConfig) -> Network:
 
 
 def operations(config: RunConfig, size: int) -> float:
-    """Floating-point operations of a whole forecast, over its frames; convolutions counted as direct ones."""
+    """Floating-point operations of a whole forecast, reading included, over its frames.
+
+    Those of convolutions are counted, as direct ones, a multiplication and an addition as two: by far the most of all.
+    """
     model = built(config).double().eval()  # in float64 on PyTorch's operations, which are counted
     past = torch.zeros(1, config.data.past, 1, size, size, dtype=torch.float64)
     with torch.inference_mode(), FlopCounterMode(display=False) as counter:
@@ -187,38 +226,22 @@ def write_page() -> None:
     lines = [
         "# Architectures side by side",
         "",
-        "Each architecture with its default preset, of about 300,000 parameters, trained for the same time on two",
-        "cores. ConvLSTM layers run on the engine; the others, and peepholes, on PyTorch's operations: this is what an",
-        "architecture is worth in this package on a CPU. One seed each: differences of one or two hundredths say",
-        "little. Operations are those of a whole forecast over its frames, convolutions counted as direct ones.",
+        "Each architecture with its default preset, of about 300,000 parameters, trained for the same time, with the",
+        "one-cycle schedule over as many steps as fit. ConvLSTM layers without peepholes run on the engine, all else",
+        "on PyTorch's operations: this is what an architecture is worth in this package on a CPU.",
+        "",
+        "Skill is that of the free rollout on held-out frames: the mean over all lead times and, after it, some of",
+        "them. Operations are those of a whole forecast over its frames; convolutions are counted, as direct ones, a",
+        "multiplication and an addition as two. Seconds of training leave out validation. Differences of one or two",
+        "hundredths in CSI say little where there is one seed.",
         "",
     ]
     for on, case in CASES.items():
         found = [result for result in content.values() if result["on"] == on]
-        if not found:
-            continue
-        event = f"csi_{case.threshold:g}"
-        found.sort(key=lambda result: -sum(result["scores"]["model"][event]))
-        leads = sorted({1, (case.future + 1) // 2, case.future})
-        lines += [f"## {case.title}", ""]
-        titles = ["architecture", "parameters", "GFLOP a frame", "seconds", "steps", "CSI", "MSE"]
-        titles += [f"CSI, lead time {n}" for n in leads]
-        lines += [f"| {' | '.join(titles)} |", f"|---{'|---:' * (len(titles) - 1)}|"]
-        for result in found:
-            scores = result["scores"]["model"]
-            many = f"{result['steps']}" if result["steps"] else f"{result['epochs']} epochs"
-            cells = [result["architecture"], f"{result['parameters']:,}", f"{result['gflop_per_frame']:.3g}"]
-            cells += [f"{result['seconds']:.0f}", many, f"{_mean(scores[event]):.3f}", f"{_mean(scores['mse']):.4g}"]
-            cells += [f"{scores[event][n - 1]:.3f}" for n in leads]
-            lines.append(f"| {' | '.join(cells)} |")
-        scores = found[0]["scores"]["persistence"]
-        cells = ["persistence", "", "", "", "", f"{_mean(scores[event]):.3f}", f"{_mean(scores['mse']):.4g}"]
-        cells += [f"{scores[event][n - 1]:.3f}" for n in leads]
-        lines += [f"| {' | '.join(cells)} |", ""]
-        made = sorted({(result["machine"], result["threads"], result["date"]) for result in found})
-        for machine, threads, day in made:
-            lines.append(f"{found[0]['forecasts']} forecasts; {machine}, {threads} threads, {day}.")
-        lines.append("")
+        if found:
+            lines += [f"## {case.title}", "", *_table(case, found), ""]
+            for made in sorted({_made(result) for result in found}):
+                lines += [made, ""]
     lines += [
         "```console",
         "$ python benchmarks/architectures.py",
@@ -230,30 +253,71 @@ def write_page() -> None:
     print(f"wrote {PAGE.relative_to(ROOT)}")
 
 
-def _mean(values: list[float]) -> float:
-    return sum(values) / len(values)
+def _table(case: Case, found: list[dict[str, Any]]) -> list[str]:
+    """A row for each architecture, the best first, and one for each baseline; seeds are averaged over."""
+    event = f"csi_{case.threshold:g}"
+    leads = sorted({1, (case.future + 1) // 2, case.future})
+    shown = ", ".join(f"{lead}" for lead in leads)
+
+    def skill(scores: list[dict[str, list[float]]]) -> list[str]:
+        cells = []
+        for metric, form in ((event, ".3f"), ("mse", ".3g")):
+            means = [sum(each) / len(each) for each in zip(*(one[metric] for one in scores), strict=True)]
+            at_leads = " / ".join(f"{means[lead - 1]:{form}}" for lead in leads)
+            cells += [f"{sum(means) / len(means):{form}}", at_leads]
+        return cells
+
+    rows = []
+    for name in dict.fromkeys(result["architecture"] for result in found):
+        runs = [result for result in found if result["architecture"] == name]
+        scores = [result["scores"]["model"] for result in runs]
+
+        def average(key: str, runs: list[dict[str, Any]] = runs) -> float:
+            return float(sum(result[key] for result in runs)) / len(runs)
+
+        seeds = "" if len(runs) == 1 else f" ({len(runs)} seeds)"
+        cells = [f"{name}{seeds}", f"{runs[0]['parameters']:,}", f"{runs[0]['gflop_per_frame']:.3g}"]
+        cells += [f"{average('seconds_per_1000_windows'):.3g}", f"{average('seconds'):.0f}", f"{average('steps'):.0f}"]
+        rows.append([*cells, *skill(scores)])
+    rows.sort(key=lambda cells: -float(cells[6]))
+    for who in case.baselines:
+        rows.append([who, "", "", "", "", "", *skill([found[0]["scores"][who]])])
+    titles = ["architecture", "parameters", "GFLOP a frame", "s / 1000 windows", "seconds", "steps"]
+    titles += ["CSI", f"lead times {shown}", "MSE", f"lead times {shown}"]
+    table = [titles, ["---", *["---:"] * (len(titles) - 1)], *rows]
+    return [f"| {' | '.join(cells)} |" for cells in table]
+
+
+def _made(result: dict[str, Any]) -> str:
+    versions = ", ".join(f"{name} {version}" for name, version in result["versions"].items())
+    threads = f"{result['threads']} threads"
+    return f"{result['forecasts']} forecasts; {result['machine']}, {threads}, {versions}, {result['date']}."
 
 
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("names", nargs="*", help="architectures; by default all")
     options.add_argument("--on", default=",".join(CASES), help="data sets; by default all")
-    options.add_argument("--seconds", type=float, default=240.0)
-    options.add_argument("--data", type=Path, default=Path("../shared/data"), help="folder that holds real data")
+    options.add_argument("--seconds", type=float, default=240.0, help="of training, validation left out")
+    options.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data", help="folder of real data")
     options.add_argument("--seed", type=int, default=0)
+    options.add_argument("--again", action="store_true", help="also run what has a result already")
     options.add_argument("--page", action="store_true", help="only write docs/results/architectures.md")
     given = options.parse_args()
     if given.page:
         write_page()
         return
-    for on in given.on.split(","):
-        for name in given.names or ARCHITECTURES:
-            result = run(name, on, given.seconds, given.data, given.seed)
-            content = load()  # read again: another process may have added its own
-            content[f"{name} on {on}, seed {given.seed}"] = result
-            write_text(RESULTS, json.dumps(content, indent=1) + "\n")
-            csi, *_ = result["scores"]["model"].values()
-            print(f"{name} on {on}: CSI {_mean(csi):.3f}, {result['seconds']:.0f} s", flush=True)
+    for on, name in product(given.on.split(","), given.names or ARCHITECTURES):
+        key = f"{name} on {on}, seed {given.seed}"
+        if load().get(key, {}).get("asked_seconds") == given.seconds and not given.again:
+            print(f"{key}: there already", flush=True)
+            continue
+        result = run(name, on, given.seconds, given.data, given.seed)
+        content = load()  # read again: another process may have added its own
+        content[key] = result
+        write_text(RESULTS, json.dumps(content, indent=1) + "\n")
+        csi, *_ = result["scores"]["model"].values()
+        print(f"{key}: CSI {sum(csi) / len(csi):.3f}, {result['seconds']:.0f} s of training", flush=True)
 
 
 if __name__ == "__main__":

@@ -37,7 +37,8 @@ def marks(curves: tuple[Curve, ...]) -> Iterator[list[str]]:
         if curve.trial.name == "same" and goal.loss is not None:
             seconds = _shortest(ours, goal.name, loss=goal.loss)
             yield _mark(f"{goal.name}: loss {goal.loss:g}, the tutorial's", LOSS_SECONDS, seconds)
-    for name, wanted in CSI_MARKS.items():
+    measured = {curve.trial.goal.name for curve in ours}
+    for name, wanted in ((name, wanted) for name, wanted in CSI_MARKS.items() if name in measured):
         for csi, most in wanted:
             seconds = _shortest(ours, name, csi=csi)
             yield _mark(f"{name}: CSI {csi:.2f}", most, seconds)

@@ -9,6 +9,8 @@ import re
 import shutil
 from pathlib import Path
 
+from nextframe.benchmark.quality import load
+from nextframe.benchmark.quality import to_markdown as to_table
 from nextframe.files import write_text
 from nextframe.report.tables import to_markdown
 from nextframe.verification.result import Verification
@@ -36,6 +38,14 @@ def speed_table() -> str:
     return "\n".join(tables)
 
 
+def quality_table() -> str:
+    """What each training reached, and in what time."""
+    path = RESULTS / "quality.json"
+    held = json.loads(path.read_text(encoding="utf-8"))["trials"]
+    machines = " and ".join(sorted({trial["machine"] for trial in held.values()}))
+    return f"{to_table(load(path))}\n`nextframe benchmark quality` on {machines}.\n"
+
+
 def fill(text: str, name: str, content: str) -> str:
     """Put content between a section's marks."""
     pattern = re.compile(rf"(<!-- {name}: [^>]*-->\n).*?(<!-- /{name} -->)", re.DOTALL)
@@ -53,7 +63,10 @@ def main() -> None:
         shutil.copy(given.demo / "verification.json", RESULTS / "demo" / "verification.json")
         shutil.copy(given.demo / "forecast.gif", ROOT / "docs" / "assets" / "demo.gif")
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    write_text(ROOT / "README.md", fill(fill(text, "demo", demo_table()), "speed", speed_table()))
+    tables = {"demo": demo_table(), "speed": speed_table(), "quality": quality_table()}
+    for name, table in tables.items():
+        text = fill(text, name, table)
+    write_text(ROOT / "README.md", text)
 
 
 if __name__ == "__main__":

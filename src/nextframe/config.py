@@ -190,7 +190,8 @@ class TrainingConfig:
     loss_weights: tuple[float, ...] = (1.0, 2.0, 5.0, 10.0, 30.0)
     """Balanced losses only: weight below the first threshold, and from each threshold on."""
     min_seen: int = 1
-    """All but the encoder-decoder: frames that must have been seen before an output counts towards the loss."""
+    """One-step models only: frames that must have been seen before an output counts towards the loss. The
+    encoder-decoder and SimVP start from the whole past."""
     scheduled_sampling: float = 0.0
     """Share of the inputs after the past that are the model's own outputs by the end; it grows linearly (Bengio et al.
     2015). The decoder's one after the other; those of the other models by a first pass over the movie."""
@@ -278,10 +279,13 @@ class RunConfig:
                 received=f"model={self.model.model!r}",
                 hint="leave it out, or use model='stacked', 'encoder-decoder' or 'multiscale'",
             )
-        if self.training.scheduled_sampling and self.model.model == "simvp":
-            raise ConfigError(
-                "has no inputs after the past to choose", where="scheduled_sampling", received="model='simvp'"
-            )
+        if self.model.model == "simvp":
+            for name, why in (
+                ("scheduled_sampling", "has no inputs after the past to choose"),
+                ("rollout_training", "is no choice: the model is always trained on its free forecast"),
+            ):
+                if getattr(self.training, name):
+                    raise ConfigError(why, where=name, received="model='simvp'", hint="leave it out")
         sees_next = self.model.model == "stacked" and self.model.temporal_padding == "same"
         for name in ("rollout_training", "scheduled_sampling"):
             if sees_next and getattr(self.training, name):

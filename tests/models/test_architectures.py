@@ -261,6 +261,19 @@ def test_simvp_reads_the_last_frames_alone() -> None:
         assert not torch.allclose(model(past, lead_times=4)[0], model(other[:, :4], lead_times=4)[0])
 
 
+def test_simvp_moves_with_its_frames_by_its_stride() -> None:
+    torch.manual_seed(0)
+    model = SimVP(1, (2,), past=2, future=2).eval()
+    frames = torch.zeros(1, 2, 1, 192, 192)
+    frames[..., 92:98, 90:99] = torch.rand(6, 9)
+    with torch.inference_mode():
+        whole = model(frames, lead_times=2)[0]
+        moved = model(frames.roll((4, -8), dims=(-2, -1)), lead_times=2)[0].roll((-4, 8), dims=(-2, -1))
+    inner = slice(88, 104)  # where no border is seen
+    torch.testing.assert_close(whole[..., inner, inner], moved[..., inner, inner], atol=1e-5, rtol=1e-4)
+    assert float(whole[..., inner, inner].std()) > 1e-3
+
+
 def test_simvp_is_made_for_the_lengths_of_the_run(tmp_path: Path) -> None:
     options: dict[str, Any] = {"data": "squares:movies=12", "epochs": 1, "batch_size": 4, "filters": (2,), "patch": 2}
     run = nextframe.fit(model="simvp", past=3, future=5, out=tmp_path / "run", progress=False, **options)
@@ -269,7 +282,9 @@ def test_simvp_is_made_for_the_lengths_of_the_run(tmp_path: Path) -> None:
     assert isinstance(model.inner, SimVP)
     assert (model.inner.past, model.inner.future) == (3, 5)
     movie = nextframe.open_source("squares:movies=1,seed=5").sequences[0]
-    assert run.forecast(movie[:4], lead_times=7).values.shape[-4:] == (7, 1, 40, 40)
+    whole = run.forecast(movie[:4], lead_times=7).values
+    assert whole.shape[-4:] == (7, 1, 40, 40)
+    assert run.forecast(movie[:4], lead_times=7, tile=32).values.shape == whole.shape
 
 
 def test_what_simvp_does_not_have_is_refused() -> None:
@@ -279,3 +294,7 @@ def test_what_simvp_does_not_have_is_refused() -> None:
         SimVP(1, (4,), 2)
     with pytest.raises(ConfigError, match=r"scheduled_sampling.*no inputs after the past"):
         RunConfig().replace({"model": "simvp", "scheduled_sampling": 0.5})
+    with pytest.raises(ConfigError, match=r"rollout_training.*free forecast"):
+        RunConfig().replace({"model": "simvp", "rollout_training": 0.2})
+    with pytest.raises(ConfigError, match="recompute"):
+        RunConfig().replace({"model": "simvp", "recompute": 2})

@@ -16,6 +16,7 @@ from nextframe.config import ModelConfig, RunConfig
 from nextframe.errors import ConfigError
 from nextframe.models.build import build_model
 from nextframe.models.causality import check_causal
+from nextframe.models.convgru import StackedConvGRU
 from nextframe.models.encoder_decoder import EncoderDecoder
 from nextframe.models.network import Network
 from nextframe.models.patches import Patched
@@ -198,6 +199,7 @@ def measured_reach(model: Network, past: int, lead_times: int, size: int) -> int
 def test_the_receptive_field_is_no_larger_than_it_says(past: int, lead_times: int, kernel_size: int, norm: Any) -> None:
     for model in (
         StackedConvLSTM(1, (2, 2), kernel_size, norm=norm, output="linear"),
+        StackedConvGRU(1, (2, 2), kernel_size, norm=norm, output="linear"),
         EncoderDecoder(1, (2, 2), kernel_size, norm=norm, output="linear"),
         Patched(EncoderDecoder(4, (2,), kernel_size, norm=norm, output="linear"), 2),
     ):
@@ -207,7 +209,7 @@ def test_the_receptive_field_is_no_larger_than_it_says(past: int, lead_times: in
 
 
 def test_no_bound_is_known_where_a_norm_reads_the_whole_frame() -> None:
-    for kind in ("stacked", "encoder-decoder"):
+    for kind in ("stacked", "convgru", "encoder-decoder"):
         model, _ = made(kind, norm="group")
         assert model.reach(3, 3) is None
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 
 from nextframe.benchmark import quality, reading
 from nextframe.benchmark.contenders import NEXTFRAME, PLAIN
@@ -167,8 +168,12 @@ def quality_curves(curves: Sequence[quality.Curve]) -> Figure:
         for mark in goal.csi or (goal.loss,):
             panel.axhline(mark, color="#888888", lw=0.7, ls=":")
         panel.set_xscale("log")
-        if goal.csi:
-            panel.set_ylim(0, 1)
+        if goal.csi:  # as far from 0.90 to 0.95 as from 0.5 to 0.7
+            panel.set_yscale("logit")
+            panel.set_ylim(0.1, 0.99)
+            ticks = (0.1, 0.2, 0.5, 0.8, *goal.csi)
+            panel.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
+            panel.yaxis.set_minor_formatter(NullFormatter())
         else:
             panel.set_yscale("log")
         panel.set_title(f"{name}: {'CSI of the rollout' if goal.csi else 'loss'}", fontsize=9, loc="left")

@@ -20,6 +20,7 @@ from torch.nn import functional
 
 from nextframe.models.causal_stack import CausalStack
 from nextframe.models.layers import Norm, OutputActivation
+from nextframe.models.stacked import reach_of_layers
 
 
 class ConvGRU2d(nn.Module):
@@ -98,3 +99,7 @@ class StackedConvGRU(CausalStack):
             features = self.normed(n, features)
             states.append(hidden)
         return features, tuple(states)
+
+    def reach(self, past: int, lead_times: int) -> int | None:
+        # The reset gate is applied after the convolution of the state, so that a step reaches no further than a kernel.
+        return reach_of_layers(self.norms, self.radius, past, lead_times)

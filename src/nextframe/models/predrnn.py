@@ -7,7 +7,9 @@
     o_t  = sigmoid(W_xo * X_t + W_ho * H_(t-1) + W_co * C_t + W_mo * M_t + b_o)
     H_t  = o_t o tanh(W_11 * [C_t, M_t])                  W_11 is 1x1
 
-M is that of the layer below at the same frame; for the first layer, that of the last layer at the frame before.
+M is that of the layer below at the same frame; for the first layer, that of the last layer at the frame before. The
+journal version (Wang et al. 2021, arXiv 2103.09504) keeps this cell and adds a loss that pulls the two memories apart,
+which is not used here.
 
 Shapes: B batch, T time, C input channels, F filters, H height, W width.
 """

@@ -1,6 +1,6 @@
 """`SimVP`: a block of frames from a block of frames, by convolutions alone; the rival that has no recurrence.
 
-Z. Gao et al. 2022 (arXiv 2206.05098): an encoder of convolutions for each frame, a translator that mixes the features
+Z. Gao et al. 2022 (arXiv 2206.05099): an encoder of convolutions for each frame, a translator that mixes the features
 of all frames, time standing in for channels, and a decoder for each forecast frame, which also sees the features of the
 encoder's first layer. The translator's blocks are the gated attention of C. Tan et al. 2022 (arXiv 2211.12509): large
 depthwise kernels, one of them dilated, say where to look, and gate what is there.
@@ -163,7 +163,8 @@ class SimVP(Network):
     def _block(self, frames: Tensor) -> Tensor:
         """Logits (B, K, Q C, H, W) of the frames that follow (B, P, C + S, H, W)."""
         batch, _, _, height, width = frames.shape
-        flat = functional.pad(frames.flatten(0, 1), (0, -width % 4, 0, -height % 4), mode="replicate")
+        right, below = -width % self.stride, -height % self.stride
+        flat = functional.pad(frames.flatten(0, 1), (0, right, 0, below), mode="replicate")
         seen = self.first(flat)
         features = self.encoder(seen).unflatten(0, (batch, self.past)).flatten(1, 2)
         features = self.to_future(self.translator(features)).unflatten(1, (self.future, -1)).flatten(0, 1)

@@ -199,7 +199,19 @@ class StackedConvLSTM(Network):
         return output[:, -1], state
 
     def reach(self, past: int, lead_times: int) -> int | None:
-        if any(isinstance(norm, nn.GroupNorm) for norm in self.norms):
-            return None
-        # Along the recurrence while the past is read; then up all layers and through the readout with each frame.
-        return (past - 1) * self.radius + lead_times * (len(self.layers) * self.radius + 1)
+        return reach_of_layers(self.norms, self.radius, past, lead_times)
+
+
+def reach_of_layers(norms: nn.ModuleList, radius: int, past: int, lead_times: int) -> int | None:
+    """`Network.reach` of recurrent layers, a norm after each, with `TemporalReadout` on top.
+
+    Args:
+        norms: of the layers, as many as there are.
+        radius: pixels that a layer's kernels reach to every side, on its input and on its state.
+        past: frames read.
+        lead_times: frames forecast.
+    """
+    if any(isinstance(norm, nn.GroupNorm) for norm in norms):
+        return None
+    # Along the recurrence while the past is read; then up all layers and through the readout with each frame.
+    return (past - 1) * radius + lead_times * (len(norms) * radius + 1)

@@ -8,7 +8,7 @@
 
 The W^l are 1x1. warp(H, U, V) at row i and column j is H at row i + V_ij and column j + U_ij, by bilinear
 interpolation, zero outside. flow is a 5x5 convolution of X_t plus one of H_(t-1), to 32 features, leaky, and another to
-the 2 L fields.
+the 2 L fields. Biases are added: the paper's equations leave them out.
 
 Shapes: B batch, T time, C input channels, F filters, L links, H height, W width.
 """
