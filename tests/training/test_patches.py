@@ -56,6 +56,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
             validation=0.2,
             test=0.2,
             train_crop=None,
+            optimizer="rmsprop",
+            schedule="constant",
             learning_rate=3e-3,
             batch_size=2,
             epochs=4,

@@ -50,8 +50,8 @@ class _Segments(torch.autograd.Function):
         ctx.stretches = _stretches(count, steps)
         for stretch in ctx.stretches:
             hiddens[stretch], last = scan(frames[stretch], (befores[-1], cells[-1]))
-            befores.append(hiddens[stretch][-1].clone())  # a copy, so that the others need not stay
-            cells.append(last)
+            befores.append(hiddens[stretch][-1].clone())  # copies, so that the others need not stay
+            cells.append(last.clone())
         ctx.scan = scan
         ctx.set_materialize_grads(False)
         ctx.save_for_backward(frames, *befores[:-1], *cells[:-1], *parameters)
