@@ -14,18 +14,16 @@ from nextframe.weights import load_card
 
 OUT = Path("demo")
 PAST, LEAD_TIMES = 7, 8
-HELD_OUT = "squares:movies=100,frames=15,seed=1000"
-SHIPPED = "squares-stacked"
+HELD_OUT = "squares:movies=100,frames={},seed=1000"
+SHIPPED = "squares-encoder-decoder"
 
 
 def main() -> None:
     if OUT.exists():
         shutil.rmtree(OUT)
-    held_out = nextframe.open_source(HELD_OUT)
-    # The movie with the most still to be seen at the end makes the best picture; the scores are those of all movies.
-    movie = max(held_out.sequences, key=lambda sequence: sequence.read(PAST + LEAD_TIMES - 1, PAST + LEAD_TIMES).sum())
-
-    show(nextframe.load_run(SHIPPED), movie, "shipped")
+    shipped = nextframe.load_run(SHIPPED)
+    seen, ahead = shipped.config.data.past, shipped.config.data.future
+    show(shipped, nextframe.open_source(HELD_OUT.format(seen + ahead)), seen, ahead, "shipped")
     print(f"{OUT}/shipped.gif: a forecast by {SHIPPED}, which comes with the package, beside the truth.")
     print(f"{load_card(SHIPPED).skill_in_short}.\n")
 
@@ -38,21 +36,23 @@ def main() -> None:
     )
     print(f"trained for {time.perf_counter() - started:.0f} s\n")
 
+    held_out = nextframe.open_source(HELD_OUT.format(PAST + LEAD_TIMES))
     skill = nextframe.verify(
         model, held_out, past=PAST, lead_times=LEAD_TIMES, out=OUT, title="Moving squares: the demo"
     )
     nextframe.print_table(skill)
 
-    show(model, movie, "forecast")
+    show(model, held_out, PAST, LEAD_TIMES, "forecast")
     last = {name: scores["csi_0.5"][-1] for name, scores in skill.scores.items()}
     print(f"CSI at lead time {LEAD_TIMES}: " + ", ".join(f"{name} {csi:.2f}" for name, csi in last.items()))
     print(f"Look at {OUT}/forecast.gif (forecast beside truth) and {OUT}/report.html (the whole verification).")
 
 
-def show(model: nextframe.Forecaster, movie: nextframe.FrameSequence, name: str) -> None:
-    """Forecast the end of a movie, and draw it beside the truth."""
-    forecast = model.forecast(movie[:PAST], lead_times=LEAD_TIMES)
-    past, truth = movie.read(0, PAST), movie.read(PAST, PAST + LEAD_TIMES)
+def show(model: nextframe.Forecaster, movies: nextframe.FrameSource, seen: int, ahead: int, name: str) -> None:
+    """Forecast the end of a movie, and draw it beside the truth: of the movie with the most still to be seen then."""
+    movie = max(movies.sequences, key=lambda sequence: sequence.read(seen + ahead - 1, seen + ahead).sum())
+    forecast = model.forecast(movie[:seen], lead_times=ahead)
+    past, truth = movie.read(0, seen), movie.read(seen, seen + ahead)
     for suffix in ("gif", "png"):
         nextframe.save_forecast(forecast, OUT / f"{name}.{suffix}", past=past, truth=truth)
 
