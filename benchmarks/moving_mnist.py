@@ -118,7 +118,7 @@ TRIALS: dict[str, dict[str, Any]] = {
     },
 }
 """Our configurations: what they change of the default recipe."""
-CHOSEN = "stacked 64-64"
+CHOSEN = "stacked 64-64, second half on the rollout"
 """The trial that runs as "nextframe"."""
 
 Points = Callable[[dict[str, Any]], None]
