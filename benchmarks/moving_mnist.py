@@ -42,6 +42,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from nextframe.benchmark.results import provenance
+from nextframe.benchmark.trainer import bare_trainer
 from nextframe.config import RunConfig
 from nextframe.data.loading import WindowDataset
 from nextframe.data.normalise import Normaliser
@@ -207,18 +208,8 @@ def fit(contender: Contender, steps: int, watched: Watched) -> None:
     source = MovingDigits(movies=steps * contender.batch_size, seed=TRAINING_SEED)
     windows = cut_windows([Span(s, 0, PAST + FUTURE) for s in source.sequences()], past=PAST, future=FUTURE)
     data = WindowDataset(windows, Normaliser(method="range", offset=(0.0,), scale=(255.0,)))
-    trainer = lightning.Trainer(
-        accelerator="cpu",
-        devices=1,
-        max_steps=steps,
-        gradient_clip_val=contender.config.training.gradient_clip if isinstance(contender, Ours) else None,
-        callbacks=[watched],
-        logger=False,
-        enable_checkpointing=False,
-        enable_model_summary=False,
-        enable_progress_bar=False,
-    )
-    trainer.fit(contender, DataLoader(data, batch_size=contender.batch_size))
+    clip = contender.config.training.gradient_clip if isinstance(contender, Ours) else None
+    bare_trainer(steps, clip, [watched]).fit(contender, DataLoader(data, batch_size=contender.batch_size))
 
 
 def warm_up(make: Callable[[int], Contender], clock: Callable[[], float]) -> float:

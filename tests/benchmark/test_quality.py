@@ -14,7 +14,7 @@ from nextframe.benchmark.keras_weights import BATCH_NORM_MOMENTUM, from_keras
 from nextframe.benchmark.picture import quality_curves
 from nextframe.benchmark.quality import Curve, Point, chosen, load, measure, rows, save, to_markdown
 from nextframe.benchmark.quality_trials import CAUSAL, ENCODER_DECODER, SAME, TRIALS, Goal, Trial
-from nextframe.benchmark.quality_worker import Watcher, points, resolved
+from nextframe.benchmark.quality_worker import Watcher, resolved
 from nextframe.cli import main
 from nextframe.errors import ConfigError, DataError
 from nextframe.frames.squares import MovingSquares
@@ -110,8 +110,8 @@ def test_all_held_out_movies_are_forecast_only_where_a_mark_is_near(monkeypatch:
 
 
 def test_points_are_spread_over_the_steps_and_end_with_the_last() -> None:
-    assert points(replace(QUICK, steps=100, checks=4)) == [25, 50, 75, 100]
-    assert points(replace(QUICK, steps=2, checks=10)) == [1, 2]
+    assert replace(QUICK, steps=100, checks=4).points == [25, 50, 75, 100]
+    assert replace(QUICK, steps=2, checks=10).points == [1, 2]
 
 
 def test_a_training_is_watched_in_a_process_of_its_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

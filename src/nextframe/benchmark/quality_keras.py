@@ -10,7 +10,6 @@ Axes: N movies, T time, H height, W width; channels last.
 from __future__ import annotations
 
 import json
-import math
 import sys
 import time
 from pathlib import Path
@@ -28,7 +27,7 @@ FILTERS = (40, 40, 40)
 
 
 def train(trial: Trial, folder: Path) -> None:
-    """Train, and hand out the weights after each tenth or so of the steps."""
+    """Train, and hand out the weights after each of the trial's `points`."""
     import keras
 
     assert trial.movies is not None
@@ -37,7 +36,6 @@ def train(trial: Trial, folder: Path) -> None:
     movies = np.moveaxis(source.render(0, goal.frames), 2, -1).astype(np.float32)
     model = stack(keras, FILTERS, 3, 40, causal=goal.options["temporal_padding"] == "causal")
     model.compile(loss="binary_crossentropy", optimizer=keras.optimizers.Adadelta(learning_rate=1.0))
-    points = {math.ceil(trial.steps * n / trial.checks) for n in range(1, trial.checks + 1)}
     draw = np.random.default_rng(0)
     order = np.empty(0, np.int64)
     paused, started = 0.0, time.perf_counter()
@@ -48,7 +46,7 @@ def train(trial: Trial, folder: Path) -> None:
         model.train_on_batch(some[:, :-1], some[:, 1:])
         seconds = (began := time.perf_counter()) - started - paused
         last = step == trial.steps or seconds >= trial.longest
-        if step in points or last:
+        if step in trial.points or last:
             file = folder / f"{step}.npz"
             np.savez(file, *model.get_weights())
             told = {"step": step, "seconds": round(seconds, 2), "weights": file.name, "last": last}

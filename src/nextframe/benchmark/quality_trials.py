@@ -5,6 +5,7 @@ Imports nothing that imports torch: Keras' process reads it, too.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -84,6 +85,11 @@ class Trial:
     """Whether Keras on TensorFlow trains it, with the tutorial's recipe."""
     checks: int = 10
     """How often quality is measured on the way, the clock stopped."""
+
+    @property
+    def points(self) -> list[int]:
+        """Steps after which quality is measured, evenly spread, the last step among them."""
+        return sorted({math.ceil(self.steps * n / self.checks) for n in range(1, self.checks + 1)})
 
 
 _TUTORIAL: dict[str, Any] = {"preset": "tutorial", "recipe": "the tutorial's"}

@@ -9,7 +9,6 @@ Axes: N movies, T time, K lead time, C channel, H height, W width.
 from __future__ import annotations
 
 import json
-import math
 import sys
 import time
 from collections.abc import Sequence
@@ -21,7 +20,8 @@ from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from nextframe.benchmark.quality_trials import HELD_OUT_SEED, TRAINING_SEED, Goal, Trial
+from nextframe.benchmark.quality_trials import HELD_OUT_SEED, TRAINING_SEED, TRIALS, Goal, Trial
+from nextframe.benchmark.trainer import bare_trainer
 from nextframe.config import RunConfig
 from nextframe.data.loading import SeededSampler, WindowDataset
 from nextframe.data.normalise import Normaliser
@@ -104,16 +104,11 @@ def resolved(trial: Trial) -> RunConfig:
     return preset_config(goal.model, trial.preset).replace({**goal.options, **fixed, **trial.changes})
 
 
-def points(trial: Trial) -> list[int]:
-    """Steps after which quality is measured, evenly spread, the last step among them."""
-    return sorted({math.ceil(trial.steps * n / trial.checks) for n in range(1, trial.checks + 1)})
-
-
 class _Watched(Callback):
     """A clock that stands still while quality is measured."""
 
     def __init__(self, trial: Trial, watcher: Watcher) -> None:
-        self.trial, self.watcher, self.points = trial, watcher, points(trial)
+        self.trial, self.watcher = trial, watcher
         self.paused, self.started = 0.0, time.perf_counter()
 
     def on_train_batch_end(
@@ -121,7 +116,7 @@ class _Watched(Callback):
     ) -> None:
         seconds = (began := time.perf_counter()) - self.started - self.paused
         last = trainer.global_step == self.trial.steps or seconds >= self.trial.longest
-        if trainer.global_step in self.points or last:
+        if trainer.global_step in self.trial.points or last:
             assert isinstance(pl_module, ForecastTraining)
             found = self.watcher.look(pl_module.model, last=last)
             print(json.dumps({"step": trainer.global_step, "seconds": round(seconds, 2), **found}), flush=True)
@@ -130,7 +125,7 @@ class _Watched(Callback):
 
 
 def train(trial: Trial, movies: int) -> None:
-    """Train, and print a point after each of `points`."""
+    """Train, and print a point after each of the trial's `points`."""
     config, goal = resolved(trial), trial.goal
     count = trial.steps * config.training.batch_size if trial.movies is None else trial.movies
     source = MovingSquares(movies=count, frames=goal.frames, seed=TRAINING_SEED)
@@ -152,25 +147,12 @@ def fit(module: ForecastTraining, source: MovingSquares, steps: int, callbacks: 
     windows = cut_windows(spans, past=config.data.past, future=config.data.future)
     data = WindowDataset(windows, Normaliser(method="identity", offset=(0.0,), scale=(1.0,)))
     sampler = SeededSampler(len(windows), config.training.seed)
-    trainer = lightning.Trainer(
-        accelerator="cpu",
-        devices=1,
-        max_steps=steps,
-        max_epochs=-1,
-        gradient_clip_val=config.training.gradient_clip,
-        callbacks=list(callbacks),
-        logger=False,
-        enable_checkpointing=False,
-        enable_model_summary=False,
-        enable_progress_bar=False,
-    )
-    trainer.fit(module, DataLoader(data, batch_size=config.training.batch_size, sampler=sampler, drop_last=True))
+    loader = DataLoader(data, batch_size=config.training.batch_size, sampler=sampler, drop_last=True)
+    bare_trainer(steps, config.training.gradient_clip, callbacks).fit(module, loader)
 
 
 def main(name: str, movies: str) -> None:
     """Run the trial of this name."""
-    from nextframe.benchmark.quality_trials import TRIALS
-
     train(next(trial for trial in TRIALS if trial.name == name), int(movies))
 
 

@@ -13,12 +13,12 @@ import sys
 import time
 from typing import Any
 
-import lightning
 import torch
 from lightning.pytorch.callbacks import Callback
 from torch.utils.data import DataLoader
 
 from nextframe.benchmark.archives import showers
+from nextframe.benchmark.trainer import bare_trainer
 from nextframe.data.loading import WindowDataset
 from nextframe.data.normalise import Normaliser
 from nextframe.data.split import Span
@@ -66,18 +66,8 @@ def training_seconds(*, size: int, crop: int | None, past: int, future: int, bat
     keep_freed_memory()
     torch.manual_seed(config.training.seed)
     module = ForecastTraining(build_model(config.model, 1), config, 0.5)
-    trainer = lightning.Trainer(
-        accelerator="cpu",
-        devices=1,
-        max_steps=steps,
-        gradient_clip_val=config.training.gradient_clip,
-        callbacks=[clock := _Clock()],
-        logger=False,
-        enable_checkpointing=False,
-        enable_model_summary=False,
-        enable_progress_bar=False,
-    )
     again: Any = [first] * steps  # a list is a dataset, but not by its type
+    trainer = bare_trainer(steps, config.training.gradient_clip, [clock := _Clock()])
     trainer.fit(module, DataLoader(again, batch_size=None))
     return clock.seconds
 

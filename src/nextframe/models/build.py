@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
+from typing import Any
 
 from nextframe.config import ModelConfig
 from nextframe.errors import ConfigError
@@ -48,20 +48,19 @@ def build_model(
 
 
 def _build(config: ModelConfig, channels: int, static_channels: int, past: int, future: int) -> Network:
+    common: dict[str, Any] = {
+        "in_channels": channels,
+        "filters": config.filters,
+        "kernel_size": config.kernel_size,
+        "norm": config.norm,
+        "output": config.output,
+        "residual": config.residual,
+        "quantiles": config.quantiles,
+        "static_channels": static_channels,
+    }
+    gates: dict[str, Any] = {"gate_activation": config.gate_activation, "peepholes": config.peepholes}
     if config.model == "stacked":
-        return StackedConvLSTM(
-            channels,
-            config.filters,
-            config.kernel_size,
-            norm=config.norm,
-            temporal_padding=config.temporal_padding,
-            gate_activation=config.gate_activation,
-            peepholes=config.peepholes,
-            output=config.output,
-            residual=config.residual,
-            quantiles=config.quantiles,
-            static_channels=static_channels,
-        )
+        return StackedConvLSTM(temporal_padding=config.temporal_padding, **gates, **common)
     if config.model in ("simvp", *CAUSAL_STACKS):
         if config.peepholes or config.gate_activation != "sigmoid" or config.temporal_padding != "causal":
             raise ConfigError(
@@ -70,26 +69,7 @@ def _build(config: ModelConfig, channels: int, static_channels: int, past: int, 
                 received=f"peepholes {config.peepholes}, {config.gate_activation}, {config.temporal_padding}",
                 hint="leave these options out, or use model='stacked'",
             )
-        build = partial(SimVP, past=past, future=future) if config.model == "simvp" else CAUSAL_STACKS[config.model]
-        return build(
-            channels,
-            config.filters,
-            config.kernel_size,
-            norm=config.norm,
-            output=config.output,
-            residual=config.residual,
-            quantiles=config.quantiles,
-            static_channels=static_channels,
-        )
-    return EncoderDecoder(
-        channels,
-        config.filters,
-        config.kernel_size,
-        norm=config.norm,
-        gate_activation=config.gate_activation,
-        peepholes=config.peepholes,
-        output=config.output,
-        residual=config.residual,
-        quantiles=config.quantiles,
-        static_channels=static_channels,
-    )
+        if config.model == "simvp":
+            return SimVP(past=past, future=future, **common)
+        return CAUSAL_STACKS[config.model](**common)
+    return EncoderDecoder(**gates, **common)

@@ -6,7 +6,6 @@ frame t + 1 and depends on no frame after t.
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -30,7 +29,8 @@ class CausalState(NamedTuple):
 
 
 class CausalStack(Network):
-    """A recurrence over frames with `TemporalReadout` on top; a subclass says what the recurrence is, in `read`.
+    """A recurrence over frames with `TemporalReadout` on top; a subclass says what the recurrence is, by its `layers`
+    or in `read`.
 
     Args:
         in_channels: channels C of the frames.
@@ -47,6 +47,7 @@ class CausalStack(Network):
     """
 
     one_step = True
+    layers: nn.ModuleList
 
     def __init__(
         self,
@@ -75,9 +76,18 @@ class CausalStack(Network):
         if residual:
             nn.init.zeros_(self.readout.weight)  # an untrained network then forecasts persistence
 
-    @abstractmethod
     def read(self, frames: Tensor, state: Any) -> tuple[Tensor, Any]:
-        """Frames (T, B, C + S, H, W), after a state or from the start (None), to features (T, B, F, H, W) and state."""
+        """Frames (T, B, C + S, H, W), after a state or from the start (None), to features (T, B, F, H, W) and state.
+
+        One of `layers` after the other, each followed by its norm, where a subclass says nothing else; each has a
+        `scan` of features and its own state.
+        """
+        features, states = frames, []
+        for n, layer in enumerate(self.layers):
+            features, after = layer.scan(features, None if state is None else state[n])  # type: ignore[operator]
+            features = self.normed(n, features)
+            states.append(after)
+        return features, tuple(states)
 
     def normed(self, layer: int, features: Tensor) -> Tensor:
         """The norm of a layer, on its output (T, B, F, H, W)."""

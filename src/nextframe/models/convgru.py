@@ -91,15 +91,6 @@ class StackedConvGRU(CausalStack):
         pairs = zip(self.inputs, filters, strict=True)
         self.layers = nn.ModuleList(ConvGRU2d(c, f, kernel_size) for c, f in pairs)
 
-    def read(self, frames: Tensor, state: tuple[Tensor, ...] | None) -> tuple[Tensor, tuple[Tensor, ...]]:
-        features, states = frames, []
-        for n, layer in enumerate(self.layers):
-            assert isinstance(layer, ConvGRU2d)
-            features, hidden = layer.scan(features, None if state is None else state[n])
-            features = self.normed(n, features)
-            states.append(hidden)
-        return features, tuple(states)
-
     def reach(self, past: int, lead_times: int) -> int | None:
         # The reset gate is applied after the convolution of the state, so that a step reaches no further than a kernel.
         return reach_of_layers(self.norms, self.radius, past, lead_times)

@@ -120,12 +120,3 @@ class StackedTrajGRU(CausalStack):
         )
         pairs = zip(self.inputs, filters, strict=True)
         self.layers = nn.ModuleList(TrajGRU2d(c, f, kernel_size, links) for c, f in pairs)
-
-    def read(self, frames: Tensor, state: tuple[Tensor, ...] | None) -> tuple[Tensor, tuple[Tensor, ...]]:
-        features, states = frames, []
-        for n, layer in enumerate(self.layers):
-            assert isinstance(layer, TrajGRU2d)
-            features, hidden = layer.scan(features, None if state is None else state[n])
-            features = self.normed(n, features)
-            states.append(hidden)
-        return features, tuple(states)
