@@ -6,24 +6,26 @@ It reads what these commands wrote:
     nextframe benchmark streaming --steps 21 --keras-python PYTHON --out benchmarks/results/streaming.json
     nextframe benchmark training --kernel 5 --out benchmarks/results/training-5x5.json
     nextframe benchmark training --sweep --out benchmarks/results/sweep.json
+    python benchmarks/recompute.py
 """
 
 import json
 from pathlib import Path
 from typing import Any
 
+from readme import fill
+
 from nextframe.files import write_text
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
 PAGE = ROOT / "docs" / "engine.md"
-START, END = "<!-- marks: written by benchmarks/marks.py -->", "<!-- /marks -->"
 
 KERAS, USUAL, PLAIN, THRIFTY = (
     "keras on tensorflow",
     "usual loop",
     "nextframe without its engine",
-    "nextframe, recompute 4",
+    "nextframe, recompute 2",
 )
 Row = tuple[str, float, float, bool]  # what, mark, measured, whether more is better
 
@@ -57,7 +59,8 @@ def step_memory(result: dict[str, Any]) -> float:
 
 
 def rows() -> list[Row]:
-    training, streaming, large, sweep = map(load, ("training", "streaming", "training-5x5", "sweep"))
+    names = ("training", "streaming", "training-5x5", "sweep", "recompute")
+    training, streaming, large, sweep, recompute = map(load, names)
     found: list[Row] = []
     for model, keras, usual in (("stacked", 5.5, 4.0), ("encoder-decoder", 5.0, 6.5)):
         found.append((f"{model}, training step, against Keras", keras, times(training, model, KERAS), True))
@@ -68,9 +71,9 @@ def rows() -> list[Row]:
     found.append(("stacked, one new frame, against the usual loop", 3.0, times(streaming, "stacked", USUAL), True))
     found.append(("stacked, one new frame, against Keras", 100.0, times(streaming, "stacked", KERAS), True))
     for model in ("stacked", "encoder-decoder"):
-        usual_memory = step_memory(find(training, model, USUAL))
+        usual_memory = step_memory(find(recompute, model, USUAL))
         for ours, mark in (("nextframe", 1.0), (THRIFTY, 1 / 3)):
-            share = step_memory(find(training, model, ours)) / usual_memory
+            share = step_memory(find(recompute, model, ours)) / usual_memory
             found.append((f"{model}, memory that a step of {ours} takes, over the usual loop's", mark, share, False))
     slowest = min(
         plain["seconds"] / ours["seconds"]
@@ -102,12 +105,10 @@ def table() -> str:
 def main() -> None:
     """Run from the command line."""
     machine = load("training")["machine"]
-    before, _, rest = PAGE.read_text(encoding="utf-8").partition(START)
-    after = rest.partition(END)[2]
     note = (
         f"Medians of interleaved runs on {machine}; the files in `benchmarks/results` name command, versions and date."
     )
-    write_text(PAGE, f"{before}{START}\n\n{table()}\n\n{note}\n\n{END}{after}")
+    write_text(PAGE, fill(PAGE.read_text(encoding="utf-8"), "marks", f"\n{table()}\n\n{note}\n\n"))
     print(table())
 
 

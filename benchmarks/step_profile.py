@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from readme import fill
 from torch.profiler import ProfilerActivity, profile
 
 from nextframe.benchmark.ours import nextframe_step
@@ -25,7 +26,6 @@ from nextframe.training.memory import keep_freed_memory
 
 RESULT = Path(__file__).parent / "results" / "profile.json"
 PAGE = Path(__file__).parent.parent / "docs" / "engine.md"
-START, END = "<!-- profile: written by benchmarks/step_profile.py -->", "<!-- /profile -->"
 
 # Operators, by what their names contain, and what they do in the step; the first that fits counts.
 PARTS = {
@@ -59,14 +59,17 @@ def measured(work: Work, steps: int) -> dict[str, float]:
     return {part: round(time, 2) for part, time in parts.items()} | {"step": round(whole, 2)}
 
 
-def products(work: Work) -> float:
-    """Operations of the engine's matrix products in a training step: forward, by the inputs, by the weights."""
+def products(work: Work, *, training: bool = True) -> float:
+    """Operations of the engine's matrix products in a training step (forward, by the inputs, by the weights), or where
+    one frame of each movie is read.
+    """
     tiles = work.batch * math.ceil(work.size / (7 - work.kernel)) ** 2
-    steps = work.past + work.future - 1
+    frames = work.past + work.future - 1 if training else 1
     total = 0.0
     for channels, filters in zip((1, *work.filters[:-1]), work.filters, strict=True):
         wanted = filters + (channels if channels > 1 else 0)  # nobody asks for the movie's gradient
-        total += 2.0 * 36 * tiles * steps * 4 * filters * (2 * (channels + filters) + wanted)
+        factors = 2 * (channels + filters) + wanted if training else channels + filters
+        total += 2.0 * 36 * tiles * frames * 4 * filters * factors
     return total
 
 
@@ -128,10 +131,9 @@ def main() -> None:
         "date": date.today().isoformat(),
     }
     write_text(RESULT, json.dumps(content, indent=1) + "\n")
-    before, _, rest = PAGE.read_text(encoding="utf-8").partition(START)
-    _, _, after = rest.partition(END)
     note = f"{content['machine']}, torch {content['torch']}, {content['date']}: `{content['command']}`."
-    write_text(PAGE, f"{before}{START}\n\n{table(models)}\n\n{bound(content)}\n\n{note}\n\n{END}{after}")
+    said = f"\n{table(models)}\n\n{bound(content)}\n\n{note}\n\n"
+    write_text(PAGE, fill(PAGE.read_text(encoding="utf-8"), "profile", said))
     print(table(models))
 
 

@@ -1,23 +1,26 @@
 """Write docs/results/tutorial.md: the tutorial's training tables beside those of our runs, and the rollout's skill.
 
-    python benchmarks/tutorial_tables.py --same RUN --causal RUN --encoder-decoder RUN
+    python benchmarks/tutorial_tables.py --same RUN ... --causal RUN ... --encoder-decoder RUN ...
 
-Each RUN is the folder of one of the example programs:
+Each RUN is the folder of one of the example programs, with any seed; of several the page gives mean and spread:
 
-    python examples/next-frame.py --temporal-padding same --out RUN
-    python examples/next-frame.py --temporal-padding causal --out RUN
-    python examples/encoder-decoder.py --out RUN
+    python examples/next-frame.py --temporal-padding same --seed 0 --out RUN
+    python examples/next-frame.py --temporal-padding causal --seed 0 --out RUN
+    python examples/encoder-decoder.py --seed 0 --out RUN
 
-The runs' own files (metrics.csv, verification.json) are copied to benchmarks/results/tutorial/, and the page is written
-from these copies, so that it can be written again without the runs.
+The runs' own files (metrics.csv, verification.json) are copied to benchmarks/results/tutorial/MODEL/seed-N/, beside
+those of other seeds, and the page is written from these copies, so that it can be written again without the runs.
 """
 
 import argparse
 import json
 import shutil
+import statistics
+from collections.abc import Iterable
 from pathlib import Path
 
 from nextframe.files import write_text
+from nextframe.machine import describe_machine
 from nextframe.training.run_folder import load_config, read_metrics
 from nextframe.verification.result import Verification
 
@@ -42,50 +45,69 @@ TITLES = {
 }
 
 
+def runs(name: str) -> list[Path]:
+    """What is kept of a model's runs, a folder for each seed."""
+    return sorted((RESULTS / name).glob("seed-*"))
+
+
+def epochs(name: str) -> list[list[dict[str, float]]]:
+    """The metrics of each epoch, of all runs that came so far."""
+    everyone = [read_metrics(run) for run in runs(name)]
+    return [[rows[n] for rows in everyone if n < len(rows)] for n in range(max(map(len, everyone)))]
+
+
+def spread(values: Iterable[float], digits: str) -> str:
+    """The mean, and with more than one value their standard deviation."""
+    some = list(values)
+    mean = f"{statistics.fmean(some):{digits}}"
+    return mean if len(some) == 1 else f"{mean} ± {statistics.stdev(some):{'.1g' if digits.endswith('g') else digits}}"
+
+
 def training_table(name: str) -> list[str]:
-    rows = read_metrics(RESULTS / name)
     if name == "encoder-decoder":
         lines = [
             "| epoch | tutorial: loss | loss | validation loss | rollout CSI | seconds |",
             "|---|---|---|---|---|---|",
         ]
-        for row in rows:
-            theirs = ENCODER_DECODER.get(int(row["epoch"]))
-            lines.append(
-                f"| {row['epoch']:.0f} | {'' if theirs is None else f'{theirs:.4f}'} | {row['train_loss']:.4f} | "
-                f"{row['val_loss']:.4f} | {row['val_rollout_csi']:.3f} | {row['seconds']:.0f} |"
-            )
-        return lines
-    lines = [
-        "| epoch | tutorial: loss | loss | tutorial: validation loss | validation loss | rollout CSI "
-        "| tutorial: seconds | seconds |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
-    for row in rows:
-        seconds, loss, validation = STACKED[int(row["epoch"])]
-        lines.append(
-            f"| {row['epoch']:.0f} | {loss:.4g} | {row['train_loss']:.4g} | {validation:.4g} | {row['val_loss']:.4g} | "
-            f"{row['val_rollout_csi']:.3f} | {seconds} | {row['seconds']:.0f} |"
-        )
+    else:
+        lines = [
+            "| epoch | tutorial: loss | loss | tutorial: validation loss | validation loss | rollout CSI "
+            "| tutorial: seconds | seconds |",
+            "|---|---|---|---|---|---|---|---|",
+        ]
+    for epoch, rows in enumerate(epochs(name), start=1):
+        digits = ".4f" if name == "encoder-decoder" else ".4g"
+        loss, validation = (spread((row[metric] for row in rows), digits) for metric in ("train_loss", "val_loss"))
+        csi = spread((row["val_rollout_csi"] for row in rows), ".3f")
+        seconds = spread((row["seconds"] for row in rows), ".0f")
+        if name == "encoder-decoder":
+            theirs = ENCODER_DECODER.get(epoch)
+            cells = [str(epoch), "" if theirs is None else f"{theirs:.4f}", loss, validation, csi, seconds]
+        else:
+            took, first, second = STACKED[epoch]
+            cells = [str(epoch), f"{first:.4g}", loss, f"{second:.4g}", validation, csi, str(took), seconds]
+        lines.append(f"| {' | '.join(cells)} |")
     return lines
 
 
 def frames_seen_table(name: str) -> list[str]:
-    last = read_metrics(RESULTS / name)[-1]
-    seen = {k.rsplit("_", 1)[1]: v for k, v in last.items() if k.startswith("val_loss_frames_seen_")}
-    head = "| frames seen | " + " | ".join(seen) + " |"
-    body = "| validation loss | " + " | ".join(f"{v:.4f}" for v in seen.values()) + " |"
+    rows = epochs(name)[-1]
+    seen = [metric for metric in rows[0] if metric.startswith("val_loss_frames_seen_")]
+    head = "| frames seen | " + " | ".join(metric.rsplit("_", 1)[1] for metric in seen) + " |"
+    body = "| validation loss | " + " | ".join(spread((row[m] for row in rows), ".4f") for m in seen) + " |"
     return [head, "|---" * (len(seen) + 1) + "|", body]
 
 
 def skill_table(name: str) -> list[str]:
-    skill = Verification.from_json(RESULTS / name / "verification.json")
-    leads = [f"{lead:g}" for lead in skill.lead_time]
+    skills = [Verification.from_json(run / "verification.json") for run in runs(name)]
+    leads = [f"{lead:g}" for lead in skills[0].lead_time]
     lines = ["| CSI at 0.5, lead time | " + " | ".join(leads) + " | mean |", "|---" * (len(leads) + 2) + "|"]
-    for forecaster, scores in skill.scores.items():
-        values = [0.0 if value is None else float(value) for value in scores["csi_0.5"]]
-        cells = [f"{value:.3f}" for value in [*values, sum(values) / len(values)]]
-        lines.append(f"| {forecaster} | " + " | ".join(cells) + " |")
+    for forecaster in skills[0].scores:
+        found = [[value or 0.0 for value in skill.scores[forecaster]["csi_0.5"]] for skill in skills]
+        if forecaster != "model":
+            found = found[:1]  # the same movies: the same scores
+        columns = [*zip(*found, strict=True), [statistics.fmean(values) for values in found]]
+        lines.append(f"| {forecaster} | " + " | ".join(spread(values, ".3f") for values in columns) + " |")
     return lines
 
 
@@ -100,19 +122,21 @@ def page() -> str:
         "",
     ]
     for name, title in TITLES.items():
-        if not (RESULTS / name / "metrics.csv").exists():
+        kept = runs(name)
+        if not kept:
             continue
-        config = load_config(RESULTS / name / "config.yaml")
-        machine = (RESULTS / name / "machine.txt").read_text(encoding="utf-8").strip()
-        done = f"{len(read_metrics(RESULTS / name))} of {config.training.epochs} epochs run"
-        lines += [f"## {title}", "", f"{machine}. Preset `tutorial`, {done}.", ""]
+        config = load_config(kept[0] / "config.yaml")
+        machines = " and ".join(sorted({(run / "machine.txt").read_text(encoding="utf-8").strip() for run in kept}))
+        done = f"{len(epochs(name))} of {config.training.epochs} epochs run"
+        seeds = "one seed" if len(kept) == 1 else f"{len(kept)} seeds: mean ± standard deviation"
+        lines += [f"## {title}", "", f"{machines}. Preset `tutorial`, {done}; {seeds}.", ""]
         lines += [*training_table(name), ""]
         if name != "encoder-decoder":
             lines += ["By number of frames seen, after the last epoch:", "", *frames_seen_table(name), ""]
-        if (RESULTS / name / "verification.json").exists():
-            epoch = min(read_metrics(RESULTS / name), key=lambda row: row["val_rollout_mse"])["epoch"]
-            kept = f"the weights of epoch {epoch:.0f}, the best by the rollout's MSE in validation"
-            lines += [f"The free rollout on 100 fresh movies, with {kept}:", "", *skill_table(name), ""]
+        best = [min(read_metrics(run), key=lambda row: row["val_rollout_mse"])["epoch"] for run in kept]
+        which = f"the weights of epoch {' and '.join(f'{n:.0f}' for n in sorted(set(best)))}"
+        which += ", the best by the rollout's MSE in validation"
+        lines += [f"The free rollout on 100 fresh movies, with {which}:", "", *skill_table(name), ""]
     return "\n".join([*lines, *batch_norm()])
 
 
@@ -165,19 +189,16 @@ def batch_norm() -> list[str]:
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for name in TITLES:
-        options.add_argument(f"--{name}", type=Path, metavar="RUN")
-    options.add_argument("--machine", help="what the runs ran on, for the page")
+        options.add_argument(f"--{name}", type=Path, nargs="+", default=[], metavar="RUN")
+    options.add_argument("--machine", help="what the runs ran on, for the page; by default this machine")
     given = options.parse_args()
     for name in TITLES:
-        run = getattr(given, name.replace("-", "_"))
-        if run is None:
-            continue
-        (RESULTS / name).mkdir(parents=True, exist_ok=True)
-        for file in ("config.yaml", "metrics.csv", "verification.json"):
-            if (run / file).exists():
-                shutil.copy(run / file, RESULTS / name / file)
-        if given.machine:
-            write_text(RESULTS / name / "machine.txt", given.machine + "\n")
+        for run in getattr(given, name.replace("-", "_")):
+            folder = RESULTS / name / f"seed-{load_config(run / 'config.yaml').training.seed}"
+            folder.mkdir(parents=True, exist_ok=True)
+            for file in ("config.yaml", "metrics.csv", "verification.json"):
+                shutil.copy(run / file, folder / file)
+            write_text(folder / "machine.txt", (given.machine or describe_machine()) + "\n")
     write_text(PAGE, page())
 
 

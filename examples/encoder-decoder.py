@@ -18,6 +18,7 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--preset", choices=["tutorial", "default"], default="tutorial")
     options.add_argument("--epochs", type=int)
+    options.add_argument("--seed", type=int)
     options.add_argument("--data", help="frames to train on; by default the preset's squares")
     options.add_argument("--out", type=Path, default=Path("runs/encoder-decoder"))
     options.add_argument("--resume", action="store_true")

@@ -19,6 +19,7 @@ def main() -> None:
     options.add_argument("--preset", choices=["tutorial", "default"], default="tutorial")
     options.add_argument("--temporal-padding", choices=["same", "causal"])
     options.add_argument("--epochs", type=int)
+    options.add_argument("--seed", type=int)
     options.add_argument("--data", help="frames to train on; by default the preset's squares")
     options.add_argument("--out", type=Path, default=Path("runs/next-frame"))
     options.add_argument("--resume", action="store_true")

@@ -59,7 +59,19 @@ class Climatology(Forecaster):
         return "climatology"
 
     def predict(self, past: FloatArray, lead_times: int) -> FloatArray:
-        """The mean, (B, K, C, H, W)."""
+        """The mean, (B, K, C, H, W).
+
+        Raises:
+            ConfigError: frames that are not on the grid of the training part.
+        """
+        if past.shape[2:] != self.mean.shape:
+            raise ConfigError(
+                "cannot be taken from a training part on another grid",
+                where="baseline 'climatology'",
+                expected=f"frames of (channel, height, width) {self.mean.shape}",
+                received=past.shape[2:],
+                hint="leave it out of --baselines, or bring the frames to that grid",
+            )
         return np.broadcast_to(self.mean, (len(past), lead_times, *self.mean.shape)).copy()
 
     def distribution(self, past: FloatArray, lead_times: int) -> tuple[FloatArray, FloatArray]:
