@@ -83,10 +83,11 @@ def main() -> None:
     }
     bound = content["products_mflop"] / content["matrix_gflops"]
     table = ["| part of one new frame | ms |", "|---|---:|", *(f"| {part} | {ms:.2f} |" for part, ms in parts.items())]
+    made = f"{content['machine']}, {content['date']}: `{content['command']}`."
     said = (
         f"The engine's matrix products alone are {content['products_mflop']} MFLOP: {bound:.2f} ms at the "
-        f"{content['matrix_gflops']} GFLOP/s of a large product. Medians of {ROUNDS} rounds of {FRAMES} frames; the pause "
-        f"is {PAUSE} s before each round. {content['machine']}, {content['date']}: `python benchmarks/frame_profile.py`."
+        f"{content['matrix_gflops']} GFLOP/s of a large product. "
+        f"Medians of {ROUNDS} rounds of {FRAMES} frames; the pause is {PAUSE} s before each round. {made}"
     )
     write_text(RESULT, json.dumps(content, indent=1) + "\n")
     text = "\n".join(table)

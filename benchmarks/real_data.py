@@ -116,8 +116,8 @@ CASES = {
     ),
     "knmi-patches": Case(
         title="The same rain by the tutorial author's radar model: encoder-decoder 96-96-32-32 on patches of 4",
-        credit="The Netherlands on 100 x 100 pixels of 4 km, 25 x 25 x 16 after space-to-depth, as the tutorial's author "
-        "has them for Seattle, but with intensities in place of shapes; KNMI, from the pysteps example data.",
+        credit="The Netherlands on 100 x 100 pixels of 4 km, 25 x 25 x 16 after space-to-depth, as the tutorial's "
+        "author has them for Seattle, but with intensities in place of shapes; KNMI, from the pysteps example data.",
         path="radar/knmi-2010-08-26",
         model="encoder-decoder",
         train="--rain-unit mm/h --crop 220,160,400,400 --coarsen 4 --past 4 --future 6 --validation 0.12 --test 0.42 "

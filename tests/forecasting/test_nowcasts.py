@@ -69,7 +69,7 @@ def test_climatology_is_the_training_parts_mean_and_quantiles() -> None:
     np.testing.assert_allclose(members[0, 9, 0, 0, 1:], np.median(values[:60, 0, 1:], axis=0), rtol=1e-5)
     with pytest.raises(ConfigError, match="needs a training part"):
         make_baseline("climatology")
-    with pytest.raises(ConfigError, match="another grid.*leave it out"):
+    with pytest.raises(ConfigError, match=r"another grid.*leave it out"):
         climatology.predict(values[None, 60:64, :, 1:], 3)
 
 
