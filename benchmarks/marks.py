@@ -68,8 +68,8 @@ def rows() -> list[Row]:
     found.append(("stacked, one new frame, against Keras", 100.0, times(streaming, "stacked", KERAS), True))
     for model in ("stacked", "encoder-decoder"):
         usual_memory = step_memory(find(recompute, model, USUAL))
-        for what, names, mark in (("a step", ("nextframe",), 1.0), ("a step with recomputation", THRIFTY, 1 / 3)):
-            share = min(step_memory(find(recompute, model, ours)) / usual_memory for ours in names)
+        for what, ways, mark in (("a step", ("nextframe",), 1.0), ("a step with recomputation", THRIFTY, 1 / 3)):
+            share = min(step_memory(find(recompute, model, ours)) / usual_memory for ours in ways)
             found.append((f"{model}, memory that {what} takes, over the usual loop's", mark, share, False))
     slowest = min(
         plain["seconds"] / ours["seconds"]

@@ -100,7 +100,7 @@ def spectral_loss(forecast: Tensor, target: Tensor, valid: Tensor) -> Tensor:
         valid: which values are real, the same shape; the others are zero in both transforms.
     """
     known = valid.to(target.dtype)
-    amplitudes = [torch.fft.fft2(values * known, norm="ortho").abs() for values in (forecast, target)]
+    amplitudes: list[Tensor] = [torch.fft.fft2(values * known, norm="ortho").abs() for values in (forecast, target)]
     amplitude = (amplitudes[0] - amplitudes[1]).square().mean((-2, -1), keepdim=True)
     return (forecast - target).square() + amplitude
 
