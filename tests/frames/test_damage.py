@@ -53,6 +53,25 @@ def test_a_file_that_is_cut_after_it_was_opened_is_named(tmp_path: Path) -> None
         sequence.read(6, 12)
 
 
+@pytest.mark.parametrize("suffix", ["nc", "npy"])
+def test_a_mapped_file_that_is_cut_after_it_was_opened_is_named(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"mapped.{suffix}"
+    values = np.random.default_rng(0).random((50, 64, 64), np.float32)
+    if suffix == "npy":
+        np.save(path, values)
+    else:
+        xr.Dataset({"rain": (("time", "y", "x"), values)}).to_netcdf(path, engine="scipy", format="NETCDF3_64BIT")
+    (strict,) = open_source(path).sequences
+    source = open_source(path, damaged="skip")
+    assert strict.read(0, 2).shape == (2, 1, 64, 64)
+    truncate(path)  # to touch what is gone would end the process
+    with pytest.raises(DataError, match=rf"mapped\.{suffix}: has become shorter since it was opened"):
+        strict.read(45, 50)
+    assert np.isnan(source.sequences[0].read(45, 50)).all()
+    assert source.damage is not None
+    assert source.damage.sentence.startswith("left out 5 damaged frames: ")
+
+
 def test_the_first_step_that_cannot_be_read_is_the_one_named(tmp_path: Path) -> None:
     break_step(archive(tmp_path, 2)[0], 2)
     (sequence,) = open_source(tmp_path).sequences

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from nextframe.api import inspect_path
 from nextframe.errors import ConfigError, DataError, NextframeError, ShapeError
+from nextframe.frames.mapped import Mapped
 from nextframe.frames.source import open_source
 
 
@@ -44,7 +45,8 @@ def test_an_npy_file_is_mapped_and_not_loaded(tmp_path: Path) -> None:
     with (tmp_path / "A.NPY").open("wb") as file:
         np.save(file, np.zeros((4, 5, 6)))
     (sequence,) = open_source(tmp_path / "A.NPY").sequences
-    assert isinstance(sequence.values, np.memmap)
+    assert isinstance(sequence.values, Mapped)
+    assert isinstance(sequence.values.array, np.memmap)
 
 
 def test_a_choice_that_an_array_does_not_have(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nextframe.errors import ConfigError, DataError, ShapeError
+from nextframe.frames.mapped import Mapped, WholeFile
 from nextframe.frames.sequence import FrameSequence, Missing
 
 _UNREADABLE = (
@@ -76,9 +77,10 @@ def open_array(path: Path, variable: str | None = None, *, missing: Missing = "e
         )
     if array.size == 0:
         raise DataError("is empty", where=path, received=f"shape {array.shape}")
+    file = WholeFile(path) if isinstance(array, np.memmap) else None
     return tuple(
         FrameSequence(
-            values=movie,
+            values=movie if file is None else Mapped(movie, file),
             name=str(path) if len(array) == 1 else f"{path}[{n}]",
             missing=missing,
             attributes={"axes": axes},

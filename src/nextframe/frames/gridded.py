@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from nextframe.errors import ConfigError, DataError, ShapeError
 from nextframe.frames.damage import Damage, describe_each
 from nextframe.frames.hdf5 import PlainVariable
+from nextframe.frames.mapped import WholeFile
 from nextframe.frames.sequence import FrameSequence, Grid, Missing
 
 NETCDF_SUFFIXES = (".nc", ".nc4", ".cdf", ".netcdf")
@@ -131,6 +132,8 @@ class _Store:
     attributes: Mapping[str, object]
     plain: tuple[PlainVariable, ...] | None
     """How to read the variables straight from HDF5; None where only xarray can."""
+    mapped: WholeFile | None
+    """The file, where it is mapped to memory: a classic NetCDF."""
 
     def beside(self, first: _Store) -> _Store:
         """The same with all that it has in common with the first file held once, since an archive of one file a step
@@ -143,10 +146,14 @@ class _Store:
 
     def open(self) -> xr.Dataset | h5py.File:
         """Open it for reading."""
+        if self.mapped is not None:
+            self.mapped.check()
         return open_dataset(self.path) if self.plain is None else h5py.File(self.path, "r")
 
     def read(self, dataset: xr.Dataset | h5py.File, start: int, stop: int) -> NDArray[np.float32]:
         """Steps `start` to `stop` of what `open` opened, as (T, C, H, W)."""
+        if self.mapped is not None:
+            self.mapped.check()
         if self.plain is not None:
             return np.stack([variable.read(dataset, self.axes, start, stop) for variable in self.plain], axis=1)
         time = self.axes[0]
@@ -244,14 +251,21 @@ def open_dataset(path: Path) -> xr.Dataset:
             joined = (path / ".zmetadata").exists() or (index.exists() and "consolidated_metadata" in index.read_text())
             store: xr.Dataset = xr.open_zarr(path, chunks=None, consolidated=joined, decode_timedelta=False)
             return store
-        with path.open("rb") as file:
-            classic = file.read(3) == b"CDF"
-        dataset: xr.Dataset = xr.open_dataset(path, engine="scipy" if classic else "h5netcdf", decode_timedelta=False)
+        engine = "scipy" if _classic(path) else "h5netcdf"
+        dataset: xr.Dataset = xr.open_dataset(path, engine=engine, decode_timedelta=False)
         return dataset
     except _UNREADABLE as error:
         if "unable to decode time" in str(error):
             raise _calendar(path) from error
         raise _unreadable(path, error) from error
+
+
+def _classic(path: Path) -> bool:
+    """Whether a file is a NetCDF of the kind before HDF5, which is mapped to memory."""
+    if path.is_dir():
+        return False
+    with path.open("rb") as file:
+        return file.read(3) == b"CDF"
 
 
 def _unreadable(path: Path, error: Exception, what: str = "cannot be read as NetCDF or Zarr") -> DataError:
@@ -321,6 +335,7 @@ def _describe(path: Path, variable: Sequence[str]) -> _Store:
             ),
             attributes={str(k): v for k, v in dataset.attrs.items() if isinstance(v, (str, int, float, np.number))},
             plain=_plain(path, [dataset[name] for name in chosen]),
+            mapped=WholeFile(path) if _classic(path) else None,
         )
 
 

@@ -14,6 +14,7 @@ from nextframe.frames.arrays import open_array
 from nextframe.frames.damage import Damage, Damaged, describe_each, tolerate
 from nextframe.frames.gridded import NETCDF_SUFFIXES, is_zarr, open_gridded
 from nextframe.frames.images import IMAGE_SUFFIXES, has_pages, natural_order, open_gif, open_images, open_pages
+from nextframe.frames.mapped import Mapped
 from nextframe.frames.moving_digits import MovingDigits
 from nextframe.frames.radar import is_radar, open_radar
 from nextframe.frames.rain import convert_rain
@@ -102,7 +103,7 @@ def _shape(
 
 def _costs_nothing(sequence: FrameSequence) -> bool:
     """Whether frames are in memory, mapped to it or drawn at once, so that keeping them would only cost memory."""
-    return isinstance(sequence.values, (np.ndarray, Drawn))
+    return isinstance(sequence.values, (np.ndarray, Mapped, Drawn))
 
 
 def _generate(text: str) -> tuple[FrameSequence, ...]:
