@@ -121,11 +121,20 @@ CASES = {
         path="radar/knmi-2010-08-26",
         model="encoder-decoder",
         train="--rain-unit mm/h --crop 220,160,400,400 --coarsen 4 --past 4 --future 6 --validation 0.12 --test 0.42 "
-        "--filters 96,96,32,32 --patch 4 --train-crop none --batch-size 4 --loss mae --epochs 40",
+        "--coordinates lagrangian --output linear --residual --filters 96,96,32,32 --patch 4 --train-crop none "
+        "--batch-size 4 --optimizer adamw --learning-rate 5e-4 --loss mse --epochs 40",
         verify=f"--thresholds 0.2,1,3 {NOWCASTS}",
         metrics=("csi_0.2", "csi_1", "csi_3", "fss_1_5px", "fss_1_15px", "mse", "crps", "power_8px", "coverage"),
         start=60,
         lead_times=6,
+        note="""One member, a quarter of the time of the stack above, and never below optical-flow extrapolation: in CSI at
+        1 mm/h and in FSS it is ahead, matched or not; at 0.2 and 3 mm/h there is no clear difference, and ANVIL is
+        a little ahead at 3 mm/h. As it is, its squared error is the smallest, and it keeps almost as much of the
+        power at wavelengths below 8 pixels as extrapolation does. That is owed to Lagrangian coordinates. Trained
+        as the author has it, on the frames themselves, by absolute errors (40 epochs, 144 s), the same network lost
+        to extrapolation everywhere: matched, a mean CSI of 0.73 against 0.82 at 0.2 mm/h, 0.47 against 0.64 at 1
+        mm/h and 0.22 against 0.42 at 3 mm/h. 33 windows of one night do not teach motion to two and a half
+        million weights.""",
     ),
     "temperature": Case(
         title="Gridded reanalysis: 2 m temperature, UK, March 2019",
