@@ -24,7 +24,7 @@ def elementwise_loss(
         target: the true values, same shape, in the model's range.
         loss: "bce", binary cross-entropy, computed from logits (sigmoid output only, targets in 0..1);
             "mse", squared error; "mae", absolute error; the balanced ones are these before their weights.
-            "ssim-mae" is `similarity_loss`, "spectral" `spectral_loss`, "quantile" `quantile_loss`.
+            "ssim-mae" is `similarity_loss`, "quantile" `quantile_loss`.
         output: the model's activation.
         valid: which values are real, same shape as the target; needed where a loss looks at neighbours.
 
@@ -39,8 +39,6 @@ def elementwise_loss(
         return quantile_loss(forecast, target)
     if loss == "ssim-mae":
         return similarity_loss(forecast, target, torch.ones_like(target, dtype=torch.bool) if valid is None else valid)
-    if loss == "spectral":
-        return spectral_loss(forecast, target, torch.ones_like(target, dtype=torch.bool) if valid is None else valid)
     if loss in ("mse", "balanced-mse"):
         return functional.mse_loss(forecast, target, reduction="none")
     return functional.l1_loss(forecast, target, reduction="none")
@@ -84,25 +82,6 @@ def _blur(values: Tensor) -> Tensor:
     planes = functional.conv2d(planes, kernel, padding=(0, 5))
     planes = functional.conv2d(planes, kernel.transpose(2, 3), padding=(5, 0))
     return planes.view(values.shape)
-
-
-def spectral_loss(forecast: Tensor, target: Tensor, valid: Tensor) -> Tensor:
-    """(f - y)^2 of every value, plus the mean of (|F| - |Y|)^2 over the wavenumbers of its frame.
-
-    F and Y are the orthonormal Fourier transforms of both frames, so that the squared error is the mean of |F - Y|^2 =
-    (|F| - |Y|)^2 + 2 |F| |Y| (1 - cos phase). Where the phase cannot be foreseen, the smallest squared error is that of
-    a wave with hardly any amplitude: blur. Counting the amplitude's part twice leaves it half of what is missing. (The
-    amplitude's term by itself is the Fourier amplitude loss of C. Yan et al. 2024, arXiv 2410.23159.)
-
-    Args:
-        forecast: (B, T, C, H, W).
-        target: the same shape.
-        valid: which values are real, the same shape; the others are zero in both transforms.
-    """
-    known = valid.to(target.dtype)
-    amplitudes: list[Tensor] = [torch.fft.fft2(values * known, norm="ortho").abs() for values in (forecast, target)]
-    amplitude = (amplitudes[0] - amplitudes[1]).square().mean((-2, -1), keepdim=True)
-    return (forecast - target).square() + amplitude
 
 
 def quantile_loss(forecast: Tensor, target: Tensor) -> Tensor:
