@@ -55,7 +55,7 @@ class Case:
 # Radar: in Lagrangian coordinates an untrained network is motion extrapolation, and training can only add to it.
 RADAR = (
     "--coordinates lagrangian --output linear --residual --filters 32,32 --train-crop 64 --batch-size 8 "
-    "--optimizer adamw --learning-rate 5e-4 --members 3"
+    "--learning-rate 2e-3 --members 3"
 )
 NOWCASTS = "--matched --baselines persistence,extrapolation,steps,anvil,climatology"
 
