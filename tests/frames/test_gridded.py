@@ -207,3 +207,42 @@ def test_what_is_read_past_xarray_is_what_xarray_reads(tmp_path: Path, dtype: st
         )
     np.testing.assert_allclose(sequence.read(1, 4), expected[1:4], rtol=1e-6)
     assert np.isnan(expected).any()
+
+
+@pytest.mark.parametrize("kind", ["nc", "classic.nc", "zarr"])
+def test_values_outside_of_the_valid_range_are_missing(tmp_path: Path, kind: str) -> None:
+    values = np.array([-0.2, 0.0, 0.1, 3.0, 49.9, 50.0, 50.1, 60.0], np.float32).reshape(1, 2, 4)
+    valid = [False, True, True, True, True, True, False, False]
+    axes = ("time", "y", "x")
+    data = xr.Dataset(
+        {
+            "packed": (axes, values, {"valid_range": np.array([0, 500], np.int16)}),
+            "unpacked": (axes, values, {"valid_range": np.array([0.0, 50.0], np.float32)}),
+            "plain": (axes, values, {"valid_min": np.float32(0.0), "valid_max": np.float32(50.0)}),
+            "least": (axes, values, {"valid_min": np.float32(0.0)}),
+        },
+        {"time": TIMES[:1]},
+    )
+    small = {"dtype": "int16", "scale_factor": 0.1, "add_offset": 0.0, "_FillValue": -999}
+    encoding = {"packed": small, "unpacked": small}
+    path = tmp_path / f"a.{kind}"
+    if kind == "zarr":
+        data.to_zarr(path, encoding=encoding, consolidated=False)
+    else:
+        data.to_netcdf(path, engine="scipy" if kind == "classic.nc" else "h5netcdf", encoding=encoding)
+    sequence = open_source(path, variable=("packed", "unpacked", "plain", "least")).sequences[0]
+    frames = sequence.read(0, 1)
+    for name, frame in zip(sequence.variables, frames[0], strict=True):
+        expected = values[0] >= 0 if name == "least" else np.reshape(valid, (2, 4))
+        np.testing.assert_array_equal(np.isfinite(frame), expected, err_msg=name)
+        np.testing.assert_allclose(frame[expected], values[0][expected], atol=1e-5)
+    assert sequence.missing == "mask"
+
+
+def test_a_valid_range_that_is_none(tmp_path: Path) -> None:
+    data = field()
+    data["rain"].attrs["valid_range"] = "0 to 50"
+    with pytest.raises(
+        DataError, match=r"a\.nc: variable rain has a valid range that is none \(received valid_range"
+    ):
+        open_source(save(data, tmp_path / "a.nc"))

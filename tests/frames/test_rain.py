@@ -1,5 +1,6 @@
 """Rain from one unit to another, against Marshall and Palmer's relation and pysteps."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +33,14 @@ def test_dry_and_missing() -> None:
         reflectivity(np.array([0, 0.05, np.nan], np.float32)), [DRY_REFLECTIVITY, DRY_REFLECTIVITY, np.nan]
     )
     np.testing.assert_array_equal(rain_rate(np.array([-32, DRY_REFLECTIVITY, np.nan], np.float32)), [0, 0, np.nan])
+
+
+def test_negative_rain_is_missing_and_what_packing_left_of_zero_is_zero() -> None:
+    rain = replace(sequence([-9999.0, -1e-7, 0.0, 2.0], "mm/h"), missing="mask")
+    np.testing.assert_array_equal(convert_rain(rain, "mm/h").read(0, 1).ravel(), [np.nan, 0, 0, 2])
+    assert np.isnan(convert_rain(rain, "dBZ").read(0, 1).ravel()).tolist() == [True, False, False, False]
+    with pytest.raises(DataError, match="frame 0 holds NaN"):
+        convert_rain(replace(rain, missing="error"), "mm/h").read(0, 1)
 
 
 def test_the_same_as_pysteps() -> None:

@@ -21,6 +21,7 @@ from nextframe.frames.damage import Damage, describe_each
 from nextframe.frames.hdf5 import PlainVariable
 from nextframe.frames.mapped import WholeFile
 from nextframe.frames.sequence import FrameSequence, Grid, Missing
+from nextframe.frames.valid import Limits, valid_limits, without_invalid
 
 NETCDF_SUFFIXES = (".nc", ".nc4", ".cdf", ".netcdf")
 _OPEN_FILES = 64
@@ -134,12 +135,14 @@ class _Store:
     """How to read the variables straight from HDF5; None where only xarray can."""
     mapped: WholeFile | None
     """The file, where it is mapped to memory: a classic NetCDF."""
+    limits: tuple[Limits, ...]
+    """What the values of each variable may be."""
 
     def beside(self, first: _Store) -> _Store:
         """The same with all that it has in common with the first file held once, since an archive of one file a step
         has a hundred thousand files a year; the first file's attributes stand for all.
         """
-        same = ("variables", "axes", "shape", "units", "variable_attributes", "plain")
+        same = ("variables", "axes", "shape", "units", "variable_attributes", "plain", "limits")
         shared = {name: getattr(first, name) for name in same if getattr(self, name) == getattr(first, name)}
         alike = np.array_equal(self.grid.y, first.grid.y) and np.array_equal(self.grid.x, first.grid.x)
         return replace(self, **shared, attributes=first.attributes, grid=first.grid if alike else self.grid)
@@ -151,11 +154,12 @@ class _Store:
         return open_dataset(self.path) if self.plain is None else h5py.File(self.path, "r")
 
     def read(self, dataset: xr.Dataset | h5py.File, start: int, stop: int) -> NDArray[np.float32]:
-        """Steps `start` to `stop` of what `open` opened, as (T, C, H, W)."""
+        """Steps `start` to `stop` of what `open` opened, as (T, C, H, W), NaN where missing."""
         if self.mapped is not None:
             self.mapped.check()
         if self.plain is not None:
-            return np.stack([variable.read(dataset, self.axes, start, stop) for variable in self.plain], axis=1)
+            frames = np.stack([variable.read(dataset, self.axes, start, stop) for variable in self.plain], axis=1)
+            return without_invalid(frames, self.limits)
         time = self.axes[0]
         channels = []
         for name in self.variables:
@@ -163,7 +167,7 @@ class _Store:
             part = part.squeeze([d for d in part.dims if d not in self.axes], drop=True)
             values = np.asarray(part.transpose(*(axis for axis in self.axes if axis is not None)), dtype=np.float32)
             channels.append(values[None] if time is None else values)
-        return np.stack(channels, axis=1)
+        return without_invalid(np.stack(channels, axis=1), self.limits)
 
 
 @dataclass(frozen=True)
@@ -331,11 +335,12 @@ def _describe(path: Path, variable: Sequence[str]) -> _Store:
             declares_missing=any(
                 key in dataset[n].encoding or key in dataset[n].attrs
                 for n in chosen
-                for key in ("_FillValue", "missing_value")
+                for key in ("_FillValue", "missing_value", "valid_range", "valid_min", "valid_max")
             ),
             attributes={str(k): v for k, v in dataset.attrs.items() if isinstance(v, (str, int, float, np.number))},
             plain=_plain(path, [dataset[name] for name in chosen]),
             mapped=WholeFile(path) if _classic(path) else None,
+            limits=tuple(valid_limits(dataset[name], path) for name in chosen),
         )
 
 

@@ -29,6 +29,8 @@ _RATES = {"mm/h": 1.0, "mmh-1": 1.0, "mmhr-1": 1.0, "mm/hr": 1.0, "kgm-2h-1": 1.
 _AMOUNTS = {"mm": 1.0, "kgm-2": 1.0, "m": 1000.0}
 _REFLECTIVITIES = {"dbz"}
 
+_NEGATIVE = -0.001  # mm/h; less rain than none is no measurement
+
 _ATTRIBUTES: dict[RainUnit, dict[str, object]] = {
     "mm/h": {"standard_name": "rainfall_rate", "long_name": "rain rate"},
     "dBZ": {"standard_name": "equivalent_reflectivity_factor", "long_name": "reflectivity"},
@@ -60,7 +62,7 @@ def _plain(unit: str) -> str:
 
 
 def convert_rain(sequence: FrameSequence, unit: RainUnit) -> FrameSequence:
-    """Every channel in another unit of rain; lazy. An amount is the rain of one time step.
+    """Every channel in another unit of rain; lazy. An amount is the rain of one time step. Negative rain is missing.
 
     Raises:
         ConfigError: a unit that is none of rain, or an unknown one to convert to.
@@ -124,6 +126,8 @@ class _Converted:
                 plane[:] = plane if self.unit == "dBZ" else rain_rate(plane)
             else:
                 plane *= factor
+                plane[plane < _NEGATIVE] = np.nan
+                np.maximum(plane, 0, out=plane)  # what packing has left of a zero
                 if self.unit == "dBZ":
                     plane[:] = reflectivity(plane)
         return values
