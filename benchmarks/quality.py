@@ -12,6 +12,8 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+from squares_errors import section
+
 from nextframe.benchmark.quality import Curve, load, to_markdown
 from nextframe.benchmark.quality_trials import HELD_OUT_SEED, TRAINING_SEED
 from nextframe.files import write_text
@@ -126,6 +128,7 @@ def main() -> None:
         f"Measured {' to '.join(dict.fromkeys([dates[0], dates[-1]]))}; `benchmarks/results/quality.json` has every",
         "point, the configurations, and the versions.",
         "",
+        *section(),
     ]
     write_text(PAGE, "\n".join(text))
     print(f"wrote {PAGE.relative_to(ROOT)}")

@@ -58,22 +58,28 @@ class MovingSquares:
         half_width = streams[3].integers(2, 4, (self.movies, 7))
         return start, direction, np.where(np.arange(7) < count[:, None], half_width, 0)
 
+    def positions(
+        self, start: int, stop: int, movies: slice = slice(None)
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Centres (N, 7, T, 2) of the squares in pixels of the frame, and their half-widths (N, 7), zero where a movie
+        has fewer squares.
+        """
+        origin, direction, half_width = (part[movies] for part in self._squares)
+        moved = direction[:, :, None] * np.arange(start, stop)[:, None]
+        return origin[:, :, None] + moved - self.size // 2, half_width
+
     def render(self, start: int, stop: int, movies: slice = slice(None)) -> NDArray[np.uint8]:
         """Frames `start` to `stop` (exclusive), also beyond the movies' last frame: (N, T, 1, H, W), zeros and ones.
 
         A square of half-width w around a centre covers the pixels centre - w to centre + w - 1; overlapping squares
         clip at one, and what leaves the canvas or the frame is cut off.
         """
-        origin, direction, half_width = (part[movies] for part in self._squares)
-        time = np.arange(start, stop)
-        centre = (
-            origin[:, :, None] + direction[:, :, None] * time[:, None] - self.size // 2
-        )  # (N, 7, T, 2), frame pixels
+        centre, half_width = self.positions(start, stop, movies)
         pixels = np.arange(self.size)
         half = half_width[:, :, None, None, None]
         inside = (pixels >= centre[..., None] - half) & (pixels < centre[..., None] + half)  # (N, 7, T, 2, size)
         rows, columns = inside[:, :, :, 0], inside[:, :, :, 1]
-        frames = np.zeros((len(origin), len(time), 1, self.size, self.size), np.bool_)
+        frames = np.zeros((len(centre), stop - start, 1, self.size, self.size), np.bool_)
         for square in range(7):
             frames[:, :, 0] |= rows[:, square, :, :, None] & columns[:, square, :, None, :]
         return frames.view(np.uint8)
