@@ -20,7 +20,9 @@ from numpy.typing import NDArray
 
 import nextframe
 from nextframe.benchmark.results import provenance
+from nextframe.errors import ConfigError
 from nextframe.files import write_text
+from nextframe.forecasting.model_forecaster import ModelForecaster
 from nextframe.frames.squares import MovingSquares
 from nextframe.models.rollout import rollout
 
@@ -69,6 +71,8 @@ def nearest(source: MovingSquares, frames: int, there: NDArray[np.bool_]) -> Ite
 def measure(run: str, movies: int) -> dict[str, Any]:
     """Pixels missed and falsely forecast by kind of square and lead time, and how many squares there are."""
     forecaster = nextframe.load_run(run)
+    if not isinstance(forecaster, ModelForecaster):
+        raise ConfigError("is an ensemble", where=run, hint="name one of its members")
     past, lead_times = forecaster.config.data.past, forecaster.config.data.future
     frames = past + lead_times
     source = MovingSquares(movies=movies, frames=frames, seed=SEED)
