@@ -99,7 +99,7 @@ TRIALS: tuple[Trial, ...] = (
     Trial(name="same-tutorial", goal=SAME, steps=475, movies=950, checks=5, **_TUTORIAL),
     Trial(name="causal-short", goal=CAUSAL, recipe="ours, short", steps=400),
     Trial(name="causal", goal=CAUSAL, recipe="ours", steps=1250),
-    Trial(name="causal-long", goal=CAUSAL, recipe="ours, long", steps=3200),
+    Trial(name="causal-long", goal=CAUSAL, recipe="ours, long", steps=6000, longest=2700),
     Trial(name="causal-tutorial", goal=CAUSAL, steps=475, movies=950, checks=5, **_TUTORIAL),
     Trial(
         name="causal-keras",
