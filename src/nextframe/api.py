@@ -17,6 +17,7 @@ from typing import Any
 from nextframe.config import DataConfig, ModelKind, RunConfig
 from nextframe.data.coverage import coverage
 from nextframe.data.normalise import choose_threshold, fit_normaliser
+from nextframe.data.provenance import provenance, reading_in_words
 from nextframe.data.split import Span, split_as
 from nextframe.data.static import read_static
 from nextframe.data.windows import Window, cut_windows, windows_with_past
@@ -43,6 +44,7 @@ from nextframe.training.presets import Preset, preset_config
 from nextframe.training.run_folder import member_folders
 from nextframe.verification.grade import grade
 from nextframe.verification.result import Verification
+from nextframe.verification.statistics import SCALES
 from nextframe.verification.verify import verify as verify_windows
 from nextframe.weights import find_run, load_card, shipped_name
 
@@ -271,6 +273,7 @@ def verify(
     lead_times: int = 8,
     baselines: Sequence[str] = BASELINES,
     thresholds: Sequence[float] | None = None,
+    scales: Sequence[int] = SCALES,
     stride: int = 1,
     limit: int | None = None,
     out: str | Path | None = None,
@@ -288,6 +291,7 @@ def verify(
         lead_times: frames to forecast.
         baselines: names of baselines to verify beside them.
         thresholds: in source units, for CSI; chosen from the data by default.
+        scales: neighbourhoods of the fractions skill score, in pixels along each side.
         stride: frames between the starts of two windows.
         limit: verify at most this many windows, evenly spread.
         out: folder to write `verification.json` and `report.html` to.
@@ -306,6 +310,7 @@ def verify(
         lead_times=lead_times,
         baselines=baselines,
         thresholds=thresholds,
+        scales=scales,
         stride=stride,
         limit=limit,
         out=out,
@@ -322,6 +327,7 @@ def verify_run(
     data: str | Path | None = None,
     baselines: Sequence[str] = BASELINES,
     thresholds: Sequence[float] | None = None,
+    scales: Sequence[int] = SCALES,
     lead_times: int | None = None,
     limit: int | None = None,
     matched: bool = False,
@@ -340,10 +346,11 @@ def verify_run(
     With `matched`, the forecast with the distribution of the last frame seen leads, and the model as it is stands
     beside it. `tile` and `overlap` are those of `forecast_file`. `reading` says how to read another source where it
     differs from the run's own: `variable`, `grey`, `crop`, `rain_unit`, `coarsen`, `missing`, `damaged`.
+    `scales` are the neighbourhoods of the fractions skill score, in pixels along each side.
 
     Raises:
         ConfigError: the run held out no test part, and no other data was named.
-        ShapeError: data of another kind than the run was trained on.
+        ShapeError, DataError: data of another kind, or in another unit, than the run was trained on.
     """
     model = in_tiles(load_run(run), tile, overlap)
     config = model.config.data
@@ -356,6 +363,7 @@ def verify_run(
             received=source.frame_shape[0],
             hint="give it the same kind of frames",
         )
+    model.check_units(source.sequences[0])
     # What an ensemble's members say by themselves is verified beside what calibration makes of it.
     leads = config.future if lead_times is None else lead_times
     calibrated = model.calibration is not None and leads <= model.calibration.lead_times
@@ -368,6 +376,7 @@ def verify_run(
         lead_times=leads,
         baselines=baselines,
         thresholds=thresholds if thresholds is not None else [model.card.threshold],
+        scales=scales,
         stride=config.stride,
         limit=limit,
         out=out if out is not None or shipped_name(run) is not None else run,
@@ -376,7 +385,15 @@ def verify_run(
         command=command,
         progress=progress,
         training=_training_part(config) if "climatology" in baselines else (),
+        about={**reading_in_words(replace(config, **reading)), "trained by": _trained_by(run)},
     )
+
+
+def _trained_by(run: str | Path) -> str:
+    """The command that trains a run again."""
+    if shipped_name(run) is not None:
+        return f"the command on its card: nextframe inspect --models {run}"
+    return shlex.join(["nextframe", "train", "--config", str(Path(run) / "config.yaml")])
 
 
 def _training_part(config: DataConfig) -> Sequence[Span]:
@@ -385,7 +402,12 @@ def _training_part(config: DataConfig) -> Sequence[Span]:
 
 
 def grade_file(
-    forecast: str | Path, observation: str | Path, *, thresholds: Sequence[float] | None = None, **options: Any
+    forecast: str | Path,
+    observation: str | Path,
+    *,
+    thresholds: Sequence[float] | None = None,
+    scales: Sequence[int] = SCALES,
+    **options: Any,
 ) -> Verification:
     """Grade a NetCDF or Zarr forecast file, whoever made it, against observations.
 
@@ -393,17 +415,25 @@ def grade_file(
         forecast: the file; lead times along its first axis.
         observation: what `open_source` takes.
         thresholds: in source units, for CSI; chosen from the observations by default.
+        scales: neighbourhoods of the fractions skill score, in pixels along each side.
         **options: how to read the observations: `crop`, `rain_unit`, `coarsen`, `grey`, `variable`, `missing`.
 
     Raises:
         DataError: a forecast that cannot be read, or that the observations do not cover.
         ShapeError: grids of different sizes.
     """
-    source = open_data(DataConfig(data=str(observation), **options))
+    config = DataConfig(data=str(observation), **options)
+    source = open_data(config)
+    spans = [Span(sequence, 0, len(sequence)) for sequence in source.sequences]
     if thresholds is None:
-        thresholds = [_threshold([Span(sequence, 0, len(sequence)) for sequence in source.sequences])]
+        thresholds = [_threshold(spans)]
     with open_dataset(Path(forecast)) as dataset:
-        return grade(dataset, source, thresholds=thresholds, data=source.name, command=_command())
+        found = grade(dataset, source, thresholds=thresholds, scales=scales, data=source.name, command=_command())
+    about = {
+        **provenance([Span(sequence, 0, len(sequence)) for sequence in source.sequences]),
+        **reading_in_words(config),
+    }
+    return replace(found, notes=tuple(_unreached(found)), provenance=about)
 
 
 def inspect_path(path: str | Path, **options: Any) -> Inspection:
@@ -434,6 +464,7 @@ def _verify_spans(
     lead_times: int,
     baselines: Sequence[str],
     thresholds: Sequence[float] | None,
+    scales: Sequence[int],
     stride: int,
     limit: int | None,
     out: str | Path | None,
@@ -442,6 +473,7 @@ def _verify_spans(
     command: str | None,
     progress: bool,
     training: Sequence[Span] = (),
+    about: Mapping[str, str] | None = None,
 ) -> Verification:
     if limit is not None and limit < 1:
         raise ConfigError("is too small", where="limit", expected="at least 1", received=limit)
@@ -451,23 +483,26 @@ def _verify_spans(
     if limit is not None and limit < len(windows):
         windows = [windows[i * len(windows) // limit] for i in range(limit)]
     chosen, windows = len(windows), windows_with_past(windows)
+    if chosen and not windows:
+        raise DataError(f"none of its {chosen} windows starts from a frame with a value: all is missing", where=data)
     everyone = [*forecasters, *make_baselines(baselines, training)]
     verification = verify_windows(
         everyone,
         windows,
         thresholds=thresholds if thresholds is not None else [_threshold(spans)],
+        scales=scales,
         data=data,
         command=command or _command(),
         progress=progress,
     )
-    if progress:
-        damage = spans[0].sequence.damage
-        lost = coverage(spans, past=past, future=lead_times, stride=stride).sentence
-        if len(windows) < chosen:
-            print(f"{data}: {chosen - len(windows)} of {chosen} windows start from frames without a value")
-        for said in (lost, damage.sentence if damage is not None else "", *_unreached(verification)):
-            if said:
-                print(f"{data}: {said}")
+    damage = spans[0].sequence.damage
+    notes = [coverage(spans, past=past, future=lead_times, stride=stride).sentence]
+    if len(windows) < chosen:
+        notes.append(f"{chosen - len(windows)} of {chosen} windows start from frames without a value")
+    notes += [damage.sentence if damage is not None else "", *_unreached(verification)]
+    verification = replace(
+        verification, notes=tuple(filter(None, notes)), provenance={**provenance(spans), **(about or {})}
+    )
     if out is not None:
         verification.to_json(Path(out) / "verification.json")
         number = min(examples, len(windows))

@@ -4,6 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 import xarray as xr
@@ -242,7 +243,77 @@ def test_values_outside_of_the_valid_range_are_missing(tmp_path: Path, kind: str
 def test_a_valid_range_that_is_none(tmp_path: Path) -> None:
     data = field()
     data["rain"].attrs["valid_range"] = "0 to 50"
-    with pytest.raises(
-        DataError, match=r"a\.nc: variable rain has a valid range that is none \(received valid_range"
-    ):
+    with pytest.raises(DataError, match=r"a\.nc: variable rain has a valid range that is none \(received valid_range"):
         open_source(save(data, tmp_path / "a.nc"))
+
+
+def test_another_projection_within_an_archive_is_named(tmp_path: Path) -> None:
+    for n, latitude in enumerate((52.0, 52.0, 40.0)):
+        data = field(TIMES + n * np.timedelta64(1, "D"))
+        data["proj"] = ((), 0, {"grid_mapping_name": "lambert_azimuthal", "latitude_of_projection_origin": latitude})
+        data["rain"].attrs["grid_mapping"] = "proj: x y"  # CF's longer form
+        save(data, tmp_path / f"{n}.nc")
+    assert open_source(tmp_path / "0.nc").sequences[0].grid is not None
+    with pytest.raises(DataError, match=r"2\.nc: has another projection than 0\.nc"):
+        open_source(tmp_path)
+    (tmp_path / "2.nc").unlink()
+    (sequence,) = open_source(tmp_path).sequences
+    assert sequence.grid is not None
+    assert sequence.grid.mapping is not None
+    assert sequence.grid.mapping["latitude_of_projection_origin"] == 52.0
+
+
+@pytest.mark.parametrize("values", [[4, 3, 2, 1, 0], [0, 1, 1, 2, 3]])
+def test_numbered_steps_that_do_not_increase(tmp_path: Path, values: list[int]) -> None:
+    data = field().assign_coords(time=np.array(values))
+    with pytest.raises(DataError, match=r"a\.nc: times do not increase: frame "):
+        open_source(save(data, tmp_path / "a.nc"))
+
+
+@pytest.mark.parametrize("kind", ["nc", "classic.nc", "zarr"])
+def test_of_a_crop_no_more_is_read_and_the_same(tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / f"a.{kind}"
+    if kind == "zarr":
+        field().to_zarr(path, consolidated=False)
+    else:
+        save(field(), path, "scipy" if kind == "classic.nc" else "h5netcdf")
+    whole = open_source(path).sequences[0].read(1, 4)
+    (sequence,) = open_source(path, crop=(1, 2, 3, 4)).sequences
+    np.testing.assert_array_equal(sequence.read(1, 4), whole[..., 1:4, 2:6])
+    assert sequence.shape == (5, 1, 3, 4)
+    assert sequence.grid is not None
+    assert (sequence.grid.y[0], sequence.grid.x[0]) == (1.0, 2.0)
+    if kind == "nc":
+        asked = []
+        read = h5py.Dataset.__getitem__
+        monkeypatch.setattr(h5py.Dataset, "__getitem__", lambda self, key: asked.append(key) or read(self, key))
+        open_source(path, crop=(1, 2, 3, 4)).sequences[0].read(1, 2)
+        assert (slice(1, 4), slice(2, 6)) in [key[1:] for key in asked if isinstance(key, tuple) and len(key) == 3]
+
+
+def test_latitude_and_longitude_of_each_pixel_and_attributes_reach_the_output(tmp_path: Path) -> None:
+    data = field().drop_vars(["y", "x"])
+    latitude = np.add.outer(np.arange(6.0), np.arange(8.0) / 10)
+    data.coords["lat"] = (("y", "x"), latitude, {"standard_name": "latitude", "units": "degrees_north"})
+    data.coords["lon"] = (("y", "x"), latitude + 100, {"standard_name": "longitude", "units": "degrees_east"})
+    data.attrs |= {"station": np.int32(7), "source": "a radar"}
+    (sequence,) = open_source(save(data, tmp_path / "a.nc"), crop=(0, 0, 4, 8), coarsen=2).sequences
+    save_forecast(Persistence().forecast(sequence, 2), tmp_path / "f.nc")
+    with xr.open_dataset(tmp_path / "f.nc", engine="h5netcdf") as made:
+        blocks = latitude[:4].reshape(2, 2, 4, 2).mean((1, 3))
+        np.testing.assert_allclose(made["lat"], blocks)
+        np.testing.assert_allclose(made["lon"], blocks + 100)
+        assert made["lat"].attrs["units"] == "degrees_north"
+        assert set(made["rain"].coords) >= {"lat", "lon"}
+        assert made.attrs["station"] == 7
+        assert made.attrs["source"].endswith("a.nc (a radar)")
+
+
+def test_bounds_that_are_not_carried_are_not_named(tmp_path: Path) -> None:
+    data = field()
+    data["y"].attrs["bounds"] = "y_bounds"
+    data["y_bounds"] = (("y", "two"), np.zeros((6, 2)))
+    (sequence,) = open_source(save(data, tmp_path / "a.nc")).sequences
+    save_forecast(Persistence().forecast(sequence, 2), tmp_path / "f.nc")
+    with xr.open_dataset(tmp_path / "f.nc", engine="h5netcdf") as made:
+        assert "bounds" not in made["y"].attrs

@@ -142,3 +142,15 @@ def test_every_metric_is_described() -> None:
     assert unit_of("mse", "mm/h") == "(mm/h)²"
     assert unit_of("mae", "mm/h") == "mm/h"
     assert (unit_of("mse", "1"), unit_of("mse", "kg m-2"), unit_of("mae", "kg m-2")) == ("", "(kg m-2)²", "kg m-2")
+
+
+def test_ssim_leaves_out_the_windows_that_lack_a_value() -> None:
+    forecast, truth = pair(batch=1, leads=1, size=40)
+    forecast[..., 20:] = truth[..., 20:]
+    expected = Statistics.of(forecast[..., 20:], truth[..., 20:]).metrics()["ssim"]
+    forecast[..., :20] = np.nan
+    np.testing.assert_allclose(Statistics.of(forecast, truth).metrics()["ssim"], expected)
+    forecast, truth = pair(batch=1, leads=1, size=40)
+    whole = Statistics.of(forecast, truth).metrics()["ssim"]
+    truth[0, 0, 0, 3, 4] = np.nan
+    assert Statistics.of(forecast, truth).metrics()["ssim"] == pytest.approx(whole, abs=0.03)

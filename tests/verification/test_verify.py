@@ -1,6 +1,7 @@
 """Verifying forecasters, grading files, and the one shape of all scores."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from nextframe.errors import ConfigError, DataError, ShapeError
 from nextframe.forecasting.baselines import Persistence
 from nextframe.forecasting.forecast import Forecaster
 from nextframe.frames.sequence import FloatArray, FrameSequence, FrameSource, Grid
-from nextframe.report.output import save_forecast
+from nextframe.report.output import save_forecast, to_dataset
 from nextframe.verification.grade import grade
 from nextframe.verification.result import Verification
 from nextframe.verification.verify import verify
@@ -207,3 +208,65 @@ def test_an_ensemble_as_pysteps_writes_it_is_graded(tmp_path: Path) -> None:
         wrong = dataset.assign(precip_intensity=dataset.precip_intensity.assign_attrs(units="dBZ"))
         with pytest.raises(DataError, match=r"another unit than the observations.*mm/h.*dBZ"):
             grade(wrong, source)
+
+
+def on_grid(sequence: FrameSequence, unit: str = "m", shift: float = 0.0) -> FrameSequence:
+    scale = {"m": 1000.0, "km": 1.0}[unit]
+    grid = Grid(
+        y=np.arange(12.0)[::-1] * scale + shift,
+        x=np.arange(13.0) * scale,
+        y_attributes={"units": unit},
+        x_attributes={"units": unit},
+    )
+    return replace(sequence, grid=grid)
+
+
+def test_a_forecast_of_another_place_is_refused_and_one_in_kilometres_is_not() -> None:
+    forecast = to_dataset(Persistence().forecast(on_grid(numbered())[:10], lead_times=4))
+    for same in (on_grid(numbered()), on_grid(numbered(), "km")):
+        result = grade(forecast, FrameSource(name="numbers.nc", sequences=(same,)))
+        assert result.scores["persistence"]["mae"] == [1, 2, 3, 4]
+    elsewhere = FrameSource(name="numbers.nc", sequences=(on_grid(numbered(), shift=500_000.0),))
+    with pytest.raises(DataError, match=r"lies elsewhere along y .*expected 511000 to 500000.*received 11000 to 0"):
+        grade(forecast, elsewhere)
+
+
+def test_axes_in_another_order_are_put_right() -> None:
+    values = np.random.default_rng(0).random((10, 1, 12, 12)).astype(np.float32)
+    sequence = replace(numbered(), values=values, times=None, time_step=None)
+    truth = values[-3:, 0]
+    axes = {"lead_time": np.arange(1, 4), "y": np.arange(12) * 2.0, "x": np.arange(12) * 2.0}
+    turned = xr.Dataset({"rain": (("lead_time", "x", "y"), truth.transpose(0, 2, 1))}, axes)
+    result = grade(turned, FrameSource(name="a.nc", sequences=(sequence,)))
+    assert result.scores["forecast"]["mse"] == [0, 0, 0]
+    one = turned.isel(lead_time=2, drop=True)  # one lead time without an axis of it
+    assert grade(one, FrameSource(name="a.nc", sequences=(sequence,))).scores["forecast"]["mse"] == [0]
+
+
+@pytest.mark.parametrize("missing", ["forecast", "observations"])
+def test_where_all_is_missing_there_is_nothing_to_grade(missing: str) -> None:
+    sequence = numbered()
+    forecast = to_dataset(Persistence().forecast(sequence[:10], lead_times=4))
+    if missing == "forecast":
+        forecast["rain"][:] = np.nan
+    else:
+        sequence = replace(sequence, values=np.full(sequence.shape, np.nan, np.float32), missing="mask")
+    with pytest.raises(DataError, match="holds no value: all are missing"):
+        grade(forecast, FrameSource(name="numbers.nc", sequences=(sequence,)))
+
+
+@pytest.mark.parametrize(("stated", "held"), [("mm", "mm/h"), ("mm/h", "mm"), ("K", "mm"), ("mm", "dBZ")])
+def test_another_unit_is_refused(stated: str, held: str) -> None:
+    forecast = to_dataset(Persistence().forecast(replace(numbered(), units=(stated,))[:10], lead_times=4))
+    observed = FrameSource(name="numbers.nc", sequences=(replace(numbered(), units=(held,)),))
+    with pytest.raises(DataError, match=f"another unit.*expected {held}.*received {stated}"):
+        grade(forecast, observed)
+
+
+def test_neighbourhoods_are_chosen() -> None:
+    windows = cut_windows([Span(numbered(), 0, 40)], past=3, future=4)
+    found = verify([Persistence()], windows, thresholds=(20.0,), scales=(3, 9)).scores["persistence"]
+    assert {"fss_20_3px", "fss_20_9px"} <= found.keys()
+    assert "fss_20_5px" not in found
+    with pytest.raises(ConfigError, match="scales: is too small"):
+        verify([Persistence()], windows, thresholds=(20.0,), scales=(0,))

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Unpack
 from cyclopts import Parameter
 
 from nextframe.cli.inspect import RUN_FILES
-from nextframe.cli.options import NAMES, NUMBERS, reading_options
+from nextframe.cli.options import NAMES, NUMBERS, WHOLE_NUMBERS, reading_options
 from nextframe.errors import ConfigError
 
 FORECAST_FILES = (".nc", ".nc4", ".zarr")
@@ -21,6 +21,7 @@ def verify(
     data: str | None = None,
     baselines: Annotated[tuple[str, ...], NAMES, Parameter(show_default=",".join)] = ("persistence", "extrapolation"),
     thresholds: Annotated[tuple[float, ...] | None, NUMBERS] = None,
+    scales: Annotated[tuple[int, ...], WHOLE_NUMBERS, Parameter(show_default="5,15".format)] = (5, 15),
     lead_times: int | None = None,
     limit: int | None = None,
     matched: Annotated[bool, Parameter(negative=())] = False,
@@ -43,6 +44,7 @@ def verify(
             model.
         baselines: Forecasters to verify beside the model, separated by commas; `none` for the model alone.
         thresholds: Values from which on a pixel is an event, for CSI, in source units; by default the run's own.
+        scales: Neighbourhoods of the fractions skill score, in pixels along each side, separated by commas.
         lead_times: Number of frames to forecast; by default as many as the run was trained for.
         limit: Verify at most this many windows, evenly spread.
         matched: Lead with the forecast that is given the distribution of values of the last frame seen, which sharpens
@@ -74,7 +76,7 @@ def verify(
             raise ConfigError("is for runs, not for forecast files", where=named, hint="leave it out")
         if data is None:
             raise ConfigError("needs the true frames", where=run, hint="name them with --data SOURCE")
-        skill = grade_file(run, data, thresholds=thresholds or None, **options)
+        skill = grade_file(run, data, thresholds=thresholds or None, scales=scales, **options)
         print_table(skill)
         if conventions:
             print_conventions(skill)
@@ -91,6 +93,7 @@ def verify(
         data=data,
         baselines=() if baselines == ("none",) else baselines,
         thresholds=thresholds or None,
+        scales=scales,
         lead_times=lead_times,
         limit=limit,
         matched=matched,

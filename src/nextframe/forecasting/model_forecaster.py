@@ -24,6 +24,7 @@ from nextframe.errors import CheckpointError, ConfigError, DataError, ShapeError
 from nextframe.forecasting.calibration import Calibration
 from nextframe.forecasting.forecast import Forecast, Forecaster
 from nextframe.forecasting.tiles import Tiling, forecast_in_tiles
+from nextframe.frames.rain import same_unit
 from nextframe.frames.sequence import FloatArray, FrameSequence
 from nextframe.models.network import Network
 from nextframe.models.rollout import rollout_outputs
@@ -89,11 +90,31 @@ class TrainedForecaster(Forecaster):
     ) -> Forecast:
         """Forecast the frames that follow the last one of `past`; see `Forecaster.forecast`, and `tiled` for `tile` and
         `overlap`.
+
+        Raises:
+            DataError: frames in another unit than those of the training.
         """
+        if isinstance(past, FrameSequence):
+            self.check_units(past)
         forecaster = in_tiles(self, tile, overlap)
         if forecaster is not self:
             return forecaster.forecast(past, lead_times, members=members)
         return super().forecast(past, lead_times, members=members)
+
+    def check_units(self, sequence: FrameSequence) -> None:
+        """Hold frames to the units of the training; plain numbers are taken to be in these.
+
+        Raises:
+            DataError: another unit.
+        """
+        for name, own, given in zip(self.card.variables, self.card.units, sequence.units, strict=False):
+            if "1" not in (own, given) and not same_unit(own, given):
+                raise DataError(
+                    f"is not in the unit of the training, in which {name} was in {own}",
+                    where=sequence.name,
+                    received=given,
+                    hint="bring the frames to it, for rain with --rain-unit",
+                )
 
     @property
     def knows_uncertainty(self) -> bool:

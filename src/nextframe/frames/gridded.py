@@ -17,6 +17,17 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from nextframe.errors import ConfigError, DataError, ShapeError
+from nextframe.frames.cf import (
+    carried_attributes,
+    global_attributes,
+    grid_of,
+    in_seconds,
+    read_times,
+    same_projection,
+    spatial_axes,
+    time_axis,
+    unreadable_calendar,
+)
 from nextframe.frames.damage import Damage, describe_each
 from nextframe.frames.hdf5 import PlainVariable
 from nextframe.frames.mapped import WholeFile
@@ -26,10 +37,6 @@ from nextframe.frames.valid import Limits, valid_limits, without_invalid
 NETCDF_SUFFIXES = (".nc", ".nc4", ".cdf", ".netcdf")
 _OPEN_FILES = 64
 
-_Y = ("y", "lat", "latitude", "rlat", "northing", "row")
-_X = ("x", "lon", "longitude", "rlon", "easting", "column", "col")
-_TIME = ("time", "valid_time", "t")
-_CARRIED = ("long_name", "standard_name", "cell_methods", "comment")
 _UNREADABLE = (OSError, ValueError, RuntimeError, LookupError, AttributeError, TypeError, EOFError)
 
 
@@ -78,6 +85,8 @@ def open_gridded(
             raise DataError(
                 f"differs in units from {first.path.name}", where=other.path, expected=first.units, received=other.units
             )
+        if not same_projection(first.grid.mapping, other.grid.mapping):
+            raise DataError(f"has another projection than {first.path.name}", where=other.path)
         for axis, here, there in (("y", first.grid.y, other.grid.y), ("x", first.grid.x, other.grid.x)):
             if not np.allclose(here, there, atol=1e-4 * np.ptp(here)):
                 raise DataError(
@@ -96,7 +105,7 @@ def open_gridded(
             assert after.times is not None
             if after.times[0] <= before.times[-1]:
                 raise DataError(
-                    f"begins at {after.times[0]}, when {before.path.name} has not ended",
+                    f"begins at {in_seconds(after.times[0])}, when {before.path.name} has not ended",
                     where=after.path,
                     hint="remove the file that is double",
                 )
@@ -104,7 +113,7 @@ def open_gridded(
     if missing is None:
         missing = "mask" if first.declares_missing else "error"
     return FrameSequence(
-        values=_Stores(tuple(stores)),
+        values=_Stores(tuple(stores), (0, 0, *first.shape[2:])),
         name=name,
         times=times,
         variables=first.variables,
@@ -144,7 +153,11 @@ class _Store:
         """
         same = ("variables", "axes", "shape", "units", "variable_attributes", "plain", "limits")
         shared = {name: getattr(first, name) for name in same if getattr(self, name) == getattr(first, name)}
-        alike = np.array_equal(self.grid.y, first.grid.y) and np.array_equal(self.grid.x, first.grid.x)
+        alike = (
+            np.array_equal(self.grid.y, first.grid.y)
+            and np.array_equal(self.grid.x, first.grid.x)
+            and same_projection(self.grid.mapping, first.grid.mapping)
+        )
         return replace(self, **shared, attributes=first.attributes, grid=first.grid if alike else self.grid)
 
     def open(self) -> xr.Dataset | h5py.File:
@@ -153,19 +166,23 @@ class _Store:
             self.mapped.check()
         return open_dataset(self.path) if self.plain is None else h5py.File(self.path, "r")
 
-    def read(self, dataset: xr.Dataset | h5py.File, start: int, stop: int) -> NDArray[np.float32]:
-        """Steps `start` to `stop` of what `open` opened, as (T, C, H, W), NaN where missing."""
+    def read(
+        self, dataset: xr.Dataset | h5py.File, start: int, stop: int, rows: slice, columns: slice
+    ) -> NDArray[np.float32]:
+        """Steps `start` to `stop` of what `open` opened, cut to rows and columns: (T, C, H, W), NaN where missing."""
         if self.mapped is not None:
             self.mapped.check()
         if self.plain is not None:
-            frames = np.stack([variable.read(dataset, self.axes, start, stop) for variable in self.plain], axis=1)
+            part = slice(start, stop), rows, columns
+            frames = np.stack([variable.read(dataset, self.axes, *part) for variable in self.plain], axis=1)
             return without_invalid(frames, self.limits)
-        time = self.axes[0]
+        time, y, x = self.axes
+        cut = {y: rows, x: columns} if time is None else {time: slice(start, stop), y: rows, x: columns}
         channels = []
         for name in self.variables:
-            part = dataset[name] if time is None else dataset[name].isel({time: slice(start, stop)})
-            part = part.squeeze([d for d in part.dims if d not in self.axes], drop=True)
-            values = np.asarray(part.transpose(*(axis for axis in self.axes if axis is not None)), dtype=np.float32)
+            some = dataset[name].isel(cut)
+            some = some.squeeze([d for d in some.dims if d not in self.axes], drop=True)
+            values = np.asarray(some.transpose(*(axis for axis in self.axes if axis is not None)), dtype=np.float32)
             channels.append(values[None] if time is None else values)
         return without_invalid(np.stack(channels, axis=1), self.limits)
 
@@ -175,17 +192,23 @@ class _Stores:
     """Stores one after another as (T, C, H, W); the files read last stay open."""
 
     stores: tuple[_Store, ...]
+    box: tuple[int, int, int, int]
+    """What is read of every frame: top, left, height, width."""
     _open: OrderedDict[Path, xr.Dataset | h5py.File] = field(default_factory=OrderedDict)
     _ends: list[int] = field(init=False)
     """One past the last step of each store."""
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
-        return self._ends[-1], *self.stores[0].shape[1:]
+        return self._ends[-1], self.stores[0].shape[1], *self.box[2:]
 
     @property
     def dtype(self) -> np.dtype:
         return np.dtype(np.float32)
+
+    def cropped(self, box: tuple[int, int, int, int]) -> _Stores:
+        """The same, of which no more than a box of every frame is read."""
+        return _Stores(self.stores, (self.box[0] + box[0], self.box[1] + box[1], *box[2:]))
 
     def __getitem__(self, frames: slice, /) -> NDArray[np.float32]:
         start, stop, _ = frames.indices(self.shape[0])
@@ -194,7 +217,7 @@ class _Stores:
             store, offset = self.stores[n], self._ends[n] - self.stores[n].shape[0]
             begin, end = max(start - offset, 0), min(stop - offset, store.shape[0])
             try:
-                parts.append(store.read(self._opened(store), begin, end))
+                parts.append(self._read(store, begin, end))
             except _UNREADABLE as error:
                 raise _unreadable(store.path, error, self._fault(store, begin, end)) from error
         return np.concatenate(parts) if parts else np.empty((0, *self.shape[1:]), np.float32)
@@ -203,12 +226,16 @@ class _Stores:
         """What cannot be read of a store, with the time of the first such step."""
         for step in range(begin, end):
             try:
-                store.read(self._opened(store), step, step + 1)
+                self._read(store, step, step + 1)
             except _UNREADABLE:
                 begin = step
                 break
-        when = "" if store.times is None else f" at {np.datetime_as_string(store.times[begin], unit='s')}"
+        when = "" if store.times is None else f" at {in_seconds(store.times[begin])}"
         return f"{', '.join(store.variables)} cannot be read{when}"
+
+    def _read(self, store: _Store, start: int, stop: int) -> NDArray[np.float32]:
+        top, left, height, width = self.box
+        return store.read(self._opened(store), start, stop, slice(top, top + height), slice(left, left + width))
 
     def _opened(self, store: _Store) -> xr.Dataset | h5py.File:
         if store.path not in self._open:
@@ -224,7 +251,7 @@ class _Stores:
         weakref.finalize(self, _close, self._open)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"stores": self.stores, "_open": OrderedDict()}  # worker processes open files of their own
+        return {"stores": self.stores, "box": self.box, "_open": OrderedDict()}  # workers open files of their own
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         for name, value in state.items():
@@ -248,6 +275,8 @@ def open_dataset(path: Path) -> xr.Dataset:
     Raises:
         DataError: something else, or a damaged file.
     """
+    if not path.exists():
+        raise DataError("is not there", where=path)
     try:
         if is_zarr(path):
             # Asked for by name, since xarray warns where it finds out by itself that metadata are not consolidated.
@@ -260,7 +289,7 @@ def open_dataset(path: Path) -> xr.Dataset:
         return dataset
     except _UNREADABLE as error:
         if "unable to decode time" in str(error):
-            raise _calendar(path) from error
+            raise unreadable_calendar(path) from error
         raise _unreadable(path, error) from error
 
 
@@ -277,18 +306,9 @@ def _unreadable(path: Path, error: Exception, what: str = "cannot be read as Net
     return DataError(what, where=path, received=reason, hint="the file may be truncated or damaged")
 
 
-def _calendar(path: Path) -> DataError:
-    return DataError(
-        "has times that cannot be decoded",
-        where=path,
-        expected="units such as 'hours since 2020-01-01' in the standard calendar",
-        hint="convert another calendar with xarray's convert_calendar('standard')",
-    )
-
-
 def _describe(path: Path, variable: Sequence[str]) -> _Store:
     with open_dataset(path) as dataset:
-        y, x = (_axis(dataset, *what) for what in (("Y", _Y, "latitude"), ("X", _X, "longitude")))
+        y, x = spatial_axes(dataset)
         fields = [str(n) for n, v in dataset.data_vars.items() if v.dtype.kind in "biuf"]
         if y is None or x is None:
             guess = next((dataset[n].dims[-2:] for n in fields if dataset[n].ndim >= 2), None)
@@ -298,7 +318,7 @@ def _describe(path: Path, variable: Sequence[str]) -> _Store:
             y, x = (str(axis) for axis in guess)
         fields = [n for n in fields if {y, x} <= set(dataset[n].dims)]
         chosen = _choose(path, fields, variable)
-        time = _axis(dataset[chosen[0]], "T", _TIME, "time")
+        time = time_axis(dataset[chosen[0]])
         if time is None:
             time = next((str(d) for d in dataset[chosen[0]].dims if d not in (y, x) and dataset.sizes[d] > 1), None)
         for name in chosen:
@@ -308,36 +328,28 @@ def _describe(path: Path, variable: Sequence[str]) -> _Store:
             if other:
                 sizes = ", ".join(f"{axis} of {dataset.sizes[axis]}" for axis in other)
                 raise ShapeError(
-                    f"variable {name} has a further axis", where=path, received=sizes, hint="select one level"
+                    f"variable {name} has a further axis",
+                    where=path,
+                    received=sizes,
+                    hint="select one level, and write it by itself",
                 )
         first = dataset[chosen[0]]
         steps = dataset.sizes[time] if time is not None else 1
-        mapping = first.attrs.get("grid_mapping") or first.encoding.get("grid_mapping")
         return _Store(
             path=path,
             variables=tuple(chosen),
             axes=(time, y, x),
             shape=(steps, len(chosen), dataset.sizes[y], dataset.sizes[x]),
-            times=_times(path, dataset, time),
+            times=read_times(path, dataset, time),
             units=tuple(str(dataset[n].attrs.get("units", "1")) for n in chosen),
-            variable_attributes=tuple(
-                {key: str(dataset[n].attrs[key]) for key in _CARRIED if key in dataset[n].attrs} for n in chosen
-            ),
-            grid=Grid(
-                y=_coordinate(dataset, y),
-                x=_coordinate(dataset, x),
-                y_name=y,
-                x_name=x,
-                y_attributes=dict(dataset[y].attrs) if y in dataset.variables else {},
-                x_attributes=dict(dataset[x].attrs) if x in dataset.variables else {},
-                mapping=dict(dataset[mapping].attrs) if mapping in dataset.variables else None,
-            ),
+            variable_attributes=tuple(carried_attributes(dataset[n]) for n in chosen),
+            grid=grid_of(dataset, first, y, x),
             declares_missing=any(
                 key in dataset[n].encoding or key in dataset[n].attrs
                 for n in chosen
                 for key in ("_FillValue", "missing_value", "valid_range", "valid_min", "valid_max")
             ),
-            attributes={str(k): v for k, v in dataset.attrs.items() if isinstance(v, (str, int, float, np.number))},
+            attributes=global_attributes(dataset),
             plain=_plain(path, [dataset[name] for name in chosen]),
             mapped=WholeFile(path) if _classic(path) else None,
             limits=tuple(valid_limits(dataset[name], path) for name in chosen),
@@ -363,48 +375,3 @@ def _choose(path: Path, fields: Sequence[str], variable: Sequence[str]) -> list[
         listed = ", ".join(fields)
         raise ConfigError("holds several variables", where=path, received=listed, hint="name some with --variable")
     return list(variable or fields)
-
-
-def _axis(data: xr.Dataset | xr.DataArray, letter: str, names: Sequence[str], standard: str) -> str | None:
-    """The dimension that CF attributes, else its name, tell to be this axis."""
-    standards = (standard, f"projection_{letter.lower()}_coordinate", f"grid_{standard}")
-    for axis in data.dims:
-        attributes = data[axis].attrs if axis in data.coords else {}
-        if attributes.get("axis") == letter or attributes.get("standard_name") in standards:
-            return str(axis)
-    return next((str(axis) for axis in data.dims if str(axis).lower() in names), None)
-
-
-def _times(path: Path, dataset: xr.Dataset, time: str | None) -> NDArray[np.datetime64] | None:
-    """Times of the steps; for a store of a single step also from a scalar variable that is a time."""
-    if time is not None and time in dataset.variables:
-        values = dataset[time].values
-        if values.dtype == object:
-            raise _calendar(path)
-        if not np.issubdtype(values.dtype, np.datetime64):
-            return None
-        if np.isnat(values).any():
-            raise DataError(f"frame {np.isnat(values).argmax()} has no time", where=path, hint="leave that step out")
-        wrong = np.flatnonzero(np.diff(values) <= np.timedelta64(0))
-        if wrong.size:
-            before, after = values[wrong[0]], values[wrong[0] + 1]
-            raise DataError(
-                f"times do not increase: frame {wrong[0] + 1} ({after}) follows {before}",
-                where=path,
-                hint="sort the frames by time and drop duplicates",
-            )
-        return values.astype("datetime64[ns]")
-    if time is None:
-        scalars = [v for v in dataset.variables.values() if v.ndim == 0 and np.issubdtype(v.dtype, np.datetime64)]
-        named = [v for v in scalars if v.attrs.get("standard_name") == "time"]
-        names = [dataset.variables[n] for n in _TIME if n in dataset.variables and dataset.variables[n].ndim == 0]
-        # A period's end comes before its start among what a file may call a time.
-        for candidate in (*(v for v in names if v in scalars), *named, *scalars):
-            return np.atleast_1d(candidate.values).astype("datetime64[ns]")
-    return None
-
-
-def _coordinate(dataset: xr.Dataset, axis: str) -> NDArray[np.float64]:
-    if axis in dataset.variables and dataset[axis].dtype.kind in "iuf":
-        return np.asarray(dataset[axis].values, dtype=np.float64)
-    return np.arange(dataset.sizes[axis], dtype=np.float64)

@@ -50,17 +50,18 @@ class PlainVariable:
             fills=tuple(float(value) for fill in fills for value in np.ravel(fill)),
         )
 
-    def read(self, file: h5py.File, axes: Sequence[str | None], start: int, stop: int) -> NDArray[np.float32]:
-        """Steps `start` to `stop` as (T, H, W), NaN where missing; `axes` names time (None for a file of one step), y
+    def read(
+        self, file: h5py.File, axes: Sequence[str | None], steps: slice, rows: slice, columns: slice
+    ) -> NDArray[np.float32]:
+        """Steps, rows and columns as (T, H, W), NaN where missing; `axes` names time (None for a file of one step), y
         and x.
 
         Raises:
             KeyError, OSError: a file that no longer holds it, or is damaged.
         """
         time, y, x = axes
-        index: tuple[Any, ...] = tuple(
-            slice(start, stop) if dim == time else slice(None) if dim in (y, x) else 0 for dim in self.dims
-        )
+        part = {time: steps, y: rows, x: columns}
+        index: tuple[Any, ...] = tuple(part.get(dim, 0) for dim in self.dims)
         stored = np.asarray(file[self.name][index])
         left = [dim for dim in self.dims if dim in axes]
         values = stored.transpose([left.index(axis) for axis in axes if axis is not None]).astype(np.float64)

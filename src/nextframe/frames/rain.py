@@ -53,8 +53,7 @@ def reflectivity(rain_rate: FloatArray) -> FloatArray:
 def same_unit(one: str, other: str) -> bool:
     """Whether two ways of writing a unit mean the same: "mm h-1" and "mm/h"; of kg m-2 and mm, too, as water is."""
     a, b = _plain(one), _plain(other)
-    tables = (_RATES, _AMOUNTS)
-    return a == b or any(table.get(a, 0) == table.get(b, 1) for table in tables)
+    return a == b or any(a in table and b in table and table[a] == table[b] for table in (_RATES, _AMOUNTS))
 
 
 def _plain(unit: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +34,14 @@ class Renderer(Protocol):
 
     def render(self, start: int, stop: int, movies: slice) -> NDArray[np.uint8]:
         """Frames `start` to `stop` of some movies, (N, T, 1, H, W)."""
+
+
+@runtime_checkable
+class CutsItself(Protocol):
+    """A reader that reads no more than a box of every frame when it is asked for that."""
+
+    def cropped(self, box: tuple[int, int, int, int]) -> FrameReader:
+        """The same frames cut to top, left, height, width."""
 
 
 @dataclass(frozen=True)
@@ -234,10 +242,10 @@ def crop(sequence: FrameSequence, box: tuple[int, ...]) -> FrameSequence:
         raise ShapeError(
             f"crop {box} reaches beyond the frame", where=sequence.name, expected=f"within {sequence.shape[2:]}"
         )
-    grid = sequence.grid
-    if grid is not None:
-        grid = replace(grid, y=grid.y[top : top + height], x=grid.x[left : left + width])
-    return replace(sequence, values=Cropped(sequence.values, (top, left, height, width)), grid=grid)
+    grid = None if sequence.grid is None else sequence.grid.cut(top, left, height, width)
+    reader, inner = sequence.values, (top, left, height, width)
+    values = reader.cropped(inner) if isinstance(reader, CutsItself) else Cropped(reader, inner)
+    return replace(sequence, values=values, grid=grid)
 
 
 def coarsen(sequence: FrameSequence, factor: int) -> FrameSequence:
@@ -257,10 +265,7 @@ def coarsen(sequence: FrameSequence, factor: int) -> FrameSequence:
         raise ShapeError(
             f"blocks of {factor} pixels are larger than the frame", where=sequence.name, hint="coarsen less"
         )
-    grid = sequence.grid
-    if grid is not None:
-        y, x = (c[: n * factor].reshape(n, factor).mean(1) for c, n in ((grid.y, height), (grid.x, width)))
-        grid = replace(grid, y=y, x=x)
+    grid = None if sequence.grid is None else sequence.grid.coarsened(factor)
     return replace(sequence, values=Coarsened(sequence.values, factor, sequence.missing == "mask"), grid=grid)
 
 

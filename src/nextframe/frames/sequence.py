@@ -37,6 +37,16 @@ class FrameReader(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Place:
+    """A field of coordinates, such as the latitude of each pixel of a curvilinear grid."""
+
+    values: NDArray[np.float64]
+    """(H, W)."""
+    attributes: Mapping[str, object] = field(default_factory=dict)
+    """CF attributes (units, standard_name)."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Grid:
     """Where the pixels lie: one-dimensional coordinates along both axes, as CF conventions name them."""
 
@@ -54,6 +64,24 @@ class Grid:
     """CF attributes of the column coordinate."""
     mapping: Mapping[str, object] | None = None
     """Attributes of the CF grid-mapping variable (projection), where the source has one."""
+    places: Mapping[str, Place] = field(default_factory=dict)
+    """Latitude and longitude of each pixel by the names they have in the source, where it has them as fields."""
+
+    def cut(self, top: int, left: int, height: int, width: int) -> Grid:
+        """The grid of a box of pixels."""
+        rows, columns = slice(top, top + height), slice(left, left + width)
+        places = {name: replace(place, values=place.values[rows, columns]) for name, place in self.places.items()}
+        return replace(self, y=self.y[rows], x=self.x[columns], places=places)
+
+    def coarsened(self, factor: int) -> Grid:
+        """The grid of blocks of `factor` x `factor` pixels, each at their mean; what fills no block is cut off."""
+        height, width = len(self.y) // factor, len(self.x) // factor
+        y, x = (c[: n * factor].reshape(n, factor).mean(1) for c, n in ((self.y, height), (self.x, width)))
+        places = {}
+        for name, place in self.places.items():
+            blocks = place.values[: height * factor, : width * factor].reshape(height, factor, width, factor)
+            places[name] = replace(place, values=blocks.mean((1, 3)))
+        return replace(self, y=y, x=x, places=places)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -225,6 +225,8 @@ def _facts(verification: Verification) -> list[tuple[str, str]]:
     unit = "" if verification.units[0] == "1" else f" {verification.units[0]}"
     facts = [
         ("data", verification.data),
+        *verification.provenance.items(),
+        *(("note", note) for note in verification.notes),
         ("forecasts verified", f"{verification.count} by each forecaster"),
         ("an event is a value of at least", ", ".join(f"{threshold:g}{unit}" for threshold in verification.thresholds)),
         ("blocks that the 95 % intervals stand on", f"{verification.blocks:g}"),

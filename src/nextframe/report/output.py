@@ -140,6 +140,8 @@ def to_dataset(
             x_name, np.arange(width) if grid is None else grid.x, {} if grid is None else dict(grid.x_attributes)
         ),
     }
+    for name, place in grid.places.items() if grid is not None else ():
+        coordinates[name] = xr.Variable((y_name, x_name), place.values, dict(place.attributes))
     if forecast.init_time is not None:
         attributes = {"standard_name": "forecast_reference_time"}
         coordinates["init_time"] = xr.Variable((), forecast.init_time.astype("datetime64[ns]"), attributes)
@@ -166,10 +168,11 @@ def to_dataset(
     if mapped and grid is not None and grid.mapping is not None:
         data["crs"] = xr.Variable((), np.int32(0), dict(grid.mapping))
     about = {str(key): value for key, value in forecast.attributes.items() if isinstance(value, (str, int, float))}
+    told = f" ({about['source']})" if "source" in about else ""
     about |= {
         "Conventions": "CF-1.10",
         "forecaster": forecast.forecaster,
-        "source": f"nextframe, from {forecast.source}",
+        "source": f"nextframe, from {forecast.source}{told}",
     }
     return xr.Dataset(data, coordinates, about)
 

@@ -144,6 +144,8 @@ def print_table(
         for sentence in skill_sentences(verification, metric):
             console.print(sentence, highlight=False)
     console.print(f"{verification.count} forecasts of {verification.data}", highlight=False)
+    for note in verification.notes:
+        console.print(f"{verification.data}: {note}", highlight=False)
 
 
 def print_conventions(verification: Verification, *, console: Console | None = None) -> None:
@@ -208,7 +210,8 @@ def verdict(verification: Verification, forecaster: str | None = None, metric: s
     """In words: up to which lead time the first forecaster beats each of the others, and where it loses.
 
     Where there are confidence intervals, only differences that they show to be real count: the 95 % interval of the
-    skill score at that lead time leaves zero out. At lead times that are not named there is no clear difference.
+    skill score at that lead time leaves zero out. At lead times that are not named there is no clear difference. Where
+    there are none, the sentence says so.
 
     Args:
         verification: the scores.
@@ -221,6 +224,7 @@ def verdict(verification: Verification, forecaster: str | None = None, metric: s
         candidates = [*(name for name in metric_names(verification) if name.startswith("csi_")), "mse"]
         metric = next(m for m in candidates if not math.isnan(mean(verification.scores[forecaster][m])) or m == "mse")
     clauses = []
+    sure = True
     for other in names:
         if other == forecaster or metric not in verification.scores[other]:
             continue
@@ -230,6 +234,7 @@ def verdict(verification: Verification, forecaster: str | None = None, metric: s
         if skill is not None and not all(map(math.isnan, skill.low)):
             wins, losses = [low > 0 for low in skill.low], [high < 0 for high in skill.high]
         else:
+            sure = False
             pairs = list(zip(verification.scores[forecaster][metric], verification.scores[other][metric], strict=True))
             wins = [_merit(metric, a) > _merit(metric, b) for a, b in pairs]
             losses = [_merit(metric, a) < _merit(metric, b) for a, b in pairs]
@@ -242,7 +247,8 @@ def verdict(verification: Verification, forecaster: str | None = None, metric: s
         values = verification.scores[forecaster][metric]
         first, last = number(values[0]), number(values[-1])
         return f"By {what}, {forecaster} has {first} at the first lead time and {last} at the last."
-    return f"By {what}, {forecaster} " + ", ".join(clauses[:-1]) + (", and " if clauses[1:] else "") + clauses[-1] + "."
+    said = f"By {what}, {forecaster} " + ", ".join(clauses[:-1]) + (", and " if clauses[1:] else "") + clauses[-1]
+    return said + ("." if sure else "; too few independent forecasts to say whether that is real.")
 
 
 def skill_sentences(verification: Verification, metric: str) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from importlib.util import find_spec
@@ -20,7 +20,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from torch.utils.data import DataLoader
 
 from nextframe import engine
-from nextframe.config import RunConfig
+from nextframe.config import RunConfig, TrainingConfig
 from nextframe.data.coverage import coverage
 from nextframe.data.importance import ImportanceSampler, draw_probabilities, draw_weights, window_content
 from nextframe.data.loading import SeededSampler, WindowDataset, note_damage
@@ -30,6 +30,7 @@ from nextframe.data.static import read_static
 from nextframe.data.statistics import measure_spans
 from nextframe.data.windows import Windows, cut_windows
 from nextframe.errors import CheckpointError, ConfigError
+from nextframe.frames.rain import same_unit
 from nextframe.frames.sequence import FloatArray, FrameSource
 from nextframe.models.build import build_model
 from nextframe.models.causality import check_causal
@@ -81,6 +82,7 @@ def train(source: FrameSource, config: RunConfig, run: Path, *, resume: bool = F
         variables=source.sequences[0].variables,
         units=source.sequences[0].units,
     )
+    _hold_weights_to_unit(config.training, source.sequences[0].units)
     thresholds = [normaliser.apply_scalar(value) for value in config.training.loss_thresholds]
     module = ForecastTraining(model, config, normaliser.apply_scalar(threshold), thresholds)
     training_data, validation_data = _loaders(parts, config, normaliser, threshold, static)
@@ -92,8 +94,8 @@ def train(source: FrameSource, config: RunConfig, run: Path, *, resume: bool = F
     if progress:
         counts = len(training_data.dataset), len(validation_data.dataset)  # type: ignore[arg-type]
         print(f"{source.name}: {counts[0]} windows to train on, {counts[1]} to validate")
-        _print_losses(parts, config, statistics.empty_frames)
         print(check_causal(model, shape=(1, 6, channels + len(static), 12, 12)).sentence)
+    _print_losses(parts, config, statistics.empty_frames)
     with _quiet_lightning():
         try:
             trainer.fit(module, training_data, validation_data, ckpt_path=checkpoint)
@@ -142,6 +144,18 @@ def _checkpoint_to_resume(run: Path, config: RunConfig, resume: bool) -> Path | 
             raise ConfigError(what, where=run, hint="resume with the options it was started with")
     last = run / "checkpoints" / "last.ckpt"
     return last if last.exists() else None
+
+
+def _hold_weights_to_unit(training: TrainingConfig, units: Sequence[str]) -> None:
+    """Balanced losses have weights for rain in mm/h; in another unit they are to be chosen."""
+    unchanged = training.loss_thresholds == TrainingConfig().loss_thresholds
+    if training.loss.startswith("balanced") and unchanged and units[0] != "1" and not same_unit(units[0], "mm/h"):
+        raise ConfigError(
+            "has weights for rain in mm/h",
+            where=f"loss={training.loss}",
+            received=f"frames in {units[0]}",
+            hint="choose --loss-thresholds in that unit, or bring the frames to mm/h with --rain-unit",
+        )
 
 
 def _print_losses(parts: Split, config: RunConfig, empty_frames: int) -> None:

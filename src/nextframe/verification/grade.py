@@ -11,11 +11,14 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from nextframe.errors import DataError, ShapeError
+from nextframe.frames.cf import spatial_axes
 from nextframe.frames.rain import same_unit
 from nextframe.frames.sequence import FloatArray, FrameSequence, FrameSource
 from nextframe.verification.result import Verification
+from nextframe.verification.statistics import SCALES
 from nextframe.verification.summary import finite, in_words, measure, range_of, summarise
 
+_METRES = {"m": 1.0, "metre": 1.0, "meter": 1.0, "metres": 1.0, "meters": 1.0, "km": 1000.0, "kilometre": 1000.0}
 _MEMBERS = ("member", "realization", "number", "ens_number", "ensemble")
 """What the axis of an ensemble's members is called, by us, by CF, by ECMWF and by pysteps."""
 
@@ -25,6 +28,7 @@ def grade(
     observation: FrameSource,
     *,
     thresholds: Sequence[float] = (0.5,),
+    scales: Sequence[int] = SCALES,
     data: str = "",
     command: str = "",
 ) -> Verification:
@@ -37,8 +41,8 @@ def grade(
     last frames of the observation.
 
     Raises:
-        DataError: a file that cannot be read, no variable that fits, several forecasts in one file, or valid times none
-            of which was observed.
+        DataError: a file that cannot be read, no variable that fits, several forecasts in one file, another place,
+            valid times none of which was observed, or no value that both sides have.
         ShapeError: grids of different sizes.
     """
     if not isinstance(forecast, xr.Dataset):
@@ -47,11 +51,18 @@ def grade(
         except (OSError, ValueError) as error:
             raise DataError("cannot be read as a forecast", where=forecast, received=error) from error
         with opened:
-            return grade(opened, observation, thresholds=thresholds, data=data or observation.name, command=command)
+            name = data or observation.name
+            return grade(opened, observation, thresholds=thresholds, scales=scales, data=name, command=command)
     sequence = observation.sequences[0]
     where = str(forecast.encoding.get("source", "the forecast"))
     values, members = _values(forecast, sequence, where)
     truth = _observed(forecast, len(values), observation, where)
+    if not (np.isfinite(values) & np.isfinite(truth)).any():
+        empty = next(
+            (name for name, part in ((where, values), (observation.name, truth)) if np.isnan(part).all()), None
+        )
+        what = "holds no value: all are missing" if empty else "has no value where the observations have one"
+        raise DataError(what, where=empty or where)
     known = finite(truth)
     data_range = range_of(float(known.min()), float(known.max()), sequence)
     found = measure(
@@ -60,6 +71,7 @@ def grade(
         members=None if members is None else members[None],
         thresholds=thresholds,
         data_range=data_range,
+        scales=scales,
     )
     name = str(forecast.attrs.get("forecaster", "forecast"))
     result = summarise({name: found}, sequence, len(values), data=data or observation.name, command=command)
@@ -70,7 +82,9 @@ def grade(
 def _values(forecast: xr.Dataset, sequence: FrameSequence, where: str) -> tuple[FloatArray, FloatArray | None]:
     """The forecast's variables as (K, C, H, W), those that the observations have, and members (M, K, C, H, W)."""
     aside = {name for v in forecast.data_vars.values() for name in str(v.attrs.get("ancillary_variables", "")).split()}
-    names = [str(name) for name in forecast.data_vars if forecast[name].ndim >= 3 and name not in aside]
+    fields = [str(name) for name in forecast.data_vars if forecast[name].ndim >= 2 and name not in aside]
+    # Of two dimensions is a forecast of one lead time, but only where nothing has three.
+    names = [name for name in fields if forecast[name].ndim >= 3] or fields
     chosen = list(sequence.variables) if set(sequence.variables) <= set(names) else names
     if len(chosen) != sequence.shape[1]:
         expected, received = ", ".join(sequence.variables), ", ".join(names) or "none"
@@ -98,10 +112,12 @@ def _values(forecast: xr.Dataset, sequence: FrameSequence, where: str) -> tuple[
 
 def _channel(variable: xr.DataArray, sequence: FrameSequence, where: str) -> FloatArray:
     """One variable as (M, K, H, W), with one member where it has no axis of members."""
-    leading = [str(dim) for dim in variable.dims[:-2]]
+    y, x = _spatial(variable, sequence)
+    leading = [str(dim) for dim in variable.dims if dim not in (y, x)]
     member = next((dim for dim in leading if dim in _MEMBERS), None)
     named = [dim for dim in leading if dim in ("lead_time", "step", "valid_time", "time")]
-    along = max(named or [dim for dim in leading if dim != member], key=lambda dim: variable.sizes[dim])
+    steps = named or [dim for dim in leading if dim != member]
+    along = max(steps, key=lambda dim: variable.sizes[dim], default=None)
     others = [dim for dim in leading if dim not in (along, member)]
     several = [f"{dim}: {variable.sizes[dim]}" for dim in others if variable.sizes[dim] > 1]
     if several:
@@ -109,10 +125,8 @@ def _channel(variable: xr.DataArray, sequence: FrameSequence, where: str) -> Flo
             f"holds several forecasts along {', '.join(several)}", where=where, hint="select one and write it alone"
         )
     single = variable.isel(dict.fromkeys(others, 0))
-    if member is None:
-        single = single.expand_dims("member")
-        member = "member"
-    single = single.transpose(member, along, ...)
+    absent = [axis for axis, known in (("lead_time", along), ("member", member)) if known is None]
+    single = single.expand_dims(absent).transpose(member or "member", along or "lead_time", y, x)
     if single.shape[2:] != sequence.shape[2:]:
         raise ShapeError(
             "has another grid than the observations",
@@ -122,11 +136,49 @@ def _channel(variable: xr.DataArray, sequence: FrameSequence, where: str) -> Flo
         )
     values = np.asarray(single, dtype=np.float32)
     if sequence.grid is not None:  # rows may run from north to south in one file and from south to north in another
-        for axis, own in ((-2, sequence.grid.y), (-1, sequence.grid.x)):
+        for axis, own, about in (
+            (-2, sequence.grid.y, sequence.grid.y_attributes),
+            (-1, sequence.grid.x, sequence.grid.x_attributes),
+        ):
             theirs = variable.coords.get(single.dims[axis])
-            if theirs is not None and len(own) > 1 and np.sign(theirs[-1] - theirs[0]) == np.sign(own[0] - own[-1]):
-                values = np.flip(values, axis)
+            if theirs is None or theirs.dtype.kind not in "iuf":
+                continue
+            if len(own) > 1 and np.sign(theirs[-1] - theirs[0]) == np.sign(own[0] - own[-1]):
+                values, theirs = np.flip(values, axis), theirs[::-1]
+            _hold_in_place(theirs, own, str(about.get("units", "")), where)
     return values
+
+
+def _spatial(variable: xr.DataArray, sequence: FrameSequence) -> tuple[str, str]:
+    """The y and the x axis of a forecast: those that the observations name so, else by CF, else the last two."""
+    grid = sequence.grid
+    if grid is not None and {grid.y_name, grid.x_name} <= set(variable.dims):
+        return grid.y_name, grid.x_name
+    y, x = spatial_axes(variable)
+    if y is None or x is None:
+        y, x = (str(dim) for dim in variable.dims[-2:])
+    return y, x
+
+
+def _hold_in_place(theirs: xr.DataArray, own: NDArray[np.float64], unit: str, where: str) -> None:
+    """Compare a forecast's coordinates with those of the observations, where both have some.
+
+    Raises:
+        DataError: they are further apart than half a pixel.
+    """
+    size = len(own)
+    counted = any(np.array_equal(axis, np.arange(size)) for axis in (theirs, own))  # no coordinates, but numbers
+    factor = _METRES.get(str(theirs.attrs.get("units", "")).lower(), 0), _METRES.get(unit.lower(), 0)
+    scale = factor[0] / factor[1] if all(factor) else 1.0
+    there = np.asarray(theirs, np.float64) * scale
+    if size > 1 and not counted and np.abs(there - own).max() > 0.5 * np.abs(np.diff(own)).mean():
+        raise DataError(
+            f"lies elsewhere along {theirs.name} than the observations",
+            where=where,
+            expected=f"{own[0]:g} to {own[-1]:g}",
+            received=f"{there[0]:g} to {there[-1]:g}",
+            hint="bring both to one grid",
+        )
 
 
 def _observed(forecast: xr.Dataset, count: int, observation: FrameSource, where: str) -> FloatArray:

@@ -77,6 +77,10 @@ class Verification:
     """Distance between the smallest and the largest possible value, for SSIM and PSNR."""
     conventions: Mapping[str, Mapping[str, Mapping[str, float]]] = field(default_factory=dict)
     """Forecaster -> convention of published tables -> metric -> a value for all lead times; see `conventions`."""
+    notes: Sequence[str] = ()
+    """What was left out, and which scores say nothing, in sentences."""
+    provenance: Mapping[str, str] = field(default_factory=dict)
+    """Where the data come from and how they were read, in words by what they are: "period", "institution", ..."""
     versions: Mapping[str, str] = field(default_factory=dict)
     """Versions of what computed them."""
     machine: str = ""

@@ -13,10 +13,10 @@ from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import uniform_filter
+from scipy.ndimage import minimum_filter, uniform_filter
 from skimage.metrics import structural_similarity
 
-from nextframe.errors import ShapeError
+from nextframe.errors import ConfigError, ShapeError
 from nextframe.frames.sequence import FloatArray
 from nextframe.verification.additive import Additive, Sums
 
@@ -27,6 +27,7 @@ SCALES = (5, 15)
 """Neighbourhoods of the fractions skill score, in pixels along each side."""
 
 _PIXELS = (-3, -2, -1)
+_REACH = 5  # of SSIM's Gaussian window, sigma 1.5, in pixels
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +65,7 @@ class Statistics(Additive):
     similarity: Sums
     """Sum of the frames' SSIM."""
     frames: Sums
-    """Frames whose SSIM was taken: those with no missing value."""
+    """Frames whose SSIM was taken: those with a window that lacks no value."""
     hits: Sums
     """Events forecast that came."""
     misses: Sums
@@ -103,7 +104,10 @@ class Statistics(Additive):
 
         Raises:
             ShapeError: forecast and truth of different shapes.
+            ConfigError: a neighbourhood of no pixel.
         """
+        if min(scales, default=1) < 1:
+            raise ConfigError("is too small", where="scales", expected="at least 1 pixel", received=min(scales))
         if forecast.shape != truth.shape or forecast.ndim != 5:
             raise ShapeError(
                 "the forecast has another shape than the truth",
@@ -226,21 +230,27 @@ def _similarity(
 ) -> tuple[Sums, Sums]:
     """Sum and number of the frames' SSIM, each (B, K): Gaussian weights, sigma 1.5, as in the paper.
 
-    Frames with missing values are left out, as are all where they are smaller than the window of 11 pixels.
+    The mean over windows of 11 pixels in which no value is missing. Frames without such a window are left out, as are
+    all that are smaller.
     """
     total, number = np.zeros(truth.shape[:2]), np.zeros(truth.shape[:2])
-    if min(truth.shape[-2:]) < 11:
+    if min(truth.shape[-2:]) < 2 * _REACH + 1:
         return total, number
-    whole = valid.all(axis=_PIXELS)
-    for movie, lead in zip(*np.nonzero(whole), strict=True):
-        total[movie, lead] = structural_similarity(  # type: ignore[no-untyped-call]
-            truth[movie, lead],
-            forecast[movie, lead],
+    inner = (..., slice(_REACH, -_REACH), slice(_REACH, -_REACH))
+    window = (1, 1, 1, 2 * _REACH + 1, 2 * _REACH + 1)
+    whole = (valid if valid.all() else minimum_filter(valid, window, mode="nearest"))[inner]
+    said, was = np.where(valid, forecast, 0), np.where(valid, truth, 0)
+    for movie, lead in zip(*np.nonzero(whole.any(axis=_PIXELS)), strict=True):
+        _, similarity = structural_similarity(  # type: ignore[no-untyped-call]
+            was[movie, lead],
+            said[movie, lead],
             channel_axis=0,
             data_range=data_range,
             gaussian_weights=True,
             sigma=1.5,
             use_sample_covariance=False,
+            full=True,
         )
+        total[movie, lead] = similarity[inner][whole[movie, lead]].mean(dtype=np.float64)
         number[movie, lead] = 1
     return total, number

@@ -20,7 +20,7 @@ from nextframe.verification.ensembles import EnsembleStatistics
 from nextframe.verification.metrics import perfect
 from nextframe.verification.result import Reliability, Skill, Verification
 from nextframe.verification.spectra import SpectralStatistics
-from nextframe.verification.statistics import Statistics
+from nextframe.verification.statistics import SCALES, Statistics
 
 _PACKAGES = ("nextframe", "torch", "numpy", "scikit-image", "pysteps")
 
@@ -37,6 +37,7 @@ def measure(
     members: FloatArray | None,
     thresholds: Sequence[float],
     data_range: float,
+    scales: Sequence[int] = SCALES,
 ) -> list[Additive]:
     """All statistics of a batch of forecasts, each forecast apart.
 
@@ -46,9 +47,10 @@ def measure(
         members: (B, M, K, C, H, W); None where no forecaster is an ensemble, whose scores then say nothing more.
         thresholds: what counts as an event.
         data_range: distance between the smallest and the largest possible value.
+        scales: neighbourhoods of the fractions skill score, in pixels along each side.
     """
     found: list[Additive] = [
-        Statistics.each(forecast, truth, thresholds=thresholds, data_range=data_range),
+        Statistics.each(forecast, truth, thresholds=thresholds, data_range=data_range, scales=scales),
         SpectralStatistics.each(forecast, truth),
     ]
     if members is not None:

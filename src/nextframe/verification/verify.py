@@ -15,6 +15,7 @@ from nextframe.forecasting.forecast import Forecaster
 from nextframe.frames.sequence import FloatArray
 from nextframe.verification.additive import Additive, join
 from nextframe.verification.result import Verification
+from nextframe.verification.statistics import SCALES
 from nextframe.verification.summary import data_range_of, measure, summarise
 
 _VALUES = 4_000_000
@@ -26,6 +27,7 @@ def verify(
     windows: Sequence[Window],
     *,
     thresholds: Sequence[float] = (0.5,),
+    scales: Sequence[int] = SCALES,
     batch_size: int = 16,
     data_range: float | None = None,
     data: str = "",
@@ -40,6 +42,7 @@ def verify(
         forecasters: models and baselines alike.
         windows: all of one past and future length.
         thresholds: what counts as an event, in source units.
+        scales: neighbourhoods of the fractions skill score, in pixels along each side.
         batch_size: windows forecast at once.
         data_range: for SSIM and PSNR; by default 1 for values in 0..1, 255 for bytes, else the range that occurs.
         data: what the windows are from, for the record.
@@ -84,6 +87,7 @@ def verify(
                     members=members if ensembles else None,
                     thresholds=thresholds,
                     data_range=data_range,
+                    scales=scales,
                 )
             )
     parts = {name: [join(kind, axis=0) for kind in zip(*batches, strict=True)] for name, batches in found.items()}
