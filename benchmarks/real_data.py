@@ -19,7 +19,7 @@ from pathlib import Path
 from nextframe.config import ModelKind
 from nextframe.files import write_text
 from nextframe.machine import cores
-from nextframe.report.tables import repeats, skill_table, to_markdown, verdict
+from nextframe.report.tables import lead_number, repeats, skill_table, title, to_markdown, verdict
 from nextframe.training.run_folder import member_folders, read_metrics
 from nextframe.verification.metrics import perfect
 from nextframe.verification.result import Verification
@@ -270,11 +270,29 @@ def write_page(data: str) -> None:
             "difference is real:",
             "",
             skill_table(skill, compared),
+            *by_lead_time(skill, compared),
             to_markdown(apart(skill), metrics),
             f"![past, truth, forecast and error](real/{name}.png)",
             "",
         ]
     write_text(PAGE, "\n".join(lines))
+
+
+def by_lead_time(skill: Verification, metrics: list[str], reference: str = "extrapolation") -> list[str]:
+    """Skill over motion extrapolation at each lead time, by the scores of events; nothing where there is none."""
+    chosen = [name for name in metrics if name.startswith(("csi", "fss")) and name in skill.skill.get(reference, {})]
+    if not chosen:
+        return []
+    leads = " | ".join(lead_number(lead) for lead in skill.lead_time)
+    lines = [f"| {skill.lead_time_unit} | {leads} |", f"|---|{'---:|' * len(skill.lead_time)}"]
+    for name in chosen:
+        found = skill.skill[reference][name]
+        cells = []
+        for score, low, high in zip(found.score, found.low, found.high, strict=True):
+            text = f"{score:+.2f} ({low:+.2f} to {high:+.2f})"
+            cells.append(f"**{text}**" if low > 0 or high < 0 else text)
+        lines.append(f"| {title(name, skill.units).rpartition(' ')[0]} | {' | '.join(cells)} |")
+    return [f"Skill over {reference} by lead time:", "", *lines, ""]
 
 
 def apart(skill: Verification) -> Verification:

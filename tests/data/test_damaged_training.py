@@ -70,3 +70,47 @@ def test_it_is_skipped_counted_and_named_where_that_is_asked_for(
     assert f"{archive}: left out 1 damaged file and 3 damaged frames" in verified  # the fourth is in no window
     assert f"{archive}: no observed value reaches the threshold 70: choose a lower one" in verified
     assert "threshold 0.5:" not in verified
+    report = (run / "report.html").read_text()
+    for told in ("no observed value reaches the threshold 70", "left out 1 damaged file", "--damaged skip"):
+        assert told in report
+    assert "2020-01-01 00:00 to 2020-01-02 18:00" in report
+    assert f"nextframe train --config {run}/config.yaml" in report
+
+    assert main(["verify", str(run), *given, "--baselines=none", "--no-progress"]) == 0
+    assert f"{archive}: left out 1 damaged file" in " ".join(capsys.readouterr().out.split())
+
+
+def test_later_frames_are_held_to_the_unit_of_the_training(archive: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("1.nc", "2.nc"):
+        (archive / name).unlink()
+    run = archive.parent / "run"
+    assert main(["train", "stacked", "--data", str(archive), "--out", str(run), *SMALL, *MODEL, "--no-progress"]) == 0
+    values = np.random.default_rng(1).random((9, 8, 9))
+    for unit, fits in (("mm", True), ("K", False), ("1", True)):
+        later = archive.parent / f"later{unit}.nc"
+        xr.Dataset({"rain": (("time", "y", "x"), values, {"units": unit})}).to_netcdf(later, engine="h5netcdf")
+        out = str(archive.parent / "f.nc")
+        for call in (["forecast", "--input", str(later), "--out", out], ["verify", "--data", str(later)]):
+            assert main([call[0], str(run), *call[1:]]) == (0 if fits else 2)
+            said = capsys.readouterr().err
+            assert fits or "laterK.nc: is not in the unit of the training, in which rain was in mm (received K)" in said
+
+
+def test_where_all_is_missing_that_is_said(archive: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("1.nc", "2.nc"):
+        (archive / name).unlink()
+    run, empty = archive.parent / "run", archive.parent / "empty.nc"
+    assert main(["train", "stacked", "--data", str(archive), "--out", str(run), *SMALL, *MODEL, "--no-progress"]) == 0
+    data = xr.Dataset({"rain": (("time", "y", "x"), np.full((9, 8, 9), np.nan), {"units": "mm", "valid_min": 0.0})})
+    data.to_netcdf(empty, engine="h5netcdf")
+    assert main(["verify", str(run), "--data", str(empty)]) == 2
+    assert "none of its 6 windows starts from a frame with a value: all is missing" in capsys.readouterr().err
+
+
+def test_weights_for_rain_are_not_taken_for_other_units(archive: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("1.nc", "2.nc"):
+        (archive / name).unlink()
+    call = ["train", "stacked", "--data", str(archive), "--out", str(archive.parent / "run"), *SMALL, *MODEL]
+    assert main([*call, "--loss=balanced-mse", "--output=linear"]) == 2
+    assert "loss=balanced-mse: has weights for rain in mm/h (received frames in mm)" in capsys.readouterr().err
+    assert main([*call, "--loss=balanced-mse", "--output=linear", "--loss-thresholds=0.1,0.2,0.3,0.4"]) == 0

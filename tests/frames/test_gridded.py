@@ -286,7 +286,12 @@ def test_of_a_crop_no_more_is_read_and_the_same(tmp_path: Path, kind: str, monke
     if kind == "nc":
         asked = []
         read = h5py.Dataset.__getitem__
-        monkeypatch.setattr(h5py.Dataset, "__getitem__", lambda self, key: asked.append(key) or read(self, key))
+
+        def noted(variable: h5py.Dataset, key: object) -> object:
+            asked.append(key)
+            return read(variable, key)
+
+        monkeypatch.setattr(h5py.Dataset, "__getitem__", noted)
         open_source(path, crop=(1, 2, 3, 4)).sequences[0].read(1, 2)
         assert (slice(1, 4), slice(2, 6)) in [key[1:] for key in asked if isinstance(key, tuple) and len(key) == 3]
 

@@ -67,7 +67,9 @@ def test_markdown_and_csv() -> None:
     ],
 )
 def test_the_verdict_is_honest(model: list[float], other: list[float], words: str) -> None:
-    assert words in verdict(scores(model, other))
+    said = verdict(scores(model, other))
+    assert words in said
+    assert said.endswith("; too few independent forecasts to say whether that is real.")  # it has no interval
 
 
 def test_titles_and_numbers_say_what_is_meant() -> None:
