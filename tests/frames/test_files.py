@@ -348,3 +348,52 @@ def test_real_reanalysis_and_video() -> None:
     (video,) = open_source(DATA / "video" / "carphone_pristine.mp4", grey=True).sequences
     assert video.shape == (120, 1, 144, 176)
     np.testing.assert_array_equal(video.read(50, 60)[5], video.read(55, 56)[0])
+
+
+@needs_data
+@pytest.mark.parametrize("kind", ["a.npy", "a.npz", "a.zarr", "a.nc", "classic.nc", "files"])
+def test_real_rain_is_the_same_in_every_format(tmp_path: Path, kind: str) -> None:
+    pytest.importorskip("pysteps")
+    (radar,) = open_source(DATA / "radar" / "knmi-2010-08-26", crop=(300, 250, 60, 50)).sequences
+    values, times = radar.read(50, 54), radar.times
+    assert times is not None
+    assert radar.grid is not None
+    path = tmp_path / kind
+    axes = {"time": times[50:54], "y": radar.grid.y, "x": radar.grid.x}
+    data = xr.Dataset({"rain_amount": (("time", "y", "x"), values[:, 0], {"units": "mm"})}, axes)
+    if kind == "a.npy":
+        np.save(path, values[:, 0])
+    elif kind == "a.npz":
+        np.savez_compressed(path, values[:, 0])
+    elif kind == "a.zarr":
+        data.to_zarr(path, consolidated=False)
+    elif kind == "files":
+        path.mkdir()
+        for n in range(4):
+            data.isel(time=[n]).to_netcdf(path / f"{n}.nc", engine="h5netcdf")
+    else:
+        data.to_netcdf(path, engine="scipy" if kind == "classic.nc" else "h5netcdf")
+    (sequence,) = open_source(path, missing="mask").sequences
+    np.testing.assert_array_equal(sequence.read(0, 4), values)
+    assert (sequence.times is None) == kind.startswith("a.np")
+
+
+@needs_data
+@pytest.mark.parametrize("kind", ["frames", "a.gif", "a.avi"])
+def test_a_real_video_is_the_same_in_other_formats(tmp_path: Path, kind: str) -> None:
+    video = DATA / "video" / "carphone_pristine.mp4"
+    (sequence,) = open_source(video, grey=True).sequences
+    frames = sequence.read(0, 4)[:, 0]
+    path = tmp_path / kind
+    if kind == "frames":
+        path.mkdir()
+        for n, frame in enumerate(frames):
+            iio.imwrite(path / f"{n}.png", np.round(frame).astype(np.uint8))
+    elif kind == "a.gif":
+        iio.imwrite(path, np.round(frames).astype(np.uint8), duration=33)
+    else:
+        write_video(path, np.repeat(np.round(frames).astype(np.uint8)[..., None], 3, axis=-1))
+    (again,) = open_source(path, grey=True).sequences
+    error = np.abs(again.read(0, 4)[:, 0] - frames)
+    assert error.mean() < (6.0 if kind == "a.avi" else 0.51)  # MPEG-4 loses something
+    assert again.shape == (4, 1, *frames.shape[1:])
