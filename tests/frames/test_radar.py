@@ -97,6 +97,11 @@ def test_files_that_do_not_belong_together_or_are_damaged(tmp_path: Path) -> Non
     with pytest.raises(ShapeError, match=r"b\.h5: differs in kind, quantity or grid from a\.h5"):
         open_source(tmp_path)
     odim(tmp_path / "b.h5", np.zeros((2, 2)), 0)
+    with h5py.File(tmp_path / "b.h5", "a") as file:
+        file["where"].attrs["LL_lat"] = 50.0
+    with pytest.raises(DataError, match=r"b\.h5: lies elsewhere, or has another projection, than a\.h5"):
+        open_source(tmp_path)
+    odim(tmp_path / "b.h5", np.zeros((2, 2)), 0)
     with pytest.raises(DataError, match=r"b\.h5: has the time of a\.h5"):
         open_source(tmp_path)
     (tmp_path / "b.h5").write_bytes((tmp_path / "a.h5").read_bytes()[:600])

@@ -76,6 +76,13 @@ def open_radar(
                 expected=(first.kind, first.quantity, first.shape),
                 received=(header.kind, header.quantity, header.shape),
             )
+        if header.place != first.place:
+            raise DataError(
+                f"lies elsewhere, or has another projection, than {first.path.name}",
+                where=header.path,
+                expected=first.place,
+                received=header.place,
+            )
         if header.time == before.time:
             raise DataError(
                 f"has the time of {before.path.name}",
@@ -112,6 +119,8 @@ class _Header:
     shape: tuple[int, int]
     minutes: int = 0
     """Minutes of accumulation, where pysteps has to be told."""
+    place: tuple[object, ...] = ()
+    """Projection and corners as the header states them; empty where a format has none."""
 
 
 @dataclass(frozen=True)
@@ -193,7 +202,9 @@ def _odim_header(path: Path, file: Any, quantity: str | None) -> _Header:
     chosen = _choose(path, quantity, [name for name in QUANTITIES if name in found], sorted(found))
     stamp = _text(file["what"].attrs["date"]) + _text(file["what"].attrs["time"])
     time = np.datetime64(datetime.strptime(stamp, "%Y%m%d%H%M%S"), "ns")
-    return _Header(path=path, kind="odim_hdf5", quantity=chosen, time=time, shape=found[chosen])
+    return _Header(
+        path=path, kind="odim_hdf5", quantity=chosen, time=time, shape=found[chosen], place=_place(file.get("where"))
+    )
 
 
 def _knmi_header(path: Path, file: Any, quantity: str | None) -> _Header:
@@ -202,7 +213,21 @@ def _knmi_header(path: Path, file: Any, quantity: str | None) -> _Header:
     chosen = _choose(path, quantity, [held], [held])
     stamp = _text(np.ravel(file["overview"].attrs["product_datetime_end"])[0])
     time = np.datetime64(datetime.strptime(stamp.title(), "%d-%b-%Y;%H:%M:%S.%f"), "ns")
-    return _Header(path=path, kind="knmi_hdf5", quantity=chosen, time=time, shape=file["image1/image_data"].shape)
+    place = _place(file.get("geographic")) + _place(file.get("geographic/map_projection"))
+    shape = file["image1/image_data"].shape
+    return _Header(path=path, kind="knmi_hdf5", quantity=chosen, time=time, shape=shape, place=place)
+
+
+_PLACE = ("projdef", "LL_lon", "LL_lat", "UR_lon", "UR_lat", "geo_product_corners", "projection_proj4_params")
+
+
+def _place(group: Any) -> tuple[object, ...]:
+    """What a group's attributes say of projection and corners, numbers to a thousandth of a degree."""
+    stated = [] if group is None else [group.attrs[name] for name in _PLACE if name in group.attrs]
+    return tuple(
+        _text(value) if isinstance(value, (str, bytes)) else tuple(np.round(np.ravel(value), 3).tolist())
+        for value in stated
+    )
 
 
 def _choose(path: Path, quantity: str | None, known: Sequence[str], held: Sequence[str]) -> str:
