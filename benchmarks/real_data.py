@@ -19,7 +19,7 @@ from pathlib import Path
 from nextframe.config import ModelKind
 from nextframe.files import write_text
 from nextframe.machine import cores
-from nextframe.report.tables import lead_number, repeats, skill_table, title, to_markdown, verdict
+from nextframe.report.tables import lead_number, repeats, skill_cell, skill_table, title, to_markdown, verdict
 from nextframe.training.run_folder import member_folders, read_metrics
 from nextframe.verification.metrics import perfect
 from nextframe.verification.result import Verification
@@ -291,10 +291,7 @@ def by_lead_time(skill: Verification, metrics: list[str], reference: str = "extr
     lines = [f"| {skill.lead_time_unit} | {leads} |", f"|---|{'---:|' * len(skill.lead_time)}"]
     for name in chosen:
         found = skill.skill[reference][name]
-        cells = []
-        for score, low, high in zip(found.score, found.low, found.high, strict=True):
-            text = f"{score:+.2f} ({low:+.2f} to {high:+.2f})"
-            cells.append(f"**{text}**" if low > 0 or high < 0 else text)
+        cells = map(skill_cell, found.score, found.low, found.high)
         lines.append(f"| {title(name, skill.units).rpartition(' ')[0]} | {' | '.join(cells)} |")
     return [f"Skill over {reference} by lead time:", "", *lines, ""]
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Unpack
 
-import numpy as np
 from cyclopts import Parameter
 
 from nextframe.cli.options import NUMBERS, reading_options
@@ -50,6 +49,7 @@ def forecast(
         options: How to read the frames; by default as the run did.
     """
     from nextframe.api import forecast_file
+    from nextframe.data.coverage import minute
     from nextframe.report.output import check_suffix, save_forecast
 
     check_suffix(out)  # before the work, not after it
@@ -76,12 +76,8 @@ def forecast(
         members=members,
     )
     beside = "" if truth is None else ", beside the truth"
-    when = "" if made.valid_time is None else f", valid {_minute(made.valid_time[0])} to {_minute(made.valid_time[-1])}"
+    when = "" if made.valid_time is None else f", valid {minute(made.valid_time[0])} to {minute(made.valid_time[-1])}"
     print(f"wrote {out}: {made.lead_times} frames from {len(past)} of {past.name}{when}{beside}")
-
-
-def _minute(time: np.datetime64) -> str:
-    return str(np.datetime_as_string(time, unit="m")).replace("T", " ")
 
 
 forecast.__annotations__["options"] = Unpack[reading_options()]

@@ -38,7 +38,7 @@ class Coverage:
         """What is lost and where, for people; empty where nothing is."""
         parts = []
         if self.gaps:
-            named = ", ".join(f"{_minute(before)} to {_minute(after)}" for before, after in self.gaps[:SHOWN])
+            named = ", ".join(f"{minute(before)} to {minute(after)}" for before, after in self.gaps[:SHOWN])
             more = f" and {len(self.gaps) - SHOWN} more" if len(self.gaps) > SHOWN else ""
             noun = "gap" if len(self.gaps) == 1 else "gaps"
             there = self.windows + self.windows_lost
@@ -87,5 +87,6 @@ def coverage(spans: Sequence[Span], *, past: int, future: int, stride: int = 1, 
     )
 
 
-def _minute(time: np.datetime64) -> str:
+def minute(time: np.datetime64) -> str:
+    """A time for people, to the minute: "2020-01-01 07:00"."""
     return np.datetime_as_string(time, unit="m").replace("T", " ")

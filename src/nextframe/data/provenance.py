@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 
-import numpy as np
-
 from nextframe.config import DataConfig
+from nextframe.data.coverage import minute
 from nextframe.data.split import Span
 
 _TOLD = ("title", "institution", "source", "references", "license", "licence", "history", "axes")
@@ -21,12 +19,9 @@ def provenance(spans: Sequence[Span]) -> dict[str, str]:
     """What the frames of some spans are: variables, size, period, and what their source says of itself."""
     first = spans[0].sequence
     height, width = first.shape[2:]
-    found = {
-        "variables": first.described(),
-        "frames": f"{sum(map(len, spans)):,} of {height} x {width} pixels, in {len(spans)} sequences"
-        if len(spans) > 1
-        else f"{len(spans[0]):,} of {height} x {width} pixels",
-    }
+    several = f", in {len(spans)} sequences" if len(spans) > 1 else ""
+    frames = f"{sum(map(len, spans)):,} of {height} x {width} pixels{several}"
+    found = {"variables": first.described(), "frames": frames}
     times = [
         (span.sequence.times[span.start], span.sequence.times[span.stop - 1])
         for span in spans
@@ -34,7 +29,7 @@ def provenance(spans: Sequence[Span]) -> dict[str, str]:
     ]
     if times:
         begin, end = min(start for start, _ in times), max(stop for _, stop in times)
-        found["period"] = f"{_minute(begin)} to {_minute(end)}"
+        found["period"] = f"{minute(begin)} to {minute(end)}"
     for key in _TOLD:
         if told := str(first.attributes.get(key, "")).strip():
             found[key] = told if len(told) <= _LONGEST else told[:_LONGEST] + " ..."
@@ -43,16 +38,11 @@ def provenance(spans: Sequence[Span]) -> dict[str, str]:
 
 def reading_in_words(config: DataConfig) -> dict[str, str]:
     """The options that frames were read with, as far as they change them."""
-    given = []
+    given, usual = [], DataConfig()
     for name in _READING:
         value = getattr(config, name)
-        field = next(field for field in dataclasses.fields(config) if field.name == name)
-        if value != field.default:
+        if value != getattr(usual, name):
             option = f"--{name.replace('_', '-')}"
             text = ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
             given.append(option if value is True else f"{option} {text}")
     return {"read with": " ".join(given)} if given else {}
-
-
-def _minute(time: np.datetime64) -> str:
-    return str(np.datetime_as_string(time, unit="m")).replace("T", " ")

@@ -162,16 +162,12 @@ class _Store:
 
     def open(self) -> xr.Dataset | h5py.File:
         """Open it for reading."""
-        if self.mapped is not None:
-            self.mapped.check()
         return open_dataset(self.path) if self.plain is None else h5py.File(self.path, "r")
 
     def read(
         self, dataset: xr.Dataset | h5py.File, start: int, stop: int, rows: slice, columns: slice
     ) -> NDArray[np.float32]:
         """Steps `start` to `stop` of what `open` opened, cut to rows and columns: (T, C, H, W), NaN where missing."""
-        if self.mapped is not None:
-            self.mapped.check()
         if self.plain is not None:
             part = slice(start, stop), rows, columns
             frames = np.stack([variable.read(dataset, self.axes, *part) for variable in self.plain], axis=1)
@@ -234,6 +230,8 @@ class _Stores:
         return f"{', '.join(store.variables)} cannot be read{when}"
 
     def _read(self, store: _Store, start: int, stop: int) -> NDArray[np.float32]:
+        if store.mapped is not None:
+            store.mapped.check()
         top, left, height, width = self.box
         return store.read(self._opened(store), start, stop, slice(top, top + height), slice(left, left + width))
 

@@ -284,12 +284,16 @@ def skill_table(verification: Verification, metrics: Sequence[str]) -> str:
             if same or metric not in found or math.isnan(found[metric].mean[0]):
                 cells.append("-")
                 continue
-            score, low, high = found[metric].mean
-            text = f"{score:+.2f}" + ("" if math.isnan(low) else f" ({low:+.2f} to {high:+.2f})")
-            cells.append(f"**{text}**" if low > 0 or high < 0 else text)
+            cells.append(skill_cell(*found[metric].mean))
         if any(cell != "-" for cell in cells):
             lines.append(f"| {other} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
+
+
+def skill_cell(score: float, low: float, high: float) -> str:
+    """A skill score with its interval, where there is one, in Markdown; in bold where it is real."""
+    text = f"{score:+.2f}" + ("" if math.isnan(low) else f" ({low:+.2f} to {high:+.2f})")
+    return f"**{text}**" if low > 0 or high < 0 else text
 
 
 def _skill_words(skill: Skill) -> str:
