@@ -2,14 +2,18 @@
 
 import copy
 
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from nextframe.config import TrainingConfig
+from nextframe.models.convgru import ConvGRU2d
 from nextframe.models.convlstm import ConvLSTM2d
+from nextframe.models.predrnn import STLSTMCell
 from nextframe.models.stacked import StackedConvLSTM
+from nextframe.models.trajgru import TrajGRU2d
 from nextframe.training.module import make_optimizer
 from nextframe.training.muon import ADAM_SHARE, RMS, Muon, orthogonalised
 
@@ -36,18 +40,31 @@ def test_a_matrix_of_zeros_stays_so() -> None:
     assert orthogonalised(torch.zeros(2, 3, 5)).abs().max() == 0
 
 
-def test_each_gate_of_a_kernel_is_changed_as_much_however_small_its_gradient() -> None:
-    layer = ConvLSTM2d(6, 8)
-    before = layer.weight_h.detach().clone()
+@pytest.mark.parametrize(
+    ("layer", "name", "gates"),
+    [
+        (ConvLSTM2d(6, 8), "weight_h", 4),
+        (ConvGRU2d(6, 8), "weight_x", 3),
+        (TrajGRU2d(6, 8), "weight_x", 3),
+        (STLSTMCell(6, 8), "from_input.weight", 7),
+        (STLSTMCell(6, 8), "from_hidden.weight", 4),
+        (STLSTMCell(6, 8), "from_memory.weight", 3),
+    ],
+)
+def test_each_gate_of_a_kernel_is_changed_as_much_however_small_its_gradient(
+    layer: nn.Module, name: str, gates: int
+) -> None:
+    torch.manual_seed(0)
+    kernel = layer.get_parameter(name)
+    before = kernel.detach().clone()
     for parameter in layer.parameters():
         parameter.grad = torch.randn_like(parameter)
-    assert layer.weight_h.grad is not None
-    layer.weight_h.grad[8:16] *= 1e-3  # the forget gate's
+    assert kernel.grad is not None
+    kernel.grad[8:16] *= 1e-3  # the second gate's
     Muon(layer, lr=0.1).step()
-    change = (layer.weight_h.detach() - before).view(4, 8, 8 * 9)
-    # A matrix of 8 rows whose singular values are about one has the root mean square sqrt(8 / (8 * 72)).
-    expected = 0.1 * RMS * 72**0.5 * (1 / 72) ** 0.5
-    assert torch.allclose(change.square().mean(dim=(1, 2)).sqrt(), torch.full((4,), expected), rtol=0.25)
+    change = (kernel.detach() - before).view(gates, 8, -1)
+    # N columns and 8 rows whose singular values are about one: sqrt(8 / (8 N)), which the scale's sqrt(N) undoes.
+    assert torch.allclose(change.square().mean(dim=(1, 2)).sqrt(), torch.full((gates,), 0.1 * RMS), rtol=0.25)
 
 
 def test_biases_norms_and_kernels_of_one_channel_follow_adam() -> None:

@@ -45,6 +45,7 @@ class STLSTMCell(nn.Module):
 
     def __init__(self, in_channels: int, filters: int, kernel_size: int = 3) -> None:
         super().__init__()
+        self.filters = filters
         padding = kernel_size // 2
         self.from_input = nn.Conv2d(in_channels, 7 * filters, kernel_size, padding=padding)
         self.from_hidden = nn.Conv2d(filters, 4 * filters, kernel_size, padding=padding, bias=False)

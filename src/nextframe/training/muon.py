@@ -20,6 +20,9 @@ RMS = 0.2
 ADAM_SHARE = 0.3
 """Adam's learning rate, over that of the kernels."""
 
+GATED = ("weight_x", "weight_h", "from_input", "from_hidden", "from_memory")
+"""What recurrent layers call their kernels of several gates: a parameter, or the convolution that it is of."""
+
 
 class Muon(Optimizer):
     """Momentum whose direction is made orthogonal (K. Jordan et al. 2024, "Muon"), and Adam where that has no meaning.
@@ -111,10 +114,11 @@ def orthogonalised(matrices: Tensor) -> Tensor:
 
 
 def _gates(model: nn.Module) -> dict[int, int]:
-    """How many gates a parameter holds, by its id: the kernels of the ConvLSTM and ConvGRU layers, rows by gates."""
-    return {
-        id(kernel): kernel.shape[0] // layer.filters
-        for layer in model.modules()
-        for kernel in (getattr(layer, "weight_x", None), getattr(layer, "weight_h", None))
-        if isinstance(kernel, nn.Parameter) and isinstance(layer.filters, int)
-    }
+    """How many gates a parameter holds, by its id: the kernels of recurrent layers, `filters` rows for each gate."""
+    gates: dict[int, int] = {}
+    for layer in model.modules():
+        for kernel in (getattr(layer, name, None) for name in GATED):
+            weight = kernel.weight if isinstance(kernel, nn.Conv2d) else kernel
+            if isinstance(weight, nn.Parameter) and isinstance(layer.filters, int):
+                gates[id(weight)] = weight.shape[0] // layer.filters
+    return gates
