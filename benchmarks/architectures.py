@@ -47,6 +47,7 @@ VALIDATION = 40
 ARCHITECTURES: dict[str, tuple[ModelKind, dict[str, Any]]] = {
     "stacked ConvLSTM": ("stacked", {}),
     "stacked ConvLSTM, peepholes": ("stacked", {"peepholes": True}),
+    "stacked ConvLSTM, 5x5 kernels": ("stacked", {"kernel_size": 5, "filters": (24, 24, 24)}),
     "ConvGRU": ("convgru", {}),
     "TrajGRU": ("trajgru", {}),
     "PredRNN": ("predrnn", {}),

@@ -122,3 +122,13 @@ class ForgetGateHalfOpen(ForecastTraining):
             if isinstance(layer, ConvLSTM2d) and layer.bias is not None:
                 nn.init.zeros_(layer.bias)
         super().__init__(model, *rest)
+
+
+class GlorotStates(ForecastTraining):
+    """The kernels of the hidden state are drawn as those of the input are, instead of orthogonal."""
+
+    def __init__(self, model: Network, *rest: Any) -> None:
+        for layer in model.modules():
+            if isinstance(layer, ConvLSTM2d):
+                nn.init.xavier_uniform_(layer.weight_h)
+        super().__init__(model, *rest)
