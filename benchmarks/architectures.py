@@ -137,7 +137,7 @@ def configured(name: str, case: Case, data: Path, seed: int, steps: int) -> RunC
     if case.generated is None:
         options["data"] = str(data / case.path)
     else:
-        movies = steps * preset.training.batch_size + VALIDATION
+        movies = steps * case.options.get("batch_size", preset.training.batch_size) + VALIDATION
         options |= {"data": case.generated.format(movies, seed + 1), "validation": VALIDATION / movies, "test": 0.0}
     return preset.replace(options)
 
