@@ -18,7 +18,7 @@ from datetime import date
 from itertools import product
 from math import ceil
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
@@ -70,6 +70,8 @@ class Case:
     options: dict[str, Any] = field(default_factory=dict)
     threshold: float = 0.5
     """What counts as an event, in source units."""
+    by: Literal["csi", "mse"] = "csi"
+    """What the table is ordered by."""
     baselines: tuple[str, ...] = ("persistence",)
     generated: str | None = None
     """A source of movies, as many new ones as are trained on; None where there is an archive."""
@@ -97,6 +99,7 @@ CASES = {
         simvp=12,
         options={"train_crop": None, "patch": 4, "rollout_training": 0.5, "batch_size": 8},
         threshold=127.5,
+        by="mse",
         generated="moving-mnist:movies={},frames=20,seed={}",
         held_out="moving-mnist:movies=100,frames=20,seed=1000,part=test",
     ),
@@ -284,7 +287,7 @@ def _table(case: Case, found: list[dict[str, Any]]) -> list[str]:
         cells = [f"{name}{seeds}", f"{runs[0]['parameters']:,}", f"{runs[0]['gflop_per_frame']:.3g}"]
         cells += [f"{average('seconds_per_1000_windows'):.3g}", f"{average('seconds'):.0f}", f"{average('steps'):.0f}"]
         rows.append([*cells, *skill(scores)])
-    rows.sort(key=lambda cells: -float(cells[6]))
+    rows.sort(key=lambda cells: -float(cells[6]) if case.by == "csi" else float(cells[8]))
     for who in case.baselines:
         rows.append([who, "", "", "", "", "", *skill([found[0]["scores"][who]])])
     titles = ["architecture", "parameters", "GFLOP a frame", "s / 1000 windows", "seconds", "steps"]

@@ -3,6 +3,7 @@ repeatability.
 """
 
 import os
+import platform
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -184,6 +185,16 @@ def test_bad_numbers_reach_at_least_what_they_reach_in_pytorch(bad: float) -> No
     far[:12, :12] = False  # what tiles of 4x4 can add to it in two steps
     assert fast[..., far].isfinite().all()
     assert torch.allclose(fast[..., far], plain[..., far], atol=1e-5)
+
+
+@pytest.mark.skipif(platform.machine() not in {"x86_64", "AMD64"}, reason="others are as fast with subnormal numbers")
+def test_subnormal_numbers_which_are_slow_are_zero_in_the_engine_and_only_there(threads: int) -> None:
+    layer = ConvLSTM2d(1, 8)
+    frames, tiny = torch.zeros(1, threads, 1, 64, 64), torch.full((threads, 8, 64, 64), 1e-38)
+    with torch.no_grad():
+        _, last = engine.scan(frames, layer.weight_x, layer.weight_h, None, torch.zeros_like(tiny), tiny)
+    assert last.count_nonzero() == 0  # the forget gate, half open, of what was remembered
+    assert (0.5 * tiny > 0).all()  # enough of them for all threads to share in
 
 
 def test_the_operators_keep_their_contract() -> None:
