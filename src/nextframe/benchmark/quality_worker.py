@@ -27,6 +27,7 @@ from nextframe.data.loading import SeededSampler, WindowDataset
 from nextframe.data.normalise import Normaliser
 from nextframe.data.split import Span
 from nextframe.data.windows import cut_windows
+from nextframe.engine import subnormals_are_zero
 from nextframe.frames.squares import MovingSquares
 from nextframe.models.build import build_model
 from nextframe.models.network import Network
@@ -148,7 +149,8 @@ def fit(module: ForecastTraining, source: MovingSquares, steps: int, callbacks: 
     data = WindowDataset(windows, Normaliser(method="identity", offset=(0.0,), scale=(1.0,)))
     sampler = SeededSampler(len(windows), config.training.seed)
     loader = DataLoader(data, batch_size=config.training.batch_size, sampler=sampler, drop_last=True)
-    bare_trainer(steps, config.training.gradient_clip, callbacks).fit(module, loader)
+    with subnormals_are_zero():
+        bare_trainer(steps, config.training.gradient_clip, callbacks).fit(module, loader)
 
 
 def main(name: str, movies: str) -> None:

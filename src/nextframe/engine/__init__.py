@@ -2,8 +2,8 @@
 
 `usable(...)` says whether the engine can take a layer's work, and `pays(...)` whether that is faster; `scan(...)` does
 it, and `readout(...)` that of the stack's 3-D convolution. `describe()` tells which path runs and why;
-`release_buffers()` gives memory back that a training has used. The environment variable `NEXTFRAME_ENGINE=off` turns
-the engine off; `use(False)` does so from Python.
+`release_buffers()` gives memory back that a training has used; `subnormals_are_zero()` keeps all else at full speed.
+The environment variable `NEXTFRAME_ENGINE=off` turns the engine off; `use(False)` does so from Python.
 """
 
 from nextframe.engine.buffers import release as release_buffers
@@ -11,5 +11,16 @@ from nextframe.engine.dispatch import pays
 from nextframe.engine.operators import scan
 from nextframe.engine.readout import readout
 from nextframe.engine.status import describe, instruction_sets, usable, use
+from nextframe.engine.subnormals import subnormals_are_zero
 
-__all__ = ["describe", "instruction_sets", "pays", "readout", "release_buffers", "scan", "usable", "use"]
+__all__ = [
+    "describe",
+    "instruction_sets",
+    "pays",
+    "readout",
+    "release_buffers",
+    "scan",
+    "subnormals_are_zero",
+    "usable",
+    "use",
+]

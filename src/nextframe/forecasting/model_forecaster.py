@@ -20,6 +20,7 @@ from nextframe.config import RunConfig
 from nextframe.data.motion import Motion, align, from_lagrangian, motion_field
 from nextframe.data.normalise import Normaliser
 from nextframe.data.static import check_size
+from nextframe.engine import subnormals_are_zero
 from nextframe.errors import CheckpointError, ConfigError, DataError, ShapeError
 from nextframe.forecasting.calibration import Calibration
 from nextframe.forecasting.forecast import Forecast, Forecaster
@@ -253,7 +254,7 @@ class ModelForecaster(TrainedForecaster):
             fields = torch.from_numpy(static)
             frames = torch.cat([frames, fields.expand(*frames.shape[:2], *fields.shape)], dim=2)
         device = next(self.model.parameters()).device
-        with torch.inference_mode():
+        with torch.inference_mode(), subnormals_are_zero():
             future = rollout_outputs(self.model, frames.to(device), lead_times)
         outputs = future.float().unflatten(2, (self.model.quantiles, seen.shape[2])).transpose(1, 2)
         return np.asarray(self.normaliser.invert(outputs.cpu().numpy()), dtype=np.float32)

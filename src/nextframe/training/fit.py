@@ -98,7 +98,8 @@ def train(source: FrameSource, config: RunConfig, run: Path, *, resume: bool = F
     _print_losses(parts, config, statistics.empty_frames)
     with _quiet_lightning():
         try:
-            trainer.fit(module, training_data, validation_data, ckpt_path=checkpoint)
+            with engine.subnormals_are_zero():
+                trainer.fit(module, training_data, validation_data, ckpt_path=checkpoint)
         except (EOFError, RuntimeError, KeyError) as error:
             if checkpoint is not None and trainer.global_step == 0:
                 raise CheckpointError("cannot be resumed", where=checkpoint, received=error) from error

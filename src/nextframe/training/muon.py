@@ -29,8 +29,8 @@ class Muon(Optimizer):
 
     A kernel of a ConvLSTM holds the four gates' kernels, (4 F, C, k, k). They do different work and get gradients of
     different size, so that each is a matrix of its own here, (F, C k k): the forget gate's update is as large as the
-    candidate's. Kernels of one input or one output channel, biases and norms have too few directions to balance and
-    are left to Adam (Kingma and Ba 2015).
+    candidate's. Kernels of one input or one output channel, peepholes, biases and norms have no directions to balance
+    and are left to Adam (Kingma and Ba 2015).
 
     Args:
         model: whose parameters are trained.
@@ -52,8 +52,9 @@ class Muon(Optimizer):
         gates = _gates(model)
         kernels: dict[int, list[Tensor]] = {}
         others: list[Tensor] = []
-        for parameter in model.parameters():
-            if parameter.ndim >= 2 and min(parameter.shape[:2]) > 1:
+        for name, parameter in model.named_parameters():
+            # A peephole is a factor for each filter, not a matrix between channels.
+            if parameter.ndim >= 2 and min(parameter.shape[:2]) > 1 and not name.endswith("peephole"):
                 kernels.setdefault(gates.get(id(parameter), 1), []).append(parameter)
             else:
                 others.append(parameter)

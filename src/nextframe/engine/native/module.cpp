@@ -174,6 +174,13 @@ void readout_backward(const std::vector<int>& shape, size_t features, size_t rec
     for (size_t i = 0; i < weight_floats; ++i) sums[i] += scratch[id][i];
 }
 
+void set_subnormals(bool zero, int threads) {
+  nb::gil_scoped_release release;
+  Pool& pool = Pool::instance();
+  std::lock_guard<std::mutex> lock(pool.lock());
+  pool.set_subnormals(threads, zero);
+}
+
 }  // namespace
 
 NB_MODULE(_native, m) {
@@ -189,4 +196,5 @@ NB_MODULE(_native, m) {
   m.def("backward", &backward);
   m.def("readout_forward", &readout_forward);
   m.def("readout_backward", &readout_backward);
+  m.def("set_subnormals", &set_subnormals, "Whether subnormal numbers count as zero on PyTorch's threads, from now on.");
 }

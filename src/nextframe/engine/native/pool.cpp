@@ -23,12 +23,14 @@ namespace {
 
 Pool* the_pool = nullptr;  // never destroyed: its threads sleep until the process ends
 
+#ifdef NEXTFRAME_X86
+constexpr unsigned subnormals_flag = 0x8040;  // flush to zero, and denormals are zero
+
 // While it lives, numbers below 1.2e-38 count as zero. Where a trained network is sure of itself, gradients get that small, and
 // x86 processors take many times as long for them: late steps of a training would take up to twice as long as early ones.
-#ifdef NEXTFRAME_X86
 class SubnormalsAreZero {
  public:
-  SubnormalsAreZero() : before_(_mm_getcsr()) { _mm_setcsr(before_ | 0x8040); }  // flush to zero, denormals are zero
+  SubnormalsAreZero() : before_(_mm_getcsr()) { _mm_setcsr(before_ | subnormals_flag); }
   ~SubnormalsAreZero() { _mm_setcsr(before_); }
   SubnormalsAreZero(const SubnormalsAreZero&) = delete;
   SubnormalsAreZero& operator=(const SubnormalsAreZero&) = delete;
@@ -99,11 +101,20 @@ void Pool::work(int id) {
   }
 }
 
-void Pool::run(int threads, const std::function<void(int)>& whole) {
-  const std::function<void(int)> job = [&](int id) {
+void Pool::run(int threads, const std::function<void(int)>& job) {
+  spread(threads, [&](int id) {
     const SubnormalsAreZero meanwhile;
-    whole(id);
-  };
+    job(id);
+  });
+}
+
+void Pool::set_subnormals(int threads, bool zero) {
+#ifdef NEXTFRAME_X86
+  spread(threads, [&](int) { _mm_setcsr(zero ? _mm_getcsr() | subnormals_flag : _mm_getcsr() & ~subnormals_flag); });
+#endif
+}
+
+void Pool::spread(int threads, const std::function<void(int)>& job) {
   if (threads == 1) return job(0);
   if (run_on_openmp(threads, job)) return;
   std::unique_lock<std::mutex> lock(mutex_);

@@ -19,8 +19,11 @@ class Pool {
   // `openmp`: whether to use the GNU OpenMP runtime that the process has loaded, if it has.
   explicit Pool(bool openmp);
 
-  // Run job(0) .. job(threads - 1) at once and wait for all; job(0) runs on the caller's thread.
+  // Run job(0) .. job(threads - 1) at once and wait for all; job(0) runs on the caller's thread. Subnormal numbers count as zero.
   void run(int threads, const std::function<void(int)>& job);
+
+  // Whether subnormal numbers count as zero on the caller's thread and on those that share its work, from now on.
+  void set_subnormals(int threads, bool zero);
 
   // Memory for a thread's intermediate results, kept between jobs.
   float* scratch(int thread, size_t floats);
@@ -28,6 +31,7 @@ class Pool {
   std::mutex& lock() { return caller_; }
 
  private:
+  void spread(int threads, const std::function<void(int)>& job);
   void work(int id);
   bool run_on_openmp(int threads, const std::function<void(int)>& job) const;
 
