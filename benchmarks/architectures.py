@@ -1,6 +1,6 @@
 """The architectures side by side, each trained for as long: skill by lead time, parameters, operations, seconds.
 
-    python benchmarks/architectures.py [NAME ...] [--on squares,moving-mnist,radar] [--seconds 240] [--data FOLDER]
+    python benchmarks/architectures.py [NAME ...] [--on squares,moving-mnist,radar] [--seconds 90] [--data FOLDER]
     python benchmarks/architectures.py --page
 
 Each is trained with its default preset, on squares and Moving MNIST for one epoch of new movies, on radar for as many
@@ -306,7 +306,7 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("names", nargs="*", help="architectures; by default all")
     options.add_argument("--on", default=",".join(CASES), help="data sets; by default all")
-    options.add_argument("--seconds", type=float, default=240.0, help="of training, validation left out")
+    options.add_argument("--seconds", type=float, default=90.0, help="of training, validation left out")
     options.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data", help="folder of real data")
     options.add_argument("--seed", type=int, default=0)
     options.add_argument("--again", action="store_true", help="also run what has a result already")

@@ -17,16 +17,17 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import recipe_variants as variants
 import torch
 from lightning.pytorch.callbacks import EMAWeightAveraging
+from numpy.typing import NDArray
 
 import nextframe
 from nextframe.benchmark.quality_trials import CAUSAL, ENCODER_DECODER, Goal
 from nextframe.benchmark.quality_worker import EVENT, fit, measure, prepared
 from nextframe.config import ModelKind, RunConfig
 from nextframe.files import write_text
-from nextframe.frames.sequence import FloatArray
 from nextframe.frames.squares import MovingSquares
 from nextframe.machine import describe_machine
 from nextframe.training.module import ForecastTraining
@@ -158,7 +159,7 @@ def run_trial(model: ModelKind, name: str, steps: int, seed: int) -> dict[str, A
     }
 
 
-def moved(config: RunConfig, goal: Goal, movies: int, held_out: FloatArray) -> tuple[dict[str, Any], float]:
+def moved(config: RunConfig, goal: Goal, movies: int, held_out: NDArray[np.uint8]) -> tuple[dict[str, Any], float]:
     """Quality and seconds of a training on frames that are moved by optical flow, which the package's own fit does."""
     own = {
         "data": f"squares:movies={movies + VALIDATED},frames={goal.frames},seed={config.training.seed + 1}",
@@ -173,7 +174,7 @@ def moved(config: RunConfig, goal: Goal, movies: int, held_out: FloatArray) -> t
         run = Path(folder) / "run"
         trained = nextframe.fit(out=run, progress=False, **{**options, **own})
         seconds = read_metrics(run)[0]["seconds"]
-        past, future = held_out[:, : goal.past].astype("float32"), torch.from_numpy(held_out[:, goal.past :])
+        past, future = held_out[:, : goal.past].astype(np.float32), torch.from_numpy(held_out[:, goal.past :])
         skill = RolloutSkill(future.shape[1], EVENT)
         skill.update(torch.from_numpy(trained.predict(past, future.shape[1])), future, torch.ones_like(future).bool())
     return {"loss": None, "csi": skill.compute()["csi"].tolist()}, seconds
