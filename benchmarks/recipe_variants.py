@@ -29,6 +29,9 @@ class SmoothedTargets(ForecastTraining):
 class GrowingSequences(ForecastTraining):
     """Short movies first: the future grows from a quarter to all of its frames over the first half of the steps."""
 
+    used = 0.9
+    """Share of the frames that are trained on, so that there may be more steps."""
+
     def _losses(self, batch: Batch, feedback: Tensor | None) -> tuple[Tensor, Tensor]:
         lead_times = batch["future"].shape[1]
         used = math.ceil(lead_times * min(1.0, 0.25 + 1.5 * self._done()))
@@ -51,6 +54,9 @@ class GrowingRollouts(ForecastTraining):
 
 class GrowingBatches(ForecastTraining):
     """The first steps take three movies of the batch, the last ones all: more steps for as much work, early on."""
+
+    used = 0.68
+    """Share of the movies that are trained on."""
 
     def _cut(self, batch: Batch) -> Batch:
         count = len(batch["past"])

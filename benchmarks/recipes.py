@@ -11,9 +11,10 @@ docs/results/recipes.md.
 
 import argparse
 import json
+import shlex
+import sys
 import tempfile
 import time
-from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +27,10 @@ from numpy.typing import NDArray
 import nextframe
 from nextframe.benchmark.quality_trials import CAUSAL, ENCODER_DECODER, Goal
 from nextframe.benchmark.quality_worker import EVENT, fit, measure, prepared
+from nextframe.benchmark.results import provenance
 from nextframe.config import ModelKind, RunConfig
 from nextframe.files import write_text
 from nextframe.frames.squares import MovingSquares
-from nextframe.machine import describe_machine
 from nextframe.training.module import ForecastTraining
 from nextframe.training.presets import preset_config
 from nextframe.training.run_folder import read_metrics
@@ -54,6 +55,7 @@ TRIALS: dict[ModelKind, dict[str, dict[str, Any]]] = {
         "norm: batch": {"norm": "batch"},
         "norm: group": {"norm": "group"},
         "no gradient clipping": {"gradient_clip": None},
+        "constant learning rate": {"schedule": "constant"},
         "squared error for a loss": {"loss": "mse"},
         "last fifth of the steps on the free rollout": {"rollout_training": 0.2},
         "scheduled sampling up to all frames": {"scheduled_sampling": 1.0},
@@ -125,26 +127,24 @@ AVERAGED = "weights averaged, decay 0.98 a step"
 
 
 def run_trial(model: ModelKind, name: str, steps: int, seed: int) -> dict[str, Any]:
-    training, options = VARIANTS[model].get(name, (ForecastTraining, TRIALS[model].get(name, {})))
+    training, options = VARIANTS[model].get(name) or (ForecastTraining, {} if name == AVERAGED else TRIALS[model][name])
     goal = {"stacked": CAUSAL, "encoder-decoder": ENCODER_DECODER}[model]
     config = preset_config(model).replace({"seed": seed, **options})
     # As many pixels are trained on, whatever the cuts: the frames' 40 where there are none.
-    movies = int(steps * (10 if model == "stacked" else 8) * (24 / (config.training.train_crop or 40)) ** 2)
-    held_out = MovingSquares(movies=movies + HELD_OUT, frames=goal.frames, seed=seed + 1).render(
-        0, goal.frames, slice(movies, None)
+    usual = steps * (10 if model == "stacked" else 8)
+    movies = int(usual * (24 / (config.training.train_crop or 40)) ** 2 / getattr(training, "used", 1.0))
+    # The same movies for all trials; a training of more movies than usual takes them from another seed.
+    held_out = MovingSquares(movies=usual + HELD_OUT, frames=goal.frames, seed=seed + 1).render(
+        0, goal.frames, slice(usual, None)
     )
+    source = MovingSquares(movies=movies, frames=goal.frames, seed=seed + (1 if movies <= usual else 2))
     done = movies // config.training.batch_size
     started = time.perf_counter()
     if config.data.coordinates == "lagrangian":
         found, seconds = moved(config, goal, movies, held_out)
     else:
         module = prepared(config, training)
-        fit(
-            module,
-            MovingSquares(movies=movies, frames=goal.frames, seed=seed + 1),
-            done,
-            [EMAWeightAveraging(decay=0.98)] if name == AVERAGED else [],
-        )
+        fit(module, source, done, [EMAWeightAveraging(decay=0.98)] if name == AVERAGED else [])
         seconds = time.perf_counter() - started
         found = measure(module.model, goal, torch.from_numpy(held_out))
     return {
@@ -191,24 +191,29 @@ def write_page() -> None:
         "# Recipes: what was tried",
         "",
         "Every trial changes the recipe in its first row (Muon 1e-2, one-cycle, gradients clipped at 1, layer norm,",
-        "cuts of 24) as it says, and trains on as many pixels of moving squares.",
-        "The figure is the free rollout's CSI at 0.5 on 100 held-out validation movies, the mean over all lead times",
-        "and the last one. One seed a row: differences of one or two hundredths say little. Written by",
-        "`benchmarks/recipes.py`.",
+        "cuts of 24) as it says, and trains on as many pixels of moving squares; seconds may differ. The figure is the",
+        "free rollout's CSI at 0.5 on 100 movies of the training's seed that no training has seen, the mean over all",
+        "lead times and the last one. One seed a row: differences of one or two hundredths say little, and what helps",
+        "a short training need not help a long one.",
+        "",
+        "5x5 kernels see further in a step, but have more than twice the weights and take three times the time.",
+        "With as many weights and as much time they are among the [architectures](architectures.md).",
         "",
     ]
     for model in TRIALS:
-        content = load(model)
-        trials = content["trials"]
+        trials = load(model)["trials"]
         if not trials:
             continue
-        lines += [f"## {model}", "", f"Machine: {content['machine']}; {content['date']}.", ""]
-        lines += ["| trial | steps | CSI | CSI, last lead time |", "|---|---|---|---|"]
+        machines = " and ".join(sorted({trial["machine"] for trial in trials.values()}))
+        dates = sorted({trial["date"] for trial in trials.values()})
+        lines += [f"## {model}", "", "| trial | steps | CSI | CSI, last lead time |", "|---|---|---|---|"]
         order = sorted(trials, key=lambda name: (name != "recipe", -trials[name]["csi"]))
         for name in order:
             trial = trials[name]
             lines.append(f"| {name} | {trial['steps']} | {trial['csi']:.3f} | {trial['csi_by_lead_time'][-1]:.3f} |")
-        lines.append("")
+        lines += ["", f"{machines}, {' to '.join(dict.fromkeys([dates[0], dates[-1]]))}.", ""]
+        lines += ["```console", f"$ python benchmarks/recipes.py --model {model} --steps {trials['recipe']['steps']}"]
+        lines += ["$ python benchmarks/recipes.py --page", "```", ""]
     write_text(PAGE, "\n".join(lines))
 
 
@@ -223,11 +228,13 @@ def main() -> None:
     if given.page:
         write_page()
         return
-    for name in given.trials or [*TRIALS[given.model], *VARIANTS[given.model], AVERAGED]:
+    known = [*TRIALS[given.model], *VARIANTS[given.model], AVERAGED]
+    if unknown := set(given.trials) - set(known):
+        options.error(f"no trials of {given.model}: {', '.join(sorted(unknown))}; there are: {'; '.join(known)}")
+    for name in given.trials or known:
         result = run_trial(given.model, name, given.steps, given.seed)
         content = load(given.model)  # read again: another process may have added its trials
-        content.update(machine=describe_machine(), date=str(date.today()), torch=torch.__version__)
-        content["trials"][name] = result
+        content["trials"][name] = {**provenance(shlex.join(["python", *sys.argv])), **result}
         write_text(RESULTS / f"recipes-{given.model}.json", json.dumps(content, indent=1) + "\n")
         print(f"{name}: CSI {result['csi']}, {result['seconds']} s", flush=True)
 

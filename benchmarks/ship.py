@@ -244,7 +244,7 @@ def _measured(
         )
     metrics = [*(f"csi_{threshold:g}" for threshold in found.thresholds), "mse"]
     shown = {who: scores for who, scores in found.scores.items() if not who.endswith(", uncalibrated")}
-    verdicts = [verdict(replace(found, scores=shown), metric=metric) for metric in (metrics[0], "mse")]
+    verdicts = [verdict(replace(found, scores=shown), metric=metric) for metric in metrics]
     trained = [read_metrics(member) for member in member_folders(run) or [run]]
     return Card(
         name=name,

@@ -9,6 +9,7 @@ benchmarks/results/squares-errors.json; `python benchmarks/quality.py` writes th
 
 import argparse
 import json
+import shlex
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -131,7 +132,7 @@ def main() -> None:
     options.add_argument("runs", nargs="+", metavar="RUN")
     options.add_argument("--movies", type=int, default=500)
     given = options.parse_args()
-    made = provenance("python benchmarks/squares_errors.py " + " ".join(sys.argv[1:]))
+    made = provenance(shlex.join(["python", "benchmarks/squares_errors.py", *sys.argv[1:]]))
     runs = {run: measure(run, given.movies) for run in given.runs}
     content = {**made, "movies": given.movies, "seed": SEED, "runs": runs}
     write_text(RESULT, json.dumps(content, indent=1) + "\n")

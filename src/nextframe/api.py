@@ -375,7 +375,7 @@ def verify_run(
         past=config.past,
         lead_times=leads,
         baselines=baselines,
-        thresholds=thresholds if thresholds is not None else [model.card.threshold],
+        thresholds=thresholds if thresholds is not None else _own_thresholds(run, model),
         scales=scales,
         stride=config.stride,
         limit=limit,
@@ -387,6 +387,12 @@ def verify_run(
         training=_training_part(config) if "climatology" in baselines else (),
         about={**reading_in_words(replace(config, **reading)), "trained by": _trained_by(run)},
     )
+
+
+def _own_thresholds(run: str | Path, model: TrainedForecaster) -> Sequence[float]:
+    """Those of a shipped model's card; else that of the training."""
+    name = shipped_name(run)
+    return [model.card.threshold] if name is None else load_card(name).skill.thresholds
 
 
 def _trained_by(run: str | Path) -> str:

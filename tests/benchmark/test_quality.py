@@ -1,3 +1,4 @@
+import importlib
 import json
 import os
 import sys
@@ -182,6 +183,46 @@ def test_the_command_prints_and_keeps(
     assert "CSI 0.90" in capsys.readouterr().out
     assert load(out) == curves[:1]
     assert out.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("content", ["{", '{"task": "training"}', '{"trials": []}', '{"trials": {"causal": {}}}'])
+def test_results_of_another_kind_are_told_before_anything_is_measured(
+    content: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(quality, "_ours", lambda *_: pytest.fail("measured"))
+    out = tmp_path / "training.json"
+    out.write_text(content)
+    assert main(["benchmark", "quality", "--trials", "causal", "--out", str(out), "--no-progress"]) == 2
+    assert "training.json: holds no results of this benchmark" in " ".join(capsys.readouterr().err.split())
+    assert out.read_text() == content
+
+
+def test_the_page_tells_what_was_reached_and_what_was_not(
+    curves: tuple[Curve, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(Path(__file__).parents[2] / "benchmarks")
+    marks = importlib.import_module("quality").marks
+    trials = {trial.name: trial for trial in TRIALS}
+    keras = Curve(trial=trials["causal-keras"], points=(point(300, 0.4), point(500, 0.3)), seed=0)
+    late = Curve(trial=trials["encoder-decoder"], points=(point(1000, 0.96, loss=3e-4),), seed=0)
+    found = {what: rest for what, *rest in marks((*curves, keras, late))}
+    assert found == {
+        "stacked, 'same' padding: loss 0.00073238, the tutorial's": ["156 s", "9 s", "reached"],
+        "stacked, causal: CSI 0.90": ["120 s", "30 s", "reached"],
+        "stacked, causal: CSI 0.95": ["360 s", "never", "not reached"],
+        "stacked, causal: CSI 0.98": ["at all", "never", "not reached"],
+        "encoder-decoder: CSI 0.95": ["900 s", "1000 s", "not reached"],
+        "encoder-decoder: loss 0.0001 on frames held out, the tutorial's on those trained on": [
+            "at all",
+            "never; 3.0e-04 at best",
+            "not reached",
+        ],
+        "stacked, causal: CSI 0.40, the best of the tutorial's recipe in Keras in 300 of its 475 steps": [
+            "10 times faster",
+            "30.0 times: 10 s against 300 s",
+            "reached",
+        ],
+    }
 
 
 @pytest.mark.parametrize("padding", ["same", "causal"])

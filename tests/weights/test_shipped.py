@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 import safetensors.torch
 import torch
+import xarray as xr
 
 import nextframe
 from nextframe import api, weights
@@ -121,6 +122,18 @@ def test_its_skill_is_that_of_the_card(name: str, monkeypatch: pytest.MonkeyPatc
     found = scores(name, card, None, card.sample_windows)
     for metric, said in card.sample.items():
         assert found[metric] == pytest.approx(said, rel=0.01, abs=1e-5), metric
+
+
+def test_verify_has_the_thresholds_of_the_card(tmp_path: Path) -> None:
+    rain = np.random.default_rng(0).gamma(0.5, 4.0, (12, 40, 40)).astype(np.float32)
+    times = np.datetime64("2026-01-01T00:00", "ns") + np.arange(12) * np.timedelta64(5, "m")
+    field = xr.DataArray(rain, {"time": times}, ("time", "y", "x"), "rain", {"units": "mm/h"})
+    field.to_netcdf(tmp_path / "rain.nc", engine="h5netcdf")
+    as_it_is = {"crop": (), "coarsen": 1, "rain_unit": "as-read"}
+    found = api.verify_run(
+        "radar-rain", data=tmp_path / "rain.nc", baselines=(), limit=1, examples=0, progress=False, **as_it_is
+    )
+    assert list(found.thresholds) == list(load_card("radar-rain").skill.thresholds) == [0.2, 1.0, 3.0]
 
 
 @pytest.mark.parametrize("name", GENERATED)

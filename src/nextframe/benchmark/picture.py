@@ -153,22 +153,28 @@ def save_quality_picture(curves: Sequence[quality.Curve], path: Path) -> None:
 
 
 def quality_curves(curves: Sequence[quality.Curve]) -> Figure:
-    """A panel for each goal: the rollout's CSI by seconds of training, or the loss where that is the goal."""
+    """Panels for each goal: the rollout's CSI by seconds of training, and the loss, where they are to be reached."""
     goals: dict[str, list[quality.Curve]] = {}
     for curve in curves:
         goals.setdefault(curve.trial.goal.name, []).append(curve)
-    figure = Figure(figsize=(4.2 * len(goals), 3.6), layout="constrained", facecolor="white")
-    for panel, (name, group) in zip(figure.subplots(1, len(goals), squeeze=False)[0], goals.items(), strict=True):
+    panels = [
+        (group, skill)
+        for group in goals.values()
+        for skill, wanted in ((True, group[0].trial.goal.csi), (False, group[0].trial.goal.loss))
+        if wanted
+    ]
+    figure = Figure(figsize=(4.2 * len(panels), 3.6), layout="constrained", facecolor="white")
+    for panel, (group, skill) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
         goal = group[0].trial.goal
         for n, curve in enumerate(group):
-            values = [point.mean_csi if goal.csi else point.loss for point in curve.points]
+            values = [point.mean_csi if skill else point.loss for point in curve.points]
             seconds = [point.seconds for point in curve.points]
             colour = COLOURS[n % len(COLOURS)]
             panel.plot(seconds, values, ".-", color=colour, lw=1.2, ms=4, label=curve.trial.recipe)
-        for mark in goal.csi or (goal.loss,):
+        for mark in goal.csi if skill else (goal.loss,):
             panel.axhline(mark, color="#888888", lw=0.7, ls=":")
         panel.set_xscale("log")
-        if goal.csi:  # as far from 0.90 to 0.95 as from 0.5 to 0.7
+        if skill:  # as far from 0.90 to 0.95 as from 0.5 to 0.7
             panel.set_yscale("logit")
             panel.set_ylim(0.1, 0.99)
             ticks = (0.1, 0.2, 0.5, 0.8, *goal.csi)
@@ -176,7 +182,7 @@ def quality_curves(curves: Sequence[quality.Curve]) -> Figure:
             panel.yaxis.set_minor_formatter(NullFormatter())
         else:
             panel.set_yscale("log")
-        panel.set_title(f"{name}: {'CSI of the rollout' if goal.csi else 'loss'}", fontsize=9, loc="left")
+        panel.set_title(f"{goal.name}: {'CSI of the rollout' if skill else 'loss'}", fontsize=9, loc="left")
         panel.set_xlabel("seconds of training", fontsize=8)
         panel.tick_params(labelsize=8)
         panel.legend(fontsize=8, frameon=False)

@@ -193,8 +193,11 @@ def _point(values: dict[str, Any]) -> Point:
 def save(curves: Sequence[Curve], path: Path, command: str) -> None:
     """Put curves into a JSON file, each with the command, machine, versions and date of its measurement; what the file
     holds of other trials stays.
+
+    Raises:
+        DataError: a file that this function did not write.
     """
-    before = json.loads(path.read_text(encoding="utf-8"))["trials"] if path.exists() else {}
+    before = _held(path) if path.exists() else {}
     now = {
         curve.trial.name: {
             **provenance(command),
@@ -217,15 +220,35 @@ def load(path: Path) -> tuple[Curve, ...]:
         DataError: a file that `save` did not write.
     """
     known = {trial.name: trial for trial in TRIALS}
+    return tuple(
+        Curve(trial=known[name], points=tuple(map(_point, held["points"])), seed=held["seed"])
+        for name, held in _held(path).items()
+        if name in known
+    )
+
+
+def _held(path: Path) -> dict[str, Any]:
+    """The trials of a file, all that is asked of them being there."""
     try:
-        trials = json.loads(path.read_text(encoding="utf-8"))["trials"]
-        return tuple(
-            Curve(trial=known[name], points=tuple(map(_point, held["points"])), seed=held["seed"])
-            for name, held in trials.items()
-            if name in known
-        )
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError("holds no results of this benchmark", where=path, received=error) from error
+        trials: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))["trials"]
+        for held in trials.values():
+            int(held["seed"])
+            [_point(values) for values in held["points"]]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DataError(
+            "holds no results of this benchmark", where=path, received=error, hint="name another file (--out)"
+        ) from error
+    return trials
+
+
+def check_writable(path: Path) -> None:
+    """Find out before anything is measured whether results can be put into a file, which may hold others.
+
+    Raises:
+        DataError: a file that `save` did not write.
+    """
+    if path.exists():
+        _held(path)
 
 
 def rows(curves: Sequence[Curve]) -> tuple[list[str], list[list[str]]]:

@@ -169,6 +169,8 @@ def _quality(trials: tuple[str, ...], keras_python: Path | None, out: Path | Non
             save_quality_picture(quality.load(out), out.with_suffix(".png"))
 
     some = quality.chosen(trials, keras_python)
+    if out is not None:
+        quality.check_writable(out)
     curves = quality.measure(some, keras_python=keras_python, progress=_told(progress), done=keep)
     titles, lines = quality.rows(curves)
     table = Table(box=None, pad_edge=False)

@@ -43,11 +43,11 @@ class Card:
     epochs: int
     """Epochs of its training; of each member."""
     seconds: int
-    """Seconds that the epochs took, of all members."""
+    """Seconds that the epochs took, of all members, on a machine that did other work besides."""
     held_out: str | None
     """A source of generated frames that no training saw; None where the test part of its own data is held out."""
     skill: Verification
-    """Scores on the held-out frames, beside baselines: the first CSI, and MSE."""
+    """Scores on the held-out frames, beside baselines: CSI at each threshold, and MSE."""
     sample: Mapping[str, Sequence[float]]
     """Its own scores on `sample_windows` windows of these frames, evenly spread: metric -> a value by lead time."""
     sample_windows: int
@@ -67,7 +67,7 @@ class Card:
     @property
     def training(self) -> str:
         """How long it was trained, in words."""
-        return f"{self.epochs} epoch{'s' if self.epochs > 1 else ''} in {self.seconds} s"
+        return f"{self.epochs} epoch{'s' if self.epochs > 1 else ''} in {self.seconds} s, other programs beside it"
 
     @property
     def skill_in_short(self) -> str:
