@@ -241,8 +241,8 @@ def write_page() -> None:
         "Skill is that of the free rollout on held-out frames: the mean over all lead times and, after it, some of",
         "them. Operations are those of a whole forecast over its frames; convolutions are counted, as direct ones, a",
         "multiplication and an addition as two. Seconds of training leave out validation. Differences of one or two",
-        "hundredths in CSI say little where there is one seed. Digits are blurs yet after so short a time, which seldom",
-        "reach the threshold: by MSE they are ordered.",
+        "hundredths in CSI say little where there is one seed. Digits are blurs yet after so short a time, which",
+        "seldom reach the threshold: by MSE they are ordered.",
         "",
     ]
     for on, case in CASES.items():
