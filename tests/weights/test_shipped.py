@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -129,7 +130,7 @@ def test_verify_has_the_thresholds_of_the_card(tmp_path: Path) -> None:
     times = np.datetime64("2026-01-01T00:00", "ns") + np.arange(12) * np.timedelta64(5, "m")
     field = xr.DataArray(rain, {"time": times}, ("time", "y", "x"), "rain", {"units": "mm/h"})
     field.to_netcdf(tmp_path / "rain.nc", engine="h5netcdf")
-    as_it_is = {"crop": (), "coarsen": 1, "rain_unit": "as-read"}
+    as_it_is: dict[str, Any] = {"crop": (), "coarsen": 1, "rain_unit": "as-read"}
     found = api.verify_run(
         "radar-rain", data=tmp_path / "rain.nc", baselines=(), limit=1, examples=0, progress=False, **as_it_is
     )
