@@ -92,7 +92,7 @@ CASES = {
         held_out="squares:movies=200,frames=15,seed=1000",
     ),
     "moving-mnist": Case(
-        title="Moving MNIST, 64 x 64: 10 frames from 10, second half of the steps on the rollout, event 127.5 of 255",
+        title="Moving MNIST, 64 x 64: 10 frames from 10, event 127.5 of 255; patches of 4 (but SimVP), half on the rollout",
         size=64,
         past=10,
         future=10,
@@ -234,8 +234,8 @@ def write_page() -> None:
     lines = [
         "# Architectures side by side",
         "",
-        "Each architecture with its default preset, of about 300,000 parameters, trained for the same time, with the",
-        "one-cycle schedule over as many steps as fit. ConvLSTM layers without peepholes run on the engine, all else",
+        "Each architecture with its default preset, but for what a title says, and about 300,000 parameters, trained",
+        "for the same time, with the one-cycle schedule over as many steps as fit. ConvLSTM layers without peepholes run on the engine, all else",
         "on PyTorch's operations: this is what an architecture is worth in this package on a CPU.",
         "",
         "Skill is that of the free rollout on held-out frames: the mean over all lead times and, after it, some of",

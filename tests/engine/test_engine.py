@@ -13,7 +13,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import Tensor
+from torch import Tensor, library
 
 from nextframe import engine
 from nextframe.engine import status
@@ -209,8 +209,8 @@ def test_the_operators_keep_their_contract() -> None:
     from nextframe.engine import operators
 
     checks = ("test_schema", "test_faketensor")
-    torch.library.opcheck(operators.convlstm_forward, arguments, test_utils=checks)
-    torch.library.opcheck(operators.convlstm_inference, arguments, test_utils=checks)
+    library.opcheck(operators.convlstm_forward, arguments, test_utils=checks)
+    library.opcheck(operators.convlstm_inference, arguments, test_utils=checks)
 
 
 def test_export_sees_operators() -> None:

@@ -6,7 +6,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import Tensor
+from torch import Tensor, library
 from torch.nn.functional import conv3d
 
 from nextframe import engine
@@ -104,7 +104,7 @@ def test_a_compiler_sees_the_operators() -> None:
     features, recent = torch.randn(2, 1, 6, 7, 5, requires_grad=True), torch.randn(2, 1, 6, 7, 5, requires_grad=True)
     weight, bias = torch.randn(1, 5, 3, 3, 3, requires_grad=True), torch.randn(1, requires_grad=True)
     inputs = (features, recent, weight, bias, 0)
-    torch.library.opcheck(torch.ops.nextframe.readout_forward.default, inputs)
+    library.opcheck(torch.ops.nextframe.readout_forward.default, inputs)
 
 
 def test_frame_after_frame_is_the_same_as_all_at_once() -> None:

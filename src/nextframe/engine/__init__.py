@@ -1,4 +1,4 @@
-"""The fast CPU path of the ConvLSTM layer: Winograd convolutions in C++, behind `torch.library` operators.
+"""The fast CPU path of the ConvLSTM layer: Winograd convolutions in C++, behind custom operators of PyTorch.
 
 `usable(...)` says whether the engine can take a layer's work, and `pays(...)` whether that is faster; `scan(...)` does
 it, and `readout(...)` that of the stack's 3-D convolution. `describe()` tells which path runs and why;

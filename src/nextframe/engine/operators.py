@@ -15,7 +15,7 @@ from collections import OrderedDict
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, library
 
 from nextframe.engine import buffers
 from nextframe.engine.status import native
@@ -109,7 +109,7 @@ def _run(
     return hiddens, cells, gates
 
 
-@torch.library.custom_op("nextframe::convlstm_forward", mutates_args=())
+@library.custom_op("nextframe::convlstm_forward", mutates_args=())
 def convlstm_forward(
     frames: Tensor, weight_x: Tensor, weight_h: Tensor, bias: Tensor, hidden: Tensor, cell: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
@@ -129,7 +129,7 @@ def _(
     return frames.new_empty(states), frames.new_empty(states), frames.new_empty(gates)
 
 
-@torch.library.custom_op("nextframe::convlstm_inference", mutates_args=())
+@library.custom_op("nextframe::convlstm_inference", mutates_args=())
 def convlstm_inference(
     frames: Tensor, weight_x: Tensor, weight_h: Tensor, bias: Tensor, hidden: Tensor, cell: Tensor
 ) -> tuple[Tensor, Tensor]:
@@ -148,7 +148,7 @@ def _(
     return frames.new_empty(len(frames), *state), frames.new_empty(2, *state)
 
 
-@torch.library.custom_op("nextframe::convlstm_backward", mutates_args=())
+@library.custom_op("nextframe::convlstm_backward", mutates_args=())
 def convlstm_backward(
     grad_hiddens: Tensor,
     grad_cell: Tensor,

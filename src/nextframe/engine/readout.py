@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, library
 from torch.nn.functional import pad
 
 from nextframe.engine import buffers
@@ -53,7 +53,7 @@ def _features_last(weight: Tensor) -> Tensor:
     return pad(rows, (0, -rows.shape[1] % _PANEL)).contiguous()
 
 
-@torch.library.custom_op("nextframe::readout_forward", mutates_args=())
+@library.custom_op("nextframe::readout_forward", mutates_args=())
 def readout_forward(features: Tensor, recent: Tensor, weight: Tensor, bias: Tensor, shift: int) -> Tensor:
     """Features (T, B, H, W, F) and none or two before them to outputs (T, B, C, H, W)."""
     assert native is not None
@@ -71,7 +71,7 @@ def _(features: Tensor, recent: Tensor, weight: Tensor, bias: Tensor, shift: int
     return features.new_empty(steps, batch, weight.shape[0], height, width)
 
 
-@torch.library.custom_op("nextframe::readout_backward", mutates_args=())
+@library.custom_op("nextframe::readout_backward", mutates_args=())
 def readout_backward(
     grad_outputs: Tensor, features: Tensor, recent: Tensor, weight: Tensor, shift: int, wants_features: bool
 ) -> tuple[Tensor, Tensor, Tensor]:
