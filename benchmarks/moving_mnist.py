@@ -49,6 +49,7 @@ from nextframe.data.loading import WindowDataset
 from nextframe.data.normalise import Normaliser
 from nextframe.data.split import Span
 from nextframe.data.windows import cut_windows
+from nextframe.engine import subnormals_are_zero
 from nextframe.errors import ConfigError
 from nextframe.files import replacing, write_text
 from nextframe.frames.moving_digits import MovingDigits
@@ -181,7 +182,8 @@ def fit(contender: Contender, steps: int, watched: Watched) -> None:
     windows = cut_windows([Span(s, 0, PAST + FUTURE) for s in source.sequences()], past=PAST, future=FUTURE)
     data = WindowDataset(windows, Normaliser(method="range", offset=(0.0,), scale=(255.0,)))
     clip = contender.config.training.gradient_clip if isinstance(contender, Ours) else None
-    bare_trainer(steps, clip, [watched]).fit(contender, DataLoader(data, batch_size=contender.batch_size))
+    with subnormals_are_zero():
+        bare_trainer(steps, clip, [watched]).fit(contender, DataLoader(data, batch_size=contender.batch_size))
 
 
 def warm_up(make: Callable[[int], Contender], clock: Callable[[], float]) -> float:

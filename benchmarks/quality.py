@@ -81,30 +81,34 @@ def lead_times(curves: tuple[Curve, ...]) -> str:
     some = [curve for curve in curves if curve.points[-1].csi]
     most = max(len(curve.points[-1].csi) for curve in some)
     head = ["model", "recipe", *(str(n) for n in range(1, most + 1))]
-    rows = [
+    lines = [
         [curve.trial.goal.name, curve.trial.recipe, *(f"{csi:.3f}" for csi in curve.points[-1].csi)] for curve in some
     ]
-    lines = [head, ["---", "---", *["---:"] * most], *([*row, *[""] * (len(head) - len(row))] for row in rows)]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    filled = [[*line, *[""] * (len(head) - len(line))] for line in lines]
+    table = [head, ["---", "---", *["---:"] * most], *filled]
+    return "\n".join(f"| {' | '.join(row)} |" for row in table)
 
 
 def main() -> None:
     """Run from the command line."""
     curves = load(RESULTS)
     held = json.loads(RESULTS.read_text(encoding="utf-8"))["trials"]
-    machines = " and ".join(sorted({trial["machine"] for trial in held.values()}))
+    # The marks are those of our recipes and of Keras beside them.
+    judged = {curve.machine for curve in curves if curve.trial.preset == "default" or curve.trial.keras}
+    others = sorted({curve.machine for curve in curves} - judged)
     dates = sorted({trial["date"] for trial in held.values()})
-    rows = [["what", "mark", "measured", ""], ["---", "---:", "---:", "---"], *marks(curves)]
+    table = [["what", "mark", "measured", ""], ["---", "---:", "---:", "---"], *marks(curves)]
     shutil.copy(RESULTS.with_suffix(".png"), PICTURE)
     movies = max(point.movies for curve in curves for point in curve.points)
     text = [
         "# Quality by training time",
         "",
-        f"How long a training takes on {machines} until its forecasts of moving squares are good.",
+        f"How long a training takes on {' and '.join(sorted(judged))} until its forecasts of moving squares are good.",
+        *[f"Those on {other} have seconds that compare with each other's only." for other in others],
         "",
         "![Quality by seconds of training](../assets/quality.png)",
         "",
-        "\n".join(f"| {' | '.join(row)} |" for row in rows),
+        "\n".join(f"| {' | '.join(row)} |" for row in table),
         "",
         "Every training, in the order of the picture's panels:",
         "",

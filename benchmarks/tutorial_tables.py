@@ -63,6 +63,13 @@ def spread(values: Iterable[float], digits: str) -> str:
     return mean if len(some) == 1 else f"{mean} ± {statistics.stdev(some):{'.1g' if digits.endswith('g') else digits}}"
 
 
+def least_to_most(values: Iterable[float]) -> str:
+    """The range of seconds: those of several machines have no mean that tells anything."""
+    some = sorted(values)
+    least, most = f"{some[0]:.0f}", f"{some[-1]:.0f}"
+    return least if least == most else f"{least}-{most}"
+
+
 def training_table(name: str) -> list[str]:
     if name == "encoder-decoder":
         lines = [
@@ -79,7 +86,7 @@ def training_table(name: str) -> list[str]:
         digits = ".4f" if name == "encoder-decoder" else ".4g"
         loss, validation = (spread((row[metric] for row in rows), digits) for metric in ("train_loss", "val_loss"))
         csi = spread((row["val_rollout_csi"] for row in rows), ".3f")
-        seconds = spread((row["seconds"] for row in rows), ".0f")
+        seconds = least_to_most(row["seconds"] for row in rows)
         if name == "encoder-decoder":
             theirs = ENCODER_DECODER.get(epoch)
             cells = [str(epoch), "" if theirs is None else f"{theirs:.4f}", loss, validation, csi, seconds]
@@ -128,7 +135,8 @@ def page() -> str:
         config = load_config(kept[0] / "config.yaml")
         machines = " and ".join(sorted({(run / "machine.txt").read_text(encoding="utf-8").strip() for run in kept}))
         done = f"{len(epochs(name))} of {config.training.epochs} epochs run"
-        seeds = "one seed" if len(kept) == 1 else f"{len(kept)} seeds: mean ± standard deviation"
+        several = f"{len(kept)} seeds: mean ± standard deviation, of the seconds the least and the most"
+        seeds = "one seed" if len(kept) == 1 else several
         lines += [f"## {title}", "", f"{machines}. Preset `tutorial`, {done}; {seeds}.", ""]
         lines += [*training_table(name), ""]
         if name != "encoder-decoder":

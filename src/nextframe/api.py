@@ -122,7 +122,7 @@ def fit(
     )
     (train if config.training.members == 1 else train_ensemble)(opened, config, run, resume=resume, progress=progress)
     try:
-        _calibrate(run, opened)
+        _calibrate(run, load_run(run), opened)
     except DataError as error:  # the weights are there, and good for forecasts without intervals
         print(f"{run} is not calibrated: {error}")
     return load_run(run)
@@ -162,11 +162,11 @@ def calibrate_run(run: str | Path) -> Calibration:
             Calibration.load(path)
     except CheckpointError:
         path.unlink()  # it is to be written again, and no run loads with a damaged one
-    return _calibrate(run, open_data(load_run(run).config.data))
-
-
-def _calibrate(run: str | Path, source: FrameSource) -> Calibration:
     model = load_run(run)
+    return _calibrate(run, model, open_data(model.config.data))
+
+
+def _calibrate(run: str | Path, model: TrainedForecaster, source: FrameSource) -> Calibration:
     data = model.config.data
     parts = split_as(source, data)
     windows = windows_with_past(cut_windows(parts.validation, past=data.past, future=data.future, stride=data.stride))

@@ -4,6 +4,7 @@ import os
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,6 +24,7 @@ from nextframe.models.build import build_model
 from nextframe.models.rollout import rollout
 from nextframe.models.stacked import StackedConvLSTM
 
+HERE: dict[str, Any] = {"seed": 0, "machine": "Z80, 1 core"}
 QUICK = Trial(name="causal-short", goal=CAUSAL, recipe="ours", steps=3, changes={"filters": (4,)}, checks=2)
 
 
@@ -35,9 +37,9 @@ def curves() -> tuple[Curve, ...]:
     trials = {trial.name: trial for trial in TRIALS}
     alone = Point(step=9, seconds=9.0, movies=1000, loss=7e-4, csi=())
     return (
-        Curve(trial=trials["causal"], points=(point(10, 0.5), point(20, 0.95, movies=100), point(30, 0.94)), seed=0),
-        Curve(trial=trials["causal-tutorial"], points=(point(100, 0.2),), seed=0),
-        Curve(trial=trials["same"], points=(alone,), seed=0),
+        Curve(trial=trials["causal"], points=(point(10, 0.5), point(20, 0.95, movies=100), point(30, 0.94)), **HERE),
+        Curve(trial=trials["causal-tutorial"], points=(point(100, 0.2),), **HERE),
+        Curve(trial=trials["same"], points=(alone,), **HERE),
     )
 
 
@@ -52,6 +54,12 @@ def test_a_mark_counts_where_all_held_out_movies_were_forecast(curves: tuple[Cur
     assert curves[0].until(csi=0.95, movies=1000) is None
     assert curves[0].until(loss=0.001) is None
     assert to_markdown(curves).count("\n") == 2 + len(curves)
+
+
+def test_machines_are_told_where_they_differ(curves: tuple[Curve, ...]) -> None:
+    titles, lines = rows((curves[0], replace(curves[1], machine="6502, 1 core")))
+    assert (titles[-1], [line[-1] for line in lines]) == ("on", ["Z80", "6502"])
+    assert rows(curves)[0] == titles[:-1]
 
 
 def test_every_goal_has_a_panel_and_every_trial_a_line(curves: tuple[Curve, ...]) -> None:
@@ -134,6 +142,38 @@ def test_a_training_is_watched_in_a_process_of_its_own(monkeypatch: pytest.Monke
     assert "causal-short: step 3" in told[1]
 
 
+def test_a_training_in_keras_waits_while_its_weights_are_measured(tmp_path: Path) -> None:
+    trained = tmp_path / "trained.py"
+    trained.write_text(
+        "import json, sys\n"
+        "import numpy as np\n"
+        "shapes = [(3, 3, 1, 16), (3, 3, 4, 16), (16,), (4,), (4,), (4,), (4,), (3, 3, 3, 4, 1), (1,)]\n"
+        "for step, bias in ((1, -5.0), (2, 5.0)):\n"
+        "    weights = [np.zeros(shape, np.float32) for shape in shapes]\n"
+        "    weights[6] += 1\n"
+        "    weights[-1] += bias\n"
+        "    np.savez(f'{sys.argv[1]}/{step}.npz', *weights)\n"
+        "    print('Epoch 1')\n"
+        "    told = {'step': step, 'seconds': 10.0 * step, 'weights': f'{step}.npz', 'last': step == 2}\n"
+        "    print(json.dumps(told), flush=True)\n"
+        "    assert sys.stdin.readline() == '\\n'\n"
+    )
+    python = tmp_path / "python"
+    python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{trained}" "$4"\n')  # after -m, module and trial
+    python.chmod(0o755)
+    changes = {"filters": (4,)}
+    trial = replace(QUICK, name="causal-keras", preset="tutorial", keras=True, changes=changes)
+    (curve,) = measure([trial], held_out=5, keras_python=python)
+    nothing, everything = curve.points
+    assert (nothing.step, nothing.seconds, everything.step, everything.seconds) == (1, 10.0, 2, 20.0)
+    movies = MovingSquares(movies=5, frames=CAUSAL.frames, seed=1000).render(0, CAUSAL.frames)
+    assert nothing.mean_csi == 0
+    assert everything.csi == pytest.approx(movies[:, CAUSAL.past :].mean((0, 2, 3, 4)).tolist())
+    lit = movies[:, 1:].mean()
+    assert nothing.loss == pytest.approx(np.log1p(np.exp(-5.0)) + 5 * lit, rel=1e-5)
+    assert everything.loss == pytest.approx(np.log1p(np.exp(-5.0)) + 5 * (1 - lit), rel=1e-5)
+
+
 def test_a_training_that_fails_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     broken = [sys.executable, "-c", "raise ValueError('no room')"]
     monkeypatch.setattr(quality, "_ours", lambda trial, _: quality._points(broken, trial))
@@ -181,7 +221,8 @@ def test_the_command_prints_and_keeps(
     out = tmp_path / "quality.json"
     assert main(["benchmark", "quality", "--trials", "causal", "--out", str(out), "--no-progress"]) == 0
     assert "CSI 0.90" in capsys.readouterr().out
-    assert load(out) == curves[:1]
+    (kept,) = load(out)
+    assert replace(kept, machine=curves[0].machine) == curves[0]
     assert out.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
 
 
@@ -203,8 +244,8 @@ def test_the_page_tells_what_was_reached_and_what_was_not(
     monkeypatch.syspath_prepend(Path(__file__).parents[2] / "benchmarks")
     marks = importlib.import_module("quality").marks
     trials = {trial.name: trial for trial in TRIALS}
-    keras = Curve(trial=trials["causal-keras"], points=(point(300, 0.4), point(500, 0.3)), seed=0)
-    late = Curve(trial=trials["encoder-decoder"], points=(point(1000, 0.96, loss=3e-4),), seed=0)
+    keras = Curve(trial=trials["causal-keras"], points=(point(300, 0.4), point(500, 0.3)), **HERE)
+    late = Curve(trial=trials["encoder-decoder"], points=(point(1000, 0.96, loss=3e-4),), **HERE)
     found = {what: rest for what, *rest in marks((*curves, keras, late))}
     assert found == {
         "stacked, 'same' padding: loss 0.00073238, the tutorial's": ["156 s", "9 s", "reached"],

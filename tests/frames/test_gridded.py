@@ -58,6 +58,7 @@ def test_a_calendar_of_its_own_is_named(tmp_path: Path) -> None:
     [
         ({"units": "dBZ"}, r"b\.nc: differs in units from a\.nc.*mm.*dBZ"),
         ({"shift": 100.0}, r"b\.nc: lies elsewhere along y than a\.nc.*0 to 5.*100 to 105"),
+        ({"shift": 0.5}, r"b\.nc: lies elsewhere along y than a\.nc.*0 to 5.*0.5 to 5.5"),
     ],
 )
 def test_files_that_do_not_belong_together(tmp_path: Path, other: dict[str, str | float], what: str) -> None:

@@ -28,6 +28,7 @@ from nextframe.benchmark.quality_worker import Watcher, mean, resolved
 from nextframe.benchmark.results import provenance
 from nextframe.errors import ConfigError, DataError
 from nextframe.files import write_text
+from nextframe.machine import describe_machine
 from nextframe.models.build import build_model
 from nextframe.models.stacked import StackedConvLSTM
 
@@ -66,6 +67,8 @@ class Curve:
     """In order of time; the last one at the end of the training."""
     seed: int
     """Seed of weights, shuffling and cuts."""
+    machine: str
+    """Where it was measured."""
 
     def until(self, *, loss: float | None = None, csi: float | None = None, movies: int = 0) -> float | None:
         """Seconds until a loss this small, or a CSI this large, on at least so many movies; None where it never was."""
@@ -125,7 +128,8 @@ def measure(
             points.append(point)
             quality = f"loss {point.loss:.3g}" + (f", CSI {point.mean_csi:.3f}" if point.csi else "")
             progress(f"{trial.name}: step {point.step}, {point.seconds:.0f} s: {quality} on {point.movies} movies")
-        curves.append(Curve(trial=trial, points=tuple(points), seed=resolved(trial).training.seed))
+        seed, machine = resolved(trial).training.seed, describe_machine()
+        curves.append(Curve(trial=trial, points=tuple(points), seed=seed, machine=machine))
         done(curves[-1])
     return tuple(curves)
 
@@ -201,6 +205,7 @@ def save(curves: Sequence[Curve], path: Path, command: str) -> None:
     now = {
         curve.trial.name: {
             **provenance(command),
+            "machine": curve.machine,
             "trial": {**asdict(curve.trial), "goal": curve.trial.goal.name},
             "seed": curve.seed,
             "configuration": None if curve.trial.keras else resolved(curve.trial).to_dict(),
@@ -221,7 +226,12 @@ def load(path: Path) -> tuple[Curve, ...]:
     """
     known = {trial.name: trial for trial in TRIALS}
     return tuple(
-        Curve(trial=known[name], points=tuple(map(_point, held["points"])), seed=held["seed"])
+        Curve(
+            trial=known[name],
+            points=tuple(map(_point, held["points"])),
+            seed=held["seed"],
+            machine=held["machine"],
+        )
         for name, held in _held(path).items()
         if name in known
     )
@@ -232,7 +242,7 @@ def _held(path: Path) -> dict[str, Any]:
     try:
         trials: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))["trials"]
         for held in trials.values():
-            int(held["seed"])
+            int(held["seed"]), str(held["machine"])
             [_point(values) for values in held["points"]]
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(
@@ -252,8 +262,11 @@ def check_writable(path: Path) -> None:
 
 
 def rows(curves: Sequence[Curve]) -> tuple[list[str], list[list[str]]]:
-    """Titles, and a row for each curve: when each mark was reached, and the quality at the end."""
+    """Titles, and a row for each curve: when each mark was reached, and the quality at the end; where it was measured,
+    if not all were on the same machine.
+    """
     titles = ["model", "recipe", "steps", "seconds", "loss", "CSI", "CSI, last lead time", "marks reached"]
+    several = len({curve.machine for curve in curves}) > 1
     lines = []
     for curve in curves:
         last, goal = curve.points[-1], curve.trial.goal
@@ -267,9 +280,10 @@ def rows(curves: Sequence[Curve]) -> tuple[list[str], list[list[str]]]:
                 f"{last.loss:.2e}",
                 *csi,
                 "; ".join(_marks(curve, goal)) or "none",
+                *([curve.machine.split(",")[0]] if several else []),
             ]
         )
-    return titles, lines
+    return [*titles, "on"] if several else titles, lines
 
 
 def _marks(curve: Curve, goal: Goal) -> Iterator[str]:
@@ -284,5 +298,5 @@ def _marks(curve: Curve, goal: Goal) -> Iterator[str]:
 def to_markdown(curves: Sequence[Curve]) -> str:
     """The table in Markdown."""
     titles, lines = rows(curves)
-    marks = ["---", "---", "---:", "---:", "---:", "---:", "---:", "---"]
+    marks = ["---:" if 2 <= column < 7 else "---" for column in range(len(titles))]
     return "\n".join(f"| {' | '.join(line)} |" for line in (titles, marks, *lines)) + "\n"

@@ -50,14 +50,7 @@ def _fitted(name: str, config: DataConfig, like: FrameSequence) -> FrameSequence
             received=received,
         )
     if field.grid is not None and like.grid is not None:
-        for axis, here, there in (("y", like.grid.y, field.grid.y), ("x", like.grid.x, field.grid.x)):
-            if not np.allclose(here, there, atol=1e-3 * max(np.ptp(here), 1e-12)):
-                raise DataError(
-                    f"lies elsewhere along {axis} than the frames",
-                    where=name,
-                    expected=f"{here[0]:g} to {here[-1]:g}",
-                    received=f"{there[0]:g} to {there[-1]:g}",
-                )
+        like.grid.hold_in_place(field.grid, where=name, than="the frames")
     return field
 
 

@@ -87,14 +87,7 @@ def open_gridded(
             )
         if not same_projection(first.grid.mapping, other.grid.mapping):
             raise DataError(f"has another projection than {first.path.name}", where=other.path)
-        for axis, here, there in (("y", first.grid.y, other.grid.y), ("x", first.grid.x, other.grid.x)):
-            if not np.allclose(here, there, atol=1e-4 * np.ptp(here)):
-                raise DataError(
-                    f"lies elsewhere along {axis} than {first.path.name}",
-                    where=other.path,
-                    expected=f"{here[0]:g} to {here[-1]:g}",
-                    received=f"{there[0]:g} to {there[-1]:g}",
-                )
+        first.grid.hold_in_place(other.grid, where=other.path, than=first.path.name)
     if len(stores) > 1:
         if any(store.times is None for store in stores):
             path = next(store.path for store in stores if store.times is None)

@@ -83,6 +83,27 @@ class Grid:
             places[name] = replace(place, values=blocks.mean((1, 3)))
         return replace(self, y=y, x=x, places=places)
 
+    def hold_in_place(self, other: Grid, *, where: object, than: str) -> None:
+        """Hold another grid of as many pixels to this one.
+
+        Args:
+            other: the grid of `where`.
+            where: what the message is about.
+            than: what the message calls the owner of this grid.
+
+        Raises:
+            DataError: they are further apart than a tenth of a pixel.
+        """
+        for axis, here, there in (("y", self.y, other.y), ("x", self.x, other.x)):
+            pixel = np.abs(np.diff(here)).mean() if len(here) > 1 else 0.0
+            if not np.allclose(there, here, rtol=1e-6, atol=0.1 * pixel):  # float32 keeps seven digits
+                raise DataError(
+                    f"lies elsewhere along {axis} than {than}",
+                    where=where,
+                    expected=f"{here[0]:g} to {here[-1]:g}",
+                    received=f"{there[0]:g} to {there[-1]:g}",
+                )
+
 
 @dataclass(frozen=True, kw_only=True)
 class FrameSequence:

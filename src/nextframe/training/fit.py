@@ -240,7 +240,14 @@ def _trainer(config: RunConfig, run: Path, progress: bool, report: Callback) -> 
 
 
 class _ProgressBar(RichProgressBar):
-    """Lightning's bar without the number that it gives to log folders."""
+    """Lightning's bar, which counts epochs as the line after each does, without the number that it gives to log
+    folders.
+    """
+
+    def _get_train_description(self, current_epoch: int) -> str:
+        # Lightning's own has "Epoch 0/0" for the first of one. It offers no public place to say otherwise.
+        description = f"Epoch {current_epoch + 1}/{self.trainer.max_epochs}"
+        return description.ljust(len(self.validation_description))
 
     def get_metrics(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
