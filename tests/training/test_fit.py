@@ -91,6 +91,14 @@ def test_losses_are_reported_by_number_of_frames_seen(tmp_path: Path) -> None:
     assert row["val_loss"] == pytest.approx(np.mean(seen[2:]), rel=1e-5)
 
 
+def test_bar_and_line_count_epochs_alike(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = tiny(epochs=1)
+    train(open_source(config.data.data), config, tmp_path, progress=True)
+    out = capsys.readouterr().out
+    assert "\nepoch 1/1  " in out
+    assert "Epoch 1/1 " in out
+
+
 def test_patience_stops_a_training_that_no_longer_gains(tmp_path: Path) -> None:
     run_tiny(tmp_path / "run", tiny(epochs=20, learning_rate=0.0, schedule="constant", patience=2))
     assert len(read_metrics(tmp_path / "run")) == 3
