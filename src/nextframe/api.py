@@ -20,6 +20,7 @@ from nextframe.data.normalise import choose_threshold, fit_normaliser
 from nextframe.data.provenance import provenance, reading_in_words
 from nextframe.data.split import Span, split_as
 from nextframe.data.static import read_static
+from nextframe.data.statistics import measure_spans
 from nextframe.data.windows import Window, cut_windows, windows_with_past
 from nextframe.errors import CheckpointError, ConfigError, DataError, ShapeError
 from nextframe.forecasting.baselines import make_baselines
@@ -531,7 +532,11 @@ def _command() -> str:
 
 
 def _threshold(spans: Sequence[Span]) -> float:
-    return choose_threshold(spans, fit_normaliser(spans))
+    """What counts as an event where nobody says; in frames that are all the same, dry ones, nothing tells it."""
+    statistics = measure_spans(spans)
+    if statistics.constant:
+        return 0.5
+    return choose_threshold(spans, fit_normaliser(spans, statistics=statistics))
 
 
 def _example(forecasters: Sequence[Forecaster], window: Window) -> Example:

@@ -18,9 +18,11 @@ from nextframe.config import ModelKind, RunConfig
 from nextframe.errors import CheckpointError, ConfigError, DataError
 from nextframe.frames.sequence import FrameSequence, FrameSource
 from nextframe.frames.source import open_source
+from nextframe.models.build import build_model
 from nextframe.training.fit import train
 from nextframe.training.presets import preset_config
 from nextframe.training.run_folder import load_config, load_model, read_metrics
+from nextframe.training.skill import PerFrameLoss
 
 TINY = {
     "data": "squares:movies=24,frames=8,size=16",
@@ -102,6 +104,73 @@ def test_bar_and_line_count_epochs_alike(tmp_path: Path, capsys: pytest.CaptureF
 def test_patience_stops_a_training_that_no_longer_gains(tmp_path: Path) -> None:
     run_tiny(tmp_path / "run", tiny(epochs=20, learning_rate=0.0, schedule="constant", patience=2))
     assert len(read_metrics(tmp_path / "run")) == 3
+
+
+def test_a_run_that_has_ended_is_not_trained_again(tmp_path: Path) -> None:
+    still = tiny(epochs=3, learning_rate=0.0, schedule="constant")  # no epoch after the first is better
+    for name, config in (("whole", still), ("stopped", still.replace({"epochs": 20, "patience": 2}))):
+        run = tmp_path / name
+        run_tiny(run, config)
+        assert torch.load(run / "checkpoints" / "last.ckpt", weights_only=False)["epoch"] == 2
+        before = (run / "metrics.csv").read_bytes()
+        run_tiny(run, config, resume=True)
+        assert (run / "metrics.csv").read_bytes() == before
+
+
+def test_epochs_on_the_rollout_alone_have_a_loss(tmp_path: Path) -> None:
+    run_tiny(tmp_path / "run", tiny(epochs=2, rollout_training=0.5))
+    assert all(0.3 < row["train_loss"] < 1.5 for row in read_metrics(tmp_path / "run"))
+
+
+def test_a_single_step_trains(tmp_path: Path) -> None:
+    config = tiny(epochs=1, batch_size=18, optimizer="adamw", learning_rate=1e-2)
+    run_tiny(tmp_path / "run", config)
+    torch.manual_seed(0)
+    first = build_model(config.model, 1)
+    moved = [
+        (a - b).abs().max()
+        for a, b in zip(first.parameters(), load_model(tmp_path / "run")[0].parameters(), strict=True)
+    ]
+    assert min(moved) > 1e-3
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "adamw", "muon"])
+def test_mixed_precision_trains_with_clipped_gradients(tmp_path: Path, optimizer: str) -> None:
+    run_tiny(tmp_path / "run", tiny(epochs=1, optimizer=optimizer, precision="bf16-mixed", gradient_clip=1.0))
+    assert np.isfinite(read_metrics(tmp_path / "run")[0]["train_loss"])
+
+
+def test_a_lead_time_without_a_value_does_not_hide_the_best_weights(tmp_path: Path) -> None:
+    movies = open_source(str(TINY["data"]))
+    gappy = []
+    for sequence in movies.sequences:
+        values = sequence.read(0, 8)
+        values[6] = np.nan
+        gappy.append(FrameSequence(values=values, name=sequence.name, missing="mask"))
+    config = tiny(epochs=3, learning_rate=1e-2)
+    train(FrameSource(name="gappy", sequences=tuple(gappy)), config, tmp_path, progress=False)
+    rows = read_metrics(tmp_path)
+    assert all(np.isfinite(row["val_rollout_mse"]) for row in rows)
+    best = min(rows, key=lambda row: row["val_rollout_mse"])
+    assert load_model(tmp_path)[1].epoch == best["epoch"]
+
+
+def test_sums_are_of_float32_where_a_device_has_no_more() -> None:
+    def move(values: torch.Tensor) -> torch.Tensor:
+        if values.dtype == torch.float64:
+            raise TypeError("Cannot convert a MPS Tensor to float64 dtype as the MPS framework doesn't support float64")
+        return values.clone()
+
+    loss = PerFrameLoss(3, first=1)
+    loss.update(torch.ones(2, 3, 1, 2, 2), torch.ones(2, 3, 1, 2, 2).bool())
+    loss._apply(move)
+    loss.update(torch.full((2, 2, 1, 2, 2), 3.0), torch.ones(2, 2, 1, 2, 2).bool())
+    assert loss.total.dtype == torch.float32
+    assert loss.compute()["by_frame"].tolist() == [1, 2, 2]
+    assert loss.compute()["mean"] == 2
+    loss.reset()
+    loss._apply(move)
+    assert loss.count.tolist() == [0, 0, 0]
 
 
 def weights(run: Path) -> dict[str, torch.Tensor]:

@@ -36,6 +36,13 @@ def test_crps_and_brier_score_are_those_of_scores() -> None:
         np.testing.assert_allclose(found[f"brier_{threshold:g}"], np.asarray(brier).ravel(), rtol=1e-6)
 
 
+def test_a_value_reaches_the_threshold_that_it_is() -> None:
+    truth = np.full((1, 1, 1, 2, 2), 0.7, np.float32)
+    statistics = EnsembleStatistics.each(np.stack([truth, truth], axis=1), truth, thresholds=(0.7,)).total()
+    assert statistics.came.sum() == 4
+    assert statistics.metrics()["brier_0.7"] == [0]
+
+
 def test_the_crps_of_a_single_forecast_is_its_absolute_error() -> None:
     members, truth = drawn(members=1)
     found = EnsembleStatistics.each(members, truth).total().metrics()

@@ -7,7 +7,7 @@ import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scores.categorical import BinaryContingencyManager
-from skimage.metrics import mean_squared_error, peak_signal_noise_ratio
+from skimage.metrics import mean_squared_error, peak_signal_noise_ratio, structural_similarity
 from torchmetrics.functional.image import structural_similarity_index_measure
 
 from nextframe.errors import ShapeError
@@ -142,6 +142,30 @@ def test_every_metric_is_described() -> None:
     assert unit_of("mse", "mm/h") == "(mm/h)²"
     assert unit_of("mae", "mm/h") == "mm/h"
     assert (unit_of("mse", "1"), unit_of("mse", "kg m-2"), unit_of("mae", "kg m-2")) == ("", "(kg m-2)²", "kg m-2")
+
+
+def test_ssim_of_pressure_is_that_of_its_anomalies() -> None:
+    draw = np.random.default_rng(0)
+    truth = draw.normal(0, 50, (1, 1, 1, 20, 20)).round()
+    forecast = (truth + draw.normal(0, 20, truth.shape)).round()
+    both = [(frames + 101325).astype(np.float32) for frames in (forecast, truth)]
+    found = Statistics.of(both[0], both[1], data_range=300.0).metrics()["ssim"]
+    _, whole = structural_similarity(  # type: ignore[no-untyped-call]
+        truth[0, 0, 0] + 101325,
+        forecast[0, 0, 0] + 101325,
+        data_range=300.0,
+        gaussian_weights=True,
+        sigma=1.5,
+        use_sample_covariance=False,
+        full=True,
+    )
+    np.testing.assert_allclose(found, whole[5:-5, 5:-5].mean(), rtol=1e-6)
+
+
+@pytest.mark.parametrize("value", [0.0, 0.1, 0.3, 1.1, 280.1])
+def test_a_constant_forecast_has_no_correlation(value: float) -> None:
+    truth = np.random.default_rng(0).random((2, 1, 1, 7, 9)).astype(np.float32)
+    assert np.isnan(Statistics.of(np.full_like(truth, value), truth).metrics()["correlation"]).all()
 
 
 def test_ssim_leaves_out_the_windows_that_lack_a_value() -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
+import nextframe
 from nextframe.data.split import Span
 from nextframe.data.windows import cut_windows
 from nextframe.errors import ConfigError, DataError, ShapeError
@@ -229,6 +230,58 @@ def test_a_forecast_of_another_place_is_refused_and_one_in_kilometres_is_not() -
     elsewhere = FrameSource(name="numbers.nc", sequences=(on_grid(numbered(), shift=500_000.0),))
     with pytest.raises(DataError, match=r"lies elsewhere along y .*expected 511000 to 500000.*received 11000 to 0"):
         grade(forecast, elsewhere)
+
+
+@pytest.mark.parametrize(
+    ("lead_time", "init"),
+    [("lead_time", "forecast_reference_time"), ("step", "time"), ("step", "init_time")],
+)
+@pytest.mark.parametrize("count", [1, 3])
+def test_valid_times_are_found_from_initial_time_and_lead_time(lead_time: str, init: str, count: int) -> None:
+    sequence = numbered()
+    assert sequence.times is not None
+    values = np.stack([np.full((12, 13), 4.0 + n) for n in range(count)])
+    leads = sequence.times[4 : 4 + count] - sequence.times[3]
+    dataset = xr.Dataset(
+        {"rain": ((lead_time, "y", "x"), values)}, {lead_time: leads.astype("timedelta64[ns]"), init: sequence.times[3]}
+    )
+    source = FrameSource(name="numbers.nc", sequences=(sequence,))
+    assert grade(dataset, source).scores["forecast"]["mse"] == [0] * count
+
+
+def test_times_that_do_not_say_when_a_forecast_is_valid_are_told() -> None:
+    sequence = numbered()
+    assert sequence.times is not None
+    dataset = xr.Dataset({"rain": (("lead_time", "y", "x"), np.zeros((3, 12, 13)))}, {"time": sequence.times[3]})
+    source = FrameSource(name="numbers.nc", sequences=(sequence,))
+    with pytest.raises(DataError, match=r"do not say when it is valid .*expected valid_time of 3 values"):
+        grade(dataset, source)
+    grade(dataset.drop_vars("time"), source)
+
+
+@pytest.mark.parametrize("counted", ["forecast", "observations", "neither is"])
+def test_rows_are_turned_only_where_both_sides_have_coordinates(counted: str) -> None:
+    values = np.random.default_rng(0).random((10, 1, 12, 13)).astype(np.float32)
+    north_up = replace(on_grid(numbered()), values=values, times=None, time_step=None)
+    truth = values[-2:, 0]
+    axes = ("lead_time", "y", "x")
+    y, x = np.arange(12.0) * 1000, np.arange(13.0) * 1000
+    if counted == "forecast":
+        forecast, observed = xr.Dataset({"rain": (axes, truth)}), north_up
+    elif counted == "observations":
+        forecast, observed = xr.Dataset({"rain": (axes, truth)}, {"y": y[::-1], "x": x}), replace(north_up, grid=None)
+        observed = replace(observed, grid=Grid(y=np.arange(12.0), x=np.arange(13.0)))
+    else:
+        forecast, observed = xr.Dataset({"rain": (axes, truth[:, ::-1])}, {"y": y, "x": x}), north_up
+    result = grade(forecast, FrameSource(name="a.nc", sequences=(observed,)))
+    assert result.scores["forecast"]["mse"] == [0, 0]
+
+
+def test_wholly_dry_observations_can_be_verified() -> None:
+    dry = replace(numbered(), values=np.zeros((40, 1, 12, 13), np.float32))
+    result = nextframe.verify(Oracle(), FrameSource(name="dry", sequences=(dry,)), past=4, lead_times=2)
+    assert result.scores["persistence"]["mse"] == [0, 0]
+    assert (result.thresholds, result.scores["oracle"]["csi_0.5"]) == ((0.5,), [0, 0])
 
 
 def test_axes_in_another_order_are_put_right() -> None:

@@ -196,7 +196,8 @@ class ModelForecaster(TrainedForecaster):
     def predict(self, past: FloatArray, lead_times: int) -> FloatArray:
         """Continue a batch of pasts (B, T, C, H, W), in source units, by `lead_times` frames.
 
-        Missing values enter the network as the middle of its range, 0 where values are standardised.
+        Missing values enter the network as 0 in its range: the mean where values are standardised, else the lowest,
+        which it cannot tell from a value that is.
 
         Raises:
             ShapeError: a number of channels other than the model was trained on, or another grid than that of its

@@ -200,17 +200,21 @@ def _loaders(
 
 def _trainer(config: RunConfig, run: Path, progress: bool, report: Callback) -> lightning.Trainer:
     training = config.training
-    best_and_last = ModelCheckpoint(
-        run / "checkpoints",
-        filename="best",
-        monitor=MONITOR,
-        save_last=True,
-        save_on_train_epoch_end=True,
-        enable_version_counter=False,
-    )
-    callbacks: list[Callback] = [report, best_and_last]
+
+    def checkpoint(name: str, monitor: str | None) -> ModelCheckpoint:
+        return ModelCheckpoint(
+            run / "checkpoints",
+            filename=name,
+            monitor=monitor,
+            save_on_train_epoch_end=True,
+            enable_version_counter=False,
+        )
+
+    callbacks: list[Callback] = [report]
     if training.patience is not None:
-        callbacks.append(EarlyStopping(MONITOR, patience=training.patience, check_on_train_epoch_end=True))
+        callbacks.append(_EarlyStopping(MONITOR, patience=training.patience, check_on_train_epoch_end=True))
+    # Not `save_last`, which writes no epoch that is not among the best.
+    callbacks += [checkpoint("best", MONITOR), checkpoint("last", None)]
     if progress:
         callbacks.append(_ProgressBar())
     boards = find_spec("tensorboard") is not None
@@ -237,6 +241,14 @@ def _trainer(config: RunConfig, run: Path, progress: bool, report: Callback) -> 
             received=given,
             hint="try --accelerator cpu --devices 1 --precision 32-true",
         ) from error
+
+
+class _EarlyStopping(EarlyStopping):
+    """Lightning's, which stays stopped when the run is resumed."""
+
+    def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        if self.wait_count >= self.patience:
+            trainer.should_stop = True
 
 
 class _ProgressBar(RichProgressBar):

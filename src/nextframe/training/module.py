@@ -57,7 +57,7 @@ class ForecastTraining(lightning.LightningModule):
         recompute_in_segments(model, config.training.recompute)
         outputs = config.data.past + config.data.future - 1 if model.one_step else config.data.future
         self.first_counted = min(config.training.min_seen, outputs) - 1 if model.one_step else 0
-        self.training_loss, self.validation_loss = PerFrameLoss(outputs), PerFrameLoss(outputs)
+        self.training_loss, self.validation_loss = (PerFrameLoss(outputs, self.first_counted) for _ in range(2))
         self.skill = RolloutSkill(config.data.future, threshold)
         self.persistence_skill = RolloutSkill(config.data.future, threshold)
 
@@ -66,12 +66,13 @@ class ForecastTraining(lightning.LightningModule):
         weight = batch["weight"].view(-1, 1, 1, 1, 1) if "weight" in batch else 1.0
         if self._done() >= 1 - self.config.training.rollout_training:
             losses, valid = self._rollout_losses(batch)
-            loss = masked_mean(losses * weight, valid)
+            first = 0
         else:
             losses, valid = self._losses(batch, self._feedback(batch))
-            losses = losses * weight
-            self.training_loss.update(losses.detach(), valid)
-            loss = masked_mean(losses[:, self.first_counted :], valid[:, self.first_counted :])
+            first = self.first_counted
+        losses = losses * weight
+        self.training_loss.update(losses.detach(), valid)
+        loss = masked_mean(losses[:, first:], valid[:, first:])
         self.log("loss", loss.detach(), prog_bar=True, logger=False)
         return loss
 
@@ -91,17 +92,19 @@ class ForecastTraining(lightning.LightningModule):
         if self.trainer.sanity_checking:
             return
         skill, persistence = self.skill.compute(), self.persistence_skill.compute()
+        loss = self.validation_loss.compute()
+        # A lead time at which the validation part has no value, or no event, has no score.
         values: dict[str, Tensor] = {
-            "train_loss": self.training_loss.mean(self.first_counted),
-            "val_loss": self.validation_loss.mean(self.first_counted),
-            "val_rollout_mse": skill["mse"].mean(),
+            "train_loss": self.training_loss.compute()["mean"],
+            "val_loss": loss["mean"],
+            "val_rollout_mse": skill["mse"].nanmean(),
             "val_rollout_csi": skill["csi"].nanmean(),
-            "val_persistence_mse": persistence["mse"].mean(),
+            "val_persistence_mse": persistence["mse"].nanmean(),
             "val_persistence_csi": persistence["csi"].nanmean(),
         }
         seen = "frames_seen" if self.model.one_step else "lead_time"
         # A metric of one value comes without its axis.
-        for n, value in enumerate(self.validation_loss.compute().reshape(-1), start=1):
+        for n, value in enumerate(loss["by_frame"].reshape(-1), start=1):
             values[f"val_loss_{seen}_{n}"] = value
         for n, value in enumerate(skill["csi"].reshape(-1), start=1):
             values[f"val_csi_lead_time_{n}"] = value
@@ -114,7 +117,8 @@ class ForecastTraining(lightning.LightningModule):
         optimizer = make_optimizer(self.model, training)
         if training.schedule == "constant":
             return optimizer
-        steps = int(self.trainer.estimated_stepping_batches)
+        # One more than there are, so that no step is spent at the end's rate of nothing: of a few, that would be many.
+        steps = int(self.trainer.estimated_stepping_batches) + 1
         schedule = OneCycleLR(
             optimizer,
             max_lr=[group["lr"] for group in optimizer.param_groups],
@@ -216,6 +220,7 @@ def make_optimizer(model: nn.Module, training: TrainingConfig) -> Optimizer:
     Adadelta: rho 0.95, epsilon 1e-7 (Keras of the tutorial's time). RMSprop: rho 0.9, epsilon 1e-7.
     """
     parameters, rate = list(model.parameters()), training.learning_rate
+    fused = "mixed" not in training.precision  # Lightning cannot clip gradients of a fused one in mixed precision
     if training.optimizer == "muon":
         return Muon(model, rate)
     if training.optimizer == "adadelta":
@@ -223,5 +228,5 @@ def make_optimizer(model: nn.Module, training: TrainingConfig) -> Optimizer:
     if training.optimizer == "rmsprop":
         return torch.optim.RMSprop(parameters, lr=rate, alpha=0.9, eps=1e-7, foreach=True)
     if training.optimizer == "adam":
-        return torch.optim.Adam(parameters, lr=rate, fused=True)
-    return torch.optim.AdamW(parameters, lr=rate, weight_decay=training.weight_decay, fused=True)
+        return torch.optim.Adam(parameters, lr=rate, fused=fused)
+    return torch.optim.AdamW(parameters, lr=rate, weight_decay=training.weight_decay, fused=fused)

@@ -4,44 +4,74 @@ averages.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any, Self
+
 import torch
 from torch import Tensor
 from torchmetrics import Metric
 
 
-class PerFrameLoss(Metric):
-    """Mean loss by output frame: sums and counts, (T,)."""
+class Sums(Metric):
+    """Sums of float64, (frames,) each; of float32 on a device that has no more, such as Apple's.
+
+    Args:
+        frames: length of each.
+        names: of the sums.
+    """
 
     full_state_update = False
+
+    def __init__(self, frames: int, *names: str) -> None:
+        super().__init__()
+        for name in names:
+            self.add_state(name, torch.zeros(frames, dtype=torch.float64), dist_reduce_fx="sum")
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], *others: Any) -> Self:
+        try:
+            return super()._apply(fn, *others)  # type: ignore[return-value]
+        except TypeError:
+            for name, zeros in self._defaults.items():
+                assert isinstance(zeros, Tensor)
+                self._defaults[name] = zeros.float()
+                setattr(self, name, getattr(self, name).float())
+            return super()._apply(fn, *others)  # type: ignore[return-value]
+
+
+class PerFrameLoss(Sums):
+    """Mean loss by output frame.
+
+    Args:
+        frames: output frames T.
+        first: the first that counts in the mean over all.
+    """
+
     total: Tensor
     count: Tensor
 
-    def __init__(self, frames: int) -> None:
-        super().__init__()
-        self.add_state("total", torch.zeros(frames, dtype=torch.float64), dist_reduce_fx="sum")
-        self.add_state("count", torch.zeros(frames, dtype=torch.float64), dist_reduce_fx="sum")
+    def __init__(self, frames: int, first: int = 0) -> None:
+        super().__init__(frames, "total", "count")
+        self.first = first
 
     def update(self, losses: Tensor, valid: Tensor) -> None:
-        """Take in losses and their validity, (B, T, C, H, W)."""
-        self.total += (losses * valid).sum((0, 2, 3, 4), dtype=torch.float64)
-        self.count += valid.sum((0, 2, 3, 4))
+        """Take in losses and their validity, (B, T, C, H, W); of fewer frames than T, those of the last ones."""
+        self.total[-losses.shape[1] :] += (losses * valid).sum((0, 2, 3, 4), dtype=self.total.dtype)
+        self.count[-losses.shape[1] :] += valid.sum((0, 2, 3, 4))
 
-    def compute(self) -> Tensor:
-        """Mean loss of each output frame (T,)."""
-        return self.total / self.count
+    def compute(self) -> dict[str, Tensor]:
+        """Mean loss of each output frame, `by_frame` (T,), and over all values of those that count, `mean`."""
+        return {
+            "by_frame": self.total / self.count,
+            "mean": self.total[self.first :].sum() / self.count[self.first :].sum(),
+        }
 
-    def mean(self, first: int = 0) -> Tensor:
-        """Mean loss over all values from output frame `first` on."""
-        return self.total[first:].sum() / self.count[first:].sum()
 
-
-class RolloutSkill(Metric):
+class RolloutSkill(Sums):
     """Squared error and contingency table of a free rollout, by lead time.
 
     Everything is in the model's range of values; an event is a value of at least the threshold.
     """
 
-    full_state_update = False
     squared_error: Tensor
     count: Tensor
     hits: Tensor
@@ -49,16 +79,14 @@ class RolloutSkill(Metric):
     false_alarms: Tensor
 
     def __init__(self, lead_times: int, threshold: float) -> None:
-        super().__init__()
+        super().__init__(lead_times, "squared_error", "count", "hits", "misses", "false_alarms")
         self.threshold = threshold
-        for name in ("squared_error", "count", "hits", "misses", "false_alarms"):
-            self.add_state(name, torch.zeros(lead_times, dtype=torch.float64), dist_reduce_fx="sum")
 
     def update(self, forecast: Tensor, truth: Tensor, valid: Tensor) -> None:
         """Take in forecasts, their truth and its validity, (B, K, C, H, W)."""
         axes = (0, 2, 3, 4)
         said, was = (forecast >= self.threshold) & valid, (truth >= self.threshold) & valid
-        self.squared_error += ((forecast - truth).square() * valid).sum(axes, dtype=torch.float64)
+        self.squared_error += ((forecast - truth).square() * valid).sum(axes, dtype=self.count.dtype)
         self.count += valid.sum(axes)
         self.hits += (said & was).sum(axes)
         self.misses += (~said & was).sum(axes)

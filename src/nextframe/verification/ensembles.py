@@ -112,7 +112,7 @@ def _of_one_lead(
     low, high = central_interval(ordered, COVERAGE)
     brier = np.zeros(len(thresholds))
     tables = {name: np.zeros((len(thresholds), BINS)) for name in ("said", "probability", "came")}
-    for n, threshold in enumerate(thresholds):
+    for n, threshold in enumerate(map(np.float32, thresholds)):  # as the values, so that 0.7 reaches 0.7
         probability, event = (ordered >= threshold).mean(0), was >= threshold
         brier[n] = ((probability - event) ** 2).sum()
         chosen = np.minimum((probability * (BINS - 1) + 0.5).astype(int), BINS - 1)

@@ -21,6 +21,8 @@ from nextframe.verification.summary import finite, in_words, measure, range_of, 
 _METRES = {"m": 1.0, "metre": 1.0, "meter": 1.0, "metres": 1.0, "meters": 1.0, "km": 1000.0, "kilometre": 1000.0}
 _MEMBERS = ("member", "realization", "number", "ens_number", "ensemble")
 """What the axis of an ensemble's members is called, by us, by CF, by ECMWF and by pysteps."""
+_INIT = ("init_time", "forecast_reference_time")
+"""What the initial time is called, by us and by CF."""
 
 
 def grade(
@@ -36,13 +38,15 @@ def grade(
 
     The dataset holds one variable for each of the observation's channels (of the same name, or the only ones there
     are), with dimensions lead time, then y and x, and an axis of members (`member`, `realization`, `number`,
-    `ens_number`) where it is an ensemble. Valid times are read from its `valid_time` or `time`; a lead time
-    that nothing was observed at has no scores. Where either side knows no times, the forecast is taken to be of the
-    last frames of the observation.
+    `ens_number`) where it is an ensemble. Valid times are read from its `valid_time`, else made of its initial time
+    (`init_time`, `forecast_reference_time`, or a `time` of one value) and lead times (`lead_time`, `step`), else read
+    from its `time`; a lead time that nothing was observed at has no scores. Where either side knows no times, the
+    forecast is taken to be of the last frames of the observation.
 
     Raises:
         DataError: a file that cannot be read, no variable that fits, several forecasts in one file, another place,
-            valid times none of which was observed, or no value that both sides have.
+            times that do not say when it is valid, valid times none of which was observed, or no value that both sides
+            have.
         ShapeError: grids of different sizes.
     """
     if not isinstance(forecast, xr.Dataset):
@@ -140,13 +144,22 @@ def _channel(variable: xr.DataArray, sequence: FrameSequence, where: str) -> Flo
             (-2, sequence.grid.y, sequence.grid.y_attributes),
             (-1, sequence.grid.x, sequence.grid.x_attributes),
         ):
-            theirs = variable.coords.get(single.dims[axis])
-            if theirs is None or theirs.dtype.kind not in "iuf":
+            name = single.dims[axis]
+            if name not in variable.coords or variable.coords[name].dtype.kind not in "iuf":
                 continue
-            if len(own) > 1 and np.sign(theirs[-1] - theirs[0]) == np.sign(own[0] - own[-1]):
-                values, theirs = np.flip(values, axis), theirs[::-1]
-            _hold_in_place(theirs, own, str(about.get("units", "")), where)
+            theirs = variable.coords[name]
+            backwards = len(own) > 1 and np.sign(theirs[-1] - theirs[0]) == np.sign(own[0] - own[-1])
+            if np.array_equal(theirs[::-1] if backwards else theirs, own):
+                values = np.flip(values, axis) if backwards else values
+            elif not (_counted(theirs) or _counted(own)):
+                values, theirs = (np.flip(values, axis), theirs[::-1]) if backwards else (values, theirs)
+                _hold_in_place(theirs, own, str(about.get("units", "")), where)
     return values
+
+
+def _counted(axis: xr.DataArray | NDArray[np.float64]) -> bool:
+    """Whether an axis has no coordinates, but the numbers of its rows or columns."""
+    return np.array_equal(axis, np.arange(len(axis)))
 
 
 def _spatial(variable: xr.DataArray, sequence: FrameSequence) -> tuple[str, str]:
@@ -161,17 +174,15 @@ def _spatial(variable: xr.DataArray, sequence: FrameSequence) -> tuple[str, str]
 
 
 def _hold_in_place(theirs: xr.DataArray, own: NDArray[np.float64], unit: str, where: str) -> None:
-    """Compare a forecast's coordinates with those of the observations, where both have some.
+    """Compare a forecast's coordinates with those of the observations.
 
     Raises:
         DataError: they are further apart than half a pixel.
     """
-    size = len(own)
-    counted = any(np.array_equal(axis, np.arange(size)) for axis in (theirs, own))  # no coordinates, but numbers
     factor = _METRES.get(str(theirs.attrs.get("units", "")).lower(), 0), _METRES.get(unit.lower(), 0)
     scale = factor[0] / factor[1] if all(factor) else 1.0
     there = np.asarray(theirs, np.float64) * scale
-    if size > 1 and not counted and np.abs(there - own).max() > 0.5 * np.abs(np.diff(own)).mean():
+    if len(own) > 1 and np.abs(there - own).max() > 0.5 * np.abs(np.diff(own)).mean():
         raise DataError(
             f"lies elsewhere along {theirs.name} than the observations",
             where=where,
@@ -183,9 +194,10 @@ def _hold_in_place(theirs: xr.DataArray, own: NDArray[np.float64], unit: str, wh
 
 def _observed(forecast: xr.Dataset, count: int, observation: FrameSource, where: str) -> FloatArray:
     """What was observed at the forecast's lead times, (K, C, H, W); NaN where nothing was."""
-    valid = _times(forecast, "valid_time", "time")
+    timed = all(sequence.times is not None for sequence in observation.sequences)
+    valid = _valid_times(forecast, count, where) if timed else None
     first = observation.sequences[0]
-    if valid is None or len(valid) != count or any(sequence.times is None for sequence in observation.sequences):
+    if valid is None:
         if count > len(first):
             raise DataError(f"holds {count} lead times but the observations {len(first)} frames", where=where)
         return first.read(len(first) - count, len(first))
@@ -209,6 +221,40 @@ def _observed(forecast: xr.Dataset, count: int, observation: FrameSource, where:
     return truth
 
 
+def _valid_times(forecast: xr.Dataset, count: int, where: str) -> NDArray[np.datetime64] | None:
+    """When each of so many lead times is valid; None where the forecast knows no times at all.
+
+    Raises:
+        DataError: it has times that do not say so.
+    """
+    said, time = _times(forecast, "valid_time"), _times(forecast, "time")
+    init, leads = _times(forecast, *_INIT), _lead_times(forecast)
+    if said is not None and len(said) == count:
+        return said
+    if init is None and time is not None and len(time) == 1 and leads is not None:
+        init = time
+    if init is not None and len(init) == 1 and leads is not None and len(leads) == count:
+        return init + leads
+    if time is not None and len(time) == count:
+        return time
+    if said is None and time is None and init is None:
+        return None
+    raise DataError(
+        "has times that do not say when it is valid",
+        where=where,
+        expected=f"valid_time of {count} values, or init_time of one and lead_time of {count}",
+        hint="write valid_time into it, or leave all times out to have it graded by the last frames",
+    )
+
+
+def _lead_times(forecast: xr.Dataset) -> NDArray[np.timedelta64] | None:
+    """The lead times that the forecast states."""
+    for name in ("lead_time", "step"):
+        if name in forecast.variables and np.issubdtype(forecast[name].dtype, np.timedelta64):
+            return np.atleast_1d(forecast[name].values)
+    return None
+
+
 def _times(forecast: xr.Dataset, *names: str) -> NDArray[np.datetime64] | None:
     """The first of these variables that holds times, as a vector."""
     for name in names:
@@ -219,10 +265,10 @@ def _times(forecast: xr.Dataset, *names: str) -> NDArray[np.datetime64] | None:
 
 def _stated_lead_times(forecast: xr.Dataset, count: int) -> tuple[list[float], str]:
     """The lead times that the forecast file itself states; an empty list where it states none."""
-    for name in ("lead_time", "step"):
-        if name in forecast.variables and np.issubdtype(forecast[name].dtype, np.timedelta64):
-            return in_words(np.atleast_1d(forecast[name].values))
-    init, valid = _times(forecast, "init_time", "forecast_reference_time"), _times(forecast, "valid_time", "time")
+    leads = _lead_times(forecast)
+    if leads is not None:
+        return in_words(leads)
+    init, valid = _times(forecast, *_INIT), _times(forecast, "valid_time", "time")
     if init is not None and valid is not None and len(init) == 1 and len(valid) == count:
         return in_words(valid - init[0])
     return [], ""

@@ -175,8 +175,8 @@ class Statistics(Additive):
         with np.errstate(divide="ignore", invalid="ignore"):
             mse = self.squared_error / self.count
             bias = (self.forecast - self.truth) / self.count
-            spread = (self.forecast_squared - self.forecast**2 / self.count) * (
-                self.truth_squared - self.truth**2 / self.count
+            spread = self._squared_deviations(self.forecast, self.forecast_squared) * self._squared_deviations(
+                self.truth, self.truth_squared
             )
             correlation = (self.product - self.forecast * self.truth / self.count) / np.sqrt(spread)
             found = {
@@ -205,6 +205,11 @@ class Statistics(Additive):
         if np.isnan(found["bce"]).all():
             del found["bce"]
         return found
+
+    def _squared_deviations(self, total: Sums, squared: Sums) -> Sums:
+        """Sum of squared deviations from the mean; NaN for values that are all the same, but for rounding."""
+        deviations = squared - total**2 / self.count
+        return np.where(deviations > 1e-12 * squared, deviations, np.nan)
 
 
 def _fractions(forecast: NDArray[np.bool_], truth: NDArray[np.bool_], scale: int) -> tuple[Sums, Sums]:
@@ -239,7 +244,8 @@ def _similarity(
     inner = (..., slice(_REACH, -_REACH), slice(_REACH, -_REACH))
     window = (1, 1, 1, 2 * _REACH + 1, 2 * _REACH + 1)
     whole = (valid if valid.all() else minimum_filter(valid, window, mode="nearest"))[inner]
-    said, was = np.where(valid, forecast, 0), np.where(valid, truth, 0)
+    # In float64: the variance is a difference, which has no digits left in float32 where the mean is large.
+    said, was = (np.where(valid, frames, 0).astype(np.float64) for frames in (forecast, truth))
     for movie, lead in zip(*np.nonzero(whole.any(axis=_PIXELS)), strict=True):
         _, similarity = structural_similarity(  # type: ignore[no-untyped-call]
             was[movie, lead],
