@@ -364,7 +364,7 @@ def verify_run(
             received=source.frame_shape[0],
             hint="give it the same kind of frames",
         )
-    model.check_units(source.sequences[0])
+    model.check_kind(source.sequences[0])
     # What an ensemble's members say by themselves is verified beside what calibration makes of it.
     leads = config.future if lead_times is None else lead_times
     calibrated = model.calibration is not None and leads <= model.calibration.lead_times

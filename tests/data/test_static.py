@@ -152,6 +152,9 @@ def test_a_run_knows_its_static_fields(tmp_path: Path, options: dict[str, Any]) 
     assert again.forecast(past, 4).values.shape == (4, 1, 20, 24)
     with pytest.raises(ShapeError, match=r"static fields of another grid .*\(20, 24\).*\(8, 8\)"):
         again.forecast(open_source(source, crop=(0, 0, 8, 8)).sequences[0][:5])
+    with pytest.raises(DataError, match=r"rain: lies elsewhere along x than the static fields .*5000 to 28000"):
+        again.forecast(frames(x=X + 5000)[:5])
+    again.forecast(frames(np.arange(20.0), np.arange(24.0))[:5])
     (tmp_path / "run" / "static.npy").unlink()
     with pytest.raises(CheckpointError, match=r"static\.npy: cannot be read"):
         nextframe.load_run(tmp_path / "run")

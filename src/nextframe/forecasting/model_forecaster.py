@@ -26,7 +26,7 @@ from nextframe.forecasting.calibration import Calibration
 from nextframe.forecasting.forecast import Forecast, Forecaster
 from nextframe.forecasting.tiles import Tiling, forecast_in_tiles
 from nextframe.frames.rain import same_unit
-from nextframe.frames.sequence import FloatArray, FrameSequence
+from nextframe.frames.sequence import FloatArray, FrameSequence, Grid
 from nextframe.models.network import Network
 from nextframe.models.rollout import rollout_outputs
 from nextframe.training.run_folder import ModelCard, load_config, load_model, load_static, member_folders
@@ -93,20 +93,21 @@ class TrainedForecaster(Forecaster):
         `overlap`.
 
         Raises:
-            DataError: frames in another unit than those of the training.
+            DataError: frames in another unit than those of the training, or in another place than its static fields.
         """
         if isinstance(past, FrameSequence):
-            self.check_units(past)
+            self.check_kind(past)
         forecaster = in_tiles(self, tile, overlap)
         if forecaster is not self:
             return forecaster.forecast(past, lead_times, members=members)
         return super().forecast(past, lead_times, members=members)
 
-    def check_units(self, sequence: FrameSequence) -> None:
-        """Hold frames to the units of the training; plain numbers are taken to be in these.
+    def check_kind(self, sequence: FrameSequence) -> None:
+        """Hold frames to the units of the training, and to the place of its static fields; plain numbers are taken to
+        be in these units, and frames without coordinates to be in this place.
 
         Raises:
-            DataError: another unit.
+            DataError: another unit, or another place.
         """
         for name, own, given in zip(self.card.variables, self.card.units, sequence.units, strict=False):
             if "1" not in (own, given) and not same_unit(own, given):
@@ -116,6 +117,10 @@ class TrainedForecaster(Forecaster):
                     received=given,
                     hint="bring the frames to it, for rain with --rain-unit",
                 )
+        if self.card.grid is not None and sequence.grid is not None and not sequence.grid.counted:
+            trained = Grid(y=np.array(self.card.grid[0]), x=np.array(self.card.grid[1]))
+            if sequence.shape[2:] == (len(trained.y), len(trained.x)):  # another size is told by `predict`
+                trained.hold_in_place(sequence.grid, where=sequence.name, than="the static fields of the training")
 
     @property
     def knows_uncertainty(self) -> bool:

@@ -67,6 +67,11 @@ class Grid:
     places: Mapping[str, Place] = field(default_factory=dict)
     """Latitude and longitude of each pixel by the names they have in the source, where it has them as fields."""
 
+    @property
+    def counted(self) -> bool:
+        """Whether it has no coordinates, but the numbers of its rows and columns."""
+        return all(np.array_equal(axis, np.arange(len(axis))) for axis in (self.y, self.x))
+
     def cut(self, top: int, left: int, height: int, width: int) -> Grid:
         """The grid of a box of pixels."""
         rows, columns = slice(top, top + height), slice(left, left + width)

@@ -68,7 +68,7 @@ def train(source: FrameSource, config: RunConfig, run: Path, *, resume: bool = F
     )
     threshold = choose_threshold(parts.train, normaliser)
     channels, height, width = source.frame_shape
-    static = read_static(config.data, source.sequences[0])
+    static, grid = read_static(config.data, source.sequences[0]), source.sequences[0].grid
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.training.seed)
         model = build_model(config.model, channels, len(static), past=config.data.past, future=config.data.future)
@@ -81,6 +81,7 @@ def train(source: FrameSource, config: RunConfig, run: Path, *, resume: bool = F
         width=width,
         variables=source.sequences[0].variables,
         units=source.sequences[0].units,
+        grid=(tuple(map(float, grid.y)), tuple(map(float, grid.x))) if len(static) and grid is not None else None,
     )
     _hold_weights_to_unit(config.training, source.sequences[0].units)
     thresholds = [normaliser.apply_scalar(value) for value in config.training.loss_thresholds]

@@ -59,6 +59,8 @@ class ModelCard:
     """Name of each channel."""
     units: tuple[str, ...]
     """Unit of each channel."""
+    grid: tuple[tuple[float, ...], tuple[float, ...]] | None = None
+    """Coordinates of rows and columns, where static fields hold it to their place."""
     epoch: int = 0
     """Epochs trained when these weights were taken."""
 
@@ -151,6 +153,7 @@ def load_model(run: str | Path) -> tuple[Network, ModelCard]:
             width=description["width"],
             variables=tuple(description["variables"]),
             units=tuple(description["units"]),
+            grid=None if (grid := description.get("grid")) is None else (tuple(grid[0]), tuple(grid[1])),
             epoch=description["epoch"],
         )
     except (AttributeError, KeyError, TypeError, ValueError, ConfigError) as error:
