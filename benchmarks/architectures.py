@@ -41,6 +41,8 @@ RESULTS = ROOT / "benchmarks" / "results" / "architectures.json"
 PAGE = ROOT / "docs" / "results" / "architectures.md"
 WARM_UP = 20
 """Steps that tell what a step takes."""
+MISSED = 0.08
+"""Share of the seconds by which a training may miss them; one that misses more is done again."""
 VALIDATION = 40
 """Movies validated on, of generated ones."""
 
@@ -172,14 +174,18 @@ def run(name: str, on: str, seconds: float, data: Path, seed: int) -> dict[str, 
             config.replace({"epochs": epochs, "rollout_training": rollouts}), Path(folder) / "warm-up"
         )
         each = sum(others) / (len(others) * steps)
-        if case.generated is not None:
-            config, epochs = configured(name, case, data, seed, max(round(seconds / each), 1)), 1
-        else:
-            epochs = 1 + max(round((seconds - first) / (each * steps)), 0)
-        config = config.replace({"epochs": epochs})
-        steps = steps_of_epoch(config)
-        out = Path(folder) / "run"
-        taken = train(config, out)
+        for attempt in ("run", "again"):
+            if case.generated is not None:
+                config, epochs = configured(name, case, data, seed, max(round(seconds / each), 1)), 1
+            else:
+                epochs = 1 + max(round((seconds - first) / (each * steps)), 0)
+            config = config.replace({"epochs": epochs})
+            steps = steps_of_epoch(config)
+            out = Path(folder) / attempt
+            taken = train(config, out)
+            if case.generated is None or abs(sum(taken) / seconds - 1) < MISSED:
+                break
+            each = sum(taken) / steps  # the warm-up was faster or slower than the training
         asked: dict[str, Any] = {"thresholds": [case.threshold], "out": Path(folder) / "skill", "progress": False}
         found = verify_run(out, data=case.held_out, baselines=case.baselines, examples=0, **asked)
     event = f"csi_{case.threshold:g}"
@@ -237,7 +243,9 @@ def write_page() -> None:
         "Each architecture with its default preset, but for what a title says, and about 300,000 parameters, trained",
         "for the same time, with the one-cycle schedule over as many steps as fit. ConvLSTM layers without peepholes",
         "run on the engine, all else on PyTorch's operations: this is what an architecture is worth in this package on",
-        "a CPU.",
+        "a CPU. The recipe is that of the stacked ConvLSTM for all of them: none but it and the encoder-decoder had one",
+        "searched, so that an architecture which fares badly here, or diverges as the ConvGRU does on Moving MNIST, may",
+        "do better with its own.",
         "",
         "Skill is that of the free rollout on held-out frames: the mean over all lead times and, after it, some of",
         "them. Operations are those of a whole forecast over its frames; convolutions are counted, as direct ones, a",
