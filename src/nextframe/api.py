@@ -23,6 +23,7 @@ from nextframe.data.static import read_static
 from nextframe.data.statistics import measure_spans
 from nextframe.data.windows import Window, cut_windows, windows_with_past
 from nextframe.errors import CheckpointError, ConfigError, DataError, ShapeError
+from nextframe.files import check_writable
 from nextframe.forecasting.baselines import make_baselines
 from nextframe.forecasting.calibration import Calibration
 from nextframe.forecasting.forecast import Forecast, Forecaster
@@ -37,7 +38,7 @@ from nextframe.forecasting.model_forecaster import (
 )
 from nextframe.frames.gridded import open_dataset
 from nextframe.frames.sequence import FrameSequence, FrameSource
-from nextframe.frames.source import open_source
+from nextframe.frames.source import GENERATED, open_source
 from nextframe.report.html import Example, write_report
 from nextframe.report.inspection import Inspection, inspect_source
 from nextframe.training.fit import train, train_ensemble
@@ -182,7 +183,7 @@ def forecast_file(
     run: str | Path,
     source: str | Path | None = None,
     *,
-    lead_times: int = 8,
+    lead_times: int | None = None,
     start: int | None = None,
     matched: bool = False,
     members: bool = True,
@@ -196,7 +197,7 @@ def forecast_file(
         run: the run folder, or the name of a shipped model (`load_run`).
         source: what to forecast from; its first sequence is taken. By default the first frames that were held out:
             those that a shipped model was measured on, or the test part of the run's own data.
-        lead_times: number of frames to forecast.
+        lead_times: number of frames to forecast; by default as many as the run was trained for.
         start: forecast the frames from this index on, from those before it; by default those beyond the end, and of
             held-out frames the first ones that can be.
         matched: give the forecast the distribution of the last frame seen (`forecasting.matching`).
@@ -214,6 +215,7 @@ def forecast_file(
         ConfigError: a start without a frame before it, or no frames to start from.
     """
     model = load_run(run)
+    lead_times = model.config.data.future if lead_times is None else lead_times
     if source is None:
         sequence, first = _first_held_out(run, model, reading)
     else:
@@ -257,6 +259,14 @@ def _held_out(
         )
     name = shipped_name(run)
     chosen = data if data is not None or name is None else load_card(name).held_out
+    own = config.data if chosen is None else str(chosen)
+    if data is None and name is not None and own.partition(":")[0] not in GENERATED and not Path(own).exists():
+        raise ConfigError(
+            "the frames that it was measured on do not come with the package",
+            where=name,
+            expected=own,
+            hint=f"name frames of your own with {option} SOURCE",
+        )
     source = open_data(replace(config, **reading), chosen)
     if chosen is not None:
         return source, [Span(sequence, 0, len(sequence)) for sequence in source.sequences]
@@ -486,6 +496,8 @@ def _verify_spans(
         raise ConfigError("is too small", where="limit", expected="at least 1", received=limit)
     if examples < 0:
         raise ConfigError("is negative", where="examples", expected="0 or more", received=examples)
+    if out is not None:
+        check_writable(Path(out) / "verification.json")
     windows: Sequence[Window] = cut_windows(spans, past=past, future=lead_times, stride=stride)
     if limit is not None and limit < len(windows):
         windows = [windows[i * len(windows) // limit] for i in range(limit)]

@@ -81,7 +81,8 @@ class DataConfig:
     damaged: DamagePolicy = "error"
     """What to do with frames and files that cannot be read: stop with an error, or "skip" and count them."""
     variable: tuple[str, ...] = ()
-    """Variables of a NetCDF file to read as channels; by default the only one there is."""
+    """Variables of a NetCDF or Zarr file to read as channels, or the quantity of a radar composite; by default the only
+    one there is."""
     frames: tuple[int, ...] = ()
     """Use only frames START to STOP (exclusive) of each sequence."""
     grey: bool = False
@@ -234,6 +235,10 @@ class TrainingConfig:
                 where="loss_thresholds, loss_weights",
                 expected="increasing thresholds, and one weight more than these, none negative",
                 received=(thresholds, weights),
+            )
+        if self.weight_decay and self.optimizer != "adamw":
+            raise ConfigError(
+                "is for adamw", where="weight_decay", received=f"optimizer={self.optimizer!r}", hint="leave it out"
             )
         for name in ("scheduled_sampling", "rollout_training"):
             if getattr(self, name) > 1:

@@ -39,6 +39,10 @@ class NextframeError(Exception):
         super().__init__(text if hint is None else f"{text}; {hint}")
 
 
+class NextframeWarning(UserWarning):
+    """What a user should know of a result that was made all the same."""
+
+
 class DataError(NextframeError):
     """The frames themselves: unreadable, empty, missing, constant, or in conflict with each other."""
 

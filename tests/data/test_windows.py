@@ -116,7 +116,7 @@ def test_too_short_says_how_long_it_would_have_to_be() -> None:
         cut_windows([Span(video, 108, 120)], past=7, future=8)
     for wrong in ({"past": 0}, {"future": 0}, {"stride": 0}):
         with pytest.raises(ConfigError, match=next(iter(wrong))):
-            cut_windows(spans, **{"past": 1, "future": 1, **wrong})
+            cut_windows(spans, **{"past": 1, "future": 1, **wrong})  # type: ignore[arg-type]
 
 
 def test_windows_whose_past_holds_no_value_are_told_apart() -> None:

@@ -16,12 +16,12 @@ def forecast(
     /,
     *,
     source: Annotated[str | None, Parameter(name="--input")] = None,
-    lead_times: int = 8,
+    lead_times: int | None = None,
     start: int | None = None,
     matched: Annotated[bool, Parameter(negative=())] = False,
     tile: int | None = None,
     overlap: int | None = None,
-    exceed: Annotated[tuple[float, ...], NUMBERS] = (),
+    exceed: Annotated[tuple[float, ...], NUMBERS, Parameter(show_default=False)] = (),
     coverage: float | None = None,
     members: Annotated[bool, Parameter(negative=())] = False,
     out: Path = Path("forecast.gif"),
@@ -33,9 +33,9 @@ def forecast(
         run: Run folder of the model, or the name of a shipped one (`nextframe inspect --models`).
         source: Frames to start from: a SOURCE; the first sequence of several is taken. By default the first frames that
             the model was not trained on: the held-out ones of a shipped model, or the test part of a run's own data.
-        lead_times: Number of frames to forecast, whatever number was trained.
-        start: Forecast the frames from this index on, from those before it, and show the truth beside them; by default
-            the frames after the last one of --input.
+        lead_times: Number of frames to forecast, any; by default as many as the run was trained for.
+        start: Forecast the frames from this index on, from those before it, and show the truth beside them where the
+            frames hold it for all lead times; by default the frames after the last one of --input.
         matched: Give the forecast the distribution of values of the last frame seen, which sharpens it (probabilities
             and intervals stay as they are).
         tile: Forecast in tiles of this many pixels along both axes, for grids that do not fit into memory at once.
@@ -50,9 +50,13 @@ def forecast(
     """
     from nextframe.api import forecast_file
     from nextframe.data.coverage import minute
+    from nextframe.files import check_writable
     from nextframe.report.output import check_suffix, save_forecast
 
     check_suffix(out)  # before the work, not after it
+    check_writable(out)
+    if out.suffix.lower() == ".npy" and exceed:
+        raise ConfigError("has no place for probabilities", where=out, hint="leave out --exceed, or write a .nc")
     if out.suffix.lower() != ".nc" and (members or coverage is not None):
         raise ConfigError("are for NetCDF", where="--members, --coverage", hint="write to a file that ends in .nc")
     made, past, truth = forecast_file(
@@ -76,6 +80,8 @@ def forecast(
         members=members,
     )
     beside = "" if truth is None else ", beside the truth"
+    if truth is None and start is not None:
+        beside = f" (no truth beside it: the frames hold fewer than {made.lead_times} from {start} on)"
     when = "" if made.valid_time is None else f", valid {minute(made.valid_time[0])} to {minute(made.valid_time[-1])}"
     print(f"wrote {out}: {made.lead_times} frames from {len(past)} of {past.name}{when}{beside}")
 

@@ -40,6 +40,10 @@ def inspect(
     from rich.console import Console
 
     console = Console()
+    of_frames = what is not None and not (system or models or _names_model(what) or _is_run(what))
+    if not of_frames and (as_json or options):
+        given = ", ".join(["--json"] * as_json + [f"--{name.replace('_', '-')}" for name in options])
+        raise ConfigError("is for frames", where=given, hint="leave it out")
     if system:
         from nextframe.cli.system import describe_system
 
@@ -56,7 +60,7 @@ def inspect(
         from nextframe.cli.show_card import print_card
 
         print_card(what, console)
-    elif any((Path(what) / name).is_file() for name in RUN_FILES):
+    elif _is_run(what):
         from nextframe.cli.show_run import describe_run
 
         console.print(describe_run(Path(what)))
@@ -72,6 +76,10 @@ def inspect(
             console.print(render(found))
             if shipped_name(what) is not None:
                 console.print(f"\n{what} is a shipped model, too: nextframe inspect --models {what}", highlight=False)
+
+
+def _is_run(what: str) -> bool:
+    return any((Path(what) / name).is_file() for name in RUN_FILES)
 
 
 def _names_model(what: str) -> bool:

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
+from typing import Any
 
 from cyclopts import App, CycloptsError
 
@@ -20,13 +22,13 @@ from nextframe.cli.forecast import forecast
 from nextframe.cli.inspect import inspect
 from nextframe.cli.train import train
 from nextframe.cli.verify import verify
-from nextframe.errors import NextframeError
+from nextframe.errors import NextframeError, NextframeWarning
 
 app = App(
     name="nextframe",
     help="Forecast the next frames of any image sequence, and say how good the forecast is.",
     help_epilogue="A SOURCE of frames is `squares`, `moving-mnist`, or a path: .gif .mp4 .avi .npy .npz .nc .zarr, "
-    "or a folder of images.",
+    "radar composites (.h5 .gif .pgm), a folder of such files or of images or of such folders, a pattern of files.",
     version=lambda: version("nextframe"),
     suppress_keyboard_interrupt=False,
 )
@@ -42,6 +44,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: what follows the program's name; by default the process's own.
     """
     tokens = list(sys.argv[1:] if arguments is None else arguments)
+    with warnings.catch_warnings():
+        warnings.showwarning = _show_warning
+        warnings.simplefilter("always", NextframeWarning)
+        return _run(tokens)
+
+
+def _show_warning(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
+    """What this package has to say, in a sentence; what libraries have to say to each other, in theirs."""
+    if issubclass(category, NextframeWarning):
+        print(f"nextframe: {message}", file=sys.stderr)
+    else:
+        _show_others(message, category, *place, **more)
+
+
+_show_others = warnings.showwarning
+
+
+def _run(tokens: list[str]) -> int:
     try:
         app(tokens, exit_on_error=False, print_error=False, result_action="return_value")
         sys.stdout.flush()

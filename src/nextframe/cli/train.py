@@ -34,7 +34,7 @@ def train(
         preset: Recipe to start from: our best one, or the tutorial's to the letter. [default: default]
         config: YAML file of options.
         out: Run folder; by default a new one under runs/.
-        resume: Go on with the interrupted run in --out.
+        resume: Go on with the interrupted run in --out; where there is none, begin one.
         progress: Show a progress bar and a line for each epoch. [default: yes]
         options: Every field of the configuration.
     """

@@ -42,7 +42,8 @@ def verify(
             (NetCDF, Zarr) to be graded against --data.
         data: True frames: a SOURCE; by default the test part of the run's own data, or the held-out frames of a shipped
             model.
-        baselines: Forecasters to verify beside the model, separated by commas; `none` for the model alone.
+        baselines: Forecasters to verify beside the model, separated by commas: persistence, translation, extrapolation,
+            climatology, and of rain steps and anvil; `none` for the model alone.
         thresholds: Values from which on a pixel is an event, for CSI, in source units; by default the run's own.
         scales: Neighbourhoods of the fractions skill score, in pixels along each side, separated by commas.
         lead_times: Number of frames to forecast; by default as many as the run was trained for.

@@ -88,7 +88,7 @@ class Windows(Sequence[Window]):
         return Window(sequence, start + (position - before) * self.stride, self.past, self.future)
 
 
-def cut_windows(spans: Iterable[Span], *, past: int, future: int, stride: int = 1) -> Windows:
+def cut_windows(spans: Iterable[Span], *, past: int, future: int, stride: int = 1, part: str = "") -> Windows:
     """Cut every window of `past` + `future` frames from spans, none of them across a gap in time. Nothing is read.
 
     Args:
@@ -96,6 +96,7 @@ def cut_windows(spans: Iterable[Span], *, past: int, future: int, stride: int = 
         past: frames seen, at least 1.
         future: frames to forecast, at least 1.
         stride: frames between the starts of two windows of one stretch.
+        part: what part of the frames these are, for messages: "validation".
 
     Raises:
         ConfigError: a length or stride below 1.
@@ -111,7 +112,7 @@ def cut_windows(spans: Iterable[Span], *, past: int, future: int, stride: int = 
         others = f" and {len(names) - 1} more" if len(names) > 1 else ""
         raise DataError(
             "holds no window: the longest stretch without a gap in time is too short",
-            where=f"{names[0]}{others}" if names else "this part",
+            where=f"{names[0]}{others}{f', {part} part' if part else ''}" if names else f"{part or 'this'} part",
             expected=f"past + future = {past} + {future} = {past + future} frames",
             received=f"{windows.longest} frames",
             hint=f"take fewer past or future frames, or longer sequences{share_that_fits(spans, past + future)}",

@@ -9,8 +9,10 @@ from __future__ import annotations
 import copy
 from abc import abstractmethod
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Self
+from warnings import warn
 
 import numpy as np
 import torch
@@ -21,7 +23,7 @@ from nextframe.data.motion import Motion, align, from_lagrangian, motion_field
 from nextframe.data.normalise import Normaliser
 from nextframe.data.static import check_size
 from nextframe.engine import subnormals_are_zero
-from nextframe.errors import CheckpointError, ConfigError, DataError, ShapeError
+from nextframe.errors import CheckpointError, ConfigError, DataError, NextframeWarning, ShapeError
 from nextframe.forecasting.calibration import Calibration
 from nextframe.forecasting.forecast import Forecast, Forecaster
 from nextframe.forecasting.tiles import Tiling, forecast_in_tiles
@@ -90,7 +92,10 @@ class TrainedForecaster(Forecaster):
         overlap: int | None = None,
     ) -> Forecast:
         """Forecast the frames that follow the last one of `past`; see `Forecaster.forecast`, and `tiled` for `tile` and
-        `overlap`.
+        `overlap`. What was calibrated has no members past the lead times that its calibration knows.
+
+        Warns:
+            NextframeWarning: another time step than that of the training.
 
         Raises:
             DataError: frames in another unit than those of the training, or in another place than its static fields.
@@ -100,11 +105,16 @@ class TrainedForecaster(Forecaster):
         forecaster = in_tiles(self, tile, overlap)
         if forecaster is not self:
             return forecaster.forecast(past, lead_times, members=members)
-        return super().forecast(past, lead_times, members=members)
+        uncalibrated = self.why_no_members(lead_times)
+        made = super().forecast(past, lead_times, members=members and not uncalibrated)
+        return replace(made, no_members=uncalibrated) if members and uncalibrated else made
 
     def check_kind(self, sequence: FrameSequence) -> None:
         """Hold frames to the units of the training, and to the place of its static fields; plain numbers are taken to
         be in these units, and frames without coordinates to be in this place.
+
+        Warns:
+            NextframeWarning: another time step than that of the training.
 
         Raises:
             DataError: another unit, or another place.
@@ -121,6 +131,14 @@ class TrainedForecaster(Forecaster):
             trained = Grid(y=np.array(self.card.grid[0]), x=np.array(self.card.grid[1]))
             if sequence.shape[2:] == (len(trained.y), len(trained.x)):  # another size is told by `predict`
                 trained.hold_in_place(sequence.grid, where=sequence.name, than="the static fields of the training")
+        step = None if sequence.time_step is None else sequence.time_step / np.timedelta64(1, "s")
+        if self.card.time_step is not None and step is not None and abs(step / self.card.time_step - 1) > 0.01:
+            warn(
+                f"{sequence.name}: its frames are {_apart(step)} apart, those of the training were "
+                f"{_apart(self.card.time_step)} apart: motion looks faster or slower than the model learned it",
+                NextframeWarning,
+                stacklevel=3,
+            )
 
     @property
     def knows_uncertainty(self) -> bool:
@@ -231,6 +249,14 @@ class ModelForecaster(TrainedForecaster):
             )
         if not np.isfinite(past).reshape(len(past), -1).any(axis=1).all():
             raise DataError("the frames to start from hold no valid value", where=self.name)
+        low, high = float(np.nanmin(past)), float(np.nanmax(past))
+        if self.normaliser.method == "identity" and self.config.model.output == "sigmoid" and (low < -1 or high > 2):
+            raise DataError(
+                "was trained on values from 0 to 1",
+                where=self.run or self.name,
+                received=f"values from {low:g} to {high:g}",
+                hint="bring the frames to that range, or take a model that was trained on such frames",
+            )
         lagrangian = self.config.data.coordinates == "lagrangian"
         motions = [motion_field(movie[-2:]) for movie in past] if lagrangian else []
         seen = past
@@ -264,6 +290,11 @@ class ModelForecaster(TrainedForecaster):
             future = rollout_outputs(self.model, frames.to(device), lead_times)
         outputs = future.float().unflatten(2, (self.model.quantiles, seen.shape[2])).transpose(1, 2)
         return np.asarray(self.normaliser.invert(outputs.cpu().numpy()), dtype=np.float32)
+
+
+def _apart(seconds: float) -> str:
+    """A time step in words."""
+    return f"{seconds / 60:g} minutes" if seconds >= 60 else f"{seconds:g} seconds"
 
 
 def _moved_on(forecast: FloatArray, past: FloatArray, motions: Sequence[Motion | None]) -> FloatArray:

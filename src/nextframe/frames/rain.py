@@ -81,13 +81,16 @@ def convert_rain(sequence: FrameSequence, unit: RainUnit) -> FrameSequence:
                 raise DataError(
                     f"{name} is an amount in {given}, but of an unknown time step",
                     where=sequence.name,
-                    hint="leave out --rain-unit, or give data with times",
+                    hint="give data with times (two files at least, where each holds one), or do without rain_unit",
                 )
             factors.append(_AMOUNTS[plain] / float(sequence.time_step / np.timedelta64(1, "ns")) * 3.6e12)
         else:
-            expected = "an amount (mm), a rate (mm/h) or a reflectivity (dBZ)"
             raise ConfigError(
-                f"{name} is not rain", where=f"rain_unit, for {sequence.name}", expected=expected, received=given
+                f"{name} declares no unit" if given == "1" else f"{name} is not rain",
+                where=f"rain_unit, for {sequence.name}",
+                expected="an amount (mm), a rate (mm/h) or a reflectivity (dBZ)",
+                received=None if given == "1" else given,
+                hint='add its attribute "units" to the file' if given == "1" else None,
             )
     name = "reflectivity" if unit == "dBZ" else "rain_rate"
     names = (name,) if len(factors) == 1 else sequence.variables

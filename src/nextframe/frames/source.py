@@ -115,7 +115,8 @@ def _generate(text: str) -> tuple[FrameSequence, ...]:
         key, _, value = option.partition("=")
         if key not in known or (known[key] and not value.isdecimal()):
             expected = ", ".join(f"{field}={'NUMBER' if number else 'NAME'}" for field, number in known.items())
-            raise ConfigError(f"unknown option of {name}", where=text, expected=expected, received=option)
+            what = f"is no value of {key}" if key in known else f"unknown option of {name}"
+            raise ConfigError(what, where=text, expected=expected, received=value if key in known else option)
         chosen[key] = int(value) if known[key] else value
     sequences: tuple[FrameSequence, ...] = made(**chosen).sequences()
     return sequences

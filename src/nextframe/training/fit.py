@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import lightning
+import numpy as np
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint, RichProgressBar
@@ -30,6 +31,7 @@ from nextframe.data.static import read_static
 from nextframe.data.statistics import measure_spans
 from nextframe.data.windows import Windows, cut_windows
 from nextframe.errors import CheckpointError, ConfigError
+from nextframe.files import check_writable
 from nextframe.frames.rain import same_unit
 from nextframe.frames.sequence import FloatArray, FrameSource
 from nextframe.models.build import build_model
@@ -59,6 +61,8 @@ def train(source: FrameSource, config: RunConfig, run: Path, *, resume: bool = F
         CheckpointError: a last checkpoint that cannot be read.
     """
     checkpoint = _checkpoint_to_resume(run, config, resume)
+    if resume and checkpoint is None and progress:
+        print(f"{run}: holds no run to resume, a new one begins")
     if config.training.recompute is None:  # it leaves gaps, which matter where memory is to be bounded
         keep_freed_memory()
     parts = split_as(source, config.data)
@@ -68,7 +72,8 @@ def train(source: FrameSource, config: RunConfig, run: Path, *, resume: bool = F
     )
     threshold = choose_threshold(parts.train, normaliser)
     channels, height, width = source.frame_shape
-    static, grid = read_static(config.data, source.sequences[0]), source.sequences[0].grid
+    first = source.sequences[0]
+    static, grid, step = read_static(config.data, first), first.grid, first.time_step
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.training.seed)
         model = build_model(config.model, channels, len(static), past=config.data.past, future=config.data.future)
@@ -79,11 +84,12 @@ def train(source: FrameSource, config: RunConfig, run: Path, *, resume: bool = F
         channels=channels,
         height=height,
         width=width,
-        variables=source.sequences[0].variables,
-        units=source.sequences[0].units,
+        variables=first.variables,
+        units=first.units,
+        time_step=None if step is None else step / np.timedelta64(1, "s"),
         grid=(tuple(map(float, grid.y)), tuple(map(float, grid.x))) if len(static) and grid is not None else None,
     )
-    _hold_weights_to_unit(config.training, source.sequences[0].units)
+    _hold_weights_to_unit(config.training, first.units)
     thresholds = [normaliser.apply_scalar(value) for value in config.training.loss_thresholds]
     module = ForecastTraining(model, config, normaliser.apply_scalar(threshold), thresholds)
     training_data, validation_data = _loaders(parts, config, normaliser, threshold, static)
@@ -133,6 +139,7 @@ def train_ensemble(
 def _checkpoint_to_resume(run: Path, config: RunConfig, resume: bool) -> Path | None:
     """The checkpoint to go on from, if there is one; holds the folder to be free, or this very run's."""
     saved = run / "config.yaml"
+    check_writable(saved)
     if run.exists() and not run.is_dir():
         raise ConfigError("is a file, not a folder for a run", where=run, hint="choose another --out")
     if saved.exists():
@@ -174,12 +181,12 @@ def _loaders(
 ) -> tuple[DataLoader[dict[str, torch.Tensor]], DataLoader[dict[str, torch.Tensor]]]:
     data, training = config.data, config.training
 
-    def windows(part: Any) -> Windows:
-        return cut_windows(part, past=data.past, future=data.future, stride=data.stride)
+    def windows(part: Any, name: str) -> Windows:
+        return cut_windows(part, past=data.past, future=data.future, stride=data.stride, part=name)
 
     if not parts.validation:
         raise ConfigError("is zero", where="validation", hint="hold out a share, to see what the training is worth")
-    to_train, to_validate = windows(parts.train), windows(parts.validation)
+    to_train, to_validate = windows(parts.train, "training"), windows(parts.validation, "validation")
     common: dict[str, Any] = {"num_workers": training.workers, "persistent_workers": training.workers > 0}
     sampler = SeededSampler(len(to_train), training.seed)
     weights = None

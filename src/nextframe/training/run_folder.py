@@ -61,6 +61,8 @@ class ModelCard:
     """Unit of each channel."""
     grid: tuple[tuple[float, ...], tuple[float, ...]] | None = None
     """Coordinates of rows and columns, where static fields hold it to their place."""
+    time_step: float | None = None
+    """Seconds between two frames; None where the frames had no times."""
     epoch: int = 0
     """Epochs trained when these weights were taken."""
 
@@ -154,6 +156,7 @@ def load_model(run: str | Path) -> tuple[Network, ModelCard]:
             variables=tuple(description["variables"]),
             units=tuple(description["units"]),
             grid=None if (grid := description.get("grid")) is None else (tuple(grid[0]), tuple(grid[1])),
+            time_step=description.get("time_step"),
             epoch=description["epoch"],
         )
     except (AttributeError, KeyError, TypeError, ValueError, ConfigError) as error:
