@@ -298,6 +298,90 @@ def test_a_suffix_is_refused_before_the_work(run: Path, tmp_path: Path, monkeypa
     assert main(["forecast", str(run), "--input", "squares", "--out", str(tmp_path / "next.jpg")]) == 2
 
 
+def test_a_place_that_cannot_be_written_to_is_told_before_the_work(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("")
+    (tmp_path / "folder.gif").mkdir()
+    monkeypatch.setattr(api, "load_run", lambda *_: pytest.fail("forecast"))
+    for out, why in ((tmp_path / "file" / "f.gif", "cannot be written"), (tmp_path / "folder.gif", "is a folder")):
+        assert f"{out}: {why}" in refused(capsys, "forecast", run, "--out", out)
+    monkeypatch.undo()
+    monkeypatch.setattr(api, "verify_windows", lambda *_, **__: pytest.fail("verified"))
+    below = tmp_path / "file" / "deep" / "er"
+    assert "cannot be written" in refused(capsys, "verify", run, "--out", below)
+    assert f"{below / 'config.yaml'}: cannot be written" in refused(capsys, *TRAIN, "--out", below)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder.gif"]
+
+
+def test_a_forecast_is_as_long_as_those_of_the_training(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    frames = "squares:movies=1,frames=6,size=16,seed=9"
+    command = ["forecast", str(run), "--input", frames, "--out", str(tmp_path / "f.npy")]
+    assert main(command) == 0
+    assert np.load(tmp_path / "f.npy").shape == (2, 1, 16, 16)
+    capsys.readouterr()
+    assert main([*command, "--start=5"]) == 0
+    assert "no truth beside it: the frames hold fewer than 2 from 5 on" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["forecast", "RUN", "--exceed=0.5", "--out=f.npy"], "f.npy: has no place for probabilities"),
+        (["inspect", "RUN", "--json"], "--json: is for frames"),
+        (["inspect", "--models", "--past=3"], "--past: is for frames"),
+        ([*TRAIN, "--weight-decay=0.1"], "weight_decay: is for adamw"),
+        (["inspect", "squares:movies=a"], "is no value of movies (expected movies=NUMBER"),
+        (
+            ["forecast", "RUN", "--input=bytes.npy"],
+            "was trained on values from 0 to 1 (received values from 102.08 to 255)",
+        ),
+        (["forecast", "radar-rain"], "radar-rain: the frames that it was measured on do not come with the package"),
+        (["verify", "radar-rain"], "name frames of your own with --data SOURCE"),
+        ([*(a.replace("past=3", "past=5") for a in TRAIN)], "training part: holds no window"),
+    ],
+)
+def test_what_would_be_ignored_or_wrong_is_refused(
+    arguments: list[str],
+    said: str,
+    run: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    np.save("bytes.npy", np.linspace(0, 255, 5 * 16 * 16, dtype=np.float32).reshape(5, 16, 16))
+    assert said in refused(capsys, *(str(run) if argument == "RUN" else argument for argument in arguments))
+    assert [path.name for path in tmp_path.iterdir()] == ["bytes.npy"]
+
+
+def test_another_time_step_than_that_of_the_training_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for minutes in (5, 10):
+        times = np.datetime64("2026-01-01", "ns") + np.arange(30) * np.timedelta64(minutes, "m")
+        rain = (("time", "y", "x"), np.random.default_rng(0).random((30, 16, 16), np.float32), {"units": "mm"})
+        xr.Dataset({"rain": rain}, {"time": times}).to_netcdf(tmp_path / f"{minutes}.nc", engine="h5netcdf")
+    out = str(tmp_path / "run")
+    train = [f"--data={tmp_path / '5.nc'}" if argument.startswith("--data") else argument for argument in TRAIN]
+    assert main([*train, "--out", out]) == 0
+    capsys.readouterr()
+    for minutes, told in ((5, ""), (10, "10 minutes apart, those of the training were 5 minutes apart")):
+        command = ["forecast", out, "--input", str(tmp_path / f"{minutes}.nc"), "--out", str(tmp_path / "f.gif")]
+        assert main(command) == 0
+        printed = capsys.readouterr()
+        assert told in printed.err if told else printed.err == ""
+        assert "wrote" in printed.out
+
+
+def test_a_run_that_is_not_there_is_begun_and_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    resumed = [argument for argument in TRAIN if argument != "--no-progress"]
+    assert main([*resumed, "--resume", "--out", str(tmp_path / "new")]) == 0
+    assert "new: holds no run to resume, a new one begins" in " ".join(capsys.readouterr().out.split())
+
+
 def test_a_reader_that_has_seen_enough_is_no_defect() -> None:
     code = "import sys; from nextframe.cli import main; sys.exit(main(['inspect', 'squares:movies=12', '--json']))"
     process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE)

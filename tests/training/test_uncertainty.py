@@ -54,6 +54,21 @@ def test_an_interrupted_ensemble_is_resumed(ensemble: Path) -> None:
     assert (ensemble / "member-2" / "model.safetensors").read_bytes() == before
 
 
+def test_an_ensemble_gives_no_probabilities_that_are_not_calibrated(
+    ensemble: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trained = nextframe.load_run(ensemble)
+    assert trained.calibration is not None
+    known = trained.calibration.lead_times
+    movie = nextframe.open_source(SQUARES).sequences[0][:3]
+    assert trained.forecast(movie, known).members is not None
+    further = trained.forecast(movie, known + 1)
+    assert (further.members, further.lead_times) == (None, known + 1)
+    command = ["forecast", str(ensemble), "--input", SQUARES, "--lead-times", str(known + 1), "--exceed", "0.5"]
+    assert main([*command, "--out", str(tmp_path / "f.nc")]) == 2
+    assert f"it is calibrated for {known} lead times and {known + 1} were asked for" in capsys.readouterr().err
+
+
 def test_probabilities_reach_the_file(ensemble: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "f.nc"
     command = ["forecast", str(ensemble), "--input", SQUARES, "--start", "3", "--lead-times", "3"]
