@@ -240,12 +240,12 @@ def write_page() -> None:
     lines = [
         "# Architectures side by side",
         "",
-        "Each architecture with its default preset, but for what a title says, and about 300,000 parameters, trained",
-        "for the same time, with the one-cycle schedule over as many steps as fit. ConvLSTM layers without peepholes",
-        "run on the engine, all else on PyTorch's operations: this is what an architecture is worth in this package on",
-        "a CPU. The recipe is that of the stacked ConvLSTM for all of them: only it and the encoder-decoder had one",
-        "searched, so that an architecture that fares badly here, or diverges as the ConvGRU does on Moving MNIST,",
-        "may do better with its own.",
+        "Each architecture with its default preset, but for what stands above a table, and about 300,000 parameters,",
+        "trained for about the same time (a column tells), with the one-cycle schedule over as many steps as fit.",
+        "ConvLSTM layers without peepholes run on the engine, all else on PyTorch's operations: this is what an",
+        "architecture is worth in this package on a CPU. The recipe is that of the stacked ConvLSTM for all of them:",
+        "only it and the encoder-decoder had one searched, so that an architecture that fares badly here, or diverges",
+        "as the ConvGRU does on Moving MNIST, may do better with its own.",
         "",
         "Skill is that of the free rollout on held-out frames: the mean over all lead times and, after it, some of",
         "them. Operations are those of a whole forecast over its frames; convolutions are counted, as direct ones, a",
@@ -258,6 +258,8 @@ def write_page() -> None:
         found = [result for result in content.values() if result["on"] == on]
         if found:
             lines += [f"## {case.title}", "", *_table(case, found), ""]
+            if case.options:
+                lines += [f"Other than the presets: `{_typed(case.options)}`.", ""]
             for made in sorted({_made(result) for result in found}):
                 lines += [made, ""]
     lines += [
@@ -269,6 +271,17 @@ def write_page() -> None:
     ]
     write_text(PAGE, "\n".join(lines))
     print(f"wrote {PAGE.relative_to(ROOT)}")
+
+
+def _typed(options: dict[str, Any]) -> str:
+    """Options as the command line has them."""
+
+    def value(given: Any) -> str:
+        if isinstance(given, tuple):
+            return " " + ",".join(map(str, given))
+        return "" if given is True else " none" if given is None else f" {given}"
+
+    return " ".join(f"--{name.replace('_', '-')}{value(given)}" for name, given in options.items())
 
 
 def _table(case: Case, found: list[dict[str, Any]]) -> list[str]:

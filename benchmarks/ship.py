@@ -410,9 +410,10 @@ def write_texts() -> None:
         "A name goes wherever a run folder does: `forecast`, `verify`, `inspect`, and `nextframe.load_run(NAME)` in",
         "Python. Where the working directory holds a folder of that name, the folder is meant. Without `--input`, the",
         "first frames that the model was measured on are forecast, beside the truth; without `--data`, `verify` makes",
-        "the table below again. A shipped model is not to be changed: `calibrate` refuses it, and `verify` writes",
-        "nothing but to `--out`. `nextframe inspect --models NAME` shows a card also where a source of frames has the",
-        "same name, as `moving-mnist` does.",
+        "the table below again; but `radar-rain` was measured on radar that does not come with the package, and wants",
+        "yours. A shipped model is not to be changed: `calibrate` refuses it, and `verify` writes nothing but to",
+        "`--out`. `nextframe inspect --models NAME` shows a card also where a source of frames has the same name, as",
+        "`moving-mnist` does.",
         "",
         *(
             f"- [{card.name}](#{card.name}): {card.title}; {card.parameters:,} parameters; {card.skill_in_short}."
