@@ -114,11 +114,12 @@ CASES = {
         note="""Trained on one evening, verified on another a year later. Matched, the network is ahead of
         extrapolation in CSI at 0.5 mm/h at every lead time and at 2 mm/h up to 25 minutes, and there is no clear
         difference at 5 mm/h. In FSS at 2 mm/h there is none up to 15 minutes, and from 20 or 25 minutes on it is
-        below; ANVIL has the higher FSS throughout, and STEPS the higher CSI at 0.5 mm/h. As it is, its squared error is
-        level with that of extrapolation and of STEPS and its CRPS with that of STEPS, all below the others', but heavy rain is forecast too
-        seldom: without matching it loses by CSI at 2 and 5 mm/h. Its intervals of 90 % hold 91 % of what came. Tried:
-        the encoder-decoder on patches, as in the next case, for which there was no clear difference in FSS at any
-        lead time, but a CSI a little below extrapolation's at every threshold from 15 minutes on.""",
+        below; ANVIL has the higher FSS throughout, and STEPS the higher CSI at 0.5 mm/h. As it is, its squared error
+        is level with that of extrapolation and of STEPS and its CRPS with that of STEPS, all below the others', but
+        heavy rain is forecast too seldom: without matching it loses by CSI at 2 and 5 mm/h. Its intervals of 90 %
+        hold 91 % of what came. Tried: the encoder-decoder on patches, as in the next case, for which there was no
+        clear difference in FSS at any lead time, but a CSI a little below extrapolation's at every threshold from 15
+        minutes on.""",
     ),
     "knmi-patches": Case(
         title="The same rain by the tutorial author's radar model: encoder-decoder 96-96-32-32 on patches of 4",
