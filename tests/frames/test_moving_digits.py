@@ -75,7 +75,7 @@ def test_opened_by_name() -> None:
     [
         ("moving-mnist:size=20", "size: is too small"),
         ("moving-mnist:part=all", "train or test"),
-        ("moving-mnist:digits=two", "unknown option of moving-mnist"),
+        ("moving-mnist:digits=two", "is no value of digits"),
         ("moving-mnist:colour=1", "unknown option of moving-mnist"),
     ],
 )

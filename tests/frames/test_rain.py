@@ -91,5 +91,5 @@ def test_reflectivity_is_averaged_as_rain(tmp_path: Path) -> None:
 
 def test_frames_that_are_not_rain(tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", np.zeros((2, 4, 4), np.float32))
-    with pytest.raises(ConfigError, match="is not rain"):
+    with pytest.raises(ConfigError, match="declares no unit"):
         open_source(tmp_path / "a.npy", rain_unit="mm/h")

@@ -90,7 +90,9 @@ def convert_rain(sequence: FrameSequence, unit: RainUnit) -> FrameSequence:
                 where=f"rain_unit, for {sequence.name}",
                 expected="an amount (mm), a rate (mm/h) or a reflectivity (dBZ)",
                 received=None if given == "1" else given,
-                hint='add its attribute "units" to the file' if given == "1" else None,
+                hint='add the attribute "units" to it (NetCDF, Zarr), or do without rain_unit'
+                if given == "1"
+                else None,
             )
     name = "reflectivity" if unit == "dBZ" else "rain_rate"
     names = (name,) if len(factors) == 1 else sequence.variables
