@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from nextframe.api import fit, load_run, verify
-    from nextframe.errors import CheckpointError, ConfigError, DataError, NextframeError, ShapeError
+    from nextframe.errors import CheckpointError, ConfigError, DataError, NextframeError, NextframeWarning, ShapeError
     from nextframe.forecasting.baselines import Persistence
     from nextframe.forecasting.forecast import Forecast, Forecaster
     from nextframe.forecasting.model_forecaster import EnsembleForecaster, ModelForecaster
@@ -45,6 +45,7 @@ _HOME = {
     "FrameSource": "nextframe.frames.sequence",
     "ModelForecaster": "nextframe.forecasting.model_forecaster",
     "NextframeError": "nextframe.errors",
+    "NextframeWarning": "nextframe.errors",
     "Persistence": "nextframe.forecasting.baselines",
     "ShapeError": "nextframe.errors",
     "StackedConvLSTM": "nextframe.models.stacked",
@@ -72,6 +73,7 @@ __all__ = [
     "FrameSource",
     "ModelForecaster",
     "NextframeError",
+    "NextframeWarning",
     "Persistence",
     "ShapeError",
     "StackedConvLSTM",

@@ -12,7 +12,7 @@ import xarray as xr
 import nextframe
 from nextframe.cli import main
 from nextframe.config import RunConfig
-from nextframe.errors import CheckpointError, ConfigError
+from nextframe.errors import CheckpointError, ConfigError, NextframeWarning
 from nextframe.forecasting.model_forecaster import EnsembleForecaster, ModelForecaster
 from nextframe.models.encoder_decoder import EncoderDecoder
 from nextframe.models.rollout import rollout, rollout_outputs
@@ -54,7 +54,7 @@ def test_an_interrupted_ensemble_is_resumed(ensemble: Path) -> None:
     assert (ensemble / "member-2" / "model.safetensors").read_bytes() == before
 
 
-def test_an_ensemble_gives_no_probabilities_that_are_not_calibrated(
+def test_an_ensemble_tells_of_probabilities_that_are_not_calibrated(
     ensemble: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     trained = nextframe.load_run(ensemble)
@@ -62,10 +62,12 @@ def test_an_ensemble_gives_no_probabilities_that_are_not_calibrated(
     known = trained.calibration.lead_times
     movie = nextframe.open_source(SQUARES).sequences[0][:3]
     assert trained.forecast(movie, known).members is not None
-    further = trained.forecast(movie, known + 1)
-    assert (further.members, further.lead_times) == (None, known + 1)
+    with pytest.warns(NextframeWarning, match=f"own, not calibrated: it is calibrated for {known} lead times"):
+        further = trained.forecast(movie, known + 1)
+    assert further.members is not None
+    assert len(further.members) == 2
     command = ["forecast", str(ensemble), "--input", SQUARES, "--lead-times", str(known + 1), "--exceed", "0.5"]
-    assert main([*command, "--out", str(tmp_path / "f.nc")]) == 2
+    assert main([*command, "--out", str(tmp_path / "f.nc")]) == 0
     assert f"it is calibrated for {known} lead times and {known + 1} were asked for" in capsys.readouterr().err
 
 

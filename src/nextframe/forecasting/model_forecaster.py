@@ -9,7 +9,6 @@ from __future__ import annotations
 import copy
 from abc import abstractmethod
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Self
 from warnings import warn
@@ -92,10 +91,11 @@ class TrainedForecaster(Forecaster):
         overlap: int | None = None,
     ) -> Forecast:
         """Forecast the frames that follow the last one of `past`; see `Forecaster.forecast`, and `tiled` for `tile` and
-        `overlap`. What was calibrated has no members past the lead times that its calibration knows.
+        `overlap`.
 
         Warns:
-            NextframeWarning: another time step than that of the training.
+            NextframeWarning: another time step than that of the training, or members that are the model's own, since
+                more lead times are asked for than were calibrated.
 
         Raises:
             DataError: frames in another unit than those of the training, or in another place than its static fields.
@@ -106,8 +106,13 @@ class TrainedForecaster(Forecaster):
         if forecaster is not self:
             return forecaster.forecast(past, lead_times, members=members)
         uncalibrated = self.why_no_members(lead_times)
-        made = super().forecast(past, lead_times, members=members and not uncalibrated)
-        return replace(made, no_members=uncalibrated) if members and uncalibrated else made
+        if members and self.knows_uncertainty and uncalibrated:
+            warn(
+                f"probabilities and intervals are the model's own, not calibrated: {uncalibrated}",
+                NextframeWarning,
+                stacklevel=2,
+            )
+        return super().forecast(past, lead_times, members=members)
 
     def check_kind(self, sequence: FrameSequence) -> None:
         """Hold frames to the units of the training, and to the place of its static fields; plain numbers are taken to
