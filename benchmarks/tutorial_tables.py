@@ -142,7 +142,8 @@ def page() -> str:
         if name != "encoder-decoder":
             lines += ["By number of frames seen, after the last epoch:", "", *frames_seen_table(name), ""]
         best = [min(read_metrics(run), key=lambda row: row["val_rollout_mse"])["epoch"] for run in kept]
-        which = f"the weights of epoch {' and '.join(f'{n:.0f}' for n in sorted(set(best)))}"
+        *others, latest = [f"{n:.0f}" for n in sorted(set(best))]
+        which = f"the weights of epoch {', '.join(others)}{' and ' if others else ''}{latest}"
         which += ", the best by the rollout's MSE in validation"
         lines += [f"The free rollout on 100 fresh movies, with {which}:", "", *skill_table(name), ""]
     return "\n".join([*lines, *batch_norm()])
