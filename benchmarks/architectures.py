@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
+from ship import typed
 from torch.utils.flop_counter import FlopCounterMode
 
 import nextframe
@@ -259,7 +260,9 @@ def write_page() -> None:
         if found:
             lines += [f"## {case.title}", "", *_table(case, found), ""]
             if case.options:
-                lines += [f"Other than the presets: `{_typed(case.options)}`.", ""]
+                options = ((f"--{name.replace('_', '-')}", value) for name, value in case.options.items())
+                words = (option if value is True else f"{option} {typed(value)}" for option, value in options)
+                lines += [f"Other than the presets: `{' '.join(words)}`.", ""]
             for made in sorted({_made(result) for result in found}):
                 lines += [made, ""]
     lines += [
@@ -271,17 +274,6 @@ def write_page() -> None:
     ]
     write_text(PAGE, "\n".join(lines))
     print(f"wrote {PAGE.relative_to(ROOT)}")
-
-
-def _typed(options: dict[str, Any]) -> str:
-    """Options as the command line has them."""
-
-    def value(given: Any) -> str:
-        if isinstance(given, tuple):
-            return " " + ",".join(map(str, given))
-        return "" if given is True else " none" if given is None else f" {given}"
-
-    return " ".join(f"--{name.replace('_', '-')}{value(given)}" for name, given in options.items())
 
 
 def _table(case: Case, found: list[dict[str, Any]]) -> list[str]:

@@ -81,12 +81,11 @@ def lead_times(curves: tuple[Curve, ...]) -> str:
     some = [curve for curve in curves if curve.points[-1].csi]
     most = max(len(curve.points[-1].csi) for curve in some)
     head = ["model", "recipe", *(str(n) for n in range(1, most + 1))]
-    lines = [
+    rows = [
         [curve.trial.goal.name, curve.trial.recipe, *(f"{csi:.3f}" for csi in curve.points[-1].csi)] for curve in some
     ]
-    filled = [[*line, *[""] * (len(head) - len(line))] for line in lines]
-    table = [head, ["---", "---", *["---:"] * most], *filled]
-    return "\n".join(f"| {' | '.join(row)} |" for row in table)
+    lines = [head, ["---", "---", *["---:"] * most], *([*row, *[""] * (len(head) - len(row))] for row in rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def main() -> None:
@@ -97,7 +96,7 @@ def main() -> None:
     judged = {curve.machine for curve in curves if curve.trial.preset == "default" or curve.trial.keras}
     others = sorted({curve.machine for curve in curves} - judged)
     dates = sorted({trial["date"] for trial in held.values()})
-    table = [["what", "mark", "measured", ""], ["---", "---:", "---:", "---"], *marks(curves)]
+    rows = [["what", "mark", "measured", ""], ["---", "---:", "---:", "---"], *marks(curves)]
     shutil.copy(RESULTS.with_suffix(".png"), PICTURE)
     movies = max(point.movies for curve in curves for point in curve.points)
     text = [
@@ -108,7 +107,7 @@ def main() -> None:
         "",
         "![Quality by seconds of training](../assets/quality.png)",
         "",
-        "\n".join(f"| {' | '.join(row)} |" for row in table),
+        "\n".join(f"| {' | '.join(row)} |" for row in rows),
         "",
         "Every training, in the order of the picture's panels:",
         "",

@@ -324,7 +324,7 @@ def command(config: RunConfig, out: str) -> str:
             if isinstance(value, bool):
                 options.append(option if value else option.replace("--", "--no-", 1))
             else:
-                options += [option, _typed(value)]
+                options += [option, typed(value)]
     words = ["nextframe", "train", config.model.model, *options, "--out", out]
     _, bound, _ = app.parse_args(words[1:], exit_on_error=False, print_error=False)
     given = {name: value for name, value in bound.kwargs.items() if name != "out"}
@@ -333,7 +333,8 @@ def command(config: RunConfig, out: str) -> str:
     return shlex.join(words)
 
 
-def _typed(value: object) -> str:
+def typed(value: object) -> str:
+    """A value as the command line has it."""
     if isinstance(value, tuple):
         return ",".join(map(str, value))
     return "none" if value is None else str(value)

@@ -14,7 +14,6 @@ those of other seeds, and the page is written from these copies, so that it can 
 
 import argparse
 import json
-import shutil
 import statistics
 from collections.abc import Iterable
 from pathlib import Path
@@ -206,7 +205,9 @@ def main() -> None:
             folder = RESULTS / name / f"seed-{load_config(run / 'config.yaml').training.seed}"
             folder.mkdir(parents=True, exist_ok=True)
             for file in ("config.yaml", "metrics.csv", "verification.json"):
-                shutil.copy(run / file, folder / file)
+                # Commands have the run folder, which may lie anywhere on the machine.
+                text = (run / file).read_text(encoding="utf-8").replace(str(run.resolve()), f"runs/{run.name}")
+                write_text(folder / file, text)
             write_text(folder / "machine.txt", (given.machine or describe_machine()) + "\n")
     write_text(PAGE, page())
 

@@ -254,14 +254,15 @@ class ModelForecaster(TrainedForecaster):
             )
         if not np.isfinite(past).reshape(len(past), -1).any(axis=1).all():
             raise DataError("the frames to start from hold no valid value", where=self.name)
-        low, high = float(np.nanmin(past)), float(np.nanmax(past))
-        if self.normaliser.method == "identity" and self.config.model.output == "sigmoid" and (low < -1 or high > 2):
-            raise DataError(
-                "was trained on values from 0 to 1",
-                where=self.run or self.name,
-                received=f"values from {low:g} to {high:g}",
-                hint="bring the frames to that range, or take a model that was trained on such frames",
-            )
+        if self.normaliser.method == "identity" and self.config.model.output == "sigmoid":
+            low, high = float(np.nanmin(past)), float(np.nanmax(past))
+            if low < -1 or high > 2:
+                raise DataError(
+                    "was trained on values from 0 to 1",
+                    where=self.run or self.name,
+                    received=f"values from {low:g} to {high:g}",
+                    hint="bring the frames to that range, or take a model that was trained on such frames",
+                )
         lagrangian = self.config.data.coordinates == "lagrangian"
         motions = [motion_field(movie[-2:]) for movie in past] if lagrangian else []
         seen = past

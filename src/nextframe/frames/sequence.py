@@ -12,7 +12,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from nextframe.errors import DataError, ShapeError
 
@@ -46,6 +46,12 @@ class Place:
     """CF attributes (units, standard_name)."""
 
 
+def counted(axis: ArrayLike) -> bool:
+    """Whether an axis has no coordinates, but the numbers of its rows or columns."""
+    numbers = np.asarray(axis)
+    return np.array_equal(numbers, np.arange(len(numbers)))
+
+
 @dataclass(frozen=True, kw_only=True)
 class Grid:
     """Where the pixels lie: one-dimensional coordinates along both axes, as CF conventions name them."""
@@ -70,7 +76,7 @@ class Grid:
     @property
     def counted(self) -> bool:
         """Whether it has no coordinates, but the numbers of its rows and columns."""
-        return all(np.array_equal(axis, np.arange(len(axis))) for axis in (self.y, self.x))
+        return counted(self.y) and counted(self.x)
 
     def cut(self, top: int, left: int, height: int, width: int) -> Grid:
         """The grid of a box of pixels."""

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from nextframe.errors import DataError, ShapeError
 from nextframe.frames.cf import spatial_axes
 from nextframe.frames.rain import same_unit
-from nextframe.frames.sequence import FloatArray, FrameSequence, FrameSource
+from nextframe.frames.sequence import FloatArray, FrameSequence, FrameSource, counted
 from nextframe.verification.result import Verification
 from nextframe.verification.statistics import SCALES
 from nextframe.verification.summary import finite, in_words, measure, range_of, summarise
@@ -149,17 +149,14 @@ def _channel(variable: xr.DataArray, sequence: FrameSequence, where: str) -> Flo
                 continue
             theirs = variable.coords[name]
             backwards = len(own) > 1 and np.sign(theirs[-1] - theirs[0]) == np.sign(own[0] - own[-1])
-            if np.array_equal(theirs[::-1] if backwards else theirs, own):
-                values = np.flip(values, axis) if backwards else values
-            elif not (_counted(theirs) or _counted(own)):
-                values, theirs = (np.flip(values, axis), theirs[::-1]) if backwards else (values, theirs)
-                _hold_in_place(theirs, own, str(about.get("units", "")), where)
+            turned = theirs[::-1] if backwards else theirs
+            same = np.array_equal(turned, own)
+            if not same and (counted(theirs) or counted(own)):
+                continue
+            values = np.flip(values, axis) if backwards else values
+            if not same:
+                _hold_in_place(turned, own, str(about.get("units", "")), where)
     return values
-
-
-def _counted(axis: xr.DataArray | NDArray[np.float64]) -> bool:
-    """Whether an axis has no coordinates, but the numbers of its rows or columns."""
-    return np.array_equal(axis, np.arange(len(axis)))
 
 
 def _spatial(variable: xr.DataArray, sequence: FrameSequence) -> tuple[str, str]:
