@@ -284,6 +284,13 @@ class RunConfig:
                 received=f"model={self.model.model!r}",
                 hint="leave it out, or use model='stacked', 'encoder-decoder' or 'multiscale'",
             )
+        if self.training.min_seen > 1 and self.model.model in ("encoder-decoder", "simvp"):
+            raise ConfigError(
+                "is for models that forecast one step at each frame",
+                where="min_seen",
+                received=f"model={self.model.model!r}, which starts from the whole past",
+                hint="leave it out",
+            )
         if self.model.model == "simvp":
             for name, why in (
                 ("scheduled_sampling", "has no inputs after the past to choose"),

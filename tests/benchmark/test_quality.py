@@ -186,6 +186,8 @@ def test_every_trial_has_a_configuration() -> None:
         config = resolved(trial)
         assert config.data.past + config.data.future == trial.goal.frames
         assert (trial.movies is None) == (trial.preset == "default")
+        drawn = trial.movies or trial.steps * config.training.batch_size
+        assert config.data.data == f"squares:movies={drawn},frames={trial.goal.frames},seed=1"
     assert len({trial.name for trial in TRIALS}) == len(TRIALS)
 
 

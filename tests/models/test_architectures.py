@@ -298,3 +298,10 @@ def test_what_simvp_does_not_have_is_refused() -> None:
         RunConfig().replace({"model": "simvp", "rollout_training": 0.2})
     with pytest.raises(ConfigError, match="recompute"):
         RunConfig().replace({"model": "simvp", "recompute": 2})
+
+
+@pytest.mark.parametrize("model", ["simvp", "encoder-decoder"])
+def test_frames_to_be_seen_are_for_models_that_forecast_at_each_frame(model: str) -> None:
+    with pytest.raises(ConfigError, match=r"min_seen.*one step at each frame"):
+        RunConfig().replace({"model": model, "min_seen": 2})
+    RunConfig().replace({"model": model, "min_seen": 1})

@@ -34,7 +34,6 @@ TINY = {
     "epochs": 2,
     "batch_size": 4,
     "train_crop": 12,
-    "min_seen": 2,
     "accelerator": "cpu",
 }
 

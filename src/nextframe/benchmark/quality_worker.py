@@ -99,10 +99,16 @@ def mean(values: Sequence[float]) -> float:
 
 
 def resolved(trial: Trial) -> RunConfig:
-    """The configuration of a trial: its preset, the architecture of its goal, and its own changes."""
+    """The configuration of a trial: its preset, the architecture of its goal, its own changes, and its movies."""
     goal = trial.goal
     fixed = {"past": goal.past, "future": goal.frames - goal.past}
-    return preset_config(goal.model, trial.preset).replace({**goal.options, **fixed, **trial.changes})
+    config = preset_config(goal.model, trial.preset).replace({**goal.options, **fixed, **trial.changes})
+    movies = _movies(trial, config.training.batch_size)
+    return config.replace({"data": f"squares:movies={movies},frames={goal.frames},seed={TRAINING_SEED}"})
+
+
+def _movies(trial: Trial, batch_size: int) -> int:
+    return trial.steps * batch_size if trial.movies is None else trial.movies
 
 
 class _Watched(Callback):
@@ -128,7 +134,7 @@ class _Watched(Callback):
 def train(trial: Trial, movies: int) -> None:
     """Train, and print a point after each of the trial's `points`."""
     config, goal = resolved(trial), trial.goal
-    count = trial.steps * config.training.batch_size if trial.movies is None else trial.movies
+    count = _movies(trial, config.training.batch_size)
     source = MovingSquares(movies=count, frames=goal.frames, seed=TRAINING_SEED)
     clock = _Watched(trial, Watcher(goal, movies))
     fit(prepared(config), source, trial.steps, [clock])
