@@ -2,12 +2,15 @@
 
     python benchmarks/ship.py NAME RUN_FOLDER     measures the run, copies it to src/nextframe/weights/NAME, writes both
                                                   its card and the page
-    python benchmarks/ship.py --page              only writes the cards' text and the page from the cards
+    python benchmarks/ship.py --page              only writes the words below into the cards, and text and page from
+                                                  the cards
+    python benchmarks/ship.py --test-part NAME    only keeps the frames that the model was measured on, where they are
+                                                  not generated, in tests/weights/NAME.nc
 
 NAME is one of squares-stacked, squares-encoder-decoder, moving-mnist and radar-rain. A forecast needs weights,
 configuration, normalisation and calibration: they are copied, and nothing else. Squares and digits are measured on
 movies of a seed that no training used, radar on the test part of the run's own data, which `--data` holds, by default
-../shared/data. `--half` stores the weights in half the space; what is measured is what is shipped.
+../shared/data; the tests forecast a few of its windows again. `--half` stores the weights in half the space; what is measured is what is shipped.
 """
 
 import argparse
@@ -24,17 +27,20 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import safetensors
 import safetensors.torch
+import xarray as xr
 import yaml
 
 from nextframe import weights
-from nextframe.api import resolve, verify_run
+from nextframe.api import open_data, resolve, verify_run
 from nextframe.cli.options import SECTIONS
 from nextframe.cli.program import app
 from nextframe.config import RunConfig
+from nextframe.data.split import split_as
 from nextframe.errors import ConfigError, NextframeError
-from nextframe.files import write_text
+from nextframe.files import replacing, write_text
 from nextframe.frames.source import GENERATED
 from nextframe.report.tables import to_markdown, verdict
 from nextframe.training.run_folder import STATIC, load_config, member_folders, read_metrics, save_config
@@ -43,6 +49,8 @@ from nextframe.weights import CARD, HOME, Card
 
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "shipped-models.md"
+TEST_PARTS = ROOT / "tests" / "weights"
+"""Where frames are kept that a model was measured on, for the tests."""
 LARGEST = 5_000_000
 """Bytes that all shipped models may have together."""
 SEED, MOVIES = 20_000, 200
@@ -124,9 +132,9 @@ MODELS = {
         limits=(
             "It has seen one morning of one country. Whether it is any good elsewhere, or in another season, is not "
             "known: verify it on your own radar before you use it, and train on that.",
-            "It takes rain rate at the pixel size and time step of its training, and nothing checks either. Frames are "
-            "read as those of its training were, cut, coarsened and converted alike; --crop, --coarsen and --rain-unit "
-            "say otherwise.",
+            "It takes rain rate at the pixel size of its training, 4 km, which nothing checks, and at its time step, 5 "
+            "minutes: at another one it warns. Frames are read as those of its training were, cut, coarsened and "
+            "converted alike; --crop, --coarsen and --rain-unit say otherwise.",
             "It is for research and teaching; do not base a warning on it.",
         ),
     ),
@@ -158,7 +166,33 @@ def ship(name: str, run: Path, data: Path, thresholds: list[float] | None, *, ha
         shutil.rmtree(HOME / name, ignore_errors=True)
         shutil.copytree(folder, HOME / name)
     print(f"wrote {(HOME / name).relative_to(ROOT)}: {card.skill_in_short}; {size:,} bytes of {LARGEST:,} in all")
+    if card.held_out is None:
+        keep_test_part(name, data)
     write_texts()
+
+
+def keep_test_part(name: str, data: Path) -> None:
+    """Keep the frames of a model's test part, read as it reads them, in steps of half a thousandth of the largest."""
+    card = weights.load_card(name)
+    config = RunConfig.from_dict(card.recipe).data
+    with contextlib.chdir(data):
+        spans = split_as(open_data(config), config).test
+        frames = np.concatenate([span.sequence.read(span.start, span.stop) for span in spans])
+    sequence = spans[0].sequence
+    times = [span.sequence.times[span.start : span.stop] for span in spans if span.sequence.times is not None]
+    path = TEST_PARTS / f"{name}.nc"
+    field = xr.DataArray(
+        frames[:, 0],
+        {"time": np.concatenate(times)},
+        ("time", "y", "x"),
+        sequence.variables[0],
+        {"units": sequence.units[0], "comment": f"{card.data} {card.licence}"},
+    )
+    step = float(np.nanmax(frames)) / 2000
+    stored = {"dtype": "int16", "scale_factor": step, "_FillValue": -1, "zlib": True, "complevel": 9, "shuffle": True}
+    with replacing(path) as temporary:
+        field.to_netcdf(temporary, engine="h5netcdf", encoding={field.name: stored})
+    print(f"wrote {path.relative_to(ROOT)}: {len(frames)} frames, {path.stat().st_size:,} bytes")
 
 
 def _copy(run: Path, folder: Path, data: Path, *, half: bool) -> None:
@@ -388,14 +422,21 @@ def card_text(card: Card, *, level: int, recipe: bool = False) -> str:
     return "\n".join(lines)
 
 
+def _in_these_words(card: Card) -> Card:
+    """The card with what is said here of its model."""
+    said = MODELS[card.name]
+    return replace(card, title=said.title, data=said.data, licence=said.licence, limits=said.limits)
+
+
 def _code(card: Card) -> str:
     return f"`{card.held_out}`, a seed that no training used," if card.held_out else f"`{card.skill.data}`,"
 
 
 def write_texts() -> None:
     """Write the cards' text and the page from the cards."""
-    cards = [weights.load_card(name) for name in MODELS if name in weights.shipped()]
+    cards = [_in_these_words(weights.load_card(name)) for name in MODELS if name in weights.shipped()]
     for card in cards:
+        write_text(HOME / card.name / CARD, json.dumps(_plain(card), indent=1) + "\n")
         write_text(HOME / card.name / "README.md", card_text(card, level=1, recipe=True))
     lines = [
         "# Shipped models",
@@ -423,7 +464,9 @@ def write_texts() -> None:
         "",
         "Everything below was measured when the weights were put into the package, by `benchmarks/ship.py`, which",
         "wrote it; the tests hold the weights to it. The same is in `card.json`, beside the weights and the",
-        "configuration that reruns the training.",
+        "configuration that reruns the training. The weights are stored as float16: what is measured is what they",
+        "forecast, and a training of one's own ends with float32. Seconds of training are of a machine with two cores",
+        "that did other work besides.",
         "",
         *(card_text(card, level=2) for card in cards),
     ]
@@ -439,15 +482,22 @@ def main() -> None:
     options.add_argument("--data", type=Path, default=Path("../shared/data"), help="folder that holds real data")
     options.add_argument("--thresholds", help="what counts as an event; by default the run's own")
     options.add_argument("--half", action="store_true", help="store the weights in half precision")
-    options.add_argument("--page", action="store_true", help="only write the cards' text and the page")
+    only = options.add_mutually_exclusive_group()
+    only.add_argument("--page", action="store_true", help="only write the cards' text and the page")
+    only.add_argument("--test-part", choices=list(MODELS), metavar="NAME", help="only keep the frames of its test part")
     given = options.parse_args()
-    if given.page == (given.run is not None):
-        options.error("give NAME and RUN_FOLDER, or --page alone")
+    if (given.page or given.test_part is not None) == (given.run is not None):
+        options.error("give NAME and RUN_FOLDER, or --page or --test-part alone")
     if ROOT not in HOME.parents:
         options.error(f"the package that is installed is not this one, but {HOME.parent}: run `make install`")
     thresholds = [float(value) for value in given.thresholds.split(",")] if given.thresholds else None
     try:
-        write_texts() if given.page else ship(given.name, given.run, given.data, thresholds, half=given.half)
+        if given.page:
+            write_texts()
+        elif given.test_part is not None:
+            keep_test_part(given.test_part, given.data)
+        else:
+            ship(given.name, given.run, given.data, thresholds, half=given.half)
     except NextframeError as error:
         options.error(str(error))
 

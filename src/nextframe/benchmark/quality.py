@@ -263,23 +263,25 @@ def check_writable(path: Path) -> None:
 
 def rows(curves: Sequence[Curve]) -> tuple[list[str], list[list[str]]]:
     """Titles, and a row for each curve: when each mark was reached, and the quality at the end; where it was measured,
-    if not all were on the same machine.
+    if not all were on the same machine. The loss stands where it is to reach a mark.
     """
-    titles = ["model", "recipe", "steps", "seconds", "loss", "CSI", "CSI, last lead time", "marks reached"]
+    titles = ["model", "recipe", "seed", "steps", "seconds", "loss", "CSI", "CSI, last lead time", "marks reached"]
     several = len({curve.machine for curve in curves}) > 1
     lines = []
     for curve in curves:
         last, goal = curve.points[-1], curve.trial.goal
         csi = [f"{last.mean_csi:.3f}", f"{last.csi[-1]:.3f}"] if last.csi else ["", ""]
+        cut = last.step < curve.trial.steps
         lines.append(
             [
                 goal.name,
                 curve.trial.recipe,
-                str(last.step),
+                str(curve.seed),
+                f"{last.step} of {curve.trial.steps}" if cut else str(last.step),
                 f"{last.seconds:.0f}",
-                f"{last.loss:.2e}",
+                f"{last.loss:.2e}" if goal.loss is not None else "",
                 *csi,
-                "; ".join(_marks(curve, goal)) or "none",
+                "; ".join(_marks(curve, goal)) or ("none until it was stopped" if cut else "none"),
                 *([curve.machine.split(",")[0]] if several else []),
             ]
         )
@@ -298,5 +300,5 @@ def _marks(curve: Curve, goal: Goal) -> Iterator[str]:
 def to_markdown(curves: Sequence[Curve]) -> str:
     """The table in Markdown."""
     titles, lines = rows(curves)
-    marks = ["---:" if 2 <= column < 7 else "---" for column in range(len(titles))]
+    marks = ["---:" if 2 <= column < 8 else "---" for column in range(len(titles))]
     return "\n".join(f"| {' | '.join(line)} |" for line in (titles, marks, *lines)) + "\n"
