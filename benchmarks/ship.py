@@ -10,7 +10,8 @@
 NAME is one of squares-stacked, squares-encoder-decoder, moving-mnist and radar-rain. A forecast needs weights,
 configuration, normalisation and calibration: they are copied, and nothing else. Squares and digits are measured on
 movies of a seed that no training used, radar on the test part of the run's own data, which `--data` holds, by default
-../shared/data; the tests forecast a few of its windows again. `--half` stores the weights in half the space; what is measured is what is shipped.
+../shared/data; the tests forecast a few of its windows again. `--half` stores the weights in half the space; what is
+measured is what is shipped.
 """
 
 import argparse

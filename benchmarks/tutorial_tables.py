@@ -36,6 +36,7 @@ STACKED = {
 }
 _LOSSES = (0.1155, 0.0074, 0.0021, 0.0010, 0.0006, 0.0004, 0.0003, 0.0002, 0.0002, 0.0001)
 ENCODER_DECODER = dict(zip(range(1, 20, 2), _LOSSES, strict=True))
+ENCODER_DECODER_SECONDS = 36
 
 TITLES = {
     "same": 'Stacked ConvLSTM, `temporal_padding="same"` (the tutorial\'s)',
@@ -56,10 +57,15 @@ def epochs(name: str) -> list[list[dict[str, float]]]:
 
 
 def spread(values: Iterable[float], digits: str) -> str:
-    """The mean, and with more than one value their standard deviation."""
+    """The mean, and with more than one value their standard deviation; where one of them is all of this, the range."""
     some = list(values)
     mean = f"{statistics.fmean(some):{digits}}"
-    return mean if len(some) == 1 else f"{mean} ± {statistics.stdev(some):{'.1g' if digits.endswith('g') else digits}}"
+    if len(some) == 1:
+        return mean
+    deviation = statistics.stdev(some)
+    if deviation > statistics.fmean(some):
+        return f"{mean} ({min(some):{digits}} to {max(some):{digits}})"
+    return f"{mean} ± {deviation:{'.1g' if digits.endswith('g') else digits}}"
 
 
 def least_to_most(values: Iterable[float]) -> str:
@@ -82,8 +88,7 @@ def training_table(name: str) -> list[str]:
             "|---|---|---|---|---|---|---|---|",
         ]
     for epoch, rows in enumerate(epochs(name), start=1):
-        digits = ".4f" if name == "encoder-decoder" else ".4g"
-        loss, validation = (spread((row[metric] for row in rows), digits) for metric in ("train_loss", "val_loss"))
+        loss, validation = (spread((row[metric] for row in rows), ".3g") for metric in ("train_loss", "val_loss"))
         csi = spread((row["val_rollout_csi"] for row in rows), ".3f")
         seconds = least_to_most(row["seconds"] for row in rows)
         if name == "encoder-decoder":
@@ -100,7 +105,7 @@ def frames_seen_table(name: str) -> list[str]:
     rows = epochs(name)[-1]
     seen = [metric for metric in rows[0] if metric.startswith("val_loss_frames_seen_")]
     head = "| frames seen | " + " | ".join(metric.rsplit("_", 1)[1] for metric in seen) + " |"
-    body = "| validation loss | " + " | ".join(spread((row[m] for row in rows), ".4f") for m in seen) + " |"
+    body = "| validation loss | " + " | ".join(spread((row[m] for row in rows), ".3g") for m in seen) + " |"
     return [head, "|---" * (len(seen) + 1) + "|", body]
 
 
@@ -132,11 +137,16 @@ def page() -> str:
         if not kept:
             continue
         config = load_config(kept[0] / "config.yaml")
-        machines = " and ".join(sorted({(run / "machine.txt").read_text(encoding="utf-8").strip() for run in kept}))
+        machines = "; ".join(sorted({(run / "machine.txt").read_text(encoding="utf-8").strip() for run in kept}))
         done = f"{len(epochs(name))} of {config.training.epochs} epochs run"
-        several = f"{len(kept)} seeds: mean ± standard deviation, of the seconds the least and the most"
+        several = (
+            f"{len(kept)} seeds: mean ± standard deviation, or least to most where one seed differs by more than the "
+            "mean; of the seconds the least and the most"
+        )
         seeds = "one seed" if len(kept) == 1 else several
         lines += [f"## {title}", "", f"{machines}. Preset `tutorial`, {done}; {seeds}.", ""]
+        if name == "encoder-decoder":
+            lines += [f"The tutorial's epochs took about {ENCODER_DECODER_SECONDS} s.", ""]
         lines += [*training_table(name), ""]
         if name != "encoder-decoder":
             lines += ["By number of frames seen, after the last epoch:", "", *frames_seen_table(name), ""]
@@ -163,9 +173,10 @@ def batch_norm() -> list[str]:
         "",
         "Two things stand between these losses and a forecast. The 'same' stack sees the frame that it is to",
         "forecast, so its one-step losses measure copying. And in use, batch norm divides by running statistics, of",
-        "which there are three kinds. The tutorial's Keras kept plain averages of the batches seen, and so do we (the",
-        "tables above). PyTorch and Keras 3 start from mean 0 and variance 1 and move by 0.01 a step, so that of this",
-        f"guess {left['same']} is left in the 'same' stack ({steps['same']} steps behind its best weights) and",
+        "which there are three kinds. The tutorial's Keras kept moving averages of the batches seen without a share",
+        "of their initial values, and so do we (the tables above). PyTorch and Keras 3 start from mean 0 and variance",
+        f"1 and move by 0.01 a step, so that of this guess {left['same']} is left in the 'same' stack",
+        f"({steps['same']} steps behind its best weights) and",
         f"{left['causal']} in the causal one ({steps['causal']} steps): more than the variance of many a",
         "hidden channel where most of a frame is empty. And both lag behind weights that still change; statistics",
         "estimated again from training movies with these weights do not. `benchmarks/batch_norm.py` verifies the same",
@@ -183,15 +194,23 @@ def batch_norm() -> list[str]:
 
     trained, mixed, again = "as trained", "initial values mixed in", "estimated again"
     rest = means["causal", again] - means["same", again]
+    others = [statistics.fmean(value or 0.0 for value in csi) for csi in _other_seeds("causal")]
     lines += [
         "",
         f"The share of the initial values costs the mean CSI {change('same', trained, mixed)} ('same') and",
         f"{change('causal', trained, mixed)} (causal); taking the rest of the lag away changes it by",
         f"{change('same', trained, again)} and {change('causal', trained, again)}. With statistics estimated again,",
-        f"the causal stack stands {rest:+.3f} from the 'same' one: what the leak costs here. One seed each.",
+        f"the causal stack stands {rest:+.3f} from the 'same' one: what the leak costs here. Seed 0 of each;",
+        f"as trained, the causal stack has {' and '.join(f'{csi:.3f}' for csi in others)} with the other seeds.",
         "",
     ]
     return lines
+
+
+def _other_seeds(name: str) -> list[list[float | None]]:
+    """The rollout's CSI by lead time, of all seeds but the first."""
+    skills = [Verification.from_json(run / "verification.json") for run in runs(name)[1:]]
+    return [list(skill.scores["model"]["csi_0.5"]) for skill in skills]
 
 
 def main() -> None:

@@ -66,7 +66,9 @@ def test_every_goal_has_a_panel_and_every_trial_a_line(curves: tuple[Curve, ...]
     causal, same = quality_curves(curves).axes
     assert [line.get_label() for line in causal.lines[:2]] == ["ours", "the tutorial's"]
     twice = quality_curves((curves[0], replace(curves[0], seed=1), *curves[1:])).axes[0]
-    assert [text.get_text() for text in twice.get_legend().get_texts()] == ["ours", "the tutorial's"]
+    legend = twice.get_legend()
+    assert legend is not None
+    assert [text.get_text() for text in legend.get_texts()] == ["ours", "the tutorial's"]
     assert twice.lines[0].get_color() == twice.lines[1].get_color() != twice.lines[2].get_color()
     assert [list(np.asarray(line.get_ydata())) for line in same.lines] == [[7e-4], [SAME.loss, SAME.loss]]
 
