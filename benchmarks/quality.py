@@ -58,14 +58,19 @@ class Reached:
         return -self.in_time / count, -len(self.times) / count, sum(self.times) / max(len(self.times), 1)
 
     @property
+    def in_words(self) -> str:
+        """The seconds, least to most, and with how many seeds; of at least one that reached it."""
+        count = len(self.seconds)
+        least_to_most = " to ".join(dict.fromkeys(f"{seconds:.0f}" for seconds in (self.times[0], self.times[-1])))
+        return f"{least_to_most} s" + ("" if count == 1 else f" with {len(self.times)} of {count} seeds")
+
+    @property
     def cells(self) -> list[str]:
         """What a table says of it: seconds, verdict."""
         count = len(self.seconds)
-        least_to_most = " to ".join(dict.fromkeys(f"{seconds:.0f}" for seconds in (self.times[0], self.times[-1])))
-        with_seeds = "" if count == 1 else f" with {len(self.times)} of {count} seeds"
         verdicts = {0: "not reached", count: "reached"}
         return [
-            f"{least_to_most} s{with_seeds}",
+            self.in_words,
             verdicts.get(self.in_time, f"reached with {self.in_time} of {count} seeds"),
         ]
 
@@ -76,19 +81,19 @@ def marks(curves: tuple[Curve, ...]) -> Iterator[list[str]]:
     for curve in curves:
         goal = curve.trial.goal
         if curve.trial.name == "same" and goal.loss is not None:
-            yield _mark(f"{goal.name}: loss {goal.loss:g}, the tutorial's", _best(ours, goal, LOSS_SECONDS))
+            yield _mark(f"{goal.name}: loss {goal.loss:g}, the tutorial's", best(ours, goal, LOSS_SECONDS))
     goals = {curve.trial.goal.name: curve.trial.goal for curve in ours}
     for name, goal in ((name, goal) for name, goal in goals.items() if name in CSI_MARKS):
         for csi, most in CSI_MARKS[name]:
-            yield _mark(f"{name}: CSI {csi:.2f}", _best(ours, goal, most, csi=csi))
+            yield _mark(f"{name}: CSI {csi:.2f}", best(ours, goal, most, csi=csi))
         if goal.loss is not None:
-            best = min((c.points[-1] for c in ours if c.trial.goal.name == name), key=lambda point: point.loss)
+            last = min((c.points[-1] for c in ours if c.trial.goal.name == name), key=lambda point: point.loss)
             what = f"{name}: loss {goal.loss:g} on frames held out, the tutorial's on those trained on"
-            never = f"never; {best.loss:.1e} at best, in {best.seconds:.0f} s"
-            yield _mark(what, _best(ours, goal, None), never)
+            never = f"never; {last.loss:.1e} at best, in {last.seconds:.0f} s"
+            yield _mark(what, best(ours, goal, None), never)
     for keras in (curve for curve in curves if curve.trial.keras):
         best_point = max(keras.points, key=lambda point: point.mean_csi)
-        found = _best(ours, keras.trial.goal, None, csi=best_point.mean_csi)
+        found = best(ours, keras.trial.goal, None, csi=best_point.mean_csi)
         slowest = max(found.times, default=None)
         times = 0.0 if slowest is None else best_point.seconds / slowest
         yield [
@@ -100,7 +105,7 @@ def marks(curves: tuple[Curve, ...]) -> Iterator[list[str]]:
         ]
 
 
-def _best(ours: list[Curve], goal: Goal, most: float | None, *, csi: float | None = None) -> Reached:
+def best(ours: list[Curve], goal: Goal, most: float | None, *, csi: float | None = None) -> Reached:
     """When a CSI, or the goal's loss, was reached by the recipe that was best at it."""
     some = [curve for curve in ours if curve.trial.goal.name == goal.name]
     # Marks are judged on all held-out movies; a skill that is low enough to be passed on the way, on a tenth of them.

@@ -138,3 +138,14 @@ class GlorotStates(ForecastTraining):
             if isinstance(layer, ConvLSTM2d):
                 nn.init.xavier_uniform_(layer.weight_h)
         super().__init__(model, *rest)
+
+
+class GatesTogether(ForecastTraining):
+    """Muon makes a kernel's update orthogonal as one matrix, (4 F, C k k), not gate by gate."""
+
+    def configure_optimizers(self) -> Any:
+        made = super().configure_optimizers()
+        optimizer = made["optimizer"]
+        for group in optimizer.param_groups:
+            group["gates"] = min(group["gates"], 1)  # 0 is Adam's
+        return made
