@@ -98,11 +98,17 @@ def marks(curves: tuple[Curve, ...]) -> Iterator[list[str]]:
         times = 0.0 if slowest is None else best_point.seconds / slowest
         yield [
             f"{keras.trial.goal.name}: CSI {best_point.mean_csi:.2f}, the best of the tutorial's recipe in Keras in "
-            f"{keras.points[-1].step} of its {keras.trial.steps} steps",
+            f"{steps_in_words(keras)}",
             f"{TIMES_FASTER:g} times faster",
             "never" if slowest is None else f"{times:.1f} times: {slowest:.0f} s against {best_point.seconds:.0f} s",
             "reached" if times >= TIMES_FASTER else "not reached",
         ]
+
+
+def steps_in_words(curve: Curve) -> str:
+    """All steps of a training, or as many as it did of them before it was stopped."""
+    done, steps = curve.points[-1].step, curve.trial.steps
+    return f"its {steps} steps" if done == steps else f"{done} of its {steps} steps"
 
 
 def best(ours: list[Curve], goal: Goal, most: float | None, *, csi: float | None = None) -> Reached:

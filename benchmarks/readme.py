@@ -9,7 +9,7 @@ import re
 import shutil
 from pathlib import Path
 
-from quality import CSI_MARKS, best
+from quality import CSI_MARKS, best, steps_in_words
 
 from nextframe.benchmark.quality import load
 from nextframe.benchmark.quality import to_markdown as to_table
@@ -58,8 +58,8 @@ def soon() -> str:
     last = keras.points[-1]
     lines = [
         f"On moving squares a CSI of 0.90 over eight frames after {found.in_words},",
-        f"where the tutorial's recipe in Keras has {last.mean_csi:.2f} after {last.seconds:.0f} s, "
-        f"{last.step} of its {keras.trial.steps} steps",
+        f"where the tutorial's recipe in Keras has {last.mean_csi:.2f} after {steps_in_words(keras)} and "
+        f"{last.seconds:.0f} s",
         "([measured](docs/results/quality.md)).",
     ]
     return "".join(f"  {line}\n" for line in lines) + "  "

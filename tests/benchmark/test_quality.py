@@ -265,7 +265,7 @@ def test_the_page_tells_what_was_reached_and_what_was_not(
             "never; 3.0e-04 at best, in 1000 s",
             "not reached",
         ],
-        "stacked, causal: CSI 0.40, the best of the tutorial's recipe in Keras in 475 of its 475 steps": [
+        "stacked, causal: CSI 0.40, the best of the tutorial's recipe in Keras in its 475 steps": [
             "10 times faster",
             "30.0 times: 10 s against 300 s",
             "reached",
