@@ -185,11 +185,11 @@ def run(name: str, on: str, seconds: float, data: Path, seed: int) -> dict[str, 
             steps = steps_of_epoch(config)
             out = Path(folder) / attempt
             taken = train(config, out)
-            if case.generated is None or abs(sum(taken) / seconds - 1) < MISSED:
+            if case.generated is None:
                 break
-            each = sum(taken) / steps  # the warm-up was faster or slower than the training
-        if case.generated is not None:
-            each = sum(taken) / steps
+            each = sum(taken) / steps  # the warm-up may have been faster or slower than the training
+            if abs(sum(taken) / seconds - 1) < MISSED:
+                break
         asked: dict[str, Any] = {"thresholds": [case.threshold], "out": Path(folder) / "skill", "progress": False}
         found = verify_run(out, data=case.held_out, baselines=case.baselines, examples=0, **asked)
     event = f"csi_{case.threshold:g}"

@@ -81,19 +81,19 @@ def marks(curves: tuple[Curve, ...]) -> Iterator[list[str]]:
     for curve in curves:
         goal = curve.trial.goal
         if curve.trial.name == "same" and goal.loss is not None:
-            yield _mark(f"{goal.name}: loss {goal.loss:g}, the tutorial's", best(ours, goal, LOSS_SECONDS))
+            yield _mark(f"{goal.name}: loss {goal.loss:g}, the tutorial's", best(curves, goal, LOSS_SECONDS))
     goals = {curve.trial.goal.name: curve.trial.goal for curve in ours}
     for name, goal in ((name, goal) for name, goal in goals.items() if name in CSI_MARKS):
         for csi, most in CSI_MARKS[name]:
-            yield _mark(f"{name}: CSI {csi:.2f}", best(ours, goal, most, csi=csi))
+            yield _mark(f"{name}: CSI {csi:.2f}", best(curves, goal, most, csi=csi))
         if goal.loss is not None:
             last = min((c.points[-1] for c in ours if c.trial.goal.name == name), key=lambda point: point.loss)
             what = f"{name}: loss {goal.loss:g} on frames held out, the tutorial's on those trained on"
             never = f"never; {last.loss:.1e} at best, in {last.seconds:.0f} s"
-            yield _mark(what, best(ours, goal, None), never)
+            yield _mark(what, best(curves, goal, None), never)
     for keras in (curve for curve in curves if curve.trial.keras):
         best_point = max(keras.points, key=lambda point: point.mean_csi)
-        found = best(ours, keras.trial.goal, None, csi=best_point.mean_csi)
+        found = best(curves, keras.trial.goal, None, csi=best_point.mean_csi)
         slowest = max(found.times, default=None)
         times = 0.0 if slowest is None else best_point.seconds / slowest
         yield [
@@ -111,9 +111,9 @@ def steps_in_words(curve: Curve) -> str:
     return f"its {steps} steps" if done == steps else f"{done} of its {steps} steps"
 
 
-def best(ours: list[Curve], goal: Goal, most: float | None, *, csi: float | None = None) -> Reached:
-    """When a CSI, or the goal's loss, was reached by the recipe that was best at it."""
-    some = [curve for curve in ours if curve.trial.goal.name == goal.name]
+def best(curves: tuple[Curve, ...], goal: Goal, most: float | None, *, csi: float | None = None) -> Reached:
+    """When a CSI, or the goal's loss, was reached by that of our recipes that was best at it."""
+    some = [curve for curve in curves if curve.trial.preset == "default" and curve.trial.goal.name == goal.name]
     # Marks are judged on all held-out movies; a skill that is low enough to be passed on the way, on a tenth of them.
     movies = 0 if csi is not None and csi < 0.9 else max(point.movies for curve in some for point in curve.points)
     recipes: dict[str, list[float | None]] = {}

@@ -156,8 +156,7 @@ def ship(name: str, run: Path, data: Path, thresholds: list[float] | None, *, ha
         for kept in [run, *member_folders(run)]:
             _copy(kept, folder if kept == run else folder / kept.name, data, half=half)
         card = _measured(name, said, run, folder, config, data, thresholds)
-        write_text(folder / CARD, json.dumps(_plain(card), indent=1) + "\n")
-        write_text(folder / "README.md", card_text(card, level=1, recipe=True))
+        _write_card(card, folder)
         for path in folder.rglob("*"):
             _hold_no_machine_path(path)
         others = (path for path in HOME.rglob("*") if path.is_file() and HOME / name not in path.parents)
@@ -335,6 +334,12 @@ def _short(values: Any) -> list[float]:
     return [float(f"{value:.6g}") for value in values]
 
 
+def _write_card(card: Card, folder: Path) -> None:
+    """The card into a model's folder, for programs and for people."""
+    write_text(folder / CARD, json.dumps(_plain(card), indent=1) + "\n")
+    write_text(folder / "README.md", card_text(card, level=1, recipe=True))
+
+
 def _plain(card: Card) -> dict[str, Any]:
     """The card as JSON takes it; of the scores, what there is."""
     skill = {name: value for name, value in vars(card.skill).items() if value not in ({}, (), [], "")}
@@ -437,8 +442,7 @@ def write_texts() -> None:
     """Write the cards' text and the page from the cards."""
     cards = [_in_these_words(weights.load_card(name)) for name in MODELS if name in weights.shipped()]
     for card in cards:
-        write_text(HOME / card.name / CARD, json.dumps(_plain(card), indent=1) + "\n")
-        write_text(HOME / card.name / "README.md", card_text(card, level=1, recipe=True))
+        _write_card(card, HOME / card.name)
     lines = [
         "# Shipped models",
         "",

@@ -109,8 +109,13 @@ def frames_seen_table(name: str) -> list[str]:
     return [head, "|---" * (len(seen) + 1) + "|", body]
 
 
+def rollout_skills(name: str) -> list[Verification]:
+    """The verification of each run."""
+    return [Verification.from_json(run / "verification.json") for run in runs(name)]
+
+
 def skill_table(name: str) -> list[str]:
-    skills = [Verification.from_json(run / "verification.json") for run in runs(name)]
+    skills = rollout_skills(name)
     leads = [f"{lead:g}" for lead in skills[0].lead_time]
     lines = ["| CSI at 0.5, lead time | " + " | ".join(leads) + " | mean |", "|---" * (len(leads) + 2) + "|"]
     for forecaster in skills[0].scores:
@@ -194,7 +199,10 @@ def batch_norm() -> list[str]:
 
     trained, mixed, again = "as trained", "initial values mixed in", "estimated again"
     rest = means["causal", again] - means["same", again]
-    others = [statistics.fmean(value or 0.0 for value in csi) for csi in _other_seeds("causal")]
+    others = [
+        statistics.fmean(value or 0.0 for value in skill.scores["model"]["csi_0.5"])
+        for skill in rollout_skills("causal")[1:]
+    ]
     lines += [
         "",
         f"The share of the initial values costs the mean CSI {change('same', trained, mixed)} ('same') and",
@@ -205,12 +213,6 @@ def batch_norm() -> list[str]:
         "",
     ]
     return lines
-
-
-def _other_seeds(name: str) -> list[list[float | None]]:
-    """The rollout's CSI by lead time, of all seeds but the first."""
-    skills = [Verification.from_json(run / "verification.json") for run in runs(name)[1:]]
-    return [list(skill.scores["model"]["csi_0.5"]) for skill in skills]
 
 
 def main() -> None:

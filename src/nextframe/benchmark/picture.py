@@ -166,16 +166,15 @@ def quality_curves(curves: Sequence[quality.Curve]) -> Figure:
     figure = Figure(figsize=(4.2 * len(panels), 3.6), layout="constrained", facecolor="white")
     for panel, (group, skill) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
         goal = group[0].trial.goal
-        recipes = list(dict.fromkeys(curve.trial.recipe for curve in group))
-        named: set[str] = set()
-        for curve in group:  # seeds of one recipe have one colour, and one place in the legend
-            recipe = curve.trial.recipe
-            values = [point.mean_csi if skill else point.loss for point in curve.points]
-            seconds = [point.seconds for point in curve.points]
-            colour = COLOURS[recipes.index(recipe) % len(COLOURS)]
-            label = "_" if recipe in named else recipe
-            panel.plot(seconds, values, ".-", color=colour, lw=1.2, ms=4, label=label)
-            named.add(recipe)
+        recipes: dict[str, list[quality.Curve]] = {}
+        for curve in group:
+            recipes.setdefault(curve.trial.recipe, []).append(curve)
+        for n, (recipe, seeds) in enumerate(recipes.items()):
+            for label, curve in zip((recipe, *["_"] * (len(seeds) - 1)), seeds, strict=True):  # once in the legend
+                values = [point.mean_csi if skill else point.loss for point in curve.points]
+                seconds = [point.seconds for point in curve.points]
+                colour = COLOURS[n % len(COLOURS)]
+                panel.plot(seconds, values, ".-", color=colour, lw=1.2, ms=4, label=label)
         for mark in goal.csi if skill else (goal.loss,):
             panel.axhline(mark, color="#888888", lw=0.7, ls=":")
         panel.set_xscale("log")

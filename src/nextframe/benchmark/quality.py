@@ -34,6 +34,8 @@ from nextframe.models.stacked import StackedConvLSTM
 
 HELD_OUT = 1000
 """Held-out movies that a mark is judged on."""
+NUMBERS = range(2, 8)
+"""Columns of `rows` that hold numbers."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -300,5 +302,5 @@ def _marks(curve: Curve, goal: Goal) -> Iterator[str]:
 def to_markdown(curves: Sequence[Curve]) -> str:
     """The table in Markdown."""
     titles, lines = rows(curves)
-    marks = ["---:" if 2 <= column < 8 else "---" for column in range(len(titles))]
+    marks = ["---:" if column in NUMBERS else "---" for column in range(len(titles))]
     return "\n".join(f"| {' | '.join(line)} |" for line in (titles, marks, *lines)) + "\n"

@@ -13,7 +13,7 @@ from typing import Any, Literal
 from nextframe.config import ModelKind
 
 HELD_OUT_SEED = 1000
-"""Seed of the movies that quality is measured on; no training and no search of a recipe has seen them."""
+"""Seed of the movies that quality is measured on; no training has seen them, and no search but that of steps."""
 TRAINING_SEED = 1
 """Seed of the movies trained on."""
 

@@ -175,7 +175,7 @@ def _quality(trials: tuple[str, ...], keras_python: Path | None, out: Path | Non
     titles, lines = quality.rows(curves)
     table = Table(box=None, pad_edge=False)
     for n, title in enumerate(titles):
-        table.add_column(title, justify="right" if 1 < n < 8 else "left")
+        table.add_column(title, justify="right" if n in quality.NUMBERS else "left")
     for line in lines:
         table.add_row(*line)
     Console().print(table)
