@@ -6,7 +6,7 @@ import torch
 
 from nextframe.config import RunConfig
 from nextframe.data.normalise import Normaliser
-from nextframe.errors import DataError, ShapeError
+from nextframe.errors import ConfigError, DataError, ShapeError
 from nextframe.forecasting.model_forecaster import ModelForecaster
 from nextframe.models.build import build_model
 from nextframe.models.rollout import rollout
@@ -54,3 +54,14 @@ def test_other_frame_sizes_are_taken_and_other_channels_are_not() -> None:
     assert model.predict(np.full((1, 2, 1, 37, 53), 220, np.float32), 1).shape == (1, 1, 1, 37, 53)
     with pytest.raises(ShapeError, match=r"another number of channels.*expected 1 \(v0\), received 3"):
         model.predict(np.full((1, 2, 3, 10, 12), 220, np.float32), 1)
+
+
+def test_networks_move_to_a_device_and_unknown_ones_are_refused() -> None:
+    model = forecaster()
+    past = np.full((1, 2, 1, 10, 12), 220, np.float32)
+    np.testing.assert_array_equal(model.to("cpu").predict(past, 1), forecaster().predict(past, 1))
+    with pytest.raises(ConfigError, match="device: this machine cannot compute there"):
+        model.to("abacus")
+    if not torch.cuda.is_available():
+        with pytest.raises(ConfigError, match="cuda"):
+            model.to("cuda")

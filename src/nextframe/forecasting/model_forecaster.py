@@ -67,6 +67,25 @@ class TrainedForecaster(Forecaster):
     def networks(self) -> tuple[Network, ...]:
         """The network, or those of an ensemble's members."""
 
+    def to(self, device: str | torch.device) -> Self:
+        """Move the networks to a device ("cuda", "mps", "cpu"); forecasts are computed there from now on, frames go
+        there and back by themselves. Without it everything is computed on the CPU.
+
+        Raises:
+            ConfigError: a device that PyTorch does not know or this machine does not have.
+        """
+        try:
+            for network in self.networks:
+                network.to(device)
+        except (RuntimeError, AssertionError, NotImplementedError) as error:
+            raise ConfigError(
+                f"this machine cannot compute there ({str(error).splitlines()[0].rstrip('.')})",
+                where="device",
+                received=device,
+                hint="without `to` everything is computed on the CPU",
+            ) from error
+        return self
+
     @abstractmethod
     def tiled(self, tile: int, overlap: int | None = None) -> Self:
         """The same forecaster, working in tiles, in the memory of one tile and of the forecast.

@@ -327,6 +327,9 @@ def _quiet_lightning() -> Iterator[None]:
             ".*LeafSpec.*",
             ".*number of training batches.*",
             ".*exists and is not empty.*",
+            ".*GPU available but not used.*",
+            # Half precision leaves out first steps whose gradients overflow; the schedule goes on.
+            ".*`lr_scheduler.step\\(\\)` before `optimizer.step\\(\\)`.*",
         ):
             warnings.filterwarnings("ignore", message=message)
         for logger in loggers:
