@@ -63,14 +63,19 @@ def test_machines_are_told_where_they_differ(curves: tuple[Curve, ...]) -> None:
 
 
 def test_every_goal_has_a_panel_and_every_trial_a_line(curves: tuple[Curve, ...]) -> None:
-    causal, same = quality_curves(curves).axes
-    assert [line.get_label() for line in causal.lines[:2]] == ["ours", "the tutorial's"]
-    twice = quality_curves((curves[0], replace(curves[0], seed=1), *curves[1:])).axes[0]
-    legend = twice.get_legend()
-    assert legend is not None
+    figure = quality_curves((curves[0], replace(curves[0], seed=1), *curves[1:]))
+    causal, same = figure.axes
+    (legend,) = figure.legends
     assert [text.get_text() for text in legend.get_texts()] == ["ours", "the tutorial's"]
-    assert twice.lines[0].get_color() == twice.lines[1].get_color() != twice.lines[2].get_color()
+    ours, again, tutorial = (line.get_color() for line in causal.lines[:3])
+    assert ours == again == same.lines[0].get_color() != tutorial
     assert [list(np.asarray(line.get_ydata())) for line in same.lines] == [[7e-4], [SAME.loss, SAME.loss]]
+
+
+@pytest.mark.parametrize("csi", [0.5, 0.96, 0.995])
+def test_the_best_and_all_marks_are_inside_the_panel(curves: tuple[Curve, ...], csi: float) -> None:
+    panel = quality_curves((replace(curves[0], points=(point(10, csi),)),)).axes[0]
+    assert max(csi, *CAUSAL.csi) < panel.get_ylim()[1] < 1
 
 
 def test_curves_are_kept_trial_by_trial(curves: tuple[Curve, ...], tmp_path: Path) -> None:

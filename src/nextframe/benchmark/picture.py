@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import NullFormatter
 
 from nextframe.benchmark import quality, reading
@@ -163,24 +164,22 @@ def quality_curves(curves: Sequence[quality.Curve]) -> Figure:
         for skill, wanted in ((True, group[0].trial.goal.csi), (False, group[0].trial.goal.loss))
         if wanted
     ]
-    figure = Figure(figsize=(4.2 * len(panels), 3.6), layout="constrained", facecolor="white")
+    names = dict.fromkeys(curve.trial.recipe for curve in curves)
+    colours = {recipe: COLOURS[n % len(COLOURS)] for n, recipe in enumerate(names)}
+    figure = Figure(figsize=(4.2 * len(panels), 3.8), layout="constrained", facecolor="white")
     for panel, (group, skill) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
         goal = group[0].trial.goal
-        recipes: dict[str, list[quality.Curve]] = {}
         for curve in group:
-            recipes.setdefault(curve.trial.recipe, []).append(curve)
-        for n, (recipe, seeds) in enumerate(recipes.items()):
-            for label, curve in zip((recipe, *["_"] * (len(seeds) - 1)), seeds, strict=True):  # once in the legend
-                values = [point.mean_csi if skill else point.loss for point in curve.points]
-                seconds = [point.seconds for point in curve.points]
-                colour = COLOURS[n % len(COLOURS)]
-                panel.plot(seconds, values, ".-", color=colour, lw=1.2, ms=4, label=label)
+            values = [point.mean_csi if skill else point.loss for point in curve.points]
+            seconds = [point.seconds for point in curve.points]
+            panel.plot(seconds, values, ".-", color=colours[curve.trial.recipe], lw=1.2, ms=4)
         for mark in goal.csi if skill else (goal.loss,):
             panel.axhline(mark, color="#888888", lw=0.7, ls=":")
         panel.set_xscale("log")
         if skill:  # as far from 0.90 to 0.95 as from 0.5 to 0.7
             panel.set_yscale("logit")
-            panel.set_ylim(0.1, 0.99)
+            best = max((point.mean_csi for curve in group for point in curve.points), default=0.0)
+            panel.set_ylim(0.1, 1 - 0.8 * min(1 - best, 0.01) if best < 1 else 0.9999)
             ticks = (0.1, 0.2, 0.5, 0.8, *goal.csi)
             panel.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
             panel.yaxis.set_minor_formatter(NullFormatter())
@@ -189,6 +188,7 @@ def quality_curves(curves: Sequence[quality.Curve]) -> Figure:
         panel.set_title(f"{goal.name}: {'CSI of the rollout' if skill else 'loss'}", fontsize=9, loc="left")
         panel.set_xlabel("seconds of training", fontsize=8)
         panel.tick_params(labelsize=8)
-        panel.legend(fontsize=8, frameon=False)
         panel.spines[["top", "right"]].set_visible(False)
+    keys = [Line2D([], [], marker=".", color=colour, lw=1.2, ms=4, label=name) for name, colour in colours.items()]
+    figure.legend(handles=keys, loc="outside lower center", ncols=len(keys), fontsize=8, frameon=False)
     return figure
