@@ -8,6 +8,11 @@ prints that sentence and exits with code 2; any other exception is a defect of t
 from __future__ import annotations
 
 
+def first_line(error: BaseException) -> str:
+    """What another library's error says, in one line; its type where it says nothing."""
+    return str(error).splitlines()[0] if str(error) else type(error).__name__
+
+
 class NextframeError(Exception):
     """A mistake in the input that the user can mend.
 

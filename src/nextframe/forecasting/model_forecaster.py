@@ -22,7 +22,7 @@ from nextframe.data.motion import Motion, align, from_lagrangian, motion_field
 from nextframe.data.normalise import Normaliser
 from nextframe.data.static import check_size
 from nextframe.engine import subnormals_are_zero
-from nextframe.errors import CheckpointError, ConfigError, DataError, NextframeWarning, ShapeError
+from nextframe.errors import CheckpointError, ConfigError, DataError, NextframeWarning, ShapeError, first_line
 from nextframe.forecasting.calibration import Calibration
 from nextframe.forecasting.forecast import Forecast, Forecaster
 from nextframe.forecasting.tiles import Tiling, forecast_in_tiles
@@ -77,9 +77,9 @@ class TrainedForecaster(Forecaster):
         try:
             for network in self.networks:
                 network.to(device)
-        except (RuntimeError, AssertionError, NotImplementedError) as error:
+        except (RuntimeError, AssertionError) as error:
             raise ConfigError(
-                f"this machine cannot compute there ({str(error).splitlines()[0].rstrip('.')})",
+                f"this machine cannot compute there ({first_line(error).rstrip('.')})",
                 where="device",
                 received=device,
                 hint="without `to` everything is computed on the CPU",

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nextframe.errors import ConfigError, DataError, ShapeError
+from nextframe.errors import ConfigError, DataError, ShapeError, first_line
 from nextframe.frames.mapped import Mapped, WholeFile
 from nextframe.frames.sequence import FrameSequence, Missing
 
@@ -109,7 +109,6 @@ def _load(path: Path, variable: str | None) -> NDArray[Any]:
             array = loaded[variable or names[0]]
             return array
     except _UNREADABLE as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise DataError(
-            "cannot be read as a NumPy file", where=path, received=reason, hint="the file may be truncated"
+            "cannot be read as a NumPy file", where=path, received=first_line(error), hint="the file may be truncated"
         ) from error

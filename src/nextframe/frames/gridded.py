@@ -16,7 +16,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from nextframe.errors import ConfigError, DataError, ShapeError
+from nextframe.errors import ConfigError, DataError, ShapeError, first_line
 from nextframe.frames.cf import (
     carried_attributes,
     global_attributes,
@@ -293,8 +293,7 @@ def _classic(path: Path) -> bool:
 
 
 def _unreadable(path: Path, error: Exception, what: str = "cannot be read as NetCDF or Zarr") -> DataError:
-    reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-    return DataError(what, where=path, received=reason, hint="the file may be truncated or damaged")
+    return DataError(what, where=path, received=first_line(error), hint="the file may be truncated or damaged")
 
 
 def _describe(path: Path, variable: Sequence[str]) -> _Store:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from nextframe.errors import DataError, ShapeError
+from nextframe.errors import DataError, ShapeError, first_line
 from nextframe.frames.damage import Damage
 from nextframe.frames.readers import CACHE_BYTES
 from nextframe.frames.sequence import FrameSequence
@@ -261,9 +261,11 @@ def _reading(path: Path, frame: int | None = None) -> Iterator[None]:
             yield
     except _UNREADABLE as error:
         where = path if frame is None else f"frame {frame} of {path}"
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise DataError(
-            "cannot be read as an image", where=where, received=reason, hint="the file may be truncated; replace it"
+            "cannot be read as an image",
+            where=where,
+            received=first_line(error),
+            hint="the file may be truncated; replace it",
         ) from error
 
 

@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from nextframe.errors import ConfigError, DataError, ShapeError
+from nextframe.errors import ConfigError, DataError, ShapeError, first_line
 from nextframe.frames.damage import Damage, describe_each
 from nextframe.frames.sequence import FrameSequence, Grid
 
@@ -313,5 +313,4 @@ def _text(value: Any) -> str:
 
 
 def _unreadable(path: Path, error: Exception, what: str = "cannot be read as a radar composite") -> DataError:
-    reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-    return DataError(what, where=path, received=reason, hint="the file may be truncated or damaged")
+    return DataError(what, where=path, received=first_line(error), hint="the file may be truncated or damaged")

@@ -16,7 +16,7 @@ from av.container import InputContainer
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from nextframe.errors import DataError, ShapeError
+from nextframe.errors import DataError, ShapeError, first_line
 from nextframe.frames.sequence import FrameSequence
 
 VIDEO_SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v")
@@ -86,7 +86,9 @@ class _Video:
                     times = [f.pts for f in container.decode(stream) if f.pts is not None]
         except (av.FFmpegError, OSError) as error:
             hint = "check that the file is whole and a video; convert it with ffmpeg if need be"
-            raise DataError("cannot be read as a video", where=self.path, received=_line(error), hint=hint) from error
+            raise DataError(
+                "cannot be read as a video", where=self.path, received=first_line(error), hint=hint
+            ) from error
         if not times:
             raise DataError("holds no frame", where=self.path, hint="the file may be truncated")
         if share is not None:
@@ -123,7 +125,7 @@ class _Video:
             try:
                 self._decode(key, start, result, lacking)
             except (av.FFmpegError, OSError) as error:
-                reason = _line(error)
+                reason = first_line(error)
             else:
                 reason = "no picture"
             if not lacking:
@@ -221,7 +223,3 @@ def _open_video(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
         # Threads for a small frame cost more to start and to wait for than they save.
         stream.thread_type = "AUTO" if stream.height * stream.width >= _THREADED else "NONE"
         yield container, stream
-
-
-def _line(error: Exception) -> str:
-    return str(error).splitlines()[0] if str(error) else type(error).__name__

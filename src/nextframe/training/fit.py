@@ -30,7 +30,7 @@ from nextframe.data.split import Split, split_as
 from nextframe.data.static import read_static
 from nextframe.data.statistics import measure_spans
 from nextframe.data.windows import Windows, cut_windows
-from nextframe.errors import CheckpointError, ConfigError
+from nextframe.errors import CheckpointError, ConfigError, first_line
 from nextframe.files import check_writable
 from nextframe.frames.rain import same_unit
 from nextframe.frames.sequence import FloatArray, FrameSource
@@ -244,7 +244,7 @@ def _trainer(config: RunConfig, run: Path, progress: bool, report: Callback) -> 
     except (MisconfigurationException, ImportError, RuntimeError, ValueError) as error:
         given = f"{training.accelerator}, {training.devices}, {training.precision}"
         raise ConfigError(
-            f"this machine cannot compute like that ({str(error).splitlines()[0].rstrip('.')})",
+            f"this machine cannot compute like that ({first_line(error).rstrip('.')})",
             where="accelerator, devices, precision",
             received=given,
             hint="try --accelerator cpu --devices 1 --precision 32-true",

@@ -29,7 +29,7 @@ from torch import nn
 
 from nextframe.config import RunConfig
 from nextframe.data.normalise import Normaliser
-from nextframe.errors import CheckpointError, ConfigError
+from nextframe.errors import CheckpointError, ConfigError, first_line
 from nextframe.files import replacing, write_text
 from nextframe.frames.sequence import FloatArray
 from nextframe.models.build import build_model
@@ -169,8 +169,9 @@ def load_model(run: str | Path) -> tuple[Network, ModelCard]:
         model.load_state_dict(safetensors.torch.load_file(weights_path))
     except (OSError, RuntimeError, safetensors.SafetensorError) as error:
         what = "does not hold the weights that model.json describes"
-        reason = str(error).splitlines()[0]
-        raise CheckpointError(what, where=weights_path, received=reason, hint="train the model again") from error
+        raise CheckpointError(
+            what, where=weights_path, received=first_line(error), hint="train the model again"
+        ) from error
     if epoch != str(card.epoch):
         raise CheckpointError(
             "is of another epoch than model.json", where=weights_path, received=epoch, hint="resume the training"
