@@ -178,8 +178,8 @@ def quality_curves(curves: Sequence[quality.Curve]) -> Figure:
         panel.set_xscale("log")
         if skill:  # as far from 0.90 to 0.95 as from 0.5 to 0.7
             panel.set_yscale("logit")
-            best = max((point.mean_csi for curve in group for point in curve.points), default=0.0)
-            panel.set_ylim(0.1, 1 - 0.8 * min(1 - best, 0.01) if best < 1 else 0.9999)
+            best = max(point.mean_csi for curve in group for point in curve.points)
+            panel.set_ylim(0.1, 1 - max(0.8 * min(1 - best, 0.01), 1e-4))
             ticks = (0.1, 0.2, 0.5, 0.8, *goal.csi)
             panel.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
             panel.yaxis.set_minor_formatter(NullFormatter())
