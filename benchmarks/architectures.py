@@ -35,8 +35,8 @@ from nextframe.machine import describe_machine
 from nextframe.models.build import build_model
 from nextframe.models.network import Network
 from nextframe.models.rollout import rollout
+from nextframe.runs.folder import read_metrics
 from nextframe.training.presets import preset_config
-from nextframe.training.run_folder import read_metrics
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks" / "results" / "architectures.json"

@@ -20,7 +20,7 @@ from nextframe.files import write_text
 from nextframe.machine import describe_machine
 from nextframe.models import recurrence
 from nextframe.models.convlstm import ConvLSTM2d
-from nextframe.training.memory import keep_freed_memory
+from nextframe.training.malloc import keep_freed_memory
 
 RESULT = Path(__file__).parent / "results" / "dispatch.json"
 STEPS = 5

@@ -52,11 +52,11 @@ from nextframe.data.windows import cut_windows
 from nextframe.engine import subnormals_are_zero
 from nextframe.errors import ConfigError
 from nextframe.files import replacing, write_text
-from nextframe.frames.moving_digits import MovingDigits
+from nextframe.frames.generated.moving_digits import MovingDigits
 from nextframe.models.build import build_model
 from nextframe.models.rollout import rollout
 from nextframe.report.figures import COLOURS, png
-from nextframe.training.memory import keep_freed_memory
+from nextframe.training.malloc import keep_freed_memory
 from nextframe.training.module import ForecastTraining
 from nextframe.training.presets import preset_config
 from nextframe.verification.conventions import CONVENTIONS, conventional_scores

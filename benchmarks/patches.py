@@ -22,7 +22,7 @@ from nextframe.files import write_text
 from nextframe.machine import describe_machine
 from nextframe.models.build import build_model
 from nextframe.training.losses import elementwise_loss
-from nextframe.training.memory import keep_freed_memory
+from nextframe.training.malloc import keep_freed_memory
 from nextframe.training.module import make_optimizer
 from nextframe.training.presets import preset_config
 

@@ -20,7 +20,7 @@ from nextframe.config import ModelKind
 from nextframe.files import write_text
 from nextframe.machine import cores
 from nextframe.report.tables import lead_number, repeats, skill_cell, skill_table, title, to_markdown, verdict
-from nextframe.training.run_folder import member_folders, read_metrics
+from nextframe.runs.folder import member_folders, read_metrics
 from nextframe.verification.metrics import perfect
 from nextframe.verification.result import Verification
 

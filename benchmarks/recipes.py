@@ -30,10 +30,10 @@ from nextframe.benchmark.quality_worker import EVENT, fit, measure, prepared
 from nextframe.benchmark.results import provenance
 from nextframe.config import ModelKind, RunConfig
 from nextframe.files import write_text
-from nextframe.frames.squares import MovingSquares
+from nextframe.frames.generated.squares import MovingSquares
+from nextframe.runs.folder import read_metrics
 from nextframe.training.module import ForecastTraining
 from nextframe.training.presets import preset_config
-from nextframe.training.run_folder import read_metrics
 from nextframe.training.skill import RolloutSkill
 
 RESULTS = Path(__file__).parent / "results"

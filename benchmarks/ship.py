@@ -34,7 +34,6 @@ import safetensors.torch
 import xarray as xr
 import yaml
 
-from nextframe import weights
 from nextframe.api import open_data, resolve, verify_run
 from nextframe.cli.options import SECTIONS
 from nextframe.cli.program import app
@@ -42,11 +41,12 @@ from nextframe.config import RunConfig
 from nextframe.data.split import split_as
 from nextframe.errors import ConfigError, NextframeError
 from nextframe.files import replacing, write_text
-from nextframe.frames.source import GENERATED
+from nextframe.frames.generated import GENERATED
 from nextframe.report.tables import to_markdown, verdict
-from nextframe.training.run_folder import STATIC, load_config, member_folders, read_metrics, save_config
+from nextframe.runs import shipped as weights
+from nextframe.runs.folder import STATIC, load_config, member_folders, read_metrics, save_config
+from nextframe.runs.shipped import CARD, HOME, Card
 from nextframe.verification.result import Verification
-from nextframe.weights import CARD, HOME, Card
 
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "shipped-models.md"

@@ -24,7 +24,7 @@ from nextframe.benchmark.results import provenance
 from nextframe.errors import ConfigError
 from nextframe.files import write_text
 from nextframe.forecasting.model_forecaster import ModelForecaster
-from nextframe.frames.squares import MovingSquares
+from nextframe.frames.generated.squares import MovingSquares
 from nextframe.models.rollout import rollout
 
 ROOT = Path(__file__).parent.parent

@@ -22,7 +22,7 @@ from nextframe.benchmark.ours import nextframe_step
 from nextframe.benchmark.work import TRAINING, Work
 from nextframe.files import write_text
 from nextframe.machine import describe_machine
-from nextframe.training.memory import keep_freed_memory
+from nextframe.training.malloc import keep_freed_memory
 
 RESULT = Path(__file__).parent / "results" / "profile.json"
 PAGE = Path(__file__).parent.parent / "docs" / "engine.md"

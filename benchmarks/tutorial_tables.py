@@ -20,7 +20,7 @@ from pathlib import Path
 
 from nextframe.files import write_text
 from nextframe.machine import describe_machine
-from nextframe.training.run_folder import load_config, read_metrics
+from nextframe.runs.folder import load_config, read_metrics
 from nextframe.verification.result import Verification
 
 RESULTS = Path(__file__).parent / "results" / "tutorial"

@@ -1,4 +1,4 @@
-"""The layers of the package: data, model, training, forecast, verification, report; the command line on top."""
+"""The levels of the package, from words to the command line: imports go one way, and in no circle."""
 
 import ast
 import re
@@ -12,23 +12,39 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "src" / "nextframe"
 
-# A module imports from its own layer and from those before it.
-LAYERS = (
-    "frames",
-    "data",
-    "engine",
-    "models",
-    "training",
-    "forecasting",
-    "verification",
-    "report",
-    "weights",
-    "benchmark",
-    "api",
-    "cli",
+# A module imports from its own package and from those of earlier lines; packages of one line do not know each other.
+LEVELS = (
+    ("words",),
+    ("errors",),
+    ("files", "machine", "plugins"),
+    ("architectures",),
+    ("config",),
+    ("frames", "engine"),
+    ("data", "models"),
+    ("runs",),
+    ("training", "forecasting"),
+    ("verification",),
+    ("report", "inspection"),
+    ("outputs",),
+    ("api",),
+    ("",),  # nextframe itself, which names what the package offers
+    ("cli",),
+    ("__main__",),
 )
-ANYWHERE = ("errors", "config", "files", "machine")
-WITHOUT_TORCH = ("errors", "config", "files", "machine", "frames", "verification")
+LEVEL = {package: level for level, packages in enumerate(LEVELS) for package in packages}
+WITHOUT_TORCH = (
+    "words",
+    "errors",
+    "files",
+    "machine",
+    "plugins",
+    "architectures",
+    "config",
+    "frames",
+    "verification",
+    "inspection",
+    "outputs",
+)
 TORCH = ("torch", "torchvision", "torchmetrics", "lightning", "pytorch_lightning", "safetensors.torch")
 
 # Imported only where they are installed: extras, and what is there to be measured against.
@@ -38,22 +54,18 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 
 
 def imports(path: Path) -> set[str]:
-    """Full names of what a module imports, also inside functions, but for what only a type checker sees."""
+    """Full names of what a module imports, also inside functions and for a type checker alone."""
     found: set[str] = set()
 
     def visit(node: ast.AST) -> None:
-        if isinstance(node, ast.If) and ast.unparse(node.test) in ("TYPE_CHECKING", "typing.TYPE_CHECKING"):
-            for other in node.orelse:
-                visit(other)
-            return
         if isinstance(node, ast.Import):
             found.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}:{node.lineno}: name the module in full"
             assert node.module is not None
             found.add(node.module)
-            if node.module == "nextframe":
-                found.update(f"nextframe.{alias.name}" for alias in node.names)
+            # What is imported from a package may be a module of it.
+            found.update(f"{node.module}.{alias.name}" for alias in node.names if node.module.startswith("nextframe"))
         for child in ast.iter_child_nodes(node):
             visit(child)
 
@@ -79,14 +91,28 @@ def within(module: str, packages: tuple[str, ...]) -> bool:
 def test_imports_go_one_way(path: Path) -> None:
     name = module_name(path)
     own = layer(name)
-    if own in ("", "__main__"):
-        return
-    assert own in LAYERS or own in ANYWHERE, f"{name} belongs to no layer; give it a place in LAYERS"
-    allowed = {*ANYWHERE, *LAYERS[: LAYERS.index(own) + 1]} if own in LAYERS else set(ANYWHERE)
+    assert own in LEVEL, f"{name} belongs to no level; give it a place in LEVELS"
     for imported in imports(path):
-        if not imported.startswith("nextframe."):
+        if imported != "nextframe" and not imported.startswith("nextframe."):
             continue
-        assert layer(imported) in allowed, f"{name} imports {imported}, which stands after it"
+        other = layer(imported)
+        assert other == own or LEVEL[other] < LEVEL[own], f"{name} imports {imported}, which does not stand below it"
+
+
+def test_no_module_leads_back_to_itself() -> None:
+    names = {module_name(path) for path in MODULES}
+    known = {module_name(path): imports(path) & names - {"nextframe"} for path in MODULES}
+    done: set[str] = set()
+
+    def follow(name: str, way: tuple[str, ...]) -> None:
+        assert name not in way, f"a circle of imports: {' -> '.join((*way, name))}"
+        if name not in done:
+            for other in known[name] - {name}:
+                follow(other, (*way, name))
+            done.add(name)
+
+    for name in known:
+        follow(name, ())
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
@@ -117,7 +143,7 @@ def test_the_check_sees_what_it_is_to_see(tmp_path: Path) -> None:
         "def late():\n    from nextframe import api\n    import lightning.pytorch\n",
         encoding="utf-8",
     )
-    assert imports(module) == {"typing", "nextframe", "nextframe.api", "lightning.pytorch"}
+    assert imports(module) == {"typing", "torch", "nextframe", "nextframe.api", "lightning.pytorch"}
 
 
 def test_what_is_imported_is_declared() -> None:

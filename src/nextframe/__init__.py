@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from nextframe.api import fit, load_run, verify
     from nextframe.errors import CheckpointError, ConfigError, DataError, NextframeError, NextframeWarning, ShapeError
     from nextframe.forecasting.baselines import Persistence
+    from nextframe.forecasting.extrapolation import Extrapolation
     from nextframe.forecasting.forecast import Forecast, Forecaster
     from nextframe.forecasting.model_forecaster import EnsembleForecaster, ModelForecaster
-    from nextframe.forecasting.motion import Extrapolation
     from nextframe.frames.sequence import FrameSequence, FrameSource
     from nextframe.frames.source import open_source
     from nextframe.models.causality import check_causal
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from nextframe.models.encoder_decoder import EncoderDecoder
     from nextframe.models.rollout import rollout
     from nextframe.models.stacked import StackedConvLSTM
-    from nextframe.report.output import save_forecast
+    from nextframe.outputs.writers import save_forecast
     from nextframe.report.tables import print_table
 
     __version__: str
@@ -38,7 +38,7 @@ _HOME = {
     "DataError": "nextframe.errors",
     "EncoderDecoder": "nextframe.models.encoder_decoder",
     "EnsembleForecaster": "nextframe.forecasting.model_forecaster",
-    "Extrapolation": "nextframe.forecasting.motion",
+    "Extrapolation": "nextframe.forecasting.extrapolation",
     "Forecast": "nextframe.forecasting.forecast",
     "Forecaster": "nextframe.forecasting.forecast",
     "FrameSequence": "nextframe.frames.sequence",
@@ -55,7 +55,7 @@ _HOME = {
     "open_source": "nextframe.frames.source",
     "print_table": "nextframe.report.tables",
     "rollout": "nextframe.models.rollout",
-    "save_forecast": "nextframe.report.output",
+    "save_forecast": "nextframe.outputs.writers",
     "verify": "nextframe.api",
 }
 

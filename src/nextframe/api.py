@@ -36,19 +36,21 @@ from nextframe.forecasting.model_forecaster import (
     Uncalibrated,
     in_tiles,
 )
-from nextframe.frames.gridded import open_dataset
+from nextframe.frames.formats.gridded import open_dataset
+from nextframe.frames.generated import GENERATED
 from nextframe.frames.sequence import FrameSequence, FrameSource
-from nextframe.frames.source import GENERATED, open_source
+from nextframe.frames.source import open_source
+from nextframe.inspection.inspect import Inspection, inspect_source
 from nextframe.report.html import Example, write_report
-from nextframe.report.inspection import Inspection, inspect_source
+from nextframe.runs.folder import member_folders
+from nextframe.runs.shipped import find_run, load_card, shipped_name
 from nextframe.training.fit import train, train_ensemble
 from nextframe.training.presets import Preset, preset_config
-from nextframe.training.run_folder import member_folders
 from nextframe.verification.grade import grade
 from nextframe.verification.result import Verification
 from nextframe.verification.statistics import SCALES
 from nextframe.verification.verify import verify as verify_windows
-from nextframe.weights import find_run, load_card, shipped_name
+from nextframe.words import Face, in_python
 
 BASELINES = ("persistence", "extrapolation")
 
@@ -68,16 +70,7 @@ def open_data(config: DataConfig, name: str | Path | None = None) -> FrameSource
     Raises:
         DataError: a range of frames that some sequence does not have.
     """
-    source = open_source(
-        config.data if name is None else name,
-        variable=config.variable,
-        grey=config.grey,
-        crop=config.crop,
-        rain_unit=config.rain_unit,
-        coarsen=config.coarsen,
-        missing=config.missing,
-        damaged=config.damaged,
-    )
+    source = open_source(config.data if name is None else name, config.reading)
     if name is not None or not config.frames:
         return source
     start, stop = config.frames
@@ -237,7 +230,7 @@ def forecast_file(
 
 def _first_held_out(run: str | Path, model: TrainedForecaster, reading: Mapping[str, Any]) -> tuple[FrameSequence, int]:
     """A sequence that a run has held out, and the first frame of it that can be forecast from a whole past."""
-    source, spans = _held_out(run, model, None, reading, "--input")
+    source, spans = _held_out(run, model, None, reading, "source")
     data = model.config.data
     windows = cut_windows(spans, past=data.past, future=data.future, stride=data.stride)
     window = next((window for window in windows if windows_with_past([window])), None)
@@ -255,7 +248,7 @@ def _held_out(
         raise ConfigError(
             "only for reading other data",
             where=", ".join(reading),
-            hint=f"name it with {option} SOURCE, or leave this out",
+            hint=f"name it with {{{option}=SOURCE}}, or leave this out",
         )
     name = shipped_name(run)
     chosen = data if data is not None or name is None else load_card(name).held_out
@@ -265,14 +258,14 @@ def _held_out(
             "the frames that it was measured on do not come with the package",
             where=name,
             expected=own,
-            hint=f"name frames of your own with {option} SOURCE",
+            hint=f"name frames of your own with {{{option}=SOURCE}}",
         )
     source = open_data(replace(config, **reading), chosen)
     if chosen is not None:
         return source, [Span(sequence, 0, len(sequence)) for sequence in source.sequences]
     spans = split_as(source, config).test
     if not spans:
-        raise ConfigError("the run held out no test part", where=run, hint=f"name frames with {option} SOURCE")
+        raise ConfigError("the run held out no test part", where=run, hint=f"name frames with {{{option}=SOURCE}}")
     return replace(source, name=f"{source.name}, test part"), spans
 
 
@@ -365,7 +358,7 @@ def verify_run(
     """
     model = in_tiles(load_run(run), tile, overlap)
     config = model.config.data
-    source, spans = _held_out(run, model, data, reading, "--data")
+    source, spans = _held_out(run, model, data, reading, "data")
     if source.frame_shape[0] != model.card.channels:
         raise ShapeError(
             "has another number of channels than the model was trained on",
@@ -453,8 +446,8 @@ def grade_file(
     return replace(found, notes=tuple(_unreached(found)), provenance=about)
 
 
-def inspect_path(path: str | Path, **options: Any) -> Inspection:
-    """What is in a source, what is wrong with it, and what there is to beat."""
+def inspect_path(path: str | Path, *, face: Face = in_python, **options: Any) -> Inspection:
+    """Find out what is in a source, what is wrong with it, and what there is to beat."""
     config = DataConfig(data=str(path), **options)
     source = open_data(config)
     read_static(config, source.sequences[0])  # a training would stop at what is wrong with them
@@ -469,6 +462,7 @@ def inspect_path(path: str | Path, **options: Any) -> Inspection:
         normalisation=config.normalisation,
         by=config.split,
         test_from=None if config.test_from is None else datetime.fromisoformat(config.test_from),
+        face=face,
     )
 
 

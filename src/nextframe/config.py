@@ -1,16 +1,19 @@
 """Every choice that makes a run, as typed, frozen dataclasses that are checked when they are made.
 
 `RunConfig` holds one section each for the data, the model and the training. Field names are unique across sections, so
-that a flat option (`--epochs 5`, a keyword of `nextframe.fit`, a key in a YAML file) names one field of one section.
+that a flat option names one field of one section wherever it is given: on the command line, to `nextframe.fit`, in a
+YAML file.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+import difflib
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from types import UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from nextframe.errors import ConfigError
 
@@ -23,10 +26,10 @@ Loss = Literal["bce", "mse", "mae", "balanced-mse", "balanced-mae", "ssim-mae", 
 Optimizer = Literal["adadelta", "rmsprop", "adam", "adamw", "muon"]
 Schedule = Literal["constant", "one-cycle"]
 Normalisation = Literal["auto", "identity", "range", "standard", "log"]
-RainUnit = Literal["as-read", "mm/h", "dBZ"]
-MissingPolicy = Literal["auto", "error", "mask"]
+RainUnit = Literal["mm/h", "dBZ"]
+Missing = Literal["error", "mask"]
 Coordinates = Literal["eulerian", "lagrangian"]
-DamagePolicy = Literal["error", "skip"]
+Damaged = Literal["error", "skip"]
 SplitBy = Literal["auto", "time", "sequence", "event"]
 
 
@@ -38,18 +41,92 @@ def _at_least(section: object, minimum: float, *names: str) -> None:
                 raise ConfigError("is too small", where=name, expected=f"at least {minimum:g}", received=item)
 
 
+def choices(hint: Any) -> tuple[Any, ...]:
+    """The values of a Literal, or of a union of such; none for other types."""
+    parts = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
+    if not all(get_origin(part) is Literal for part in parts):
+        return ()
+    return tuple(value for part in parts for value in get_args(part))
+
+
 def _check_choices(section: object) -> None:
     """Hold every Literal field to its choices, so that a typing slip in a YAML file is caught by name."""
     for name, hint in get_type_hints(type(section)).items():
-        if get_origin(hint) is Literal and getattr(section, name) not in get_args(hint):
-            choices = ", ".join(map(str, get_args(hint)))
+        choices_of = choices(hint)
+        if choices_of and getattr(section, name) not in choices_of:
+            listed = ", ".join(map(str, choices_of))
             raise ConfigError(
-                "unknown choice", where=name, expected=f"one of {choices}", received=getattr(section, name)
+                "unknown choice", where=name, expected=f"one of {listed}", received=getattr(section, name)
             )
 
 
 @dataclass(frozen=True, kw_only=True)
-class DataConfig:
+class Reading:
+    """How frames are read from a source: what `open_source` takes beside its name."""
+
+    variable: tuple[str, ...] = ()
+    """Variables of a NetCDF or Zarr file to read as channels, or the quantity of a radar composite; by default the only
+    one there is."""
+    axes: str = ""
+    """What the axes of an array are, a letter each: N movie, T time, H height, W width, C channel ("NTHWC"); by default
+    told from its shape."""
+    grey: bool = False
+    """Read colour frames as grey."""
+    crop: tuple[int, ...] = ()
+    """Cut every frame to (top, left, height, width) pixels."""
+    rain_unit: Literal["as-read"] | RainUnit = "as-read"
+    """Bring rain or reflectivity to this unit, by Marshall and Palmer's relation (Z = 200 R^1.6)."""
+    coarsen: int = 1
+    """Average blocks of this many pixels along both axes."""
+    missing: Literal["auto"] | Missing = "auto"
+    """What NaN means: a gap to mask, or a fault of the file; by default masked where the file declares a fill value."""
+    damaged: Damaged = "error"
+    """What to do with frames and files that cannot be read: stop with an error, or "skip" and count them."""
+
+    def __post_init__(self) -> None:
+        _check_choices(self)
+        _at_least(self, 1, "coarsen")
+        if self.crop and (len(self.crop) != 4 or min(self.crop) < 0 or min(self.crop[2:]) < 1):
+            raise ConfigError("is not a box", where="crop", expected="top left height width", received=self.crop)
+        if self.axes and (
+            set(self.axes) - set("NTHWC") or len(set(self.axes)) < len(self.axes) or not set("THW") <= set(self.axes)
+        ):
+            raise ConfigError(
+                "names no axes",
+                where="axes",
+                expected="T, H and W, with N and C where there are such, each once",
+                received=self.axes,
+            )
+
+    @property
+    def reading(self) -> Reading:
+        """These options by themselves."""
+        return Reading(**{f.name: getattr(self, f.name) for f in dataclasses.fields(Reading)})
+
+    def but(self, options: Mapping[str, Any]) -> Reading:
+        """These options with some changed.
+
+        Raises:
+            ConfigError: an unknown option, or a value of the wrong type or outside its range.
+        """
+        hints = get_type_hints(Reading)
+        for option in options:
+            if option not in hints:
+                raise unknown_option(option, hints)
+        return dataclasses.replace(self.reading, **{k: _coerce(k, v, hints[k]) for k, v in options.items()})
+
+
+def unknown_option(name: str, known: Collection[str], *, where: object = None) -> ConfigError:
+    """The error of an option that is none of those that there are."""
+    similar = difflib.get_close_matches(name, known, n=1)
+    hint = f"did you mean {similar[0]!r}?" if similar else None
+    return ConfigError(
+        f"unknown option {name!r}", where=where, expected=f"one of {', '.join(sorted(known))}", hint=hint
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataConfig(Reading):
     """Where the frames come from and what the model sees of them."""
 
     data: str = "squares"
@@ -76,30 +153,15 @@ class DataConfig:
     ("lagrangian"; Ritvanen et al. 2023), so that the network learns growth and decay alone."""
     normalisation: Normalisation = "auto"
     """How values are brought to the model's range; chosen from the training part by default."""
-    missing: MissingPolicy = "auto"
-    """What NaN means: a gap to mask, or a fault of the file; by default masked where the file declares a fill value."""
-    damaged: DamagePolicy = "error"
-    """What to do with frames and files that cannot be read: stop with an error, or "skip" and count them."""
-    variable: tuple[str, ...] = ()
-    """Variables of a NetCDF or Zarr file to read as channels, or the quantity of a radar composite; by default the only
-    one there is."""
     frames: tuple[int, ...] = ()
     """Use only frames START to STOP (exclusive) of each sequence."""
-    grey: bool = False
-    """Read colour frames as grey."""
-    crop: tuple[int, ...] = ()
-    """Cut every frame to (top, left, height, width) pixels."""
-    rain_unit: RainUnit = "as-read"
-    """Bring rain or reflectivity to this unit, by Marshall and Palmer's relation (Z = 200 R^1.6)."""
-    coarsen: int = 1
-    """Average blocks of this many pixels along both axes."""
     static: tuple[str, ...] = ()
     """Fields that never change, such as elevation, that the model reads beside every frame: FILE or FILE:VARIABLE
     (NetCDF, NPY), on the grid of the frames."""
 
     def __post_init__(self) -> None:
-        _check_choices(self)
-        _at_least(self, 1, "past", "future", "stride", "coarsen")
+        super().__post_init__()
+        _at_least(self, 1, "past", "future", "stride")
         _at_least(self, 0, "gap", "validation", "test")
         if self.validation + self.test >= 1:
             raise ConfigError(
@@ -117,11 +179,9 @@ class DataConfig:
                 expected = "a date (2016-07-01) or a time (2016-07-01T12:00), as the frames have it, without a zone"
                 raise ConfigError("is no time", where="test_from", expected=expected, received=self.test_from)
         if self.static and self.coordinates == "lagrangian":
-            raise ConfigError("do not move with the frames", where="static", hint="use coordinates='eulerian'")
+            raise ConfigError("do not move with the frames", where="static", hint="use {coordinates=eulerian}")
         if self.frames and (len(self.frames) != 2 or not 0 <= self.frames[0] < self.frames[1]):
             raise ConfigError("is not a range", where="frames", expected="start stop", received=self.frames)
-        if self.crop and (len(self.crop) != 4 or min(self.crop) < 0 or min(self.crop[2:]) < 1):
-            raise ConfigError("is not a box", where="crop", expected="top left height width", received=self.crop)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,7 +221,7 @@ class ModelConfig:
         if self.kernel_size % 2 == 0:
             raise ConfigError("is even", where="kernel_size", expected="an odd number", received=self.kernel_size)
         if self.residual and self.output != "linear":
-            raise ConfigError("needs a linear output", where="residual", hint="add output='linear' (--output linear)")
+            raise ConfigError("needs a linear output", where="residual", hint="use {output=linear}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -258,7 +318,7 @@ class RunConfig:
             raise ConfigError(
                 "binary cross-entropy needs a sigmoid output",
                 where="loss",
-                hint="use output='sigmoid', or another loss",
+                hint="use {output=sigmoid}, or another loss",
             )
         if (self.training.loss == "quantile") != (self.model.quantiles > 1):
             raise ConfigError(
@@ -275,7 +335,7 @@ class RunConfig:
                 where="train_crop",
                 expected=f"a multiple of patch={patch}",
                 received=crop,
-                hint=f"use train_crop={fitting} (--train-crop {fitting}), or none to train on whole frames",
+                hint=f"use {{train_crop={fitting}}}, or none to train on whole frames",
             )
         if self.training.recompute is not None and self.model.model in ("convgru", "trajgru", "predrnn", "simvp"):
             raise ConfigError(
@@ -302,7 +362,7 @@ class RunConfig:
         for name in ("rollout_training", "scheduled_sampling"):
             if sees_next and getattr(self.training, name):
                 raise ConfigError(
-                    "needs a model that can be continued", where=name, hint="use temporal_padding='causal'"
+                    "needs a model that can be continued", where=name, hint="use {temporal_padding=causal}"
                 )
 
     def replace(self, options: Mapping[str, Any]) -> RunConfig:
@@ -316,8 +376,7 @@ class RunConfig:
         for option, value in options.items():
             owner = next((s for s in sections if option in type(sections[s]).__dataclass_fields__), None)
             if owner is None:
-                known = sorted(n for s in sections.values() for n in type(s).__dataclass_fields__)
-                raise ConfigError("unknown option", where=option, expected=f"one of {', '.join(known)}")
+                raise unknown_option(option, [n for s in sections.values() for n in type(s).__dataclass_fields__])
             changes[owner][option] = _coerce(option, value, get_type_hints(type(sections[owner]))[option])
         return RunConfig(**{s: dataclasses.replace(sections[s], **changes[s]) for s in sections})
 
@@ -338,7 +397,9 @@ class RunConfig:
 
 def _coerce(name: str, value: Any, hint: Any) -> Any:
     """Bring a value from YAML or a keyword to a field's type, or say that it does not fit."""
-    options = get_args(hint) if get_origin(hint) not in (Literal, tuple) else ()
+    if choices(hint):
+        return value  # the section checks its choices itself
+    options = get_args(hint) if get_origin(hint) is not tuple else ()
     if value is None and type(None) in options:
         return None
     target = next((option for option in options if option is not type(None)), hint)
@@ -346,8 +407,6 @@ def _coerce(name: str, value: Any, hint: Any) -> Any:
         kind = get_args(target)[0]
         items = value if isinstance(value, (list, tuple)) else (value,)
         return tuple(_coerce(name, item, kind) for item in items)
-    if get_origin(target) is Literal:
-        return value  # the section checks its choices itself
     if target is str and isinstance(value, date):
         return value.isoformat()  # YAML reads 2016-07-01 as a date
     if target is float and isinstance(value, (int, float, str)) and not isinstance(value, bool):

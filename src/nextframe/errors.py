@@ -7,6 +7,10 @@ prints that sentence and exits with code 2; any other exception is a defect of t
 
 from __future__ import annotations
 
+from typing import Any
+
+from nextframe.words import Face, in_python, spell
+
 
 def first_line(error: BaseException) -> str:
     """What another library's error says, in one line; its type where it says nothing."""
@@ -21,7 +25,8 @@ class NextframeError(Exception):
         where: the file, frame, sequence or option that is at fault.
         expected: what would have been right.
         received: what was found instead.
-        hint: what to do about it, as an imperative clause.
+        hint: what to do about it, as an imperative clause; options in it are named `{missing}` or `{missing=mask}`, and
+            each face of the package writes them in its own way.
     """
 
     def __init__(
@@ -34,18 +39,43 @@ class NextframeError(Exception):
         hint: str | None = None,
     ) -> None:
         self.what, self.where, self.expected, self.received, self.hint = what, where, expected, received, hint
-        text = what if where is None else f"{where}: {what}"
-        if expected is not None and received is not None:
-            text += f" (expected {expected}, received {received})"
-        elif expected is not None:
-            text += f" (expected {expected})"
-        elif received is not None:
-            text += f" (received {received})"
-        super().__init__(text if hint is None else f"{text}; {hint}")
+        super().__init__(self.render(in_python))
+
+    def render(self, face: Face) -> str:
+        """The sentence, with options as a face writes them."""
+        text = self.what if self.where is None else f"{self.where}: {self.what}"
+        if self.expected is not None and self.received is not None:
+            text += f" (expected {self.expected}, received {self.received})"
+        elif self.expected is not None:
+            text += f" (expected {self.expected})"
+        elif self.received is not None:
+            text += f" (received {self.received})"
+        return text if self.hint is None else f"{text}; {spell(self.hint, face)}"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Whole, also out of a process that reads data.
+        parts = {name: getattr(self, name) for name in ("where", "expected", "received")}
+        return _again, (type(self), self.what, {k: v if v is None else str(v) for k, v in parts.items()}, self.hint)
+
+
+def _again(kind: type[NextframeError], what: str, parts: dict[str, Any], hint: str | None) -> NextframeError:
+    return kind(what, **parts, hint=hint)
 
 
 class NextframeWarning(UserWarning):
-    """What a user should know of a result that was made all the same."""
+    """A remark on a result that was made all the same.
+
+    Args:
+        text: what to know; options in it are named as in a hint of `NextframeError`.
+    """
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        super().__init__(self.render(in_python))
+
+    def render(self, face: Face) -> str:
+        """The sentence, with options as a face writes them."""
+        return spell(self.text, face)
 
 
 class DataError(NextframeError):

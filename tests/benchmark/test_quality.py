@@ -19,7 +19,7 @@ from nextframe.benchmark.quality_trials import CAUSAL, ENCODER_DECODER, SAME, TR
 from nextframe.benchmark.quality_worker import Watcher, resolved
 from nextframe.cli import main
 from nextframe.errors import ConfigError, DataError
-from nextframe.frames.squares import MovingSquares
+from nextframe.frames.generated.squares import MovingSquares
 from nextframe.models.build import build_model
 from nextframe.models.rollout import rollout
 from nextframe.models.stacked import StackedConvLSTM

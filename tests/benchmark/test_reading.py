@@ -13,7 +13,7 @@ from nextframe.benchmark.picture import reading_bars
 from nextframe.benchmark.reading import Measured, Memory, Reading, Setting, Training
 from nextframe.cli import main
 from nextframe.errors import ConfigError, DataError
-from nextframe.frames.gridded import _Stores
+from nextframe.frames.formats.gridded import _Stores
 from nextframe.frames.readers import AHEAD, Cached
 from nextframe.frames.source import open_source
 

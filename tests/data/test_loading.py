@@ -15,8 +15,9 @@ from nextframe.data.normalise import Normaliser, fit_normaliser
 from nextframe.data.split import Span
 from nextframe.data.windows import cut_windows
 from nextframe.errors import DataError
-from nextframe.frames.damage import Damage, tolerate
-from nextframe.frames.gridded import open_gridded
+from nextframe.frames.damage import Damage
+from nextframe.frames.formats.gridded import open_gridded
+from nextframe.frames.readers import tolerate
 from nextframe.frames.sequence import FrameSequence
 
 

@@ -12,7 +12,7 @@ from nextframe.data.motion import advect, from_lagrangian, motion_field, to_lagr
 from nextframe.data.normalise import Normaliser
 from nextframe.data.split import Span
 from nextframe.data.windows import cut_windows
-from nextframe.forecasting.motion import Extrapolation
+from nextframe.forecasting.extrapolation import Extrapolation
 from nextframe.frames.sequence import FrameSequence
 
 pytest.importorskip("pysteps")

@@ -221,6 +221,6 @@ def test_every_method_says_in_a_line_what_it_does() -> None:
 
 
 def test_normalising_arrays_needs_no_torch() -> None:
-    modules = "nextframe.data.normalise, nextframe.data.windows, nextframe.data.survey"
+    modules = "nextframe.data.normalise, nextframe.data.windows, nextframe.inspection.survey"
     program = f"import {modules}, sys; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

@@ -185,7 +185,7 @@ def test_three_sequences_can_be_cut_in_time_and_two_divided_whole() -> None:
     parts = split(source(20, 30), by="sequence", validation=0.5, test=0)
     assert named(parts.train) + named(parts.validation) == [("movie[0]", 0, 20), ("movie[1]", 0, 30)]
     with pytest.raises(
-        DataError, match=r"source: has too few sequences to divide .*at least 3.*received 2.*split time"
+        DataError, match=r"source: has too few sequences to divide .*at least 3.*received 2.*split='time'"
     ):
         split(source(20, 30), by="sequence")
     with pytest.raises(ConfigError, match="split: unknown choice"):

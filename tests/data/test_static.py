@@ -12,7 +12,8 @@ import nextframe
 from nextframe.config import DataConfig, ModelKind, RunConfig
 from nextframe.data.static import read_static
 from nextframe.errors import CheckpointError, ConfigError, DataError, NextframeError, ShapeError
-from nextframe.frames.sequence import FrameSequence, Grid
+from nextframe.frames.grid import Grid
+from nextframe.frames.sequence import FrameSequence
 from nextframe.frames.source import open_source
 from nextframe.models.build import build_model
 from nextframe.models.causality import check_causal

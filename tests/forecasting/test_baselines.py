@@ -14,7 +14,7 @@ from nextframe.data.split import Span
 from nextframe.data.windows import cut_windows
 from nextframe.errors import ConfigError
 from nextframe.forecasting.baselines import Persistence, Translation, make_baseline
-from nextframe.forecasting.motion import Extrapolation
+from nextframe.forecasting.extrapolation import Extrapolation
 from nextframe.frames.sequence import FrameSequence
 from nextframe.frames.source import open_source
 from nextframe.verification.verify import verify

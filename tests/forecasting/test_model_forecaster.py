@@ -10,7 +10,7 @@ from nextframe.errors import ConfigError, DataError, ShapeError
 from nextframe.forecasting.model_forecaster import ModelForecaster
 from nextframe.models.build import build_model
 from nextframe.models.rollout import rollout
-from nextframe.training.run_folder import ModelCard
+from nextframe.runs.folder import ModelCard
 
 
 def forecaster(channels: int = 1) -> ModelForecaster:

@@ -20,7 +20,7 @@ from nextframe.forecasting.model_forecaster import EnsembleForecaster, ModelFore
 from nextframe.forecasting.tiles import Tiling, forecast_in_tiles
 from nextframe.models.build import build_model
 from nextframe.models.convlstm import ConvLSTM2d
-from nextframe.training.run_folder import ModelCard
+from nextframe.runs.folder import ModelCard
 
 
 @given(

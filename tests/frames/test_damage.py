@@ -9,7 +9,8 @@ import xarray as xr
 from PIL import Image
 
 from nextframe.errors import DataError, ShapeError
-from nextframe.frames.damage import Damage, tolerate
+from nextframe.frames.damage import Damage
+from nextframe.frames.readers import tolerate
 from nextframe.frames.sequence import FrameSequence
 from nextframe.frames.source import open_source
 

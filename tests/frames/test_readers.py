@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from nextframe.errors import ConfigError, DataError
+from nextframe.frames.grid import Grid
 from nextframe.frames.readers import Cached, Cropped, cached, coarsen, crop
-from nextframe.frames.sequence import FrameSequence, Grid
+from nextframe.frames.sequence import FrameSequence
 from nextframe.frames.source import open_source
 
 

@@ -9,11 +9,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from nextframe.config import Norm, TemporalPadding
 from nextframe.errors import ConfigError, ShapeError
 from nextframe.models.causality import check_causal
 from nextframe.models.encoder_decoder import EncoderDecoder
-from nextframe.models.layers import Norm
-from nextframe.models.stacked import StackedConvLSTM, TemporalPadding
+from nextframe.models.stacked import StackedConvLSTM
 
 Array = NDArray[Any]
 UP_TO_NOW = tuple(tuple(range(t + 1)) for t in range(6))

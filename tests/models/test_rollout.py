@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from nextframe.config import Norm
 from nextframe.errors import ConfigError
 from nextframe.models.convlstm import ConvLSTM2d
 from nextframe.models.encoder_decoder import EncoderDecoder
-from nextframe.models.layers import Norm
 from nextframe.models.rollout import rollout
 from nextframe.models.stacked import StackedConvLSTM
 

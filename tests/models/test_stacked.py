@@ -11,11 +11,10 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn.functional import conv3d, pad
 
-from nextframe.config import ModelConfig
+from nextframe.config import ModelConfig, Norm
 from nextframe.errors import ConfigError, ShapeError
 from nextframe.models.build import build_model
 from nextframe.models.encoder_decoder import EncoderDecoder
-from nextframe.models.layers import Norm
 from nextframe.models.stacked import StackedConvLSTM, TemporalReadout
 
 F64 = torch.float64

@@ -19,9 +19,9 @@ from nextframe.errors import CheckpointError, ConfigError, DataError
 from nextframe.frames.sequence import FrameSequence, FrameSource
 from nextframe.frames.source import open_source
 from nextframe.models.build import build_model
+from nextframe.runs.folder import load_config, load_model, read_metrics
 from nextframe.training.fit import train
 from nextframe.training.presets import preset_config
-from nextframe.training.run_folder import load_config, load_model, read_metrics
 from nextframe.training.skill import PerFrameLoss
 
 TINY = {
@@ -182,7 +182,7 @@ def test_a_killed_and_resumed_run_ends_in_the_same_weights_bit_for_bit(tmp_path:
     run_tiny(tmp_path / "whole", config)
     program = (
         "import sys; from pathlib import Path; from nextframe.training.fit import train;"
-        "from nextframe.training.run_folder import load_config; from nextframe.frames.source import open_source;"
+        "from nextframe.runs.folder import load_config; from nextframe.frames.source import open_source;"
         "c = load_config(sys.argv[1]);"
         "train(open_source(c.data.data), c, Path(sys.argv[2]), progress=False, resume=True)"
     )
@@ -216,7 +216,7 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_others(tmp_path: 
 
 def test_a_folder_with_a_run_is_not_overwritten(tmp_path: Path) -> None:
     run_tiny(tmp_path / "run", tiny(epochs=1))
-    with pytest.raises(ConfigError, match=r"already holds a run.*--resume"):
+    with pytest.raises(ConfigError, match=r"already holds a run.*resume=True"):
         run_tiny(tmp_path / "run", tiny(epochs=1))
     with pytest.raises(ConfigError, match=r"another configuration .epochs differ"):
         run_tiny(tmp_path / "run", tiny(epochs=3), resume=True)

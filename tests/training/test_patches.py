@@ -15,7 +15,7 @@ from nextframe.models.build import build_model
 from nextframe.models.convlstm import ConvLSTM2d
 from nextframe.models.encoder_decoder import EncoderDecoder
 from nextframe.models.patches import Patched
-from nextframe.training.run_folder import load_model
+from nextframe.runs.folder import load_model
 
 
 def rain(movies: int, frames: int, side: int, seed: int = 0) -> NDArray[np.float32]:

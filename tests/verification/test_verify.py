@@ -14,8 +14,9 @@ from nextframe.data.windows import cut_windows
 from nextframe.errors import ConfigError, DataError, ShapeError
 from nextframe.forecasting.baselines import Persistence
 from nextframe.forecasting.forecast import Forecaster
-from nextframe.frames.sequence import FloatArray, FrameSequence, FrameSource, Grid
-from nextframe.report.output import save_forecast, to_dataset
+from nextframe.frames.grid import Grid
+from nextframe.frames.sequence import FloatArray, FrameSequence, FrameSource
+from nextframe.outputs.writers import save_forecast, to_dataset
 from nextframe.verification.grade import grade
 from nextframe.verification.result import Verification
 from nextframe.verification.verify import verify

@@ -18,7 +18,7 @@ import numpy as np
 
 from nextframe.benchmark.keras_models import stack
 from nextframe.benchmark.quality_trials import TRAINING_SEED, TRIALS, Trial
-from nextframe.frames.squares import MovingSquares
+from nextframe.frames.generated.squares import MovingSquares
 
 BATCH = 10
 """The tutorial's."""

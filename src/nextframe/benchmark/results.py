@@ -10,7 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from nextframe import engine
+import nextframe.engine as engine
 from nextframe.benchmark.work import Accelerator, Task, Work
 from nextframe.files import write_text
 from nextframe.machine import describe_machine

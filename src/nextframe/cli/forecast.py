@@ -51,7 +51,7 @@ def forecast(
     from nextframe.api import forecast_file
     from nextframe.data.coverage import minute
     from nextframe.files import check_writable
-    from nextframe.report.output import check_suffix, save_forecast
+    from nextframe.outputs.writers import check_suffix, save_forecast
 
     check_suffix(out)  # before the work, not after it
     check_writable(out)

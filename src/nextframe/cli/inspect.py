@@ -8,6 +8,7 @@ from typing import Annotated, Any, Unpack
 
 from cyclopts import Parameter
 
+from nextframe.cli.face import on_command_line
 from nextframe.cli.options import option_types, section_defaults
 from nextframe.config import RunConfig
 from nextframe.errors import ConfigError
@@ -66,10 +67,10 @@ def inspect(
         console.print(describe_run(Path(what)))
     else:
         from nextframe.api import inspect_path
-        from nextframe.report.inspection import render
-        from nextframe.weights import shipped_name
+        from nextframe.inspection.text import render
+        from nextframe.runs.shipped import shipped_name
 
-        found = inspect_path(what, **options)
+        found = inspect_path(what, face=on_command_line, **options)
         if as_json:
             print(json.dumps(found.to_dict(), indent=2))
         else:
@@ -86,8 +87,8 @@ def _names_model(what: str) -> bool:
     """Whether this is meant to be a shipped model, rightly spelt or nearly so, and not a path or a source of frames:
     `moving-mnist` is both, and the frames go first, as they do elsewhere.
     """
-    from nextframe.frames.source import GENERATED
-    from nextframe.weights import nearest
+    from nextframe.frames.generated import GENERATED
+    from nextframe.runs.shipped import nearest
 
     return not Path(what).exists() and what.partition(":")[0] not in GENERATED and nearest(what) is not None
 

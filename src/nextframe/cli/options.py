@@ -14,14 +14,14 @@ from typing import Annotated, Any, TypedDict, get_args, get_origin, get_type_hin
 from cyclopts import Group, Parameter, Token
 from docstring_parser import parse_from_object
 
-from nextframe.config import DataConfig, ModelConfig, RunConfig, TrainingConfig
+from nextframe.config import DataConfig, ModelConfig, Reading, RunConfig, TrainingConfig
 from nextframe.errors import ConfigError
 from nextframe.training.presets import PRESETS, preset_config
 
 SECTIONS: Mapping[str, type] = {"data": DataConfig, "model": ModelConfig, "training": TrainingConfig}
 """Sections of a configuration, each a group of options."""
 
-READING = ("variable", "grey", "crop", "rain_unit", "coarsen", "missing", "damaged")
+READING = tuple(field.name for field in fields(Reading))
 """Fields of the data section that say how a source is read; a run's own are the default for later frames."""
 
 COMMAND_OPTIONS = ("model", "preset", "out", "resume", "progress")
@@ -62,7 +62,11 @@ def option_types(sections: Collection[str], defaults: Mapping[str, str], leave_o
     for order, name in enumerate(sections):
         section = SECTIONS[name]
         hints = get_type_hints(section)
-        described = {param.arg_name: param.description or "" for param in parse_from_object(section).params}
+        described = {
+            param.arg_name: param.description or ""
+            for part in reversed(section.__mro__[:-1])
+            for param in parse_from_object(part).params
+        }
         group = Group(name.capitalize(), sort_key=10 + order)
         for field in fields(section):
             if field.name in leave_out:

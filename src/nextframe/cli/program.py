@@ -18,6 +18,7 @@ from cyclopts import App, CycloptsError
 
 from nextframe.cli.benchmark import benchmark
 from nextframe.cli.calibrate import calibrate
+from nextframe.cli.face import on_command_line
 from nextframe.cli.forecast import forecast
 from nextframe.cli.inspect import inspect
 from nextframe.cli.train import train
@@ -52,8 +53,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _show_warning(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
     """What this package has to say, in a sentence; what libraries have to say to each other, in theirs."""
-    if issubclass(category, NextframeWarning):
-        print(f"nextframe: {message}", file=sys.stderr)
+    if isinstance(message, NextframeWarning):
+        print(f"nextframe: {message.render(on_command_line)}", file=sys.stderr)
     else:
         _show_others(message, category, *place, **more)
 
@@ -66,7 +67,8 @@ def _run(tokens: list[str]) -> int:
         app(tokens, exit_on_error=False, print_error=False, result_action="return_value")
         sys.stdout.flush()
     except (CycloptsError, NextframeError) as error:
-        print(f"nextframe: {' '.join(str(error).split())}", file=sys.stderr)
+        text = error.render(on_command_line) if isinstance(error, NextframeError) else str(error)
+        print(f"nextframe: {' '.join(text.split())}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return _interrupted()

@@ -7,7 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from nextframe.report.tables import print_table
-from nextframe.weights import HOME, load_card, shipped
+from nextframe.runs.shipped import HOME, load_card, shipped
 
 
 def print_models(console: Console) -> None:

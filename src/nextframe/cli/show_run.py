@@ -11,7 +11,7 @@ from rich.text import Text
 from nextframe.api import load_run
 from nextframe.forecasting.model_forecaster import TrainedForecaster
 from nextframe.models.causality import check_causal
-from nextframe.training.run_folder import read_metrics
+from nextframe.runs.folder import read_metrics
 
 COLUMNS = {
     "epoch": "epoch",

@@ -8,7 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 import torch
 from rich.table import Table
 
-from nextframe import engine
+import nextframe.engine as engine
 from nextframe.machine import describe_machine
 
 PACKAGES = ("nextframe", "torch", "lightning", "numpy", "xarray", "h5netcdf", "zarr", "av", "imageio", "matplotlib")

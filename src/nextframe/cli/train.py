@@ -41,7 +41,7 @@ def train(
     named = {"model": model, "preset": preset, "out": out, "resume": resume, "progress": progress}
     given = {**options, **{name: value for name, value in named.items() if value is not None}}
     if config is not None:
-        from nextframe.training.run_folder import read_yaml
+        from nextframe.runs.folder import read_yaml
 
         given = merge(read_yaml(config), given, where=config)
     call: dict[str, Any] = {"model": "stacked", "preset": "default", "progress": True, **given}

@@ -87,7 +87,7 @@ def verify(
         return
 
     from nextframe.api import verify_run
-    from nextframe.weights import shipped_name
+    from nextframe.runs.shipped import shipped_name
 
     skill = verify_run(
         run,

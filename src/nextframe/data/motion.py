@@ -121,7 +121,7 @@ def semi_lagrangian() -> Callable[..., Any]:
         raise ConfigError(
             "needs pysteps, which is not installed",
             where="advection along the motion (baseline 'extrapolation', Lagrangian coordinates)",
-            hint="pip install 'nextframe[pysteps]', or choose --baselines persistence",
+            hint="pip install 'nextframe[pysteps]', or choose {baselines=persistence}",
         ) from error
     function: Callable[..., Any] = extrapolate
     return function

@@ -160,7 +160,7 @@ def _from(
                 "needs frames whose times are known",
                 where="test_from",
                 received=span.sequence.name,
-                hint="hold out a share instead (--test)",
+                hint="hold out a share instead: {test}",
             )
         cut = span.start + int(np.searchsorted(times[span.start : span.stop], time))
         if whole and cut < span.stop:
@@ -178,7 +178,7 @@ def _from(
                 f"holds no frame {what} test_from {np.datetime_as_string(time, unit='m')}",
                 where=source.name,
                 received="later ones alone" if what == "before" else f"frames up to {last}",
-                hint="choose another time (--test-from)",
+                hint="choose another time: {test_from}",
             )
     return before, tuple(later)
 
@@ -196,7 +196,7 @@ def _whole(
             where=source.name,
             expected=f"at least {asked}, one for each part",
             received=long,
-            hint="divide it in time (--split time)",
+            hint="divide it in time: {split=time}",
         )
     held_out = _nearest(spans, validation, test, minimum) if by == "event" else _held_out(count, validation, test)
     while sum(held_out) > count - 1:  # at least one is left to train on

@@ -11,7 +11,7 @@ import numpy as np
 
 from nextframe.config import DataConfig
 from nextframe.errors import DataError, ShapeError
-from nextframe.frames.gridded import open_gridded
+from nextframe.frames.formats.gridded import open_gridded
 from nextframe.frames.readers import coarsen, crop
 from nextframe.frames.sequence import FloatArray, FrameSequence
 

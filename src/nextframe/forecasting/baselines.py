@@ -17,8 +17,8 @@ from skimage.registration import phase_cross_correlation
 from nextframe.data.split import Span
 from nextframe.errors import ConfigError
 from nextframe.forecasting.climatology import Climatology
+from nextframe.forecasting.extrapolation import Extrapolation
 from nextframe.forecasting.forecast import Forecaster
-from nextframe.forecasting.motion import Extrapolation
 from nextframe.forecasting.nowcasts import Anvil, Steps
 from nextframe.frames.sequence import FloatArray
 

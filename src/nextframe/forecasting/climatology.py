@@ -70,7 +70,7 @@ class Climatology(Forecaster):
                 where="baseline 'climatology'",
                 expected=f"frames of (channel, height, width) {self.mean.shape}",
                 received=past.shape[2:],
-                hint="leave it out of --baselines, or bring the frames to that grid",
+                hint="leave it out of {baselines}, or bring the frames to that grid",
             )
         return np.broadcast_to(self.mean, (len(past), lead_times, *self.mean.shape)).copy()
 

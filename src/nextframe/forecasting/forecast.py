@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nextframe.errors import ConfigError, ShapeError
-from nextframe.frames.sequence import FloatArray, FrameSequence, Grid
+from nextframe.frames.grid import Grid
+from nextframe.frames.sequence import FloatArray, FrameSequence
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,8 +99,7 @@ class Forecast:
             raise ConfigError(
                 "knows no probabilities: it is a single forecast",
                 where=self.forecaster,
-                hint=self.no_members
-                or "train with --members or --quantiles, or calibrate the run (nextframe calibrate RUN)",
+                hint=self.no_members or "train with {members} or {quantiles}, or calibrate the run",
             )
         return self.members
 

@@ -26,11 +26,12 @@ from nextframe.errors import CheckpointError, ConfigError, DataError, NextframeW
 from nextframe.forecasting.calibration import Calibration
 from nextframe.forecasting.forecast import Forecast, Forecaster
 from nextframe.forecasting.tiles import Tiling, forecast_in_tiles
+from nextframe.frames.grid import Grid
 from nextframe.frames.rain import same_unit
-from nextframe.frames.sequence import FloatArray, FrameSequence, Grid
+from nextframe.frames.sequence import FloatArray, FrameSequence
 from nextframe.models.network import Network
 from nextframe.models.rollout import rollout_outputs
-from nextframe.training.run_folder import ModelCard, load_config, load_model, load_static, member_folders
+from nextframe.runs.folder import ModelCard, load_config, load_model, load_static, member_folders
 
 CALIBRATION = "calibration.json"
 """Name of the calibration in a run folder."""
@@ -149,7 +150,7 @@ class TrainedForecaster(Forecaster):
                     f"is not in the unit of the training, in which {name} was in {own}",
                     where=sequence.name,
                     received=given,
-                    hint="bring the frames to it, for rain with --rain-unit",
+                    hint="bring the frames to it, for rain with {rain_unit}",
                 )
         if self.card.grid is not None and sequence.grid is not None and not sequence.grid.counted:
             trained = Grid(y=np.array(self.card.grid[0]), x=np.array(self.card.grid[1]))
@@ -186,8 +187,8 @@ class TrainedForecaster(Forecaster):
             return ""
         known = self.calibration.lead_times
         return (
-            f"it is calibrated for {known} lead times and {lead_times} were asked for: take --lead-times {known}, "
-            f"or train with --future {lead_times}"
+            f"it is calibrated for {known} lead times and {lead_times} were asked for: take {{lead_times={known}}}, "
+            f"or train with {{future={lead_times}}}"
         )
 
 
@@ -269,7 +270,7 @@ class ModelForecaster(TrainedForecaster):
                 where=self.run or self.name,
                 expected=f"{self.card.channels} ({', '.join(self.card.variables)})",
                 received=channels,
-                hint="give it the same kind of frames; grey=True (--grey) reads colour as grey",
+                hint="give it the same kind of frames; {grey=True} reads colour as grey",
             )
         if not np.isfinite(past).reshape(len(past), -1).any(axis=1).all():
             raise DataError("the frames to start from hold no valid value", where=self.name)
@@ -366,7 +367,7 @@ class EnsembleForecaster(TrainedForecaster):
                 where=run,
                 expected=config.training.members,
                 received=len(models),
-                hint="go on training it with --resume",
+                hint="go on training it with {resume=True}",
             )
         return cls(models, config, name=name, run=Path(run))
 
@@ -402,7 +403,7 @@ def in_tiles(forecaster: TrainedForecaster, tile: int | None, overlap: int | Non
     if tile is not None:
         return forecaster.tiled(tile, overlap)
     if overlap is not None:
-        raise ConfigError("is of tiles", where="overlap", received=overlap, hint="give their size, too: tile (--tile)")
+        raise ConfigError("is of tiles", where="overlap", received=overlap, hint="give their size, too: {tile}")
     return forecaster
 
 

@@ -45,7 +45,7 @@ class _PystepsNowcast(Forecaster):
             raise ConfigError(
                 "needs pysteps, which is not installed",
                 where=f"baseline '{self.name}'",
-                hint="pip install 'nextframe[pysteps]', or leave it out of --baselines",
+                hint="pip install 'nextframe[pysteps]', or leave it out of {baselines}",
             ) from error
 
     @abstractmethod
@@ -79,7 +79,7 @@ class _PystepsNowcast(Forecaster):
                 "is for rain, which is never negative",
                 where=f"baseline '{self.name}'",
                 received=f"a value of {np.nanmin(past):g}",
-                hint="bring reflectivity to mm/h with --rain-unit mm/h, or leave this baseline out",
+                hint="bring reflectivity to mm/h with {rain_unit=mm/h}, or leave this baseline out",
             )
         batch, _, channels, height, width = past.shape
         last = past[:, None, -1:]

@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import TypeVar
 
-import numpy as np
-from numpy.typing import NDArray
+from nextframe.errors import DataError
 
-from nextframe.errors import DataError, ShapeError
-from nextframe.frames.sequence import FrameSequence
-
-Damaged = Literal["error", "skip"]
 Description = TypeVar("Description")
 SHOWN = 3
 """Faults named in one sentence."""
@@ -59,6 +54,7 @@ def describe_each(
     fault: DataError | None = None
     for path in files:
         try:
+            hold_not_empty(path)
             found.append(describe(path))
         except DataError as error:
             if damage is None:
@@ -70,38 +66,11 @@ def describe_each(
     return found
 
 
-def tolerate(sequence: FrameSequence, damage: Damage) -> FrameSequence:
-    """The same frames, but one that cannot be read is missing as a whole, and noted in `damage`."""
-    return replace(sequence, values=_Tolerant(sequence, damage), missing="mask", damage=damage)
+def hold_not_empty(path: Path) -> None:
+    """Refuse a file of no bytes.
 
-
-@dataclass(frozen=True)
-class _Tolerant:
-    """The frames of a sequence, NaN where one cannot be read."""
-
-    sequence: FrameSequence
-    damage: Damage
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return self.sequence.shape
-
-    @property
-    def dtype(self) -> np.dtype:
-        return self.sequence.values.dtype
-
-    def __getitem__(self, frames: slice, /) -> NDArray[np.float32]:
-        start, stop, _ = frames.indices(len(self.sequence))
-        if start >= stop:
-            return np.empty((0, *self.shape[1:]), np.float32)
-        try:
-            return self.sequence.read(start, stop)
-        except (DataError, ShapeError):
-            return np.concatenate([self._one(n) for n in range(start, stop)])
-
-    def _one(self, number: int) -> NDArray[np.float32]:
-        try:
-            return self.sequence.read(number, number + 1)
-        except (DataError, ShapeError) as error:
-            self.damage.frames[self.sequence.name, number] = str(error)
-            return np.full((1, *self.shape[1:]), np.nan, np.float32)
+    Raises:
+        DataError: it is one.
+    """
+    if path.is_file() and path.stat().st_size == 0:
+        raise DataError("is an empty file", where=path, hint="remove or replace it")

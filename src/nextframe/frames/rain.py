@@ -8,15 +8,13 @@ doi 10.1175/1520-0469(1948)005<0165:TDORWS>2.0.CO;2), Z in mm^6 m^-3 and R in mm
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nextframe.config import RainUnit
 from nextframe.errors import ConfigError, DataError
 from nextframe.frames.sequence import FloatArray, FrameReader, FrameSequence
-
-RainUnit = Literal["mm/h", "dBZ"]
 
 A, B = 200.0, 1.6
 DRY_RATE = 0.1

@@ -10,7 +10,8 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from nextframe.errors import ConfigError, NextframeError, ShapeError
+from nextframe.errors import ConfigError, DataError, NextframeError, ShapeError
+from nextframe.frames.damage import Damage
 from nextframe.frames.sequence import FrameReader, FrameSequence
 
 CACHE_BYTES = 2**30
@@ -287,3 +288,40 @@ def to_grey(sequence: FrameSequence) -> FrameSequence:
         units=sequence.units[:1],
         variable_attributes=(),
     )
+
+
+def tolerate(sequence: FrameSequence, damage: Damage) -> FrameSequence:
+    """The same frames, but one that cannot be read is missing as a whole, and noted in `damage`."""
+    return replace(sequence, values=_Tolerant(sequence, damage), missing="mask", damage=damage)
+
+
+@dataclass(frozen=True)
+class _Tolerant:
+    """The frames of a sequence, NaN where one cannot be read."""
+
+    sequence: FrameSequence
+    damage: Damage
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.sequence.shape
+
+    @property
+    def dtype(self) -> np.dtype:
+        return self.sequence.values.dtype
+
+    def __getitem__(self, frames: slice, /) -> NDArray[np.float32]:
+        start, stop, _ = frames.indices(len(self.sequence))
+        if start >= stop:
+            return np.empty((0, *self.shape[1:]), np.float32)
+        try:
+            return self.sequence.read(start, stop)
+        except (DataError, ShapeError):
+            return np.concatenate([self._one(n) for n in range(start, stop)])
+
+    def _one(self, number: int) -> NDArray[np.float32]:
+        try:
+            return self.sequence.read(number, number + 1)
+        except (DataError, ShapeError) as error:
+            self.damage.frames[self.sequence.name, number] = str(error)
+            return np.full((1, *self.shape[1:]), np.nan, np.float32)

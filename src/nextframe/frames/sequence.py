@@ -9,18 +9,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
-from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
+from nextframe.config import Missing
 from nextframe.errors import DataError, ShapeError
-
-if TYPE_CHECKING:
-    from nextframe.frames.damage import Damage
+from nextframe.frames.damage import Damage
+from nextframe.frames.grid import Grid
 
 FloatArray = NDArray[np.float32]
-Missing = Literal["error", "mask"]
 
 
 @runtime_checkable
@@ -34,86 +33,6 @@ class FrameReader(Protocol):
     def dtype(self) -> np.dtype: ...
 
     def __getitem__(self, frames: slice, /) -> NDArray: ...  # type: ignore[type-arg]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Place:
-    """A field of coordinates, such as the latitude of each pixel of a curvilinear grid."""
-
-    values: NDArray[np.float64]
-    """(H, W)."""
-    attributes: Mapping[str, object] = field(default_factory=dict)
-    """CF attributes (units, standard_name)."""
-
-
-def counted(axis: ArrayLike) -> bool:
-    """Whether an axis has no coordinates, but the numbers of its rows or columns."""
-    numbers = np.asarray(axis)
-    return np.array_equal(numbers, np.arange(len(numbers)))
-
-
-@dataclass(frozen=True, kw_only=True)
-class Grid:
-    """Where the pixels lie: one-dimensional coordinates along both axes, as CF conventions name them."""
-
-    y: NDArray[np.float64]
-    """Coordinate of each row, (H,)."""
-    x: NDArray[np.float64]
-    """Coordinate of each column, (W,)."""
-    y_name: str = "y"
-    """Name of the row dimension in the source: "y", "latitude", ..."""
-    x_name: str = "x"
-    """Name of the column dimension in the source: "x", "longitude", ..."""
-    y_attributes: Mapping[str, object] = field(default_factory=dict)
-    """CF attributes of the row coordinate (units, standard_name, axis)."""
-    x_attributes: Mapping[str, object] = field(default_factory=dict)
-    """CF attributes of the column coordinate."""
-    mapping: Mapping[str, object] | None = None
-    """Attributes of the CF grid-mapping variable (projection), where the source has one."""
-    places: Mapping[str, Place] = field(default_factory=dict)
-    """Latitude and longitude of each pixel by the names they have in the source, where it has them as fields."""
-
-    @property
-    def counted(self) -> bool:
-        """Whether it has no coordinates, but the numbers of its rows and columns."""
-        return counted(self.y) and counted(self.x)
-
-    def cut(self, top: int, left: int, height: int, width: int) -> Grid:
-        """The grid of a box of pixels."""
-        rows, columns = slice(top, top + height), slice(left, left + width)
-        places = {name: replace(place, values=place.values[rows, columns]) for name, place in self.places.items()}
-        return replace(self, y=self.y[rows], x=self.x[columns], places=places)
-
-    def coarsened(self, factor: int) -> Grid:
-        """The grid of blocks of `factor` x `factor` pixels, each at their mean; what fills no block is cut off."""
-        height, width = len(self.y) // factor, len(self.x) // factor
-        y, x = (c[: n * factor].reshape(n, factor).mean(1) for c, n in ((self.y, height), (self.x, width)))
-        places = {}
-        for name, place in self.places.items():
-            blocks = place.values[: height * factor, : width * factor].reshape(height, factor, width, factor)
-            places[name] = replace(place, values=blocks.mean((1, 3)))
-        return replace(self, y=y, x=x, places=places)
-
-    def hold_in_place(self, other: Grid, *, where: object, than: str) -> None:
-        """Hold another grid of as many pixels to this one.
-
-        Args:
-            other: the grid of `where`.
-            where: what the message is about.
-            than: what the message calls the owner of this grid.
-
-        Raises:
-            DataError: they are further apart than a tenth of a pixel.
-        """
-        for axis, here, there in (("y", self.y, other.y), ("x", self.x, other.x)):
-            pixel = np.abs(np.diff(here)).mean() if len(here) > 1 else 0.0
-            if not np.allclose(there, here, rtol=1e-6, atol=0.1 * pixel):  # float32 keeps seven digits
-                raise DataError(
-                    f"lies elsewhere along {axis} than {than}",
-                    where=where,
-                    expected=f"{here[0]:g} to {here[-1]:g}",
-                    received=f"{there[0]:g} to {there[-1]:g}",
-                )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -234,7 +153,7 @@ class FrameSequence:
                     raise DataError(
                         f"frame {self.first + start + bad} holds NaN or infinity ({share:.1%} of its pixels)",
                         where=self.name,
-                        hint="repair the frame, or pass missing='mask' (--missing mask) to treat NaN as missing",
+                        hint="repair the frame, or use {missing=mask} to treat NaN as missing",
                     )
                 frames = np.where(finite, frames, np.nan)
         return frames.astype(np.float32, copy=False)

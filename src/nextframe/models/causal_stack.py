@@ -12,9 +12,10 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from nextframe.config import Norm, OutputActivation
 from nextframe.errors import ConfigError
 from nextframe.models.convlstm import check_frames
-from nextframe.models.layers import Norm, OutputActivation, activate, check_output, make_norm, repeated
+from nextframe.models.layers import activate, check_output, make_norm, repeated
 from nextframe.models.network import Network
 from nextframe.models.stacked import TemporalReadout
 

@@ -18,8 +18,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from nextframe.config import Norm, OutputActivation
 from nextframe.models.causal_stack import CausalStack
-from nextframe.models.layers import Norm, OutputActivation
 from nextframe.models.stacked import reach_of_layers
 
 

@@ -15,18 +15,17 @@ The peephole weights w_c are an option here, as the tutorial, Keras and most of 
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from nextframe import engine
+import nextframe.engine as engine
+from nextframe.config import GateActivation
 from nextframe.errors import ConfigError, ShapeError
 from nextframe.models import recurrence
 from nextframe.models.segments import scan_in_segments
-
-GateActivation = Literal["sigmoid", "hard_sigmoid"]
 
 
 class ConvLSTMState(NamedTuple):

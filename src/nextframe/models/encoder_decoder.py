@@ -11,9 +11,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from nextframe.config import GateActivation, Norm, OutputActivation
 from nextframe.errors import ConfigError, ShapeError
-from nextframe.models.convlstm import ConvLSTM2d, ConvLSTMState, GateActivation, check_frames
-from nextframe.models.layers import Norm, OutputActivation, activate, check_output, make_norm, median, repeated
+from nextframe.models.convlstm import ConvLSTM2d, ConvLSTMState, check_frames
+from nextframe.models.layers import activate, check_output, make_norm, median, repeated
 from nextframe.models.network import Network
 
 LayerStates = tuple[ConvLSTMState, ...]

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from nextframe.config import Norm, OutputActivation
 from nextframe.errors import ConfigError
-
-Norm = Literal["batch", "layer", "group", "none"]
-OutputActivation = Literal["sigmoid", "linear"]
 
 
 class ChannelNorm(nn.LayerNorm):

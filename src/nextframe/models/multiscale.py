@@ -19,9 +19,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from nextframe.config import Norm, OutputActivation
 from nextframe.models.causal_stack import CausalStack
 from nextframe.models.convlstm import ConvLSTM2d, ConvLSTMState
-from nextframe.models.layers import Norm, OutputActivation, make_norm
+from nextframe.models.layers import make_norm
 
 
 def double(features: Tensor, like: Tensor) -> Tensor:

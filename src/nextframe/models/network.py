@@ -10,7 +10,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from nextframe.models.layers import OutputActivation
+from nextframe.config import OutputActivation
 
 
 class Network(nn.Module, ABC):

@@ -22,9 +22,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from nextframe.config import Norm, OutputActivation
 from nextframe.errors import ConfigError
 from nextframe.models.causal_stack import CausalStack
-from nextframe.models.layers import Norm, OutputActivation
 
 
 class PredRNNState(NamedTuple):
@@ -98,7 +98,7 @@ class PredRNN(CausalStack):
             raise ConfigError(
                 "cannot be taken frame by frame, which the memory between layers asks for",
                 where="norm='batch'",
-                hint="use norm='layer' (--norm layer)",
+                hint="use {norm=layer}",
             )
         super().__init__(
             in_channels,

@@ -18,9 +18,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from nextframe.config import Norm, OutputActivation
 from nextframe.errors import ConfigError
 from nextframe.models.convlstm import check_frames
-from nextframe.models.layers import Norm, OutputActivation, activate, check_output, make_norm, median, repeated
+from nextframe.models.layers import activate, check_output, make_norm, median, repeated
 from nextframe.models.network import Network
 
 

@@ -6,19 +6,18 @@ Shapes: B batch, T time, C input channels, F filters, H height, W width. Output 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from nextframe import engine
+import nextframe.engine as engine
+from nextframe.config import GateActivation, Norm, OutputActivation, TemporalPadding
 from nextframe.errors import ConfigError
-from nextframe.models.convlstm import ConvLSTM2d, ConvLSTMState, GateActivation, check_frames
-from nextframe.models.layers import Norm, OutputActivation, activate, check_output, make_norm, repeated
+from nextframe.models.convlstm import ConvLSTM2d, ConvLSTMState, check_frames
+from nextframe.models.layers import activate, check_output, make_norm, repeated
 from nextframe.models.network import Network
-
-TemporalPadding = Literal["causal", "same"]
 
 
 class StackState(NamedTuple):

@@ -21,10 +21,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from nextframe.config import Norm, OutputActivation
 from nextframe.errors import ConfigError
 from nextframe.models.causal_stack import CausalStack
 from nextframe.models.convgru import gru_step
-from nextframe.models.layers import Norm, OutputActivation
 
 FLOW_FEATURES = 32
 

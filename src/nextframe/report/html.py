@@ -20,9 +20,9 @@ from PIL import Image
 from nextframe.files import write_text
 from nextframe.forecasting.forecast import Forecast
 from nextframe.frames.sequence import FloatArray
+from nextframe.outputs.writers import lead_label
 from nextframe.report.diagnostics import rank_histogram, reliability, spectra
 from nextframe.report.figures import COLOURS, RGB, Palette, skill_curves, svg
-from nextframe.report.output import lead_label
 from nextframe.report.tables import (
     best,
     default_metrics,

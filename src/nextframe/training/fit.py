@@ -20,7 +20,7 @@ from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from lightning.pytorch.loggers import TensorBoardLogger
 from torch.utils.data import DataLoader
 
-from nextframe import engine
+import nextframe.engine as engine
 from nextframe.config import RunConfig, TrainingConfig
 from nextframe.data.coverage import coverage
 from nextframe.data.importance import ImportanceSampler, draw_probabilities, draw_weights, window_content
@@ -36,9 +36,9 @@ from nextframe.frames.rain import same_unit
 from nextframe.frames.sequence import FloatArray, FrameSource
 from nextframe.models.build import build_model
 from nextframe.models.causality import check_causal
-from nextframe.training.memory import keep_freed_memory
+from nextframe.runs.folder import ModelCard, append_metrics, load_config, save_config, save_model, save_static
+from nextframe.training.malloc import keep_freed_memory
 from nextframe.training.module import ForecastTraining
-from nextframe.training.run_folder import ModelCard, append_metrics, load_config, save_config, save_model, save_static
 
 MONITOR = "val_rollout_mse"
 
@@ -141,10 +141,12 @@ def _checkpoint_to_resume(run: Path, config: RunConfig, resume: bool) -> Path | 
     saved = run / "config.yaml"
     check_writable(saved)
     if run.exists() and not run.is_dir():
-        raise ConfigError("is a file, not a folder for a run", where=run, hint="choose another --out")
+        raise ConfigError("is a file, not a folder for a run", where=run, hint="choose another {out}")
     if saved.exists():
         if not resume:
-            raise ConfigError("already holds a run", where=run, hint="add --resume, or choose another --out")
+            raise ConfigError(
+                "already holds a run", where=run, hint="use {resume=True} to go on with it, or choose another {out}"
+            )
         before = load_config(saved)
         if before != config:
             new, old = config.to_dict(), before.to_dict()
@@ -163,7 +165,7 @@ def _hold_weights_to_unit(training: TrainingConfig, units: Sequence[str]) -> Non
             "has weights for rain in mm/h",
             where=f"loss={training.loss}",
             received=f"frames in {units[0]}",
-            hint="choose --loss-thresholds in that unit, or bring the frames to mm/h with --rain-unit",
+            hint="choose {loss_thresholds} in that unit, or bring the frames to mm/h with {rain_unit=mm/h}",
         )
 
 
@@ -247,7 +249,7 @@ def _trainer(config: RunConfig, run: Path, progress: bool, report: Callback) -> 
             f"this machine cannot compute like that ({first_line(error).rstrip('.')})",
             where="accelerator, devices, precision",
             received=given,
-            hint="try --accelerator cpu --devices 1 --precision 32-true",
+            hint="try {accelerator=cpu}, {devices=1}, {precision=32-true}",
         ) from error
 
 

@@ -109,6 +109,6 @@ def preset_config(model: ModelKind, preset: Preset = "default") -> RunConfig:
         raise ConfigError("unknown preset", where="preset", expected=" or ".join(get_args(Preset)), received=preset)
     if (model, preset) not in PRESETS:
         raise ConfigError(
-            f"does not exist for model={model!r}", where=f"preset={preset!r}", hint="use preset='default'"
+            f"does not exist for model={model!r}", where=f"preset={preset!r}", hint="use {preset=default}"
         )
     return RunConfig().replace({"model": model, **PRESETS[model, preset]})

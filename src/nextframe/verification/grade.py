@@ -11,9 +11,10 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from nextframe.errors import DataError, ShapeError
-from nextframe.frames.cf import spatial_axes
+from nextframe.frames.formats.cf import spatial_axes
+from nextframe.frames.grid import counted
 from nextframe.frames.rain import same_unit
-from nextframe.frames.sequence import FloatArray, FrameSequence, FrameSource, counted
+from nextframe.frames.sequence import FloatArray, FrameSequence, FrameSource
 from nextframe.verification.result import Verification
 from nextframe.verification.statistics import SCALES
 from nextframe.verification.summary import finite, in_words, measure, range_of, summarise
@@ -103,7 +104,7 @@ def _values(forecast: xr.Dataset, sequence: FrameSequence, where: str) -> tuple[
                 where=where,
                 expected=unit,
                 received=stated,
-                hint="bring the observations to it, for rain with --rain-unit",
+                hint="bring the observations to it, for rain with {rain_unit}",
             )
     channels = [_channel(forecast[name], sequence, where) for name in chosen]
     apart = [f"{name}_member" for name in chosen]

@@ -12,7 +12,7 @@ import xarray as xr
 from nextframe.errors import ConfigError, DataError, NextframeError, ShapeError
 from nextframe.forecasting.baselines import Persistence
 from nextframe.frames.source import open_source
-from nextframe.report.output import save_forecast
+from nextframe.outputs.writers import save_forecast
 
 TIMES = np.datetime64("2020-01-01", "ns") + np.arange(5) * np.timedelta64(1, "h")
 

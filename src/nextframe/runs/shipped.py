@@ -18,7 +18,7 @@ from nextframe.errors import CheckpointError
 from nextframe.report.tables import mean, number, title
 from nextframe.verification.result import Verification
 
-HOME = Path(__file__).parent
+HOME = Path(__file__).parent.parent / "weights"
 CARD = "card.json"
 
 

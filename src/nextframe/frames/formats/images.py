@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import tempfile
 import warnings
 from collections.abc import Iterator, Sequence
@@ -15,12 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from nextframe.config import Reading
 from nextframe.errors import DataError, ShapeError, first_line
-from nextframe.frames.damage import Damage
+from nextframe.frames.damage import Damage, describe_each
+from nextframe.frames.names import natural_order
 from nextframe.frames.readers import CACHE_BYTES
 from nextframe.frames.sequence import FrameSequence
-
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".gif")
 
 _UNREADABLE = (
     OSError,
@@ -33,6 +32,21 @@ _UNREADABLE = (
     Image.DecompressionBombError,
 )
 _GREY_MODES = ("1", "L", "LA", "La", "I", "F")
+
+
+def open_pictures(
+    name: str, files: Sequence[Path], reading: Reading, damage: Damage | None
+) -> tuple[FrameSequence, ...]:
+    """Open images (`frames.format.Open`): one that has pages as a movie, several without such as the frames of one.
+
+    Raises:
+        DataError, ShapeError: as `open_gif`, `open_images` and `open_pages`.
+    """
+    # An image that cannot be read keeps its place, and is counted when it is read.
+    note = None if damage is None else Damage()
+    if len(files) > 1 and not any(describe_each(files, has_pages, note)):
+        return (open_images(Path(name), files, damage),)
+    return tuple(describe_each(files, lambda p: open_gif(p) if p.suffix.lower() == ".gif" else open_pages(p), damage))
 
 
 def open_gif(path: Path) -> FrameSequence:
@@ -140,13 +154,6 @@ def has_pages(path: Path) -> bool:
         return False  # other formats' further images are thumbnails or views, not frames
     with _open(path) as image:
         return _count(image) > 1
-
-
-def natural_order(path: Path) -> list[tuple[int, str]]:
-    """Sort key by which "frame2" comes before "frame10"."""
-    return [
-        (int(part), "") if part.isdecimal() else (0, part.lower()) for part in re.split(r"(\d+)", path.name) if part
-    ]
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,11 @@ import xarray as xr
 
 from nextframe.errors import ConfigError, ShapeError
 from nextframe.forecasting.forecast import Forecast
-from nextframe.frames.sequence import Grid
+from nextframe.frames.grid import Grid
 from nextframe.frames.source import open_source
-from nextframe.report import output
+from nextframe.outputs import writers as output
+from nextframe.outputs.writers import lead_label, save_forecast
 from nextframe.report.figures import MISSING, Palette, strip
-from nextframe.report.output import lead_label, save_forecast
 
 DRAW = np.random.default_rng(0)
 

@@ -140,8 +140,8 @@ def to_dataset(
             x_name, np.arange(width) if grid is None else grid.x, {} if grid is None else dict(grid.x_attributes)
         ),
     }
-    for name, place in grid.places.items() if grid is not None else ():
-        coordinates[name] = xr.Variable((y_name, x_name), place.values, dict(place.attributes))
+    for name, field in grid.fields.items() if grid is not None else ():
+        coordinates[name] = xr.Variable((y_name, x_name), field.values, dict(field.attributes))
     if forecast.init_time is not None:
         attributes = {"standard_name": "forecast_reference_time"}
         coordinates["init_time"] = xr.Variable((), forecast.init_time.astype("datetime64[ns]"), attributes)

@@ -119,14 +119,12 @@ def load_model(run: str | Path) -> tuple[Network, ModelCard]:
     """
     run = Path(run)
     if not run.is_dir():
-        raise CheckpointError(
-            "is not a run folder", where=run, hint="train one with `nextframe train stacked --out RUN`"
-        )
+        raise CheckpointError("is not a run folder", where=run, hint="train one first")
     card_path, weights_path = run / "model.json", run / "model.safetensors"
     for path in (card_path, weights_path):
         if not path.is_file():
             what = f"holds no {path.name}: its training has not finished an epoch"
-            hint = f"train it with `nextframe train ... --out {run}`, adding --resume if it was interrupted"
+            hint = "train it; if it was interrupted, go on with {resume=True}"
             raise CheckpointError(
                 what if (run / "config.yaml").is_file() else f"holds no {path.name}", where=run, hint=hint
             )

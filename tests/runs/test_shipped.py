@@ -21,7 +21,7 @@ import torch
 import xarray as xr
 
 import nextframe
-from nextframe import api, weights
+from nextframe import api
 from nextframe.cli import main
 from nextframe.cli.program import app
 from nextframe.config import RunConfig
@@ -29,9 +29,10 @@ from nextframe.data.split import Span
 from nextframe.data.windows import cut_windows
 from nextframe.errors import CheckpointError, ConfigError
 from nextframe.report.tables import to_markdown
-from nextframe.training.run_folder import load_config, member_folders
+from nextframe.runs import shipped as weights
+from nextframe.runs.folder import load_config, member_folders
+from nextframe.runs.shipped import HOME, Card, find_run, load_card, shipped, shipped_name
 from nextframe.verification.verify import verify as verify_windows
-from nextframe.weights import HOME, Card, find_run, load_card, shipped, shipped_name
 
 ROOT = Path(__file__).parents[2]
 DATA = ROOT.parent / "shared" / "data"
@@ -55,7 +56,7 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
 
 
 def test_they_are_in_the_package_and_small() -> None:
-    found = files("nextframe.weights")
+    found = files("nextframe").joinpath("weights")
     assert shipped()
     for name in shipped():
         inside = {part.name for part in (found / name).iterdir()}
@@ -251,7 +252,7 @@ def test_a_run_of_ones_own_forecasts_its_test_part(ship: ModuleType, trained: Pa
     assert truth is not None
     assert (past.read(0, 3) == expected.read(0, 3)).all()
     assert (truth.read(0, 3) == expected.read(3, 6)).all()
-    with pytest.raises(ConfigError, match="name it with --input SOURCE"):
+    with pytest.raises(ConfigError, match="name it with source=SOURCE"):
         api.forecast_file(trained, grey=True)
 
 

@@ -16,8 +16,11 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from nextframe.config import Missing, Reading
 from nextframe.errors import ConfigError, DataError, ShapeError, first_line
-from nextframe.frames.cf import (
+from nextframe.frames.damage import Damage, describe_each
+from nextframe.frames.formats import is_zarr
+from nextframe.frames.formats.cf import (
     carried_attributes,
     global_attributes,
     grid_of,
@@ -28,16 +31,20 @@ from nextframe.frames.cf import (
     time_axis,
     unreadable_calendar,
 )
-from nextframe.frames.damage import Damage, describe_each
-from nextframe.frames.hdf5 import PlainVariable
+from nextframe.frames.formats.hdf5 import PlainVariable
+from nextframe.frames.formats.valid import Limits, valid_limits, without_invalid
+from nextframe.frames.grid import Grid
 from nextframe.frames.mapped import WholeFile
-from nextframe.frames.sequence import FrameSequence, Grid, Missing
-from nextframe.frames.valid import Limits, valid_limits, without_invalid
+from nextframe.frames.sequence import FrameSequence
 
-NETCDF_SUFFIXES = (".nc", ".nc4", ".cdf", ".netcdf")
 _OPEN_FILES = 64
 
 _UNREADABLE = (OSError, ValueError, RuntimeError, LookupError, AttributeError, TypeError, EOFError)
+
+
+def open_stores(name: str, files: Sequence[Path], reading: Reading, damage: Damage | None) -> tuple[FrameSequence, ...]:
+    """Open NetCDF files and Zarr stores as one sequence (`frames.format.Open`); errors of `open_gridded`."""
+    return (open_gridded(name, files, reading.variable, damage=damage),)
 
 
 def open_gridded(
@@ -255,11 +262,6 @@ def _close(datasets: OrderedDict[Path, xr.Dataset | h5py.File]) -> None:
         datasets.popitem()[1].close()
 
 
-def is_zarr(path: Path) -> bool:
-    """Whether a path is a Zarr store, by its name or by what lies in it."""
-    return path.suffix == ".zarr" or any((path / name).is_file() for name in ("zarr.json", ".zgroup", ".zmetadata"))
-
-
 def open_dataset(path: Path) -> xr.Dataset:
     """Open a NetCDF file (classic or HDF5) or a Zarr store, lazily.
 
@@ -363,5 +365,5 @@ def _choose(path: Path, fields: Sequence[str], variable: Sequence[str]) -> list[
         if not fields:
             raise DataError("holds no field over both horizontal axes", where=path)
         listed = ", ".join(fields)
-        raise ConfigError("holds several variables", where=path, received=listed, hint="name some with --variable")
+        raise ConfigError("holds several variables", where=path, received=listed, hint="name some with {variable}")
     return list(variable or fields)

@@ -16,11 +16,17 @@ from av.container import InputContainer
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
+from nextframe.config import Reading
 from nextframe.errors import DataError, ShapeError, first_line
+from nextframe.frames.damage import Damage, describe_each
 from nextframe.frames.sequence import FrameSequence
 
-VIDEO_SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v")
 _THREADED = 512 * 512  # pixels of a frame from which decoding it with several threads pays
+
+
+def open_videos(name: str, files: Sequence[Path], reading: Reading, damage: Damage | None) -> tuple[FrameSequence, ...]:
+    """Open videos, a sequence each (`frames.format.Open`); errors of `open_video`."""
+    return tuple(describe_each(files, open_video, damage))
 
 
 def open_video(path: Path) -> FrameSequence:
@@ -134,7 +140,7 @@ class _Video:
             f"frame {min(lacking)} cannot be decoded",
             where=self.path,
             received=reason,
-            hint="the file is damaged or truncated; leave out that frame with --frames",
+            hint="the file is damaged or truncated; leave out that frame with {frames}",
         )
 
     def _starts(self, start: int, stop: int) -> list[int | None]:

@@ -7,10 +7,10 @@ import pytest
 from PIL import Image
 
 from nextframe.errors import DataError, ShapeError
-from nextframe.frames import images
+from nextframe.frames.formats import images
 from nextframe.frames.source import open_source
 
-DATA = Path(__file__).parents[2].parent / "shared" / "data"
+DATA = Path(__file__).parents[4] / "shared" / "data"
 
 
 def pages(count: int = 5, dtype: type = np.uint8) -> np.ndarray:

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from nextframe.report.inspection import ChannelSummary, Inspection
+    from nextframe.inspection.inspect import ChannelSummary, Inspection
 
 BARS = " ▁▂▃▄▅▆▇█"
 

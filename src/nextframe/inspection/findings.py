@@ -9,9 +9,9 @@ import numpy as np
 
 from nextframe.data.split import Span
 from nextframe.data.statistics import Statistics
-from nextframe.data.survey import EVERYTHING, FrameFacts, Survey
 from nextframe.data.windows import share_that_fits
 from nextframe.frames.sequence import FrameSequence, FrameSource
+from nextframe.inspection.survey import EVERYTHING, FrameFacts, Survey
 
 FILL_VALUES = (-32768, -9999, -999, -99, 999, 9999, 32767, 65535, 99999)
 """Numbers that files use for "missing" without saying so."""
@@ -103,13 +103,13 @@ def _missing(source: FrameSource, frames: Sequence[FrameFacts], statistics: Stat
         yield (
             f"{_places(faults, 'holds', 'hold')} NaN or infinity ({share:.1%} of the values there) that the source "
             "does "
-            "not declare: repair this, or pass missing='mask' (--missing mask) to treat it as missing."
+            "not declare: repair this, or use {missing=mask} to treat it as missing."
         )
     empty = [frame for frame in frames if frame.missing == 1]
     if empty:
         yield f"{_places(empty, 'has', 'have')} no value at all: cut off what teaches nothing."
     elif not faults and statistics.missing > 0.5:
-        yield f"{statistics.missing:.0%} of all values are missing: cut out the covered area with crop (--crop)."
+        yield f"{statistics.missing:.0%} of all values are missing: cut out the covered area with {{crop}}."
 
 
 def _still(source: FrameSource, frames: Sequence[FrameFacts]) -> Iterator[str]:
@@ -164,7 +164,7 @@ def _fill_values(source: FrameSource, statistics: Statistics) -> Iterator[str]:
                 yield (
                     f"The variable {name} holds the value {extreme:g}, far from all others, which looks like a fill "
                     "value "
-                    "that is not declared: replace it by NaN and pass missing='mask' (--missing mask)."
+                    "that is not declared: replace it by NaN and use {missing=mask}."
                 )
 
 

@@ -24,11 +24,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from nextframe.config import Reading
 from nextframe.errors import ConfigError, DataError, ShapeError, first_line
 from nextframe.frames.damage import Damage, describe_each
-from nextframe.frames.sequence import FrameSequence, Grid
+from nextframe.frames.grid import Grid
+from nextframe.frames.sequence import FrameSequence
 
-_HDF5_SUFFIXES = (".h5", ".hdf5", ".hdf")
 _MCH_NAME = re.compile(
     r"AQC(\d{9})\w?_(\d{5})\.\d+\.gif", re.IGNORECASE
 )  # year, day of the year, hour, minute; minutes
@@ -41,10 +42,11 @@ _CELL_METHODS = {"ACRR": "time: sum"}
 _UNREADABLE = (OSError, ValueError, RuntimeError, LookupError, AttributeError, TypeError, EOFError, zlib.error)
 
 
-def is_radar(path: Path) -> bool:
-    """Whether a file is a radar composite by its name: HDF5, or named as MeteoSwiss (AQC) or FMI name theirs."""
-    named = _MCH_NAME.fullmatch(path.name) or _FMI_NAME.fullmatch(path.name)
-    return named is not None or path.suffix.lower() in _HDF5_SUFFIXES
+def open_composites(
+    name: str, files: Sequence[Path], reading: Reading, damage: Damage | None
+) -> tuple[FrameSequence, ...]:
+    """Open radar composites as one sequence (`frames.format.Open`); errors of `open_radar`."""
+    return (open_radar(name, files, reading.variable, damage=damage),)
 
 
 def open_radar(

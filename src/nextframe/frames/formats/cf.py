@@ -11,7 +11,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from nextframe.errors import DataError
-from nextframe.frames.sequence import Grid, Place
+from nextframe.frames.grid import CoordinateField, Grid
 
 _Y = ("y", "lat", "latitude", "rlat", "northing", "row")
 _X = ("x", "lon", "longitude", "rlon", "easting", "column", "col")
@@ -30,7 +30,7 @@ def grid_of(dataset: xr.Dataset, variable: xr.DataArray, y: str, x: str) -> Grid
         y_attributes=_without_bounds(dataset[y].attrs) if y in dataset.variables else {},
         x_attributes=_without_bounds(dataset[x].attrs) if x in dataset.variables else {},
         mapping=dict(dataset[mapping].attrs) if mapping in dataset.variables else None,
-        places=_places(dataset, y, x),
+        fields=_coordinate_fields(dataset, y, x),
     )
 
 
@@ -134,14 +134,14 @@ def plain_value(value: Any) -> object:
     return value.item() if isinstance(value, (np.generic, np.ndarray)) else value
 
 
-def _places(dataset: xr.Dataset, y: str, x: str) -> dict[str, Place]:
+def _coordinate_fields(dataset: xr.Dataset, y: str, x: str) -> dict[str, CoordinateField]:
     """Latitude and longitude, where they are fields over both axes."""
     found = {}
     for name, variable in dataset.variables.items():
         standard = variable.attrs.get("standard_name", str(name).lower())
         if set(variable.dims) == {y, x} and standard in ("latitude", "longitude", "lat", "lon"):
             values = np.asarray(variable.transpose(y, x).values, dtype=np.float64)
-            found[str(name)] = Place(values=values, attributes=_without_bounds(variable.attrs))
+            found[str(name)] = CoordinateField(values=values, attributes=_without_bounds(variable.attrs))
     return found
 
 

@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nextframe.errors import ConfigError
+from nextframe.frames.generated.squares import MovingSquares
 from nextframe.frames.source import open_source
-from nextframe.frames.squares import MovingSquares
 
 
 def drawn(squares: MovingSquares, movie: int, frame: int) -> np.ndarray:

@@ -5,15 +5,18 @@ from __future__ import annotations
 import tokenize
 import zipfile
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nextframe.config import Missing, Reading
 from nextframe.errors import ConfigError, DataError, ShapeError, first_line
+from nextframe.frames.damage import Damage
 from nextframe.frames.mapped import Mapped, WholeFile
-from nextframe.frames.sequence import FrameSequence, Missing
+from nextframe.frames.sequence import FrameSequence
 
 _UNREADABLE = (
     OSError,
@@ -28,6 +31,19 @@ _UNREADABLE = (
 
 MOVING_MNIST = "mnist_test_seq.npy"
 """The published Moving MNIST test set, whose axes are (time, movie, height, width)."""
+
+
+def open_arrays(name: str, files: Sequence[Path], reading: Reading, damage: Damage | None) -> tuple[FrameSequence, ...]:
+    """Open NumPy files (`frames.format.Open`).
+
+    Raises:
+        ConfigError: a choice of a variable that the file does not have.
+        DataError, ShapeError: as `open_array`.
+    """
+    path, variable = files[0], reading.variable
+    if len(variable) > 1 or (variable and path.suffix.lower() == ".npy"):
+        raise ConfigError("takes no such choice", where=f"variable, for {path}", received=", ".join(variable))
+    return open_array(path, variable[0] if variable else None)
 
 
 def open_array(path: Path, variable: str | None = None, *, missing: Missing = "error") -> tuple[FrameSequence, ...]:
@@ -101,7 +117,7 @@ def _load(path: Path, variable: str | None) -> NDArray[Any]:
             names = loaded.files
             if variable is None and len(names) > 1:
                 listed = ", ".join(names)
-                raise ConfigError("holds several arrays", where=path, received=listed, hint="name one with --variable")
+                raise ConfigError("holds several arrays", where=path, received=listed, hint="name one with {variable}")
             if variable is not None and variable not in names:
                 raise ConfigError("holds no such array", where=path, expected=", ".join(names), received=variable)
             if not names:

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nextframe.errors import ConfigError
-from nextframe.frames.moving_digits import DIGIT, MovingDigits, _images
+from nextframe.frames.generated.moving_digits import DIGIT, MovingDigits, _images
 from nextframe.frames.source import open_source
 
 

@@ -17,14 +17,14 @@ from nextframe.data.coverage import coverage
 from nextframe.data.normalise import Normaliser, normaliser_for, threshold_for
 from nextframe.data.split import Span, split
 from nextframe.data.statistics import Statistics
-from nextframe.data.survey import EVERYTHING, survey
 from nextframe.data.windows import Window, cut_windows
 from nextframe.errors import DataError, NextframeError
 from nextframe.forecasting.baselines import Persistence
 from nextframe.frames.sequence import FrameSequence, FrameSource
-from nextframe.report.findings import duration, findings, moment, overlap, prospects, shortage
-from nextframe.report.inspection_text import render
+from nextframe.inspection.findings import duration, findings, moment, overlap, prospects, shortage
+from nextframe.inspection.survey import EVERYTHING, survey
 from nextframe.verification.verify import verify
+from nextframe.words import Face, in_python, spell
 
 FRAMES, VALUES = 2000, 150_000_000
 """How much of a source is looked at, in frames and in values."""
@@ -160,6 +160,7 @@ def inspect_source(
     by: SplitBy = "auto",
     test_from: datetime | None = None,
     frames: int = FRAMES,
+    face: Face = in_python,
 ) -> Inspection:
     """Look at a source as a training with these options would see it.
 
@@ -176,6 +177,7 @@ def inspect_source(
         by: what is divided into parts; see `nextframe.data.split.split`.
         test_from: hold out all frames from this time on, in place of a share.
         frames: look at about this many frames at most.
+        face: how options are written in what is said to be wrong.
 
     Raises:
         DataError: not a single frame can be read.
@@ -189,7 +191,7 @@ def inspect_source(
         divided = split(source, validation=validation, test=test, gap=gap, minimum=minimum, by=by, test_from=test_from)
         parts = {"training": divided.train, "validation": divided.validation, "test": divided.test}
     except DataError as error:
-        problems.append(f"{error}.")
+        problems.append(f"{error.render(face)}.")
     seen = survey(parts, frames=frames, values=VALUES)
     if EVERYTHING not in seen.statistics:
         raise DataError("holds no frame that can be read", where=source.name, received="; ".join(seen.unreadable[:1]))
@@ -205,7 +207,7 @@ def inspect_source(
         )
         threshold = 0.5 if normaliser.method == "identity" else threshold_for(training, where=source.name)
     except DataError as error:
-        problems.append(f"{error}.")
+        problems.append(f"{error.render(face)}.")
     windows: dict[str, Sequence[Window]] = {}
     for name, part in parts.items():
         try:
@@ -220,7 +222,7 @@ def inspect_source(
         try:
             scores = _persistence(verified, threshold)
         except NextframeError as error:
-            problems.append(f"Persistence cannot be verified: {error}.")
+            problems.append(f"Persistence cannot be verified: {error.render(face)}.")
     counts = {name: len(cut) for name, cut in windows.items()}
     problems += prospects(counts, events, threshold, scores.get("mse", []))
     starts = [sequence.times[0] for sequence in source.sequences if sequence.times is not None]
@@ -267,7 +269,7 @@ def inspect_source(
         },
         persistence=scores,
         persistence_windows=len(verified) if scores else 0,
-        problems=tuple(problems),
+        problems=tuple(spell(problem, face) for problem in problems),
     )
 
 
@@ -349,4 +351,4 @@ def _persistence(windows: Sequence[Window], threshold: float) -> dict[str, list[
     }
 
 
-__all__ = ["ChannelSummary", "Inspection", "PartSummary", "inspect_source", "render"]
+__all__ = ["ChannelSummary", "Inspection", "PartSummary", "inspect_source"]

@@ -106,6 +106,6 @@ class MovingDigits:
 @cache
 def _images() -> NDArray[np.uint8]:
     """The digits that come with the package, (10000, 28, 28)."""
-    with as_file(files("nextframe.frames") / "digits.npz") as path, np.load(path) as stored:
+    with as_file(files("nextframe.frames.generated") / "digits.npz") as path, np.load(path) as stored:
         images: NDArray[np.uint8] = stored["images"]
     return images

@@ -12,7 +12,7 @@ from nextframe.frames.source import open_source
 
 h5py = pytest.importorskip("h5py")
 pytest.importorskip("pysteps")
-RADAR = Path(__file__).parents[3] / "shared" / "data" / "radar"
+RADAR = Path(__file__).parents[4] / "shared" / "data" / "radar"
 KNMI = RADAR / "knmi-2010-08-26"
 real = pytest.mark.skipif(not RADAR.is_dir(), reason="the real radar archives (../shared/data) are not here")
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from nextframe.errors import DataError
-from nextframe.frames.video import open_video
+from nextframe.frames.formats.video import open_video
 
 FRAMES = 40
 

@@ -1,0 +1,18 @@
+"""Options as the command line writes them."""
+
+from __future__ import annotations
+
+import shlex
+
+_CALLED = {"source": "input"}
+"""Options that the command line has under another name than Python."""
+
+
+def on_command_line(name: str, value: str | None = None) -> str:
+    """An option, and a value that it is to have: `--missing mask`.
+
+    >>> on_command_line("missing", "mask"), on_command_line("resume", "True"), on_command_line("rain_unit")
+    ('--missing mask', '--resume', '--rain-unit')
+    """
+    option = f"--{_CALLED.get(name, name).replace('_', '-')}"
+    return option if value in (None, "True") else f"{option} {shlex.quote(str(value))}"

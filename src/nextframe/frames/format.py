@@ -1,0 +1,43 @@
+"""`Format`: a row of the table of input formats."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from nextframe.config import Reading
+from nextframe.frames.damage import Damage
+from nextframe.frames.sequence import FrameSequence
+
+Open = Callable[[str, Sequence[Path], Reading, Damage | None], tuple[FrameSequence, ...]]
+"""From the name of the whole, its files, how to read them and where to note damaged ones, to sequences. Nothing but
+headers is read. What every format shares (crop, grey, rain unit, coarsening, what NaN means) is not its business."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Format:
+    """A kind of files that frames are read from."""
+
+    name: str
+    """What messages and documentation call it: "NetCDF"."""
+    suffixes: tuple[str, ...]
+    """Suffixes of its files, in lower case."""
+    open: Open
+    """Opens files of this kind; the table's own rows import it when it is first called (`plugins.Late`)."""
+    knows: Callable[[Path], bool] | None = None
+    """Whether a path is of this kind, where suffixes do not tell; it is asked before any suffix is looked at."""
+    together: bool = False
+    """Whether the files of a folder are handed to `open` at once, each a step or a stretch of one sequence."""
+    takes: frozenset[str] = frozenset()
+    """Options of `Reading` that only some formats have and this one has: "variable", "axes"."""
+    extra: str | None = None
+    """Extra of the package that installs its library, where that is none of the package's own."""
+    library: str = ""
+    """What reads it."""
+    carries: str = ""
+    """What it knows beside the values: times, units, coordinates."""
+
+    def matches(self, path: Path) -> bool:
+        """Whether a path is of this kind."""
+        return self.knows(path) if self.knows is not None else path.suffix.lower() in self.suffixes

@@ -1,0 +1,85 @@
+"""Input formats, a file each, and their table."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from nextframe.frames.format import Format
+from nextframe.plugins import Late, table
+
+_HERE = "nextframe.frames.formats"
+_MCH_NAME = re.compile(r"AQC\d{9}\w?_\d{5}\.\d+\.gif", re.IGNORECASE)
+_FMI_NAME = re.compile(r"\d{12}_.*\.pgm(\.gz)?", re.IGNORECASE)
+
+
+def is_zarr(path: Path) -> bool:
+    """Whether a path is a Zarr store, by its name or by what lies in it."""
+    return path.suffix == ".zarr" or any((path / name).is_file() for name in ("zarr.json", ".zgroup", ".zmetadata"))
+
+
+def _is_radar(path: Path) -> bool:
+    """Whether a file is a radar composite by its name: HDF5, or named as MeteoSwiss (AQC) or FMI name theirs."""
+    named = _MCH_NAME.fullmatch(path.name) or _FMI_NAME.fullmatch(path.name)
+    return named is not None or path.suffix.lower() in (".h5", ".hdf5", ".hdf")
+
+
+_FORMATS = (
+    Format(
+        name="radar composite",
+        suffixes=(".h5", ".hdf5", ".hdf", ".pgm", ".gif"),
+        knows=_is_radar,
+        open=Late("nextframe.frames.radar.composites:open_composites"),
+        together=True,
+        takes=frozenset({"variable"}),
+        extra="radar",
+        library="pysteps, h5py",
+        carries="times, units, accumulation, projection, missing values",
+    ),
+    Format(
+        name="NetCDF",
+        suffixes=(".nc", ".nc4", ".cdf", ".netcdf"),
+        open=Late(f"{_HERE}.gridded:open_stores"),
+        together=True,
+        takes=frozenset({"variable"}),
+        library="xarray, h5netcdf, scipy",
+        carries="times, units, accumulation, coordinates, projection, missing values",
+    ),
+    Format(
+        name="Zarr",
+        suffixes=(".zarr",),
+        knows=is_zarr,
+        open=Late(f"{_HERE}.gridded:open_stores"),
+        together=True,
+        takes=frozenset({"variable"}),
+        library="xarray, zarr",
+        carries="times, units, accumulation, coordinates, projection, missing values",
+    ),
+    Format(
+        name="images",
+        suffixes=(".gif", ".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp"),
+        open=Late(f"{_HERE}.images:open_pictures"),
+        together=True,
+        library="Pillow",
+        carries="the time step of a GIF",
+    ),
+    Format(
+        name="video",
+        suffixes=(".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v"),
+        open=Late(f"{_HERE}.video:open_videos"),
+        library="PyAV",
+        carries="times",
+    ),
+    Format(
+        name="NumPy array",
+        suffixes=(".npy", ".npz"),
+        open=Late(f"{_HERE}.arrays:open_arrays"),
+        takes=frozenset({"variable", "axes"}),
+        library="NumPy",
+    ),
+)
+
+
+def formats() -> tuple[Format, ...]:
+    """The table of input formats, with rows of other packages (entry points `nextframe.formats`)."""
+    return table("nextframe.formats", _FORMATS)

@@ -1,0 +1,1 @@
+"""Radar composites, a file for each protocol."""

@@ -1,0 +1,100 @@
+"""Tables: what comes with the package, and what other packages add to it by entry points.
+
+A package adds a row by an entry point of one of these groups, which names an object of the table's own row type:
+
+    [project.entry-points."nextframe.metrics"]
+    frequency-bias = "my_package:FREQUENCY_BIAS"
+
+A row is loaded when the table is first asked for. One that cannot be loaded is left out with a warning, since a package
+that is broken must not take the others with it.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any, TypeVar
+
+from nextframe.errors import NextframeWarning, first_line
+
+GROUPS = (
+    "nextframe.formats",
+    "nextframe.writers",
+    "nextframe.architectures",
+    "nextframe.metrics",
+    "nextframe.baselines",
+)
+"""Groups of entry points that rows are taken from."""
+
+Row = TypeVar("Row")
+
+
+@dataclass(frozen=True)
+class Late:
+    """A function or class that is imported when it is first called, so that a table of rows loads no library.
+
+    >>> Late("math:sqrt")(9)
+    3.0
+    """
+
+    home: str
+    """"module:name"."""
+
+    def __call__(self, *arguments: Any, **options: Any) -> Any:
+        return self.load()(*arguments, **options)
+
+    def load(self) -> Callable[..., Any]:
+        """Import it."""
+        module, _, name = self.home.partition(":")
+        loaded: Callable[..., Any] = getattr(import_module(module), name)
+        return loaded
+
+
+def table(group: str, own: Sequence[Row], kind: type[Row] | None = None) -> tuple[Row, ...]:
+    """The rows of a table: the package's own, then those of other packages.
+
+    Args:
+        group: one of `GROUPS`.
+        own: the package's own rows, whose names no other row takes.
+        kind: type that a row must have; by default that of the own rows.
+    """
+    kind = kind or type(own[0])
+    taken = {getattr(row, "name", None) for row in own}
+    added: list[Row] = []
+    for point, row in _loaded(group):
+        why = ""
+        if not isinstance(row, kind):
+            why = f"is no {kind.__name__}"
+        elif getattr(row, "name", None) in taken:
+            why = f"has the name {getattr(row, 'name', None)!r} of another row"
+        if why:
+            warnings.warn(f"{_named(point)} {why}, and is left out", NextframeWarning, stacklevel=2)
+            continue
+        taken.add(getattr(row, "name", None))
+        added.append(row)
+    return (*own, *added)
+
+
+@cache
+def _loaded(group: str) -> tuple[tuple[EntryPoint, Any], ...]:
+    """Entry points of a group and what they name."""
+    found = []
+    for point in entry_points(group=group):
+        try:
+            found.append((point, point.load()))
+        except Exception as error:  # another package's code: whatever it raises
+            warnings.warn(
+                f"{_named(point)} cannot be loaded ({first_line(error)}), and is left out",
+                NextframeWarning,
+                stacklevel=3,
+            )
+    return tuple(found)
+
+
+def _named(point: EntryPoint) -> str:
+    package = "" if point.dist is None else f" of {point.dist.name}"
+    return f"the entry point {point.name}{package} in {point.group}"

@@ -1,0 +1,126 @@
+"""Times, durations and counts in words, and the names of options as each face of the package writes them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # errors are spelled by this module, and the command line's help is to load no library
+    import numpy as np
+
+SHOWN = 3
+"""Items of a list that a sentence names."""
+
+Face = Callable[[str, str | None], str]
+"""How an option is written where it is read: from its name, and the value to give it if there is one."""
+
+_OPTION = re.compile(r"\{([a-z][a-z0-9_]*)(?:=([^{}]*))?\}")
+
+
+def spell(text: str, face: Face) -> str:
+    """Options in a text, `{name}` or `{name=value}`, as a face writes them.
+
+    >>> spell("use {missing=mask}", in_python)
+    "use missing='mask'"
+    """
+    return _OPTION.sub(lambda option: face(option[1], option[2]), text)
+
+
+def in_python(name: str, value: str | None) -> str:
+    """Keyword arguments: `missing='mask'`, `rain_unit=`."""
+    if value is None:
+        return f"{name}="
+    plain = re.fullmatch(r"True|False|None|[-+.\d][-+.\de]*|\(.*\)|[A-Z]+", value)
+    return f"{name}={value}" if plain else f"{name}={value!r}"
+
+
+def count(number: int, noun: str, plural: str | None = None) -> str:
+    """A number with its noun.
+
+    >>> count(1, "frame"), count(1200, "frame"), count(2, "stretch", "stretches")
+    ('1 frame', '1,200 frames', '2 stretches')
+    """
+    return f"{number:,} {noun if number == 1 else plural or f'{noun}s'}"
+
+
+def listing(items: Iterable[object], *, shown: int = SHOWN, separator: str = ", ") -> str:
+    """The first items of a list, and how many more there are.
+
+    >>> listing(["a", "b", "c", "d", "e"])
+    'a, b, c and 2 more'
+    """
+    named = [str(item) for item in items]
+    more = f" and {len(named) - shown} more" if len(named) > shown else ""
+    return separator.join(named[:shown]) + more
+
+
+def joined(items: Sequence[object], last: str = "and") -> str:
+    """A whole list as a sentence has it.
+
+    >>> joined([5, 10, 15])
+    '5, 10 and 15'
+    """
+    named = [str(item) for item in items]
+    return f" {last} ".join(part for part in (", ".join(named[:-1]), named[-1] if named else "") if part)
+
+
+def seconds(step: np.timedelta64) -> float:
+    """A duration in seconds.
+
+    >>> import numpy as np
+    >>> seconds(np.timedelta64(5, "m"))
+    300.0
+    """
+    import numpy as np
+
+    return float(step / np.timedelta64(1, "ns")) / 1e9
+
+
+def duration(step: np.timedelta64 | float) -> str:
+    """A duration, such as a time step.
+
+    Args:
+        step: a duration, or a number of seconds.
+
+    >>> import numpy as np
+    >>> duration(np.timedelta64(5, "m")), duration(5400), duration(1 / 30)
+    ('5 min', '1 h 30 min', '33.33 ms')
+    """
+    left = step if isinstance(step, (int, float)) else seconds(step)
+    if left < 0:
+        return f"-{duration(-left)}"
+    if left < 1:
+        return f"{left * 1e3:.4g} ms"
+    parts = []
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if left >= size:
+            parts.append(f"{int(left // size)} {unit}")
+            left %= size
+    if left >= 1e-3:
+        parts.append(f"{left:.4g} s")
+    return " ".join(parts)
+
+
+def moment(time: np.datetime64) -> str:
+    """A time, without seconds that are zero.
+
+    >>> import numpy as np
+    >>> moment(np.datetime64("2019-03-01T06:00:00")), moment(np.datetime64("2019-03-01T06:00:30"))
+    ('2019-03-01 06:00', '2019-03-01 06:00:30')
+    """
+    import numpy as np
+
+    return str(np.datetime_as_string(time, unit="s")).replace("T", " ").removesuffix(":00")
+
+
+def minute(time: np.datetime64) -> str:
+    """A time to the minute.
+
+    >>> import numpy as np
+    >>> minute(np.datetime64("2019-03-01T06:00:30"))
+    '2019-03-01 06:00'
+    """
+    import numpy as np
+
+    return str(np.datetime_as_string(time, unit="m")).replace("T", " ")
