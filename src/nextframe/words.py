@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:  # errors are spelled by this module, and the command line's help is to load no library
     import numpy as np
+
+Item = TypeVar("Item")
 
 SHOWN = 3
 """Items of a list that a sentence names."""
@@ -63,6 +65,16 @@ def joined(items: Sequence[object], last: str = "and") -> str:
     """
     named = [str(item) for item in items]
     return f" {last} ".join(part for part in (", ".join(named[:-1]), named[-1] if named else "") if part)
+
+
+def evenly(items: Sequence[Item], number: int) -> list[Item]:
+    """At most so many of some items, spread evenly over them, the first among them.
+
+    >>> evenly("abcdef", 3)
+    ['a', 'c', 'e']
+    """
+    chosen = min(max(number, 0), len(items))
+    return [items[n * len(items) // chosen] for n in range(chosen)]
 
 
 def seconds(step: np.timedelta64) -> float:

@@ -49,9 +49,9 @@ def forecast(
         options: How to read the frames; by default as the run did.
     """
     from nextframe.api import forecast_file
-    from nextframe.data.coverage import minute
     from nextframe.files import check_writable
     from nextframe.outputs.writers import check_suffix, save_forecast
+    from nextframe.words import minute
 
     check_suffix(out)  # before the work, not after it
     check_writable(out)

@@ -9,9 +9,7 @@ import numpy as np
 
 from nextframe.data.split import Span
 from nextframe.data.windows import Windows
-
-SHOWN = 3
-"""Gaps named in the sentence."""
+from nextframe.words import count, listing, minute
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,19 +36,17 @@ class Coverage:
         """What is lost and where, for people; empty where nothing is."""
         parts = []
         if self.gaps:
-            named = ", ".join(f"{minute(before)} to {minute(after)}" for before, after in self.gaps[:SHOWN])
-            more = f" and {len(self.gaps) - SHOWN} more" if len(self.gaps) > SHOWN else ""
-            noun = "gap" if len(self.gaps) == 1 else "gaps"
+            named = listing(f"{minute(before)} to {minute(after)}" for before, after in self.gaps)
             there = self.windows + self.windows_lost
             parts.append(
-                f"{len(self.gaps)} {noun} in time ({named}{more}) took {self.windows_lost:,} of {there:,} windows"
+                f"{count(len(self.gaps), 'gap')} in time ({named}) took {self.windows_lost:,} of {there:,} windows"
             )
         if self.short_frames:
             noun = "a stretch" if self.short_stretches == 1 else f"{self.short_stretches} stretches"
-            frames = "1 frame lies" if self.short_frames == 1 else f"{self.short_frames:,} frames lie"
+            frames = count(self.short_frames, "frame lies", "frames lie")
             parts.append(f"{frames} in {noun} too short for a window")
         if self.empty_frames:
-            parts.append(f"{self.empty_frames:,} {'frame has' if self.empty_frames == 1 else 'frames have'} no value")
+            parts.append(f"{count(self.empty_frames, 'frame has', 'frames have')} no value")
         return "; ".join(parts)
 
 
@@ -85,8 +81,3 @@ def coverage(spans: Sequence[Span], *, past: int, future: int, stride: int = 1, 
         short_frames=sum(short),
         empty_frames=empty_frames,
     )
-
-
-def minute(time: np.datetime64) -> str:
-    """A time for people, to the minute: "2020-01-01 07:00"."""
-    return np.datetime_as_string(time, unit="m").replace("T", " ")

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import fields
 
-from nextframe.config import DataConfig
-from nextframe.data.coverage import minute
+from nextframe.config import DataConfig, Reading
 from nextframe.data.split import Span
+from nextframe.words import Face, in_python, minute
 
 _TOLD = ("title", "institution", "source", "references", "license", "licence", "history", "axes")
 """Attributes of a source that say whose it is and how it was made."""
-_READING = ("variable", "grey", "crop", "rain_unit", "coarsen", "missing", "damaged", "coordinates", "static")
+_READING = (*(option.name for option in fields(Reading)), "coordinates", "static")
 """Options that change what is read."""
 _LONGEST = 300  # characters of an attribute
 
@@ -36,13 +37,11 @@ def provenance(spans: Sequence[Span]) -> dict[str, str]:
     return found
 
 
-def reading_in_words(config: DataConfig) -> dict[str, str]:
-    """The options that frames were read with, as far as they change them."""
+def reading_in_words(config: DataConfig, face: Face = in_python) -> dict[str, str]:
+    """The options that frames were read with, as far as they change them, as a face writes them."""
     given, usual = [], DataConfig()
     for name in _READING:
         value = getattr(config, name)
         if value != getattr(usual, name):
-            option = f"--{name.replace('_', '-')}"
-            text = ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
-            given.append(option if value is True else f"{option} {text}")
+            given.append(face(name, ",".join(map(str, value)) if isinstance(value, tuple) else str(value)))
     return {"read with": " ".join(given)} if given else {}

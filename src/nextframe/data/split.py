@@ -43,6 +43,16 @@ class Span:
         return [(start, stop) for start, stop in inside if start < stop]
 
 
+def whole_spans(source: FrameSource) -> tuple[Span, ...]:
+    """A span for each sequence of a source, all of its frames.
+
+    >>> from nextframe.frames.source import open_source
+    >>> [len(span) for span in whole_spans(open_source("squares:movies=2,frames=5"))]
+    [5, 5]
+    """
+    return tuple(Span(sequence, 0, len(sequence)) for sequence in source.sequences)
+
+
 @dataclass(frozen=True, eq=False)
 class Split:
     """The three parts of a source; no frame is in two of them."""
@@ -109,7 +119,7 @@ def split(
         raise ConfigError("is negative", where="gap", expected="0 or more frames", received=gap)
     if by not in get_args(SplitBy):
         raise ConfigError("unknown choice", where="split", expected=", ".join(get_args(SplitBy)), received=by)
-    spans = [Span(sequence, 0, len(sequence)) for sequence in source.sequences]
+    spans = list(whole_spans(source))
     if by == "event":
         spans = _events(spans)
     later: tuple[Span, ...] = ()

@@ -25,6 +25,7 @@ from nextframe.errors import CheckpointError, DataError
 from nextframe.files import write_text
 from nextframe.forecasting.forecast import Forecaster
 from nextframe.frames.sequence import FloatArray
+from nextframe.words import evenly
 
 LEVELS = 19
 """Quantiles of the errors that are kept: 0.05, 0.10, ..., 0.95."""
@@ -70,8 +71,7 @@ class Calibration:
         """
         if not windows:
             raise DataError("holds no window to calibrate on", where="validation part")
-        number = min(limit, len(windows))
-        chosen = [windows[n * len(windows) // number] for n in range(number)]
+        chosen = evenly(windows, limit)
         draw = np.random.default_rng(seed)
         channels, leads = chosen[0].sequence.shape[1], chosen[0].future
         pairs: list[list[list[NDArray[np.float32]]]] = [[[] for _ in range(leads)] for _ in range(channels)]
@@ -95,7 +95,7 @@ class Calibration:
             errors=[[errors for _, errors in channel] for channel in tables],
             low=[0.0 if truth.min() == 0 and _piled(truth, 0.0) else None for truth in truths],
             high=[next((b for b in (1.0, 255.0) if truth.max() == b and _piled(truth, b)), None) for truth in truths],
-            windows=number,
+            windows=len(chosen),
         )
 
     def members(self, forecast: FloatArray) -> FloatArray:

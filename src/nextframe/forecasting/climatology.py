@@ -12,6 +12,7 @@ from nextframe.data.split import Span
 from nextframe.errors import ConfigError
 from nextframe.forecasting.forecast import Forecaster
 from nextframe.frames.sequence import FloatArray
+from nextframe.words import evenly
 
 _FRAMES = 200
 _MEMBERS = 19
@@ -44,9 +45,7 @@ class Climatology(Forecaster):
                 where="baseline 'climatology'",
                 hint="verify a run, whose training part it then is, or leave it out",
             )
-        number = min(_FRAMES, len(frames))
-        chosen = [frames[n * len(frames) // number] for n in range(number)]
-        values = np.stack([sequence.read(n, n + 1)[0] for sequence, n in chosen])
+        values = np.stack([sequence.read(n, n + 1)[0] for sequence, n in evenly(frames, _FRAMES)])
         levels = np.arange(1, _MEMBERS + 1) / (_MEMBERS + 1)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)  # pixels without any value

@@ -12,6 +12,7 @@ from nextframe.data.statistics import Statistics
 from nextframe.data.windows import share_that_fits
 from nextframe.frames.sequence import FrameSequence, FrameSource
 from nextframe.inspection.survey import EVERYTHING, FrameFacts, Survey
+from nextframe.words import duration, listing, moment
 
 FILL_VALUES = (-32768, -9999, -999, -99, 999, 9999, 32767, 65535, 99999)
 """Numbers that files use for "missing" without saying so."""
@@ -101,8 +102,7 @@ def _missing(source: FrameSource, frames: Sequence[FrameFacts], statistics: Stat
     if faults:
         share = sum(frame.missing for frame in faults) / len(faults)
         yield (
-            f"{_places(faults, 'holds', 'hold')} NaN or infinity ({share:.1%} of the values there) that the source "
-            "does "
+            f"{_places(faults, 'holds', 'hold')} NaN or infinity ({share:.1%} of the values there) that the source does "
             "not declare: repair this, or use {missing=mask} to treat it as missing."
         )
     empty = [frame for frame in frames if frame.missing == 1]
@@ -138,10 +138,9 @@ def _gaps(sequences: Sequence[FrameSequence]) -> Iterator[str]:
             places.append(f"{moment(before)} to {moment(after)} ({duration(after - before)})")
     if places:
         step = next(s.time_step for s in sequences if s.time_step is not None)
-        named = ", ".join(places[:SHOWN]) + (f" and {len(places) - SHOWN} more" if len(places) > SHOWN else "")
         yield (
-            f"Frames are missing in time, where the step is {duration(step)}: {named}; no window is cut across "
-            "such a gap, so add the frames if you have them."
+            f"Frames are missing in time, where the step is {duration(step)}: {listing(places)}; "
+            "no window is cut across such a gap, so add the frames if you have them."
         )
 
 
@@ -163,8 +162,7 @@ def _fill_values(source: FrameSource, statistics: Statistics) -> Iterator[str]:
             if extreme in FILL_VALUES and rest.size and abs(extreme) > 2 * np.abs(rest).max():
                 yield (
                     f"The variable {name} holds the value {extreme:g}, far from all others, which looks like a fill "
-                    "value "
-                    "that is not declared: replace it by NaN and use {missing=mask}."
+                    "value that is not declared: replace it by NaN and use {missing=mask}."
                 )
 
 
@@ -183,24 +181,3 @@ def _places(frames: Sequence[FrameFacts], one: str, several: str) -> str:
     more = sum(stop - start + 1 for _, start, stop in stretches[SHOWN:])
     names = "; ".join(named) + (f" and {more} more" if more else "")
     return f"Frame {names} {one}" if len(frames) == 1 else f"Frames {names} {several}"
-
-
-def duration(step: np.timedelta64) -> str:
-    """A time step for people: "5 min", "1 h 30 min", "33.3 ms"."""
-    seconds = float(step / np.timedelta64(1, "ns")) / 1e9
-    if seconds < 1:
-        return f"{seconds * 1e3:.4g} ms"
-    parts = []
-    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
-        if seconds >= size:
-            parts.append(f"{int(seconds // size)} {unit}")
-            seconds %= size
-    if seconds >= 1e-3:
-        parts.append(f"{seconds:.4g} s")
-    return " ".join(parts)
-
-
-def moment(time: np.datetime64) -> str:
-    """A time for people, without the digits that are zero: "2019-03-01 06:00"."""
-    text = np.datetime_as_string(time, unit="s").replace("T", " ")
-    return text.removesuffix(":00")

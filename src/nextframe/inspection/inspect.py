@@ -15,16 +15,16 @@ import numpy as np
 from nextframe.config import SplitBy
 from nextframe.data.coverage import coverage
 from nextframe.data.normalise import Normaliser, normaliser_for, threshold_for
-from nextframe.data.split import Span, split
+from nextframe.data.split import Span, split, whole_spans
 from nextframe.data.statistics import Statistics
 from nextframe.data.windows import Window, cut_windows
 from nextframe.errors import DataError, NextframeError
 from nextframe.forecasting.baselines import Persistence
 from nextframe.frames.sequence import FrameSequence, FrameSource
-from nextframe.inspection.findings import duration, findings, moment, overlap, prospects, shortage
+from nextframe.inspection.findings import findings, overlap, prospects, shortage
 from nextframe.inspection.survey import EVERYTHING, survey
 from nextframe.verification.verify import verify
-from nextframe.words import Face, in_python, spell
+from nextframe.words import Face, duration, evenly, in_python, moment, spell
 
 FRAMES, VALUES = 2000, 150_000_000
 """How much of a source is looked at, in frames and in values."""
@@ -184,7 +184,7 @@ def inspect_source(
         ConfigError: options that make no sense whatever the frames.
     """
     problems: list[str] = []
-    whole = tuple(Span(sequence, 0, len(sequence)) for sequence in source.sequences)
+    whole = whole_spans(source)
     parts: dict[str, Sequence[Span]] = {"training": whole}
     try:
         minimum = past + future if by == "event" else 2
@@ -337,8 +337,7 @@ def _spread(windows: Sequence[Window], count: int, values: int) -> list[Window]:
     if not windows:
         return []
     size = windows[0].future * int(np.prod(windows[0].sequence.shape[1:]))
-    wanted = min(len(windows), count, max(1, values // size))
-    return [windows[i] for i in np.linspace(0, len(windows) - 1, wanted).round().astype(int).tolist()]
+    return evenly(windows, min(count, max(1, values // size)))
 
 
 def _persistence(windows: Sequence[Window], threshold: float) -> dict[str, list[float | None]]:

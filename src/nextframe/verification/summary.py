@@ -21,6 +21,7 @@ from nextframe.verification.metrics import perfect
 from nextframe.verification.result import Reliability, Skill, Verification
 from nextframe.verification.spectra import SpectralStatistics
 from nextframe.verification.statistics import SCALES, Statistics
+from nextframe.words import evenly
 
 _PACKAGES = ("nextframe", "torch", "numpy", "scikit-image", "pysteps")
 
@@ -212,8 +213,7 @@ def in_words(lead_times: NDArray[np.timedelta64]) -> tuple[list[float], str]:
 
 def data_range_of(windows: Sequence[Window]) -> float:
     """Judged from up to 64 windows, evenly spread."""
-    number = min(64, len(windows))
-    some = [windows[n * len(windows) // number].read() for n in range(number)]
+    some = [window.read() for window in evenly(windows, 64)]
     smallest = min(float(finite(part).min()) for pair in some for part in pair)
     largest = max(float(finite(part).max()) for pair in some for part in pair)
     return range_of(smallest, largest, windows[0].sequence)
