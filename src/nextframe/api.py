@@ -40,7 +40,8 @@ from nextframe.frames.formats.gridded import open_dataset
 from nextframe.frames.generated import GENERATED
 from nextframe.frames.sequence import FrameSequence, FrameSource
 from nextframe.frames.source import open_source
-from nextframe.inspection.inspect import Inspection, inspect_source
+from nextframe.inspection.inspect import inspect_source
+from nextframe.inspection.result import Inspection
 from nextframe.report.html import Example, write_report
 from nextframe.runs.folder import member_folders
 from nextframe.runs.shipped import find_run, load_card, shipped_name

@@ -1,1 +1,1 @@
-"""What the model sees of the frames: parts, normalisation, windows, tensors."""
+"""Data as the model sees them: split, normalisation, windows, tensors."""

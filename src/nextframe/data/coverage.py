@@ -1,4 +1,4 @@
-"""What of some frames no window can use: gaps in time, stretches too short, frames without a value."""
+"""Coverage of frames by windows: gaps in time, stretches too short, frames without a value."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from nextframe.words import count, listing, minute
 
 @dataclass(frozen=True, kw_only=True)
 class Coverage:
-    """How much of some spans windows cover, and what is lost."""
+    """Coverage of some spans by windows, and the losses."""
 
     frames: int
     """Frames there are."""
@@ -33,7 +33,7 @@ class Coverage:
 
     @property
     def sentence(self) -> str:
-        """What is lost and where, for people; empty where nothing is."""
+        """Losses and their places in a sentence; empty where there are none."""
         parts = []
         if self.gaps:
             named = listing(f"{minute(before)} to {minute(after)}" for before, after in self.gaps)
@@ -51,7 +51,7 @@ class Coverage:
 
 
 def coverage(spans: Sequence[Span], *, past: int, future: int, stride: int = 1, empty_frames: int = 0) -> Coverage:
-    """What windows of `past` + `future` frames cover of some spans. Nothing is read.
+    """Count what windows of `past` + `future` frames cover of some spans. Nothing is read.
 
     Args:
         spans: where windows are cut.

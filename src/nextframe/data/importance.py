@@ -20,7 +20,7 @@ _ALWAYS = 0.9  # of the windows, ordered by content, those above this quantile a
 
 
 def window_content(windows: Windows, scale: float) -> NDArray[np.float64]:
-    """What is in each window, 0 for nothing: the mean of 1 - exp(-x / scale) over its valid values, negative x being 0.
+    """Content of each window, 0 for nothing: the mean of 1 - exp(-x / scale) over its valid values, negative x being 0.
 
     Every frame is read once.
 

@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeVar, get_args
 import numpy as np
 
 from nextframe.data.split import Span
-from nextframe.data.statistics import Statistics, measure_spans
+from nextframe.data.statistics import FrameStatistics, measure_spans
 from nextframe.errors import ConfigError, DataError, ShapeError
 
 Method = Literal["identity", "range", "standard", "log"]
@@ -38,9 +38,9 @@ class Normaliser:
     method: Method
     """"identity", "range" (to 0..1), "standard" (to mean 0, deviation 1), "log"."""
     offset: tuple[float, ...]
-    """What is subtracted from f of each channel, (C,)."""
+    """Offset, subtracted from f of each channel, (C,)."""
     scale: tuple[float, ...]
-    """What each channel is then divided by, (C,), positive."""
+    """Divisor of each channel after that, (C,), positive."""
     bend: tuple[float, ...] = ()
     """Only for "log": where each channel bends from linear to logarithmic, (C,), positive, in source units."""
 
@@ -84,7 +84,7 @@ class Normaliser:
         return float(self.apply(np.full((self.channels, 1, 1), value, np.float32))[0, 0, 0])
 
     def describe(self) -> str:
-        """What happens to the values, in one line for people."""
+        """One line that says what happens to the values."""
         low = self.invert(np.zeros((self.channels, 1, 1)))[:, 0, 0]
         high = self.invert(np.ones((self.channels, 1, 1)))[:, 0, 0]
         channels = [f"{a:.4g} to 0 and {b:.4g} to 1" for a, b in zip(low, high, strict=True)]
@@ -133,7 +133,7 @@ def fit_normaliser(
     method: Literal["auto", "identity", "range", "standard", "log"] = "auto",
     *,
     output: Literal["sigmoid", "linear"] = "sigmoid",
-    statistics: Statistics | None = None,
+    statistics: FrameStatistics | None = None,
 ) -> Normaliser:
     """Choose how to normalise from the training part alone, reading it once, a chunk at a time.
 
@@ -162,7 +162,7 @@ def fit_normaliser(
 
 
 def normaliser_for(
-    statistics: Statistics,
+    statistics: FrameStatistics,
     method: Literal["auto", "identity", "range", "standard", "log"] = "auto",
     *,
     output: Literal["sigmoid", "linear"] = "sigmoid",
@@ -215,7 +215,7 @@ def normaliser_for(
 
 
 def choose_threshold(spans: Sequence[Span], normaliser: Normaliser) -> float:
-    """What counts as an event in these frames, in source units: a value of at least this much.
+    """Threshold of an event in these frames, in source units: a value of at least this much.
 
     0.5 for values in 0..1. For values that are mostly zero: half of the largest where the others crowd near it (shapes
     on a dark ground), else (amounts, like rain) the median of the others, rounded down to 1, 2 or 5 times a power of
@@ -235,7 +235,7 @@ def choose_threshold(spans: Sequence[Span], normaliser: Normaliser) -> float:
     return threshold_for(measure_spans(spans, frames=THRESHOLD_FRAMES), where=spans[0].sequence.name)
 
 
-def threshold_for(statistics: Statistics, *, where: str = "training part") -> float:
+def threshold_for(statistics: FrameStatistics, *, where: str = "training part") -> float:
     """The threshold that `choose_threshold` chooses for frames of these statistics."""
     values = statistics.values
     if not values.size:
@@ -259,7 +259,7 @@ def threshold_for(statistics: Statistics, *, where: str = "training part") -> fl
     return _tidy(float(values.min() + values.max()) / 2)
 
 
-def _choose_method(statistics: Statistics, output: str, eight_bit: bool) -> Method:
+def _choose_method(statistics: FrameStatistics, output: str, eight_bit: bool) -> Method:
     if statistics.unit_range:
         return "identity"
     if eight_bit:
@@ -269,7 +269,7 @@ def _choose_method(statistics: Statistics, output: str, eight_bit: bool) -> Meth
     return "range" if output == "sigmoid" else "standard"
 
 
-def _logarithmic(statistics: Statistics, output: str) -> Normaliser:
+def _logarithmic(statistics: FrameStatistics, output: str) -> Normaliser:
     """Bend at the median of the values other than zero: half of what matters lies on either side of it."""
     size = np.abs(statistics.sample)
     bend = np.array([np.median(row[row > 0]) if (row > 0).any() else 1.0 for row in size], dtype=np.float64)
@@ -293,7 +293,7 @@ def _floats(values: Any) -> tuple[float, ...]:
     return tuple(float(v) for v in values)
 
 
-def _scales(widths: Any, statistics: Statistics) -> tuple[float, ...]:
+def _scales(widths: Any, statistics: FrameStatistics) -> tuple[float, ...]:
     """Widths as scales; a channel that never changes, or by less than float32 can divide by, is left as it is."""
     usable = (statistics.high > statistics.low) & (widths > np.finfo(np.float32).tiny)
     return _floats(np.where(usable, widths, 1.0))

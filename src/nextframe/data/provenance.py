@@ -1,4 +1,4 @@
-"""Where frames come from and how they were read, in words for reports."""
+"""Provenance of frames: their source and the options they were read with, in words for reports."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _LONGEST = 300  # characters of an attribute
 
 
 def provenance(spans: Sequence[Span]) -> dict[str, str]:
-    """What the frames of some spans are: variables, size, period, and what their source says of itself."""
+    """Describe the frames of some spans: variables, size, period, and what their source says of itself."""
     first = spans[0].sequence
     height, width = first.shape[2:]
     several = f", in {len(spans)} sequences" if len(spans) > 1 else ""

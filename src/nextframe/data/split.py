@@ -1,4 +1,4 @@
-"""Which frames train, which watch the training, and which are kept for verification."""
+"""Split of a source into training, validation and test part."""
 
 from __future__ import annotations
 
@@ -58,11 +58,11 @@ class Split:
     """The three parts of a source; no frame is in two of them."""
 
     train: tuple[Span, ...]
-    """What the weights and the normalisation are fitted on."""
+    """Training part: weights and normalisation are fitted on it."""
     validation: tuple[Span, ...]
-    """What watches the training; empty where none was asked for."""
+    """Validation part, which watches the training; empty where none was asked for."""
     test: tuple[Span, ...]
-    """What is kept for verification; empty where none was asked for."""
+    """Test part, kept for verification; empty where none was asked for."""
 
     def __post_init__(self) -> None:
         ranges: dict[int, list[tuple[int, int]]] = {}
@@ -160,7 +160,7 @@ def _events(spans: Sequence[Span]) -> list[Span]:
 def _from(
     source: FrameSource, spans: Sequence[Span], time: np.datetime64, gap: int, whole: bool
 ) -> tuple[list[Span], tuple[Span, ...]]:
-    """What of some spans lies before a time, with `gap` frames dropped at the cut, and what lies at it or later."""
+    """Divide spans at a time, with `gap` frames dropped before it: what lies before, and what lies at it or later."""
     before: list[Span] = []
     later: list[Span] = []
     for span in spans:
@@ -227,8 +227,8 @@ def _whole(
 
 
 def _nearest(spans: Sequence[Span], validation: float, test: float, minimum: int) -> list[int]:
-    """How many of the last events go to validation and test, so that each comes nearest to its share of the frames of
-    all events that are long enough, and holds such an event.
+    """Numbers of the last events that go to validation and test, so that each comes nearest to its share of the frames
+    of all events that are long enough, and holds such an event.
     """
     lengths = np.array([len(span) if len(span) >= minimum else 0 for span in spans])
     counts = [0, 0]
@@ -264,5 +264,5 @@ def _by_time(spans: Sequence[Span], validation: float, test: float, gap: int, mi
 
 
 def _held_out(count: int, validation: float, test: float) -> list[int]:
-    """How many of `count` go to validation and test: the nearest whole number, but one where a share is not zero."""
+    """Numbers of `count` that go to validation and test: the nearest whole number, one where a share is not zero."""
     return [max(1, round(count * share)) if share else 0 for share in (validation, test)]

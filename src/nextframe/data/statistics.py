@@ -1,4 +1,4 @@
-"""What values a set of frames holds: exact extremes and moments, and a sample for everything else.
+"""Statistics of the values of frames: exact extremes and moments, and a sample for everything else.
 
 Axes: N frames of a chunk, C channel, S sample. Frames are read in chunks, so memory does not grow with the source.
 """
@@ -22,7 +22,7 @@ Float64Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Statistics:
+class FrameStatistics:
     """Statistics of each channel (C,), missing values left out."""
 
     low: Float64Array
@@ -44,12 +44,12 @@ class Statistics:
 
     @property
     def empty(self) -> bool:
-        """Whether a channel has no value at all."""
+        """True where a channel has no value at all."""
         return bool((self.count == 0).any())
 
     @property
     def constant(self) -> bool:
-        """Whether no channel ever changes."""
+        """True where no channel ever changes."""
         return not self.empty and bool((self.low == self.high).all())
 
     @property
@@ -64,12 +64,12 @@ class Statistics:
 
     @property
     def unit_range(self) -> bool:
-        """Whether the values lie in 0..1 and make use of it; small amounts in large units (kg m-2 s-1) do not."""
+        """True where the values lie in 0..1 and make use of it; small amounts in large units (kg m-2 s-1) do not."""
         return bool(self.low.min() >= 0 and 0.5 <= self.high.max() <= 1)
 
     @property
     def rain_like(self) -> bool:
-        """Whether the values are amounts of something mostly absent: never negative, mostly zero or very skewed.
+        """True where the values are amounts of something mostly absent: never negative, mostly zero or very skewed.
 
         Real files hold a few values just below zero, left by an offset or a code for "unknown"; these are let pass.
         """
@@ -80,7 +80,7 @@ class Statistics:
 
 
 class Measurement:
-    """Takes in frames chunk by chunk and makes `Statistics` of them.
+    """Takes in frames chunk by chunk and makes `FrameStatistics` of them.
 
     Args:
         total: number of values to come, about, by which the sample is thinned out.
@@ -105,12 +105,12 @@ class Measurement:
             values = values[:, self._random.integers(size, size=int(np.ceil(size * self._share)))]
         self._samples.append(np.array(values))  # a copy: a view would keep the whole chunk in memory
 
-    def result(self) -> Statistics | None:
+    def result(self) -> FrameStatistics | None:
         """Statistics of all that was taken in; None before the first frame."""
         if not self._samples:
             return None
         low, high, count, mean, squares = _merge(np.array(self._moments))
-        return Statistics(
+        return FrameStatistics(
             low=low,
             high=high,
             mean=mean,
@@ -122,7 +122,7 @@ class Measurement:
         )
 
 
-def measure_spans(spans: Sequence[Span], *, frames: int | None = None) -> Statistics:
+def measure_spans(spans: Sequence[Span], *, frames: int | None = None) -> FrameStatistics:
     """Measure all frames of some spans, or only about `frames` of them, evenly spaced.
 
     Raises:

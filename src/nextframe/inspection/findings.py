@@ -1,4 +1,4 @@
-"""What a survey of frames says is wrong, each in one sentence that ends in what to do."""
+"""Findings of a survey of frames: faults, each in one sentence that ends in what to do."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from itertools import groupby
 import numpy as np
 
 from nextframe.data.split import Span
-from nextframe.data.statistics import Statistics
+from nextframe.data.statistics import FrameStatistics
 from nextframe.data.windows import share_that_fits
 from nextframe.frames.sequence import FrameSequence, FrameSource
 from nextframe.inspection.survey import EVERYTHING, FrameFacts, Survey
@@ -23,7 +23,7 @@ FEW_WINDOWS = 50
 
 
 def findings(source: FrameSource, seen: Survey) -> list[str]:
-    """What is wrong with the frames themselves."""
+    """Faults of the frames themselves."""
     statistics = seen.statistics[EVERYTHING]
     return [
         *(
@@ -73,7 +73,7 @@ def prospects(
     threshold: float | None,
     mse: Sequence[float | None],
 ) -> Iterator[str]:
-    """What makes a training or its scores worth little although the frames are sound.
+    """Prospects of a training: what makes it or its scores worth little although the frames are sound.
 
     Args:
         windows: number of windows by part.
@@ -96,14 +96,14 @@ def prospects(
         yield "Nothing changes in the test part: persistence is perfect there, so hold out frames that move."
 
 
-def _missing(source: FrameSource, frames: Sequence[FrameFacts], statistics: Statistics) -> Iterator[str]:
+def _missing(source: FrameSource, frames: Sequence[FrameFacts], statistics: FrameStatistics) -> Iterator[str]:
     undeclared = {sequence.name for sequence in source.sequences if sequence.missing == "error"}
     faults = [frame for frame in frames if frame.missing and frame.sequence in undeclared]
     if faults:
         share = sum(frame.missing for frame in faults) / len(faults)
         yield (
-            f"{_places(faults, 'holds', 'hold')} NaN or infinity ({share:.1%} of the values there) that the source does "
-            "not declare: repair this, or use {missing=mask} to treat it as missing."
+            f"{_places(faults, 'holds', 'hold')} NaN or infinity ({share:.1%} of the values there) that the source "
+            "does not declare: repair this, or use {missing=mask} to treat it as missing."
         )
     empty = [frame for frame in frames if frame.missing == 1]
     if empty:
@@ -153,7 +153,7 @@ def _overlaps(frames: Sequence[FrameFacts]) -> Iterator[str]:
             )
 
 
-def _fill_values(source: FrameSource, statistics: Statistics) -> Iterator[str]:
+def _fill_values(source: FrameSource, statistics: FrameStatistics) -> Iterator[str]:
     """An extreme that is a usual fill value, and far from all that most values are."""
     for channel, name in enumerate(source.sequences[0].variables):
         values = statistics.sample[channel]
@@ -167,7 +167,7 @@ def _fill_values(source: FrameSource, statistics: Statistics) -> Iterator[str]:
 
 
 def _places(frames: Sequence[FrameFacts], one: str, several: str) -> str:
-    """Where some frames are, neighbours drawn together, with a verb: "Frames 3, 12-15 of film.gif are"."""
+    """Places of some frames, neighbours drawn together, with a verb: "Frames 3, 12-15 of film.gif are"."""
     stretches: list[tuple[str, int, int]] = []
     for frame in frames:
         if stretches and stretches[-1][0] == frame.sequence and stretches[-1][2] == frame.index - 1:

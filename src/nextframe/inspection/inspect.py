@@ -6,7 +6,6 @@ Nothing is trained and nothing is changed. Faults of the frames are reported, ea
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Literal
 
@@ -16,134 +15,23 @@ from nextframe.config import SplitBy
 from nextframe.data.coverage import coverage
 from nextframe.data.normalise import Normaliser, normaliser_for, threshold_for
 from nextframe.data.split import Span, split, whole_spans
-from nextframe.data.statistics import Statistics
+from nextframe.data.statistics import FrameStatistics
 from nextframe.data.windows import Window, cut_windows
 from nextframe.errors import DataError, NextframeError
 from nextframe.forecasting.baselines import Persistence
 from nextframe.frames.sequence import FrameSequence, FrameSource
 from nextframe.inspection.findings import findings, overlap, prospects, shortage
+from nextframe.inspection.result import ChannelSummary, Inspection, PartSummary
 from nextframe.inspection.survey import EVERYTHING, survey
 from nextframe.verification.verify import verify
 from nextframe.words import Face, duration, evenly, in_python, moment, spell
 
 FRAMES, VALUES = 2000, 150_000_000
-"""How much of a source is looked at, in frames and in values."""
+"""Limits of what is looked at of a source, in frames and in values."""
 WINDOWS, WINDOW_VALUES = 100, 30_000_000
-"""How much of the test part persistence is verified on, in windows and in values to forecast."""
+"""Limits of what persistence is verified on, in windows of the test part and in values to forecast."""
 QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 BINS = 32
-
-
-@dataclass(frozen=True, kw_only=True)
-class ChannelSummary:
-    """One variable of the frames, in source units, missing values left out; None where all are missing."""
-
-    name: str
-    """Name of the variable."""
-    unit: str
-    """Its unit."""
-    low: float | None
-    """Smallest value."""
-    high: float | None
-    """Largest value."""
-    mean: float | None
-    """Mean."""
-    deviation: float | None
-    """Standard deviation."""
-    quantiles: dict[str, float]
-    """Values by the share that lies below them, from a sample."""
-    dry: float | None
-    """The value where nothing happens (no rain, black ground): the smallest one, or zero where more values are zero."""
-    dry_share: float | None
-    """Share of the values that equal `dry`, from a sample."""
-    histogram: tuple[int, ...]
-    """Number of sampled values in equal bins from `low` to `high`."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class PartSummary:
-    """One part of the split."""
-
-    sequences: int
-    """Sequences, or stretches of one, that it holds."""
-    frames: int
-    """Frames that it holds."""
-    windows: int
-    """Windows of past and future frames that can be cut from it."""
-    windows_lost: int
-    """Windows of consecutive frames that a gap in time runs through; they are not cut."""
-    short_frames: int
-    """Frames between gaps in stretches too short for one window."""
-    event_share: float | None
-    """Share of its values at or above the threshold, from a sample; None where nothing could be read."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Inspection:
-    """What was found; `render` shows it on the terminal, `to_dict` makes JSON of it."""
-
-    name: str
-    """How the user named the source."""
-    sequences: int
-    """Number of sequences."""
-    frames: int
-    """Number of frames of all sequences."""
-    frames_looked_at: int
-    """Number of frames that were read; all, or runs spread evenly over the source."""
-    lengths: tuple[int, int]
-    """Frames of the shortest and of the longest sequence."""
-    height: int
-    """Height of the frames."""
-    width: int
-    """Width of the frames."""
-    dtype: str
-    """Type of the values in the source."""
-    time_step: str | None
-    """Time between frames; None where the source knows none."""
-    time_span: tuple[str, str] | None
-    """First and last time; None where the source knows none."""
-    channels: tuple[ChannelSummary, ...]
-    """The variables."""
-    missing_share: float
-    """Share of the values that are NaN or infinite."""
-    constant_frames: int
-    """Frames whose values are all the same, of those looked at."""
-    duplicate_frames: int
-    """Frames that equal the one before them, of those looked at, constant and empty ones left out."""
-    gaps: int
-    """Gaps in time; no window is cut across one."""
-    empty_frames: int
-    """Frames without a single value, of those looked at."""
-    lost: str
-    """What no window can use, in a sentence: gaps and where they are, short stretches, empty frames."""
-    damage: str
-    """What could not be read and was left out, where that was asked for, in a sentence."""
-    overlap: dict[str, float]
-    """Share of the frames of the validation and of the test part whose content is also in an earlier part."""
-    normalisation: str
-    """The normalisation that would be chosen."""
-    normalisation_reason: str
-    """Why."""
-    normalised_histogram: tuple[int, ...]
-    """The sampled values as the model would see them, in equal bins."""
-    threshold: float | None
-    """What would count as an event, in source units; None where there is nothing to learn."""
-    past: int
-    """Frames of a window that are seen."""
-    future: int
-    """Frames of a window that are to be forecast."""
-    parts: dict[str, PartSummary]
-    """Training, validation and test part."""
-    persistence: dict[str, list[float | None]]
-    """Scores of repeating the last frame on the test part, by lead time; empty where they cannot be had."""
-    persistence_windows: int
-    """Windows that these scores were taken from."""
-    problems: tuple[str, ...]
-    """What is wrong, each in a sentence that says what to do."""
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values, ready for JSON."""
-        return asdict(self)
 
 
 def inspect_source(
@@ -273,7 +161,7 @@ def inspect_source(
     )
 
 
-def _channels(sequence: FrameSequence, statistics: Statistics) -> tuple[ChannelSummary, ...]:
+def _channels(sequence: FrameSequence, statistics: FrameStatistics) -> tuple[ChannelSummary, ...]:
     summaries = []
     for c, (name, unit) in enumerate(zip(sequence.variables, sequence.units, strict=True)):
         values = statistics.sample[c][np.isfinite(statistics.sample[c])]
@@ -308,12 +196,12 @@ def _histogram(values: np.ndarray[Any, Any]) -> tuple[int, ...]:
     return tuple(counts.tolist())
 
 
-def _normalised_histogram(statistics: Statistics, normaliser: Normaliser) -> tuple[int, ...]:
+def _normalised_histogram(statistics: FrameStatistics, normaliser: Normaliser) -> tuple[int, ...]:
     values = normaliser.apply(statistics.sample[:, None, :])
     return _histogram(values[np.isfinite(values)])
 
 
-def _reason(normaliser: Normaliser, asked: str, statistics: Statistics, output: str) -> str:
+def _reason(normaliser: Normaliser, asked: str, statistics: FrameStatistics, output: str) -> str:
     if asked != "auto":
         return "as asked for"
     if normaliser.method == "identity":
@@ -326,7 +214,7 @@ def _reason(normaliser: Normaliser, asked: str, statistics: Statistics, output: 
     return "8-bit images" if whole else f"a {output} output reaches 0..1"
 
 
-def _event_share(statistics: Statistics | None, threshold: float | None) -> float | None:
+def _event_share(statistics: FrameStatistics | None, threshold: float | None) -> float | None:
     if statistics is None or threshold is None or not statistics.values.size:
         return None
     return float(np.mean(statistics.values >= threshold))
@@ -348,6 +236,3 @@ def _persistence(windows: Sequence[Window], threshold: float) -> dict[str, list[
         name: [float(v) if v is not None and np.isfinite(v) else None for v in values]
         for name, values in wanted.items()
     }
-
-
-__all__ = ["ChannelSummary", "Inspection", "PartSummary", "inspect_source"]

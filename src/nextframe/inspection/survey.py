@@ -12,7 +12,7 @@ from hashlib import blake2b
 import numpy as np
 
 from nextframe.data.split import Span
-from nextframe.data.statistics import Measurement, Statistics
+from nextframe.data.statistics import FrameStatistics, Measurement
 from nextframe.errors import NextframeError
 from nextframe.frames.sequence import FloatArray
 
@@ -22,7 +22,7 @@ EVERYTHING = "all"
 
 @dataclass(frozen=True, kw_only=True)
 class FrameFacts:
-    """What was seen of one frame."""
+    """Facts of one frame."""
 
     part: str
     """The part that it belongs to."""
@@ -33,23 +33,23 @@ class FrameFacts:
     content: bytes
     """Digest of its values; equal for frames that are equal."""
     repeats: bool
-    """Whether it equals the frame before it."""
+    """True where it equals the frame before it."""
     constant: bool
-    """Whether all values of each channel are the same; False where all are missing."""
+    """True where all values of each channel are the same; False where all are missing."""
     missing: float
     """Share of its values that are NaN or infinite."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Survey:
-    """What was seen of the frames of some parts."""
+    """Facts of the frames of some parts."""
 
     frames: tuple[FrameFacts, ...]
     """The frames that were looked at, in order of part, sequence and time."""
-    statistics: dict[str, Statistics]
+    statistics: dict[str, FrameStatistics]
     """Statistics of each part that holds readable frames, and of "all"."""
     unreadable: tuple[str, ...]
-    """What the source said where frames could not be read."""
+    """Messages of the source where frames could not be read."""
 
 
 def survey(parts: dict[str, Sequence[Span]], *, frames: int, values: int) -> Survey:

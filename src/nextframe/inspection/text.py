@@ -1,4 +1,4 @@
-"""How an inspection looks on the terminal."""
+"""Inspection as text for the terminal."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from nextframe.inspection.inspect import ChannelSummary, Inspection
+    from nextframe.inspection.result import ChannelSummary, Inspection
 
 BARS = " ▁▂▃▄▅▆▇█"
 

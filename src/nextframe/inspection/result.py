@@ -1,0 +1,118 @@
+"""`Inspection`: the result of looking at a source before training."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChannelSummary:
+    """One variable of the frames, in source units, missing values left out; None where all are missing."""
+
+    name: str
+    """Name of the variable."""
+    unit: str
+    """Its unit."""
+    low: float | None
+    """Smallest value."""
+    high: float | None
+    """Largest value."""
+    mean: float | None
+    """Mean."""
+    deviation: float | None
+    """Standard deviation."""
+    quantiles: dict[str, float]
+    """Values by the share that lies below them, from a sample."""
+    dry: float | None
+    """The value where nothing happens (no rain, black ground): the smallest one, or zero where more values are zero."""
+    dry_share: float | None
+    """Share of the values that equal `dry`, from a sample."""
+    histogram: tuple[int, ...]
+    """Number of sampled values in equal bins from `low` to `high`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PartSummary:
+    """One part of the split."""
+
+    sequences: int
+    """Sequences, or stretches of one, that it holds."""
+    frames: int
+    """Frames that it holds."""
+    windows: int
+    """Windows of past and future frames that can be cut from it."""
+    windows_lost: int
+    """Windows of consecutive frames that a gap in time runs through; they are not cut."""
+    short_frames: int
+    """Frames between gaps in stretches too short for one window."""
+    event_share: float | None
+    """Share of its values at or above the threshold, from a sample; None where nothing could be read."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inspection:
+    """Result of looking at a source; `text.render` shows it on the terminal, `to_dict` makes JSON of it."""
+
+    name: str
+    """Name of the source, as the user gave it."""
+    sequences: int
+    """Number of sequences."""
+    frames: int
+    """Number of frames of all sequences."""
+    frames_looked_at: int
+    """Number of frames that were read; all, or runs spread evenly over the source."""
+    lengths: tuple[int, int]
+    """Frames of the shortest and of the longest sequence."""
+    height: int
+    """Height of the frames."""
+    width: int
+    """Width of the frames."""
+    dtype: str
+    """Type of the values in the source."""
+    time_step: str | None
+    """Time between frames; None where the source knows none."""
+    time_span: tuple[str, str] | None
+    """First and last time; None where the source knows none."""
+    channels: tuple[ChannelSummary, ...]
+    """The variables."""
+    missing_share: float
+    """Share of the values that are NaN or infinite."""
+    constant_frames: int
+    """Frames whose values are all the same, of those looked at."""
+    duplicate_frames: int
+    """Frames that equal the one before them, of those looked at, constant and empty ones left out."""
+    gaps: int
+    """Gaps in time; no window is cut across one."""
+    empty_frames: int
+    """Frames without a single value, of those looked at."""
+    lost: str
+    """Frames that no window can use, in a sentence: gaps and where they are, short stretches, empty frames."""
+    damage: str
+    """Damage that could not be read and was left out, where that was asked for, in a sentence."""
+    overlap: dict[str, float]
+    """Share of the frames of the validation and of the test part whose content is also in an earlier part."""
+    normalisation: str
+    """The normalisation that would be chosen."""
+    normalisation_reason: str
+    """Why."""
+    normalised_histogram: tuple[int, ...]
+    """The sampled values as the model would see them, in equal bins."""
+    threshold: float | None
+    """Threshold of an event, in source units; None where there is nothing to learn."""
+    past: int
+    """Frames of a window that are seen."""
+    future: int
+    """Frames of a window that are to be forecast."""
+    parts: dict[str, PartSummary]
+    """Training, validation and test part."""
+    persistence: dict[str, list[float | None]]
+    """Scores of repeating the last frame on the test part, by lead time; empty where they cannot be had."""
+    persistence_windows: int
+    """Windows that these scores were taken from."""
+    problems: tuple[str, ...]
+    """Faults, each in a sentence that says what to do."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, ready for JSON."""
+        return asdict(self)
