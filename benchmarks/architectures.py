@@ -26,7 +26,7 @@ from ship import typed
 from torch.utils.flop_counter import FlopCounterMode
 
 import nextframe
-from nextframe.api import open_data, verify_run
+from nextframe.api import verify_run
 from nextframe.config import ModelKind, RunConfig
 from nextframe.data.split import split_as
 from nextframe.data.windows import cut_windows
@@ -150,7 +150,7 @@ def configured(name: str, case: Case, data: Path, seed: int, steps: int) -> RunC
 
 
 def steps_of_epoch(config: RunConfig) -> int:
-    parts = split_as(open_data(config.data), config.data)
+    parts = split_as(open_as(config.data), config.data)
     windows = len(cut_windows(parts.train, past=config.data.past, future=config.data.future, stride=config.data.stride))
     return windows // config.training.batch_size
 

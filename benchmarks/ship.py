@@ -34,7 +34,7 @@ import safetensors.torch
 import xarray as xr
 import yaml
 
-from nextframe.api import open_data, resolve, verify_run
+from nextframe.api import resolve, verify_run
 from nextframe.cli.options import SECTIONS
 from nextframe.cli.program import app
 from nextframe.config import RunConfig
@@ -42,6 +42,7 @@ from nextframe.data.split import split_as
 from nextframe.errors import ConfigError, NextframeError
 from nextframe.files import replacing, write_text
 from nextframe.frames.generated import GENERATED
+from nextframe.frames.source import open_as
 from nextframe.report.tables import to_markdown, verdict
 from nextframe.runs import shipped as weights
 from nextframe.runs.folder import STATIC, load_config, member_folders, read_metrics, save_config
@@ -176,7 +177,7 @@ def keep_test_part(name: str, data: Path) -> None:
     card = weights.load_card(name)
     config = RunConfig.from_dict(card.recipe).data
     with contextlib.chdir(data):
-        spans = split_as(open_data(config), config).test
+        spans = split_as(open_as(config), config).test
         frames = np.concatenate([span.sequence.read(span.start, span.stop) for span in spans])
     sequence = spans[0].sequence
     times = [span.sequence.times[span.start : span.stop] for span in spans if span.sequence.times is not None]

@@ -39,7 +39,7 @@ from nextframe.forecasting.model_forecaster import (
 from nextframe.frames.formats.gridded import open_dataset
 from nextframe.frames.generated import GENERATED
 from nextframe.frames.sequence import FrameSequence, FrameSource
-from nextframe.frames.source import open_source
+from nextframe.frames.source import open_as, open_source
 from nextframe.inspection.inspect import inspect_source
 from nextframe.inspection.result import Inspection
 from nextframe.report.html import Example, write_report
@@ -63,22 +63,6 @@ def resolve(model: ModelKind = "stacked", preset: Preset = "default", **options:
         ConfigError: an unknown model, preset or option, or a value out of range.
     """
     return preset_config(model, preset).replace(options)
-
-
-def open_data(config: DataConfig, name: str | Path | None = None) -> FrameSource:
-    """Open the configuration's source, or another one read in the same way.
-
-    Raises:
-        DataError: a range of frames that some sequence does not have.
-    """
-    source = open_source(config.data if name is None else name, config.reading)
-    if name is not None or not config.frames:
-        return source
-    start, stop = config.frames
-    for sequence in source.sequences:
-        if len(sequence) < stop:
-            raise DataError(f"has no frames {start} to {stop}", where=sequence.name, received=f"{len(sequence)} frames")
-    return replace(source, sequences=tuple(sequence[start:stop] for sequence in source.sequences))
 
 
 def fit(
@@ -110,7 +94,7 @@ def fit(
     if source is not None:
         options["data"] = source.name if isinstance(source, FrameSource) else str(source)
     config = resolve(model, preset, **options)
-    opened = source if isinstance(source, FrameSource) else open_data(config.data)
+    opened = source if isinstance(source, FrameSource) else open_as(config.data)
     run = (
         Path(out)
         if out is not None
@@ -159,7 +143,7 @@ def calibrate_run(run: str | Path) -> Calibration:
     except CheckpointError:
         path.unlink()  # it is to be written again, and no run loads with a damaged one
     model = load_run(run)
-    return _calibrate(run, model, open_data(model.config.data))
+    return _calibrate(run, model, open_as(model.config.data))
 
 
 def _calibrate(run: str | Path, model: TrainedForecaster, source: FrameSource) -> Calibration:
@@ -213,7 +197,7 @@ def forecast_file(
     if source is None:
         sequence, first = _first_held_out(run, model, reading)
     else:
-        sequence = open_data(replace(model.config.data, **reading), source).sequences[0]
+        sequence = open_as(replace(model.config.data, **reading), source).sequences[0]
         first = len(sequence)
     start = first if start is None else start
     if not 1 <= start <= len(sequence):
@@ -261,7 +245,7 @@ def _held_out(
             expected=own,
             hint=f"name frames of your own with {{{option}=SOURCE}}",
         )
-    source = open_data(replace(config, **reading), chosen)
+    source = open_as(replace(config, **reading), chosen)
     if chosen is not None:
         return source, [Span(sequence, 0, len(sequence)) for sequence in source.sequences]
     spans = split_as(source, config).test
@@ -409,7 +393,7 @@ def _trained_by(run: str | Path) -> str:
 
 def _training_part(config: DataConfig) -> Sequence[Span]:
     """What a run was trained on."""
-    return split_as(open_data(config), config).train
+    return split_as(open_as(config), config).train
 
 
 def grade_file(
@@ -434,7 +418,7 @@ def grade_file(
         ShapeError: grids of different sizes.
     """
     config = DataConfig(data=str(observation), **options)
-    source = open_data(config)
+    source = open_as(config)
     spans = [Span(sequence, 0, len(sequence)) for sequence in source.sequences]
     if thresholds is None:
         thresholds = [_threshold(spans)]
@@ -450,7 +434,7 @@ def grade_file(
 def inspect_path(path: str | Path, *, face: Face = in_python, **options: Any) -> Inspection:
     """Find out what is in a source, what is wrong with it, and what there is to beat."""
     config = DataConfig(data=str(path), **options)
-    source = open_data(config)
+    source = open_as(config)
     read_static(config, source.sequences[0])  # a training would stop at what is wrong with them
     return inspect_source(
         source,
@@ -575,7 +559,6 @@ __all__ = [
     "grade_file",
     "inspect_path",
     "load_run",
-    "open_data",
     "resolve",
     "verify",
     "verify_run",

@@ -70,6 +70,8 @@ class Reading:
     axes: str = ""
     """What the axes of an array are, a letter each: N movie, T time, H height, W width, C channel ("NTHWC"); by default
     told from its shape."""
+    frames: tuple[int, ...] = ()
+    """Use only frames START to STOP (exclusive) of each sequence."""
     grey: bool = False
     """Read colour frames as grey."""
     crop: tuple[int, ...] = ()
@@ -86,6 +88,8 @@ class Reading:
     def __post_init__(self) -> None:
         _check_choices(self)
         _at_least(self, 1, "coarsen")
+        if self.frames and (len(self.frames) != 2 or not 0 <= self.frames[0] < self.frames[1]):
+            raise ConfigError("is not a range", where="frames", expected="start stop", received=self.frames)
         if self.crop and (len(self.crop) != 4 or min(self.crop) < 0 or min(self.crop[2:]) < 1):
             raise ConfigError("is not a box", where="crop", expected="top left height width", received=self.crop)
         if self.axes and (
@@ -153,8 +157,6 @@ class DataConfig(Reading):
     ("lagrangian"; Ritvanen et al. 2023), so that the network learns growth and decay alone."""
     normalisation: Normalisation = "auto"
     """How values are brought to the model's range; chosen from the training part by default."""
-    frames: tuple[int, ...] = ()
-    """Use only frames START to STOP (exclusive) of each sequence."""
     static: tuple[str, ...] = ()
     """Fields that never change, such as elevation, that the model reads beside every frame: FILE or FILE:VARIABLE
     (NetCDF, NPY), on the grid of the frames."""
@@ -180,8 +182,6 @@ class DataConfig(Reading):
                 raise ConfigError("is no time", where="test_from", expected=expected, received=self.test_from)
         if self.static and self.coordinates == "lagrangian":
             raise ConfigError("do not move with the frames", where="static", hint="use {coordinates=eulerian}")
-        if self.frames and (len(self.frames) != 2 or not 0 <= self.frames[0] < self.frames[1]):
-            raise ConfigError("is not a range", where="frames", expected="start stop", received=self.frames)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from nextframe.config import Reading
+from nextframe.config import DataConfig, Reading
 from nextframe.errors import ConfigError, DataError
 from nextframe.frames.damage import Damage, describe_each, hold_not_empty
 from nextframe.frames.format import Format
@@ -68,7 +68,21 @@ def open_source(name: str | Path, reading: Reading | None = None, **options: Any
     return FrameSource(name=text, sequences=sequences)
 
 
+def open_as(config: DataConfig, name: str | Path | None = None) -> FrameSource:
+    """Open a configuration's own source; or another one in the same way, of which all frames are taken.
+
+    Raises:
+        DataError, ConfigError, ShapeError: as `open_source`.
+    """
+    return open_source(config.data, config) if name is None else open_source(name, config, frames=())
+
+
 def _shaped(sequence: FrameSequence, reading: Reading) -> FrameSequence:
+    if reading.frames:
+        start, stop = reading.frames
+        if len(sequence) < stop:
+            raise DataError(f"has no frames {start} to {stop}", where=sequence.name, received=f"{len(sequence)} frames")
+        sequence = sequence[start:stop]
     if reading.crop:
         sequence = crop(sequence, reading.crop)
     if reading.grey:
