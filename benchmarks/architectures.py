@@ -31,6 +31,7 @@ from nextframe.config import ModelKind, RunConfig
 from nextframe.data.split import split_as
 from nextframe.data.windows import cut_windows
 from nextframe.files import write_text
+from nextframe.frames.source import open_as
 from nextframe.machine import describe_machine
 from nextframe.models.build import build_model
 from nextframe.models.network import Network
