@@ -23,7 +23,9 @@ from nextframe.cli.forecast import forecast
 from nextframe.cli.inspect import inspect
 from nextframe.cli.train import train
 from nextframe.cli.verify import verify
+from nextframe.cli.watchdog import watchdog
 from nextframe.errors import NextframeError, NextframeWarning
+from nextframe.frames.watch import watch
 
 app = App(
     name="nextframe",
@@ -48,7 +50,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with warnings.catch_warnings():
         warnings.showwarning = _show_warning
         warnings.simplefilter("always", NextframeWarning)
-        return _run(tokens)
+        before = watch.set(watchdog)
+        try:
+            return _run(tokens)
+        finally:
+            watch.reset(before)
 
 
 def _show_warning(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:

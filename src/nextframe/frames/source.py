@@ -20,6 +20,7 @@ from nextframe.frames.names import natural_order
 from nextframe.frames.rain import convert_rain
 from nextframe.frames.readers import Drawn, cached, coarsen, crop, to_grey, tolerate
 from nextframe.frames.sequence import FrameSequence, FrameSource
+from nextframe.frames.watch import watch
 
 _TO_CONVERT = {
     **dict.fromkeys((".grib", ".grib2", ".grb", ".grb2"), "convert it to NetCDF, for example with xarray and cfgrib"),
@@ -57,7 +58,8 @@ def open_source(name: str | Path, reading: Reading | None = None, **options: Any
         _hold_options(text, reading, frozenset())
         sequences = _generate(text)
     else:
-        sequences = _open_path(text, reading, damage)
+        with watch.get()(text):
+            sequences = _open_path(text, reading, damage)
         if reading.missing != "auto":
             sequences = tuple(replace(s, missing=reading.missing) for s in sequences)
     sequences = tuple(_shaped(s, reading) for s in sequences)
