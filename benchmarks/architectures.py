@@ -27,7 +27,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import nextframe
 from nextframe.api import verify_run
-from nextframe.config import ModelKind, RunConfig
+from nextframe.config import RunConfig
 from nextframe.data.split import split_as
 from nextframe.data.windows import cut_windows
 from nextframe.files import write_text
@@ -49,7 +49,7 @@ MISSED = 0.08
 VALIDATION = 40
 """Movies validated on, of generated ones."""
 
-ARCHITECTURES: dict[str, tuple[ModelKind, dict[str, Any]]] = {
+ARCHITECTURES: dict[str, tuple[dict[str, Any]]] = {
     "stacked ConvLSTM": ("stacked", {}),
     "stacked ConvLSTM, peepholes": ("stacked", {"peepholes": True}),
     "stacked ConvLSTM, 5x5 kernels": ("stacked", {"kernel_size": 5, "filters": (24, 24, 24)}),

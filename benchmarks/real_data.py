@@ -16,7 +16,6 @@ import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from nextframe.config import ModelKind
 from nextframe.files import write_text
 from nextframe.machine import cores
 from nextframe.report.tables import lead_number, repeats, skill_cell, skill_table, title, to_markdown, verdict
@@ -38,7 +37,7 @@ class Case:
     credit: str
     path: str
     """Below the data folder."""
-    model: ModelKind = "stacked"
+    model: str = "stacked"
     train: str
     verify: str = ""
     verify_path: str = ""

@@ -28,7 +28,7 @@ import nextframe
 from nextframe.benchmark.quality_trials import CAUSAL, ENCODER_DECODER, Goal
 from nextframe.benchmark.quality_worker import EVENT, fit, measure, prepared
 from nextframe.benchmark.results import provenance
-from nextframe.config import ModelKind, RunConfig
+from nextframe.config import RunConfig
 from nextframe.files import write_text
 from nextframe.frames.generated.squares import MovingSquares
 from nextframe.runs.folder import read_metrics
@@ -47,7 +47,7 @@ ADAMW = {"optimizer": "adamw", "learning_rate": 3e-3, "schedule": "one-cycle", "
 
 RMSPROP = {"optimizer": "rmsprop", "learning_rate": 1e-3, "schedule": "constant", "gradient_clip": None}
 
-TRIALS: dict[ModelKind, dict[str, dict[str, Any]]] = {
+TRIALS: dict[str, dict[str, dict[str, Any]]] = {
     "stacked": {
         "recipe": {},
         "peak learning rate 3e-3": {"learning_rate": 3e-3},
@@ -110,7 +110,7 @@ TRIALS: dict[ModelKind, dict[str, dict[str, Any]]] = {
 }
 
 
-VARIANTS: dict[ModelKind, dict[str, tuple[type[ForecastTraining], dict[str, Any]]]] = {
+VARIANTS: dict[str, dict[str, tuple[type[ForecastTraining], dict[str, Any]]]] = {
     "stacked": {
         "targets smoothed by 0.01": (variants.SmoothedTargets, {}),
         "sequences grow over the first half of the steps": (variants.GrowingSequences, {}),
@@ -131,7 +131,7 @@ VARIANTS: dict[ModelKind, dict[str, tuple[type[ForecastTraining], dict[str, Any]
 AVERAGED = "weights averaged, decay 0.98 a step"
 
 
-def run_trial(model: ModelKind, name: str, steps: int, seed: int) -> dict[str, Any]:
+def run_trial(model: str, name: str, steps: int, seed: int) -> dict[str, Any]:
     training, options = VARIANTS[model].get(name) or (ForecastTraining, {} if name == AVERAGED else TRIALS[model][name])
     goal = {"stacked": CAUSAL, "encoder-decoder": ENCODER_DECODER}[model]
     config = preset_config(model).replace({"seed": seed, **options})
@@ -185,7 +185,7 @@ def moved(config: RunConfig, goal: Goal, movies: int, held_out: NDArray[np.uint8
     return {"loss": None, "csi": skill.compute()["csi"].tolist()}, seconds
 
 
-def load(model: ModelKind) -> dict[str, Any]:
+def load(model: str) -> dict[str, Any]:
     path = RESULTS / f"recipes-{model}.json"
     content: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {"trials": {}}
     return content

@@ -4,7 +4,7 @@ import copy
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,11 +13,12 @@ from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 import nextframe
+from nextframe.architectures import names
 from nextframe.benchmark.contenders import ON_GPU
 from nextframe.benchmark.results import save
 from nextframe.benchmark.run import benchmark
 from nextframe.benchmark.work import Work
-from nextframe.config import ModelConfig, ModelKind
+from nextframe.config import ModelConfig
 from nextframe.frames.source import open_source
 from nextframe.models.build import build_model
 from nextframe.models.causality import check_causal
@@ -30,7 +31,7 @@ from nextframe.training.presets import preset_config
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA GPU")
 
-KINDS: tuple[ModelKind, ...] = get_args(ModelKind)
+KINDS = names()
 TINY: dict[str, Any] = {
     "data": "squares:movies=24,frames=8,size=16",
     "past": 4,
@@ -54,7 +55,7 @@ def exact() -> Iterator[None]:
     torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32 = flags
 
 
-def twins(kind: ModelKind, **options: Any) -> tuple[Network, Network]:
+def twins(kind: str, **options: Any) -> tuple[Network, Network]:
     """The same network on the CPU and on the GPU."""
     torch.manual_seed(0)
     model = build_model(ModelConfig(model=kind, filters=(4, 4, 4), norm="layer", **options), 1)
@@ -72,7 +73,7 @@ def loss_and_logits(model: Network, movie: Tensor) -> tuple[Tensor, Tensor]:
     ("kind", "recompute"),
     [*((kind, None) for kind in KINDS), ("stacked", 2), ("encoder-decoder", 2), ("multiscale", 2)],
 )
-def test_outputs_and_gradients_are_those_of_the_cpu(kind: ModelKind, recompute: int | None) -> None:
+def test_outputs_and_gradients_are_those_of_the_cpu(kind: str, recompute: int | None) -> None:
     on_cpu, on_gpu = twins(kind)
     movie = torch.rand(2, 8, 1, 12, 16)
     found = []
@@ -92,7 +93,7 @@ def test_outputs_and_gradients_are_those_of_the_cpu(kind: ModelKind, recompute: 
 @pytest.mark.parametrize(
     ("kind", "peepholes"), [*((kind, False) for kind in KINDS), ("stacked", True), ("encoder-decoder", True)]
 )
-def test_rollouts_are_those_of_the_cpu(kind: ModelKind, peepholes: bool) -> None:
+def test_rollouts_are_those_of_the_cpu(kind: str, peepholes: bool) -> None:
     on_cpu, on_gpu = twins(kind, peepholes=peepholes)
     past = torch.rand(2, 5, 1, 12, 16)
     with torch.inference_mode():
@@ -102,7 +103,7 @@ def test_rollouts_are_those_of_the_cpu(kind: ModelKind, peepholes: bool) -> None
 
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in ("encoder-decoder", "simvp")])
-def test_the_gpu_finds_the_same_dependencies(kind: ModelKind) -> None:
+def test_the_gpu_finds_the_same_dependencies(kind: str) -> None:
     on_cpu, on_gpu = (check_causal(model, shape=(1, 6, 1, 12, 12)) for model in twins(kind))
     assert on_gpu.reads == on_cpu.reads == tuple(tuple(range(n + 1)) for n in range(6))
 
@@ -132,9 +133,7 @@ def test_the_gpu_finds_the_same_dependencies(kind: ModelKind) -> None:
     ],
     ids=str,
 )
-def test_what_is_trained_on_the_gpu_forecasts_on_the_cpu(
-    kind: ModelKind, options: dict[str, Any], tmp_path: Path
-) -> None:
+def test_what_is_trained_on_the_gpu_forecasts_on_the_cpu(kind: str, options: dict[str, Any], tmp_path: Path) -> None:
     if "coordinates" in options:
         pytest.importorskip("pysteps")
     run = tmp_path / "run"

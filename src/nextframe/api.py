@@ -14,7 +14,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from nextframe.config import DataConfig, ModelKind, RunConfig
+from nextframe.config import DataConfig, RunConfig
 from nextframe.data.coverage import coverage
 from nextframe.data.normalise import choose_threshold, fit_normaliser
 from nextframe.data.provenance import provenance, reading_in_words
@@ -56,7 +56,7 @@ from nextframe.words import Face, in_python
 BASELINES = ("persistence", "extrapolation")
 
 
-def resolve(model: ModelKind = "stacked", preset: Preset = "default", **options: Any) -> RunConfig:
+def resolve(model: str = "stacked", preset: Preset = "default", **options: Any) -> RunConfig:
     """The configuration of a preset with some options changed.
 
     Raises:
@@ -67,7 +67,7 @@ def resolve(model: ModelKind = "stacked", preset: Preset = "default", **options:
 
 def fit(
     source: FrameSource | str | Path | None = None,
-    model: ModelKind = "stacked",
+    model: str = "stacked",
     *,
     preset: Preset = "default",
     out: str | Path | None = None,

@@ -15,9 +15,9 @@ from datetime import date, datetime
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
+from nextframe.architectures import check_options
 from nextframe.errors import ConfigError
 
-ModelKind = Literal["stacked", "encoder-decoder", "convgru", "trajgru", "predrnn", "multiscale", "simvp"]
 Norm = Literal["batch", "layer", "group", "none"]
 TemporalPadding = Literal["causal", "same"]
 GateActivation = Literal["sigmoid", "hard_sigmoid"]
@@ -188,8 +188,8 @@ class DataConfig(Reading):
 class ModelConfig:
     """Which network, and its sizes."""
 
-    model: ModelKind = "stacked"
-    """Architecture: "stacked", "encoder-decoder", "convgru", "trajgru", "predrnn", "multiscale" or "simvp"."""
+    model: str = "stacked"
+    """Architecture, by its name in `nextframe.architectures`."""
     filters: tuple[int, ...] = (40, 40, 40)
     """Filters of each ConvLSTM layer; the number of values is the number of layers."""
     kernel_size: int = 3
@@ -212,6 +212,7 @@ class ModelConfig:
     """Work on patches of so many pixels along both axes (space-to-depth): large grids at a fraction of the cost."""
 
     def __post_init__(self) -> None:
+        check_options(self.model, self)
         _check_choices(self)
         _at_least(self, 1, "filters", "kernel_size", "quantiles", "patch")
         if self.quantiles % 2 == 0:
@@ -337,30 +338,9 @@ class RunConfig:
                 received=crop,
                 hint=f"use {{train_crop={fitting}}}, or none to train on whole frames",
             )
-        if self.training.recompute is not None and self.model.model in ("convgru", "trajgru", "predrnn", "simvp"):
-            raise ConfigError(
-                "is for ConvLSTM layers",
-                where="recompute",
-                received=f"model={self.model.model!r}",
-                hint="leave it out, or use model='stacked', 'encoder-decoder' or 'multiscale'",
-            )
-        if self.training.min_seen > 1 and self.model.model in ("encoder-decoder", "simvp"):
-            raise ConfigError(
-                "is for models that forecast one step at each frame",
-                where="min_seen",
-                received=f"model={self.model.model!r}, which starts from the whole past",
-                hint="leave it out",
-            )
-        if self.model.model == "simvp":
-            for name, why in (
-                ("scheduled_sampling", "has no inputs after the past to choose"),
-                ("rollout_training", "is no choice: the model is always trained on its free forecast"),
-            ):
-                if getattr(self.training, name):
-                    raise ConfigError(why, where=name, received="model='simvp'", hint="leave it out")
-        sees_next = self.model.model == "stacked" and self.model.temporal_padding == "same"
+        check_options(self.model.model, self.training)
         for name in ("rollout_training", "scheduled_sampling"):
-            if sees_next and getattr(self.training, name):
+            if self.model.temporal_padding == "same" and getattr(self.training, name):
                 raise ConfigError(
                     "needs a model that can be continued", where=name, hint="use {temporal_padding=causal}"
                 )

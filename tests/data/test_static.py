@@ -9,7 +9,7 @@ import torch
 import xarray as xr
 
 import nextframe
-from nextframe.config import DataConfig, ModelKind, RunConfig
+from nextframe.config import DataConfig, RunConfig
 from nextframe.data.static import read_static
 from nextframe.errors import CheckpointError, ConfigError, DataError, NextframeError, ShapeError
 from nextframe.frames.grid import Grid
@@ -93,7 +93,7 @@ def test_what_cannot_be_a_static_field(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["stacked", "encoder-decoder"])
 @pytest.mark.parametrize("residual", [False, True])
-def test_a_rollout_reads_them_at_every_step_and_forecasts_only_the_frames(kind: ModelKind, residual: bool) -> None:
+def test_a_rollout_reads_them_at_every_step_and_forecasts_only_the_frames(kind: str, residual: bool) -> None:
     config = RunConfig().replace(
         {"model": kind, "filters": (3,), "norm": "layer", "output": "linear", "residual": residual, "loss": "mse"}
     )

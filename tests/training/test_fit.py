@@ -14,7 +14,7 @@ import safetensors.torch
 import torch
 
 from nextframe import engine
-from nextframe.config import ModelKind, RunConfig
+from nextframe.config import RunConfig
 from nextframe.errors import CheckpointError, ConfigError, DataError
 from nextframe.frames.sequence import FrameSequence, FrameSource
 from nextframe.frames.source import open_source
@@ -38,7 +38,7 @@ TINY = {
 }
 
 
-def tiny(model: ModelKind = "stacked", **options: object) -> RunConfig:
+def tiny(model: str = "stacked", **options: object) -> RunConfig:
     return preset_config(model).replace({**TINY, **options})
 
 
@@ -60,7 +60,7 @@ def run_tiny(out: Path, config: RunConfig, *, resume: bool = False) -> None:
     ],
 )
 def test_a_run_folder_holds_everything_that_a_forecast_needs(
-    tmp_path: Path, model: ModelKind, options: dict[str, object]
+    tmp_path: Path, model: str, options: dict[str, object]
 ) -> None:
     config = tiny(model, **options)
     run_tiny(tmp_path / "run", config)

@@ -111,7 +111,7 @@ def test_a_verified_ensemble_is_shown_with_and_without_calibration(ensemble: Pat
 def test_a_model_of_quantiles_is_trained_and_forecasts(kind: str, tmp_path: Path) -> None:
     trained = nextframe.fit(
         SQUARES,
-        kind,  # type: ignore[arg-type]
+        kind,
         out=tmp_path / "run",
         quantiles=5,
         loss="quantile",

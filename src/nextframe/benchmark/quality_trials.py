@@ -10,8 +10,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from nextframe.config import ModelKind
-
 HELD_OUT_SEED = 1000
 """Seed of the movies that quality is measured on; no training has seen them, and no search but that of steps."""
 TRAINING_SEED = 1
@@ -24,7 +22,7 @@ class Goal:
 
     name: str
     """What tables call it."""
-    model: ModelKind
+    model: str
     """Architecture."""
     options: Mapping[str, Any]
     """What is part of the architecture, whatever the recipe."""

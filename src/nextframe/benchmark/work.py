@@ -9,8 +9,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from nextframe.config import ModelKind
-
 Task = Literal["training", "forward", "backward", "inference", "streaming"]
 Accelerator = Literal["cpu", "cuda"]
 
@@ -38,7 +36,7 @@ class Step:
 class Work:
     """One step of work: a training step on a batch of movies, or a forecast of K frames of each of them."""
 
-    model: ModelKind
+    model: str
     """Architecture."""
     batch: int
     """Movies B."""

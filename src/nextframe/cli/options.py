@@ -16,7 +16,7 @@ from docstring_parser import parse_from_object
 
 from nextframe.config import DataConfig, ModelConfig, Reading, RunConfig, TrainingConfig
 from nextframe.errors import ConfigError
-from nextframe.training.presets import PRESETS, preset_config
+from nextframe.training.presets import preset_config, presets
 
 SECTIONS: Mapping[str, type] = {"data": DataConfig, "model": ModelConfig, "training": TrainingConfig}
 """Sections of a configuration, each a group of options."""
@@ -109,7 +109,7 @@ def _typed(value: object) -> str:
 
 def preset_defaults() -> dict[str, str]:
     """Defaults of `nextframe train`, over all its models and presets."""
-    return section_defaults(*(preset_config(model, preset) for model, preset in PRESETS))
+    return section_defaults(*(preset_config(model, preset) for model, preset in presets()))
 
 
 def merge(file: Mapping[str, Any], given: Mapping[str, Any], *, where: object = "--config") -> dict[str, Any]:

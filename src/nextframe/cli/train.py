@@ -7,14 +7,17 @@ from typing import Annotated, Any, Unpack
 
 from cyclopts import Parameter
 
+from nextframe.architectures import names
 from nextframe.cli.options import SECTIONS, merge, option_types, preset_defaults
-from nextframe.config import ModelKind
 from nextframe.errors import ConfigError
 from nextframe.training.presets import Preset
+from nextframe.words import joined
+
+MODEL = Parameter(help=f"Architecture: {joined(names(), 'or')}. [default: stacked]", show_default=False)
 
 
 def train(
-    model: Annotated[ModelKind | None, Parameter(show_default=False)] = None,
+    model: Annotated[str | None, MODEL] = None,
     /,
     *,
     preset: Annotated[Preset | None, Parameter(show_default=False)] = None,
@@ -30,7 +33,7 @@ def train(
     given here override the file, and the file overrides the preset.
 
     Args:
-        model: Architecture. [default: stacked]
+        model: Architecture.
         preset: Recipe to start from: our best one, or the tutorial's to the letter. [default: default]
         config: YAML file of options.
         out: Run folder; by default a new one under runs/.
