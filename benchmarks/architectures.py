@@ -49,7 +49,7 @@ MISSED = 0.08
 VALIDATION = 40
 """Movies validated on, of generated ones."""
 
-ARCHITECTURES: dict[str, tuple[dict[str, Any]]] = {
+ARCHITECTURES: dict[str, tuple[str, dict[str, Any]]] = {
     "stacked ConvLSTM": ("stacked", {}),
     "stacked ConvLSTM, peepholes": ("stacked", {"peepholes": True}),
     "stacked ConvLSTM, 5x5 kernels": ("stacked", {"kernel_size": 5, "filters": (24, 24, 24)}),

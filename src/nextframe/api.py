@@ -80,7 +80,7 @@ def fit(
 
     Args:
         source: frames: an open source, "squares", or a path; by default the preset's moving squares.
-        model: "stacked", "encoder-decoder", "convgru", "trajgru", "predrnn", "multiscale" or "simvp".
+        model: name of an architecture (`nextframe.architectures`).
         preset: "default" or "tutorial".
         out: the run folder; by default a new one under `runs/`.
         resume: go on with an interrupted run in `out`.

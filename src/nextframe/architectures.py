@@ -13,8 +13,8 @@ from dataclasses import dataclass, field, fields
 from functools import cache
 from typing import Any
 
-from nextframe import plugins
 from nextframe.errors import ConfigError
+from nextframe.plugins import table
 
 OPTIONS: Mapping[str, str] = {
     "temporal_padding": "models whose readout can see the next frame",
@@ -125,7 +125,7 @@ _OWN = (
 @cache
 def architectures() -> tuple[Architecture, ...]:
     """All rows: the package's own, then those of other packages."""
-    return plugins.table("nextframe.architectures", _OWN)
+    return table("nextframe.architectures", _OWN)
 
 
 def names() -> tuple[str, ...]:
@@ -177,7 +177,7 @@ def check_options(model: str, section: Any) -> None:
         able = ", ".join(other.name for other in architectures() if option.name in other.takes)
         raise ConfigError(
             f"is for {OPTIONS[option.name]}",
-            where=f"{option.name}={value!r}",
+            where=option.name,
             expected=able,
             received=f"model={model!r}",
             hint="leave it out, or take one of these models",
