@@ -287,6 +287,7 @@ def to_grey(sequence: FrameSequence) -> FrameSequence:
         variables=("brightness",),
         units=sequence.units[:1],
         variable_attributes=(),
+        accumulation=(),
     )
 
 

@@ -58,6 +58,9 @@ class FrameSequence:
     """Unit of each channel as UDUNITS writes it; "1" for plain numbers."""
     variable_attributes: tuple[Mapping[str, object], ...] = ()
     """What else CF conventions say of each channel (long_name, standard_name, cell_methods), carried to the output."""
+    accumulation: tuple[np.timedelta64 | None, ...] = ()
+    """Time over which each channel is summed up, as the source states it ("sums of an hour"), for amounts; None where
+    it states none, and an amount is then taken to be that of one time step."""
     grid: Grid | None = None
     """Coordinates of the pixels, for gridded sources."""
     missing: Missing = "error"
@@ -90,7 +93,14 @@ class FrameSequence:
             object.__setattr__(self, "units", ("1",) * channels)
         if not self.variable_attributes:
             object.__setattr__(self, "variable_attributes", ({},) * channels)
-        named = {"variables": self.variables, "units": self.units, "variable attributes": self.variable_attributes}
+        if not self.accumulation:
+            object.__setattr__(self, "accumulation", (None,) * channels)
+        named = {
+            "variables": self.variables,
+            "units": self.units,
+            "variable attributes": self.variable_attributes,
+            "accumulations": self.accumulation,
+        }
         for what, names in named.items():
             if len(names) != channels:
                 raise ShapeError(f"has {channels} channels but {len(names)} {what}", where=self.name)
