@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from nextframe.api import fit, load_run, verify
     from nextframe.errors import CheckpointError, ConfigError, DataError, NextframeError, NextframeWarning, ShapeError
-    from nextframe.forecasting.baselines import Persistence
+    from nextframe.forecasting.ensemble import EnsembleForecaster
     from nextframe.forecasting.extrapolation import Extrapolation
     from nextframe.forecasting.forecast import Forecast, Forecaster
-    from nextframe.forecasting.model_forecaster import EnsembleForecaster, ModelForecaster
+    from nextframe.forecasting.model_forecaster import ModelForecaster
+    from nextframe.forecasting.persistence import Persistence
     from nextframe.frames.sequence import FrameSequence, FrameSource
     from nextframe.frames.source import open_source
     from nextframe.models.causality import check_causal
@@ -37,7 +38,7 @@ _HOME = {
     "ConvLSTM2d": "nextframe.models.convlstm",
     "DataError": "nextframe.errors",
     "EncoderDecoder": "nextframe.models.encoder_decoder",
-    "EnsembleForecaster": "nextframe.forecasting.model_forecaster",
+    "EnsembleForecaster": "nextframe.forecasting.ensemble",
     "Extrapolation": "nextframe.forecasting.extrapolation",
     "Forecast": "nextframe.forecasting.forecast",
     "Forecaster": "nextframe.forecasting.forecast",
@@ -46,7 +47,7 @@ _HOME = {
     "ModelForecaster": "nextframe.forecasting.model_forecaster",
     "NextframeError": "nextframe.errors",
     "NextframeWarning": "nextframe.errors",
-    "Persistence": "nextframe.forecasting.baselines",
+    "Persistence": "nextframe.forecasting.persistence",
     "ShapeError": "nextframe.errors",
     "StackedConvLSTM": "nextframe.models.stacked",
     "check_causal": "nextframe.models.causality",

@@ -24,18 +24,14 @@ from nextframe.data.statistics import measure_spans
 from nextframe.data.windows import Window, cut_windows, windows_with_past
 from nextframe.errors import CheckpointError, ConfigError, DataError, ShapeError
 from nextframe.files import check_writable
-from nextframe.forecasting.baselines import make_baselines
+from nextframe.forecasting.baselines import DEFAULT as BASELINES
+from nextframe.forecasting.baselines import learns, make_baselines
 from nextframe.forecasting.calibration import Calibration
+from nextframe.forecasting.ensemble import EnsembleForecaster
 from nextframe.forecasting.forecast import Forecast, Forecaster
 from nextframe.forecasting.matching import ProbabilityMatched, match_distribution
-from nextframe.forecasting.model_forecaster import (
-    CALIBRATION,
-    EnsembleForecaster,
-    ModelForecaster,
-    TrainedForecaster,
-    Uncalibrated,
-    in_tiles,
-)
+from nextframe.forecasting.model_forecaster import ModelForecaster
+from nextframe.forecasting.trained import CALIBRATION, TrainedForecaster, Uncalibrated, in_tiles
 from nextframe.frames.formats.gridded import open_dataset
 from nextframe.frames.generated import GENERATED
 from nextframe.frames.sequence import FrameSequence, FrameSource
@@ -52,8 +48,6 @@ from nextframe.verification.result import Verification
 from nextframe.verification.statistics import SCALES
 from nextframe.verification.verify import verify as verify_windows
 from nextframe.words import Face, in_python
-
-BASELINES = ("persistence", "extrapolation")
 
 
 def resolve(model: str = "stacked", preset: Preset = "default", **options: Any) -> RunConfig:
@@ -373,7 +367,7 @@ def verify_run(
         title=f"{Path(run).name}: forecast skill",
         command=command,
         progress=progress,
-        training=_training_part(config) if "climatology" in baselines else (),
+        training=_training_part(config) if learns(baselines) else (),
         about={**reading_in_words(replace(config, **reading)), "trained by": _trained_by(run)},
     )
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
+from operator import attrgetter
 from typing import Any, TypeVar
 
 from nextframe.errors import NextframeWarning, first_line
@@ -42,7 +43,7 @@ class Late:
     """
 
     home: str
-    """"module:name"."""
+    """"module:name", or "module:class.method"."""
 
     def __call__(self, *arguments: Any, **options: Any) -> Any:
         return self.load()(*arguments, **options)
@@ -50,7 +51,7 @@ class Late:
     def load(self) -> Callable[..., Any]:
         """Import it."""
         module, _, name = self.home.partition(":")
-        loaded: Callable[..., Any] = getattr(import_module(module), name)
+        loaded: Callable[..., Any] = attrgetter(name)(import_module(module))
         return loaded
 
 

@@ -13,8 +13,10 @@ from nextframe.data import motion
 from nextframe.data.split import Span
 from nextframe.data.windows import cut_windows
 from nextframe.errors import ConfigError
-from nextframe.forecasting.baselines import Persistence, Translation, make_baseline
+from nextframe.forecasting.baselines import make_baseline
 from nextframe.forecasting.extrapolation import Extrapolation
+from nextframe.forecasting.persistence import Persistence
+from nextframe.forecasting.translation import Translation
 from nextframe.frames.sequence import FrameSequence
 from nextframe.frames.source import open_source
 from nextframe.verification.verify import verify
@@ -155,7 +157,9 @@ def test_nothing_is_announced(capfd: pytest.CaptureFixture[str]) -> None:
 
 def test_names() -> None:
     assert make_baseline("persistence").name == "persistence"
-    with pytest.raises(ConfigError, match="extrapolation, steps, anvil, climatology, received climate"):
+    with pytest.raises(
+        ConfigError, match=r"extrapolation, climatology, steps, anvil, received climate\); did you mean 'climatology'"
+    ):
         make_baseline("climate")
 
 

@@ -5,8 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter
 
-from nextframe.forecasting.baselines import Persistence
 from nextframe.forecasting.matching import ProbabilityMatched, match_distribution
+from nextframe.forecasting.persistence import Persistence
 
 
 @settings(max_examples=25, deadline=None)

@@ -1,5 +1,6 @@
 """Forecasts in tiles: those of the whole grid where tiles overlap enough, without seams where they do not."""
 
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -16,7 +17,8 @@ from nextframe.config import RunConfig
 from nextframe.data.normalise import Normaliser
 from nextframe.errors import ConfigError
 from nextframe.forecasting.calibration import Calibration
-from nextframe.forecasting.model_forecaster import EnsembleForecaster, ModelForecaster
+from nextframe.forecasting.ensemble import EnsembleForecaster
+from nextframe.forecasting.model_forecaster import ModelForecaster
 from nextframe.forecasting.tiles import Tiling, forecast_in_tiles
 from nextframe.models.build import build_model
 from nextframe.models.convlstm import ConvLSTM2d
@@ -179,8 +181,8 @@ def test_static_fields_are_cut_with_the_frames() -> None:
     past = movie(SIZE)
     expected = whole.predict(past, 2)
     np.testing.assert_allclose(whole.tiled(40, 18).predict(past, 2), expected, atol=2e-4)
-    assert whole.static is not None
-    whole.static = whole.static[:, ::-1].copy()
+    assert whole.door.static is not None
+    whole.door = replace(whole.door, static=whole.door.static[:, ::-1].copy())
     assert np.abs(whole.predict(past, 2) - expected).max() > 0.01
 
 

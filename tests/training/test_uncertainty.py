@@ -13,7 +13,8 @@ import nextframe
 from nextframe.cli import main
 from nextframe.config import RunConfig
 from nextframe.errors import CheckpointError, ConfigError, NextframeWarning
-from nextframe.forecasting.model_forecaster import EnsembleForecaster, ModelForecaster
+from nextframe.forecasting.ensemble import EnsembleForecaster
+from nextframe.forecasting.model_forecaster import ModelForecaster
 from nextframe.models.encoder_decoder import EncoderDecoder
 from nextframe.models.rollout import rollout, rollout_outputs
 from nextframe.models.stacked import StackedConvLSTM

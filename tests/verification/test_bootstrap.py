@@ -5,8 +5,8 @@ import pytest
 
 from nextframe.data.split import Span
 from nextframe.data.windows import cut_windows
-from nextframe.forecasting.baselines import Persistence
 from nextframe.forecasting.forecast import Forecaster
+from nextframe.forecasting.persistence import Persistence
 from nextframe.frames.sequence import FloatArray, FrameSequence
 from nextframe.verification.bootstrap import draw_weights, independent_blocks, interval
 from nextframe.verification.verify import verify

@@ -12,8 +12,8 @@ import nextframe
 from nextframe.data.split import Span
 from nextframe.data.windows import cut_windows
 from nextframe.errors import ConfigError, DataError, ShapeError
-from nextframe.forecasting.baselines import Persistence
 from nextframe.forecasting.forecast import Forecaster
+from nextframe.forecasting.persistence import Persistence
 from nextframe.frames.grid import Grid
 from nextframe.frames.sequence import FloatArray, FrameSequence, FrameSource
 from nextframe.outputs.writers import save_forecast, to_dataset

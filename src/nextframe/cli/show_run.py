@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from nextframe.api import load_run
-from nextframe.forecasting.model_forecaster import TrainedForecaster
+from nextframe.forecasting.trained import TrainedForecaster
 from nextframe.models.causality import check_causal
 from nextframe.runs.folder import read_metrics
 

@@ -10,7 +10,16 @@ from cyclopts import Parameter
 from nextframe.cli.inspect import RUN_FILES
 from nextframe.cli.options import NAMES, NUMBERS, WHOLE_NUMBERS, reading_options
 from nextframe.errors import ConfigError
+from nextframe.forecasting.baselines import DEFAULT
+from nextframe.forecasting.baselines import baselines as rows
+from nextframe.words import joined
 
+_OF_RAIN = [row.name for row in rows() if "rain" in row.needs]
+BASELINES = Parameter(
+    help=f"Forecasters to verify beside the model, separated by commas: {joined([row.name for row in rows()])} "
+    f"({joined(_OF_RAIN)} are for rain); `none` for the model alone.",
+    show_default=",".join,
+)
 FORECAST_FILES = (".nc", ".nc4", ".zarr")
 
 
@@ -19,7 +28,7 @@ def verify(
     /,
     *,
     data: str | None = None,
-    baselines: Annotated[tuple[str, ...], NAMES, Parameter(show_default=",".join)] = ("persistence", "extrapolation"),
+    baselines: Annotated[tuple[str, ...], NAMES, BASELINES] = DEFAULT,
     thresholds: Annotated[tuple[float, ...] | None, NUMBERS] = None,
     scales: Annotated[tuple[int, ...], WHOLE_NUMBERS, Parameter(show_default="5,15".format)] = (5, 15),
     lead_times: int | None = None,
@@ -42,8 +51,7 @@ def verify(
             (NetCDF, Zarr) to be graded against --data.
         data: True frames: a SOURCE; by default the test part of the run's own data, or the held-out frames of a shipped
             model.
-        baselines: Forecasters to verify beside the model, separated by commas: persistence, translation, extrapolation,
-            climatology, and of rain steps and anvil; `none` for the model alone.
+        baselines: Forecasters to verify beside the model.
         thresholds: Values from which on a pixel is an event, for CSI, in source units; by default the run's own.
         scales: Neighbourhoods of the fractions skill score, in pixels along each side, separated by commas.
         lead_times: Number of frames to forecast; by default as many as the run was trained for.
@@ -65,7 +73,7 @@ def verify(
         from nextframe.api import grade_file
 
         ignored = {
-            "--baselines": baselines != ("persistence", "extrapolation"),
+            "--baselines": baselines != DEFAULT,
             "--lead-times": lead_times is not None,
             "--limit": limit is not None,
             "--matched": matched,

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
-from nextframe.data.motion import to_lagrangian
+from nextframe.data.door import Door
 from nextframe.data.normalise import Normaliser
 from nextframe.data.windows import Window
 from nextframe.frames.sequence import FloatArray
@@ -31,7 +31,7 @@ class WindowDataset(Dataset[dict[str, Tensor]]):
         windows: the windows, all of one length and frame size.
         normaliser: how values come into the model's range.
         weights: what each window's loss counts (N,); an item then has its `weight` (), too.
-        lagrangian: bring every window to Lagrangian coordinates (`motion.to_lagrangian`). Of the windows moved, the
+        lagrangian: bring every window to Lagrangian coordinates (`motion.align`). Of the windows moved, the
             first gigabyte is kept, since moving one takes longer than a training step of it.
         static: fields that never change (S, H, W), in the model's range; they follow the channels of every frame of
             `past` and `future`, which then have C + S.
@@ -49,8 +49,8 @@ class WindowDataset(Dataset[dict[str, Tensor]]):
         lagrangian: bool = False,
         static: FloatArray | None = None,
     ) -> None:
-        self.windows, self.normaliser, self.weights, self.lagrangian = windows, normaliser, weights, lagrangian
-        self.static = None if static is None else torch.from_numpy(static)
+        self.windows, self.weights = windows, weights
+        self.door = Door(normaliser, static=static, lagrangian=lagrangian)
         self._moved: dict[int, FloatArray] = {}
         skips = len(windows) > 0 and windows[0].sequence.damage is not None
         self.damaged = torch.zeros(len(windows) if skips else 0, dtype=torch.bool).share_memory_()
@@ -59,11 +59,12 @@ class WindowDataset(Dataset[dict[str, Tensor]]):
         return len(self.windows)
 
     def _read(self, index: int, window: Window) -> FloatArray:
-        if not self.lagrangian:
-            return window.sequence.read(window.start, window.stop)
         if index in self._moved:
             return self._moved[index]
-        moved = to_lagrangian(window.sequence.read(window.start, window.stop), window.past)
+        frames = window.sequence.read(window.start, window.stop)
+        if not self.door.lagrangian:
+            return frames
+        moved = self.door.align(frames, window.past, self.door.motion(frames[: window.past]))
         if (len(self._moved) + 1) * moved.nbytes <= _KEPT:
             self._moved[index] = moved
         return moved
@@ -71,16 +72,10 @@ class WindowDataset(Dataset[dict[str, Tensor]]):
     def __getitem__(self, index: int) -> dict[str, Tensor]:
         window = self.windows[index]
         sequence = window.sequence
-        normalised = self.normaliser.apply(self._read(index, window))
+        frames, valid = self.door.enter(self._read(index, window))
         if sequence.damage is not None:
             start, stop = sequence.first + window.start, sequence.first + window.stop
             self.damaged[index] = sequence.damage.touches(sequence.name, start, stop)
-        # Readers may hand out read-only memory, which torch has no notion of; then a copy is taken.
-        frames = torch.from_numpy(np.require(normalised, requirements=["C", "W"]))
-        valid = torch.isfinite(frames)
-        frames = torch.nan_to_num(frames, nan=0.0)
-        if self.static is not None:
-            frames = torch.cat([frames, self.static.expand(len(frames), *self.static.shape)], dim=1)
         past = window.past
         item = {
             "past": frames[:past],

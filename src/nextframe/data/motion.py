@@ -18,7 +18,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from skimage.registration import optical_flow_ilk
 
 from nextframe.errors import ConfigError
 from nextframe.frames.sequence import FloatArray
@@ -31,6 +30,8 @@ def motion_field(frames: FloatArray) -> Motion | None:
     """Motion in pixels a frame (2, H, W), along x and along y, that led to each pixel of the second of two frames; None
     where there is none to be found.
     """
+    from skimage.registration import optical_flow_ilk
+
     if len(frames) < 2 or min(frames.shape[-2:]) < 2:
         return None
     with warnings.catch_warnings():
@@ -66,27 +67,22 @@ def advect(field: FloatArray, motion: Motion, steps: int) -> FloatArray:
     return np.asarray(moved, np.float32)
 
 
-def to_lagrangian(frames: FloatArray, past: int) -> FloatArray:
+def align(frames: FloatArray, past: int, motion: Motion | None) -> FloatArray:
     """Frames (T + K, C, H, W), of which the first `past` are seen, in Lagrangian coordinates.
 
-    Earlier frames are moved on to the time of the last one seen, later ones back to it, along the motion that the last
-    two frames seen have; nothing of the later frames enters the motion. Values that come from beyond the edge are NaN.
+    Earlier frames are moved on along a motion to the time of the last one seen, later ones back to it. Values that come
+    from beyond the edge are NaN.
     """
-    return align(frames, past, motion_field(frames[max(past - 2, 0) : past]))
-
-
-def align(frames: FloatArray, past: int, motion: Motion | None) -> FloatArray:
-    """`to_lagrangian` along a motion that is known already."""
     if motion is None:
         return frames
-    found = frames.astype(np.float32, copy=True)
+    aligned = frames.astype(np.float32, copy=True)
     for n in range(len(frames)):
         distance = past - 1 - n
         for channel in range(frames.shape[1]):
             if distance:
                 along = motion if distance > 0 else -motion
-                found[n, channel] = advect(frames[n, channel], along, abs(distance))[-1]
-    return found
+                aligned[n, channel] = advect(frames[n, channel], along, abs(distance))[-1]
+    return aligned
 
 
 def from_lagrangian(forecast: FloatArray, motion: Motion | None) -> FloatArray:
@@ -95,11 +91,11 @@ def from_lagrangian(forecast: FloatArray, motion: Motion | None) -> FloatArray:
     """
     if motion is None:
         return forecast
-    found = np.empty_like(forecast)
+    moved = np.empty_like(forecast)
     for k, frame in enumerate(forecast):
         for channel, values in enumerate(frame):
-            found[k, channel] = advect(values, motion, k + 1)[-1]
-    return found
+            moved[k, channel] = advect(values, motion, k + 1)[-1]
+    return moved
 
 
 def quietly(function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:

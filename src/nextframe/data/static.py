@@ -11,7 +11,6 @@ import numpy as np
 
 from nextframe.config import DataConfig
 from nextframe.errors import DataError, ShapeError
-from nextframe.frames.formats.gridded import open_gridded
 from nextframe.frames.readers import coarsen, crop
 from nextframe.frames.sequence import FloatArray, FrameSequence
 
@@ -70,6 +69,8 @@ def _open(name: str) -> FrameSequence:
         if values.ndim != 2 or values.dtype.kind not in "biuf":
             raise ShapeError("is no field", where=path, expected="(height, width)", received=values.shape)
         return FrameSequence(values=values[None, None], name=name, missing="mask")
+    from nextframe.frames.formats.gridded import open_gridded
+
     field = open_gridded(name, [path], [variable] if variable else [], missing="mask")
     if field.shape[:2] != (1, 1):
         raise ShapeError("changes with time", where=name, expected="one step", received=f"{len(field)} steps")

@@ -1,108 +1,127 @@
-"""Baselines, with the interface of a trained model: what any forecast has to beat.
+"""Baselines, with the interface of a trained model: what any forecast has to beat, a row each.
 
-Axes: B batch, T time of the past, K lead time, C channel, H height, W width.
+A new baseline is a module with a `Forecaster` and a row here; one of another package is an entry point of the group
+`nextframe.baselines` that names such a row.
 """
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable, Sequence
-from typing import Any
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
-from scipy.ndimage import shift
-from scipy.signal.windows import tukey
-from skimage.registration import phase_cross_correlation
-
-from nextframe.data.split import Span
 from nextframe.errors import ConfigError
-from nextframe.forecasting.climatology import Climatology
-from nextframe.forecasting.extrapolation import Extrapolation
-from nextframe.forecasting.forecast import Forecaster
-from nextframe.forecasting.nowcasts import Anvil, Steps
-from nextframe.frames.sequence import FloatArray
+from nextframe.plugins import Late, table
+
+if TYPE_CHECKING:
+    from nextframe.data.split import Span
+    from nextframe.forecasting.forecast import Forecaster
+
+DEFAULT = ("persistence", "extrapolation")
+"""What a forecast is verified beside where nobody says."""
 
 
-class Persistence(Forecaster):
-    """The last frame, for every lead time; a value missing there is missing in the forecast."""
+@dataclass(frozen=True, kw_only=True)
+class Baseline:
+    """A forecast that needs no training of a network."""
 
-    @property
-    def name(self) -> str:
-        return "persistence"
+    name: str
+    """Name on the command line, in tables and reports."""
+    make: Callable[..., Forecaster]
+    """Makes it: of nothing, or of the training part (a list of spans) where that is among its needs; the table's own
+    rows import it when it is first called (`plugins.Late`)."""
+    title: str
+    """What it is, in a line."""
+    needs: frozenset[str] = frozenset()
+    """What it cannot do without: "training", frames to learn from; "rain", values that are never negative."""
+    extra: str | None = None
+    """Extra of the package that installs its library, where that is none of the package's own."""
 
-    def predict(self, past: FloatArray, lead_times: int) -> FloatArray:
-        """Repeat the last frame of (B, T, C, H, W) to (B, K, C, H, W)."""
-        return np.repeat(past[:, -1:], lead_times, axis=1)
+
+_HERE = "nextframe.forecasting"
+
+_OWN = (
+    Baseline(
+        name="persistence", make=Late(f"{_HERE}.persistence:Persistence"), title="the last frame, for every lead time"
+    ),
+    Baseline(
+        name="translation",
+        make=Late(f"{_HERE}.translation:Translation"),
+        title="the last frame moved on as a whole, along the shift that the last two frames have",
+    ),
+    Baseline(
+        name="extrapolation",
+        make=Late(f"{_HERE}.extrapolation:Extrapolation"),
+        title="the last frame moved on along the optical flow of the last two",
+        extra="pysteps",
+    ),
+    Baseline(
+        name="climatology",
+        make=Late(f"{_HERE}.climatology:Climatology.fit"),
+        title="the training part's mean at each pixel",
+        needs=frozenset({"training"}),
+    ),
+    Baseline(
+        name="steps",
+        make=Late(f"{_HERE}.nowcasts:Steps"),
+        title="an ensemble nowcast of rain by pysteps",
+        needs=frozenset({"rain"}),
+        extra="pysteps",
+    ),
+    Baseline(
+        name="anvil",
+        make=Late(f"{_HERE}.nowcasts:Anvil"),
+        title="a nowcast of rain with growth and decay, by pysteps",
+        needs=frozenset({"rain"}),
+        extra="pysteps",
+    ),
+)
 
 
-class Translation(Forecaster):
-    """The last frame moved on as a whole, by the one shift that brings the frame before onto it.
+@cache
+def baselines() -> tuple[Baseline, ...]:
+    """All rows: the package's own, then those of other packages."""
+    return table("nextframe.baselines", _OWN)
 
-    The shift is where the cross-correlation of both frames is largest, to a tenth of a pixel (M. Guizar-Sicairos et al.
-    2008, doi 10.1364/OL.33.000156; by scikit-image), of the mean over channels, less its own mean and tapered at the
-    edges. It needs no optical flow, and is right where everything moves alike: a panning camera, rain in a steady wind.
-    Phase correlation, which gives all frequencies the same weight, was tried and loses smooth fields, such as rain.
 
-    Where no shift can be found (constant frames, a single frame) it is persistence; what flows in over the border, or
-    from where values are missing, is the last frame's value.
+def names() -> tuple[str, ...]:
+    """Names of all baselines.
+
+    >>> names()[:3]
+    ('persistence', 'translation', 'extrapolation')
     """
-
-    @property
-    def name(self) -> str:
-        return "translation"
-
-    def predict(self, past: FloatArray, lead_times: int) -> FloatArray:
-        """Move the last frame of (B, T, C, H, W) on, to (B, K, C, H, W)."""
-        forecast = Persistence().predict(past, lead_times)
-        if past.shape[1] < 2:
-            return forecast
-        for movie, moved in zip(past, forecast, strict=True):
-            both = np.isfinite(movie[-2:]).all(axis=(0, 1))
-            before, last = np.where(both, np.nan_to_num(movie[-2:]).mean(axis=1), 0)
-            if np.ptp(before) == 0 or np.ptp(last) == 0:
-                continue
-            step, _, _ = phase_cross_correlation(  # type: ignore[no-untyped-call]
-                _tapered(last), _tapered(before), upsample_factor=10, normalization=None
-            )
-            for lead, frame in enumerate(moved, 1):
-                for channel, values in enumerate(movie[-1]):
-                    there = shift(values, lead * step, order=1, mode="constant", cval=np.nan)
-                    frame[channel] = np.where(np.isfinite(there) & np.isfinite(values), there, values)
-        return forecast
-
-
-def _tapered(frame: NDArray[Any]) -> NDArray[Any]:
-    rows, columns = (tukey(size, 0.3) for size in frame.shape)
-    tapered: NDArray[Any] = (frame - frame.mean()) * rows[:, None] * columns
-    return tapered
-
-
-BASELINES: dict[str, Callable[[], Forecaster]] = {
-    "persistence": Persistence,
-    "translation": Translation,
-    "extrapolation": Extrapolation,
-    "steps": Steps,
-    "anvil": Anvil,
-}
-"""Baselines that need nothing but the past."""
+    return tuple(row.name for row in baselines())
 
 
 def make_baseline(name: str, training: Sequence[Span] = ()) -> Forecaster:
     """A baseline by its name.
 
     Args:
-        name: one of `BASELINES`, or "climatology".
-        training: frames to take the climatology from.
+        name: one of `names()`.
+        training: frames of the training part, for baselines that learn from them.
 
     Raises:
-        ConfigError: no baseline of this name, one whose library is not installed, or a climatology of nothing.
+        ConfigError: no baseline of this name, one whose library is not installed, or nothing to learn from.
     """
-    if name == "climatology":
-        return Climatology.fit(training)
-    if name not in BASELINES:
-        known = ", ".join([*BASELINES, "climatology"])
-        raise ConfigError("unknown baseline", where="baselines", expected=f"one of {known}", received=name)
-    return BASELINES[name]()
+    rows = {row.name: row for row in baselines()}
+    if name not in rows:
+        near = difflib.get_close_matches(name, rows, n=1)
+        raise ConfigError(
+            "unknown baseline",
+            where="baselines",
+            expected=f"one of {', '.join(rows)}",
+            received=name,
+            hint=f"did you mean {near[0]!r}?" if near else None,
+        )
+    row = rows[name]
+    return row.make(training) if "training" in row.needs else row.make()
+
+
+def learns(names: Sequence[str]) -> bool:
+    """True where a baseline of these names needs the training part."""
+    return any("training" in row.needs for row in baselines() if row.name in names)
 
 
 def make_baselines(names: Sequence[str], training: Sequence[Span] = ()) -> list[Forecaster]:

@@ -18,7 +18,7 @@ from nextframe.data.split import Span, split, whole_spans
 from nextframe.data.statistics import FrameStatistics
 from nextframe.data.windows import Window, cut_windows
 from nextframe.errors import DataError, NextframeError
-from nextframe.forecasting.baselines import Persistence
+from nextframe.forecasting.persistence import Persistence
 from nextframe.frames.sequence import FrameSequence, FrameSource
 from nextframe.inspection.findings import findings, overlap, prospects, shortage
 from nextframe.inspection.result import ChannelSummary, Inspection, PartSummary

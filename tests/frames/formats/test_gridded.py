@@ -10,7 +10,7 @@ import pytest
 import xarray as xr
 
 from nextframe.errors import ConfigError, DataError, NextframeError, ShapeError
-from nextframe.forecasting.baselines import Persistence
+from nextframe.forecasting.persistence import Persistence
 from nextframe.frames.source import open_source
 from nextframe.outputs.writers import save_forecast
 

@@ -1,0 +1,95 @@
+"""The model's door: frames in source units to a network's tensor, and its outputs back.
+
+On the way in: Lagrangian coordinates, where a model was trained in them; the model's range of values; gaps to 0, which
+is the mean where values are standardised, else the lowest; static fields, which follow the channels. On the way out:
+source units, and the coordinates of the source. Training, forecasts and whatever else runs a network go through here.
+
+Axes: B batch, T time, K lead time, C channel, S static channel, H height, W width.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Self
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from nextframe.data.motion import Motion, align, from_lagrangian, motion_field
+from nextframe.data.normalise import Normaliser
+from nextframe.frames.sequence import FloatArray
+
+
+@dataclass(frozen=True, eq=False)
+class Door:
+    """What lies between frames and a network.
+
+    >>> import numpy as np
+    >>> door = Door(Normaliser(method="range", offset=(0.0,), scale=(10.0,)), static=np.ones((1, 2, 2), np.float32))
+    >>> rain = np.array([[5.0, 10.0], [np.nan, 0.0]], np.float32).reshape(1, 1, 2, 2)
+    >>> frames, valid = door.enter(rain)
+    >>> frames.shape, frames[0, 0].tolist(), valid[0, 0].tolist()
+    (torch.Size([1, 2, 2, 2]), [[0.5, 1.0], [0.0, 0.0]], [[True, True], [False, True]])
+    >>> door.leave(frames[:, :1])[0, 0].tolist()
+    [[5.0, 10.0], [0.0, 0.0]]
+    """
+
+    normaliser: Normaliser
+    """How values come into the model's range."""
+    static: FloatArray | None = None
+    """Fields that never change (S, H, W), in the model's range."""
+    lagrangian: bool = False
+    """Whether frames are moved to where the motion of the last two frames seen takes them."""
+
+    def enter(self, frames: FloatArray) -> tuple[Tensor, Tensor]:
+        """Frames (..., C, H, W) in source units, aligned where need be, to what a network reads.
+
+        Returns:
+            Frames (..., C + S, H, W), float32, and which values are real, (..., C, H, W).
+
+        Raises:
+            ShapeError: another number of channels than the normalisation was fitted on.
+        """
+        normalised = self.normaliser.apply(frames)
+        # Torch has no notion of memory that cannot be written to, such as a file's; then, and where nothing was to be
+        # normalised, a copy is taken.
+        own = (
+            np.array(normalised, np.float32) if normalised is frames else np.require(normalised, np.float32, ["C", "W"])
+        )
+        tensor = torch.from_numpy(own)
+        valid = torch.isfinite(tensor)
+        tensor = tensor.masked_fill_(~valid, 0)
+        if self.static is not None:
+            fields = torch.from_numpy(self.static)
+            tensor = torch.cat([tensor, fields.expand(*tensor.shape[:-3], *fields.shape)], dim=-3)
+        return tensor, valid
+
+    def leave(self, outputs: Tensor) -> FloatArray:
+        """A network's outputs (..., C, H, W) in source units, float32."""
+        return np.asarray(self.normaliser.invert(outputs.float().cpu().numpy()), np.float32)
+
+    def cut(self, rows: slice, columns: slice) -> Self:
+        """The door for a part of the grid."""
+        return self if self.static is None else replace(self, static=self.static[:, rows, columns])
+
+    def motion(self, past: FloatArray) -> Motion | None:
+        """The motion that a past (T, C, H, W) has at its end; None where nothing is to be moved."""
+        return motion_field(past[-2:]) if self.lagrangian else None
+
+    def align(self, frames: FloatArray, past: int, along: Motion | None) -> FloatArray:
+        """Frames (T, C, H, W), of which the first `past` are seen, moved along a motion to where the last one seen is;
+        NaN where nothing known arrives. See `nextframe.data.motion.align`.
+        """
+        return align(frames, past, along)
+
+    def move_on(self, forecast: FloatArray, last: FloatArray, along: Motion | None) -> FloatArray:
+        """A forecast (K, C, H, W) of aligned frames, moved along the motion to where it belongs.
+
+        What flows in over the border, or from where values are missing, is that of the last frame seen (C, H, W), as it
+        is in the baselines.
+        """
+        if not self.lagrangian:
+            return forecast
+        arrived = from_lagrangian(forecast, along)
+        return np.where(np.isfinite(arrived) & np.isfinite(last), arrived, last)

@@ -1,0 +1,80 @@
+"""Ensembles of trained models as one Forecaster: their mean, and how far they differ.
+
+Axes: B batch, M member, K lead time, C channel, H height, W width.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+
+from nextframe.config import RunConfig
+from nextframe.errors import CheckpointError
+from nextframe.forecasting.model_forecaster import ModelForecaster
+from nextframe.forecasting.trained import TrainedForecaster
+from nextframe.frames.sequence import FloatArray
+from nextframe.models.network import Network
+from nextframe.runs.folder import load_config, member_folders
+
+
+class EnsembleForecaster(TrainedForecaster):
+    """Models of one configuration, each trained from a seed of its own (B. Lakshminarayanan et al. 2017,
+    arXiv 1612.01474): their mean is the forecast, and how far they differ says how sure they are.
+
+    Args:
+        models: the members.
+        config: the configuration of the whole.
+        name: what tables and reports call it.
+        run: the run folder it comes from, if any.
+    """
+
+    def __init__(
+        self, models: Sequence[ModelForecaster], config: RunConfig, *, name: str = "model", run: Path | None = None
+    ) -> None:
+        super().__init__(models[0].card, config, name=name, run=run)
+        self.models = tuple(models)
+
+    @classmethod
+    def load(cls, run: str | Path, *, name: str = "model") -> Self:
+        """Read the run folder of an ensemble.
+
+        Raises:
+            CheckpointError, ConfigError: members that are missing or damaged.
+        """
+        config = load_config(Path(run) / "config.yaml")
+        models = [ModelForecaster.load(folder) for folder in member_folders(run)]
+        if len(models) != config.training.members:
+            raise CheckpointError(
+                "is an ensemble that lacks members",
+                where=run,
+                expected=config.training.members,
+                received=len(models),
+                hint="go on training it with {resume=True}",
+            )
+        return cls(models, config, name=name, run=Path(run))
+
+    @property
+    def networks(self) -> tuple[Network, ...]:
+        return tuple(model.model for model in self.models)
+
+    def tiled(self, tile: int, overlap: int | None = None) -> Self:
+        twin = copy.copy(self)
+        twin.models = tuple(model.tiled(tile, overlap) for model in self.models)
+        return twin
+
+    @property
+    def knows_uncertainty(self) -> bool:
+        return True
+
+    def predict(self, past: FloatArray, lead_times: int) -> FloatArray:
+        """The members' mean, (B, K, C, H, W); arguments and errors of `ModelForecaster.predict`."""
+        return self.raw_distribution(past, lead_times)[0]
+
+    def raw_distribution(self, past: FloatArray, lead_times: int) -> tuple[FloatArray, FloatArray]:
+        """The members' mean, and the members; all quantiles of each, where they are models of quantiles."""
+        members = np.concatenate([model.raw_distribution(past, lead_times)[1] for model in self.models], axis=1)
+        return members.mean(1), members

@@ -1,0 +1,225 @@
+"""What was trained, as a Forecaster: units held to those of the training, calibrated members, tiles.
+
+Axes: B batch, M member, T time of the past, K lead time, C channel, H height, W width.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from pathlib import Path
+from typing import Self
+from warnings import warn
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from nextframe.config import RunConfig
+from nextframe.data.normalise import Normaliser
+from nextframe.errors import ConfigError, DataError, NextframeWarning, first_line
+from nextframe.forecasting.calibration import Calibration
+from nextframe.forecasting.forecast import Forecast, Forecaster
+from nextframe.frames.grid import Grid
+from nextframe.frames.rain import same_unit
+from nextframe.frames.sequence import FloatArray, FrameSequence
+from nextframe.models.network import Network
+from nextframe.runs.folder import ModelCard
+
+CALIBRATION = "calibration.json"
+"""Name of the calibration in a run folder."""
+
+
+class TrainedForecaster(Forecaster):
+    """What was trained, and takes and returns frames in source units.
+
+    Args:
+        card: what the run folder says of it.
+        config: the configuration that it was trained with.
+        name: what tables and reports call it.
+        run: the run folder it comes from, if any.
+    """
+
+    def __init__(self, card: ModelCard, config: RunConfig, *, name: str, run: Path | None) -> None:
+        self.card, self.config, self.run = card, config, run
+        self._name = name
+        path = None if run is None else run / CALIBRATION
+        self.calibration = Calibration.load(path) if path is not None and path.is_file() else None
+        """What is known of its errors; None where it was not calibrated."""
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    @property
+    def normaliser(self) -> Normaliser:
+        """How frames come into the model's range, and forecasts out of it."""
+        return self.card.normaliser
+
+    @property
+    @abstractmethod
+    def networks(self) -> tuple[Network, ...]:
+        """The network, or those of an ensemble's members."""
+
+    def to(self, device: str | torch.device) -> Self:
+        """Move the networks to a device ("cuda", "mps", "cpu"); forecasts are computed there from now on, frames go
+        there and back by themselves. Without it everything is computed on the CPU.
+
+        Raises:
+            ConfigError: a device that PyTorch does not know or this machine does not have.
+        """
+        try:
+            for network in self.networks:
+                network.to(device)
+        except (RuntimeError, AssertionError) as error:
+            raise ConfigError(
+                f"this machine cannot compute there ({first_line(error).rstrip('.')})",
+                where="device",
+                received=device,
+                hint="without `to` everything is computed on the CPU",
+            ) from error
+        return self
+
+    @abstractmethod
+    def tiled(self, tile: int, overlap: int | None = None) -> Self:
+        """The same forecaster, working in tiles, in the memory of one tile and of the forecast.
+
+        Args:
+            tile: height and width of a tile, in pixels.
+            overlap: pixels that neighbouring tiles share, in which their forecasts are blended; by default twice the
+                radius of the model's receptive field, which gives the forecast of the whole grid, but at most half a
+                tile. See `nextframe.forecasting.tiles`.
+
+        Raises:
+            ConfigError: tiles of no pixels, or an overlap that leaves nothing between the tiles.
+        """
+
+    def forecast(
+        self,
+        past: FrameSequence | NDArray,  # type: ignore[type-arg]
+        lead_times: int = 8,
+        *,
+        members: bool = True,
+        tile: int | None = None,
+        overlap: int | None = None,
+    ) -> Forecast:
+        """Forecast the frames that follow the last one of `past`; see `Forecaster.forecast`, and `tiled` for `tile` and
+        `overlap`.
+
+        Warns:
+            NextframeWarning: another time step than that of the training, or members that are the model's own, since
+                more lead times are asked for than were calibrated.
+
+        Raises:
+            DataError: frames in another unit than those of the training, or in another place than its static fields.
+        """
+        if isinstance(past, FrameSequence):
+            self.check_kind(past)
+        forecaster = in_tiles(self, tile, overlap)
+        if forecaster is not self:
+            return forecaster.forecast(past, lead_times, members=members)
+        uncalibrated = self.why_no_members(lead_times)
+        if members and self.knows_uncertainty and uncalibrated:
+            warn(
+                f"probabilities and intervals are the model's own, not calibrated: {uncalibrated}",
+                NextframeWarning,
+                stacklevel=2,
+            )
+        return super().forecast(past, lead_times, members=members)
+
+    def check_kind(self, sequence: FrameSequence) -> None:
+        """Hold frames to the units of the training, and to the place of its static fields; plain numbers are taken to
+        be in these units, and frames without coordinates to be in this place.
+
+        Warns:
+            NextframeWarning: another time step than that of the training.
+
+        Raises:
+            DataError: another unit, or another place.
+        """
+        for name, own, given in zip(self.card.variables, self.card.units, sequence.units, strict=False):
+            if "1" not in (own, given) and not same_unit(own, given):
+                raise DataError(
+                    f"is not in the unit of the training, in which {name} was in {own}",
+                    where=sequence.name,
+                    received=given,
+                    hint="bring the frames to it, for rain with {rain_unit}",
+                )
+        if self.card.grid is not None and sequence.grid is not None and not sequence.grid.counted:
+            trained = Grid(y=np.array(self.card.grid[0]), x=np.array(self.card.grid[1]))
+            if sequence.shape[2:] == (len(trained.y), len(trained.x)):  # another size is told by `predict`
+                trained.hold_in_place(sequence.grid, where=sequence.name, than="the static fields of the training")
+        step = None if sequence.time_step is None else sequence.time_step / np.timedelta64(1, "s")
+        if self.card.time_step is not None and step is not None and abs(step / self.card.time_step - 1) > 0.01:
+            warn(
+                f"{sequence.name}: its frames are {_apart(step)} apart, those of the training were "
+                f"{_apart(self.card.time_step)} apart: motion looks faster or slower than the model learned it",
+                NextframeWarning,
+                stacklevel=3,
+            )
+
+    @property
+    def knows_uncertainty(self) -> bool:
+        """Whether it has members of its own, without calibration."""
+        return False
+
+    def raw_distribution(self, past: FloatArray, lead_times: int) -> tuple[FloatArray, FloatArray]:
+        """`distribution` without calibration."""
+        return super().distribution(past, lead_times)
+
+    def distribution(self, past: FloatArray, lead_times: int) -> tuple[FloatArray, FloatArray]:
+        """The forecast and its members: calibrated ones up to the lead time that calibration knows, else its own."""
+        if self.calibration is None or lead_times > self.calibration.lead_times:
+            return self.raw_distribution(past, lead_times)
+        forecast = self.predict(past, lead_times)
+        return forecast, self.calibration.members(forecast)
+
+    def why_no_members(self, lead_times: int) -> str:
+        """Says so where more lead times are asked for than were calibrated."""
+        if self.calibration is None or lead_times <= self.calibration.lead_times:
+            return ""
+        known = self.calibration.lead_times
+        return (
+            f"it is calibrated for {known} lead times and {lead_times} were asked for: take {{lead_times={known}}}, "
+            f"or train with {{future={lead_times}}}"
+        )
+
+
+def _apart(seconds: float) -> str:
+    """A time step in words."""
+    return f"{seconds / 60:g} minutes" if seconds >= 60 else f"{seconds:g} seconds"
+
+
+def in_tiles(forecaster: TrainedForecaster, tile: int | None, overlap: int | None) -> TrainedForecaster:
+    """`TrainedForecaster.tiled`, where there is to be a tile.
+
+    Raises:
+        ConfigError: an overlap of no tiles.
+    """
+    if tile is not None:
+        return forecaster.tiled(tile, overlap)
+    if overlap is not None:
+        raise ConfigError("is of tiles", where="overlap", received=overlap, hint="give their size, too: {tile}")
+    return forecaster
+
+
+class Uncalibrated(Forecaster):
+    """A trained forecaster with its own members, as they come, to be verified beside the calibrated ones.
+
+    Args:
+        trained: an ensemble, or a model of quantiles.
+    """
+
+    def __init__(self, trained: TrainedForecaster) -> None:
+        self.trained = trained
+
+    @property
+    def name(self) -> str:
+        return f"{self.trained.name}, uncalibrated"
+
+    def predict(self, past: FloatArray, lead_times: int) -> FloatArray:
+        """The trained forecaster's forecast."""
+        return self.trained.predict(past, lead_times)
+
+    def distribution(self, past: FloatArray, lead_times: int) -> tuple[FloatArray, FloatArray]:
+        """The trained forecaster's own distribution."""
+        return self.trained.raw_distribution(past, lead_times)

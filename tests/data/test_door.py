@@ -1,0 +1,93 @@
+"""The model's door: what goes in comes out, and the source's own memory stays as it was."""
+
+import numpy as np
+import pytest
+import torch
+
+from nextframe.data.door import Door
+from nextframe.data.normalise import Normaliser
+
+METHODS = [
+    Normaliser(method="identity", offset=(0.0, 0.0), scale=(1.0, 1.0)),
+    Normaliser(method="range", offset=(0.0, -3.0), scale=(50.0, 9.0)),
+    Normaliser(method="standard", offset=(2.0, 1.0), scale=(0.5, 4.0)),
+    Normaliser(method="log", offset=(0.1, 0.0), scale=(3.0, 1.0), bend=(0.7, 2.0)),
+]
+
+
+def movie() -> np.ndarray:
+    """Frames (T, C, H, W) with gaps."""
+    frames = np.random.default_rng(0).uniform(-1, 60, (5, 2, 6, 7)).astype(np.float32)
+    frames[1, 0, 2:4] = np.nan
+    frames[3] = np.nan
+    return frames
+
+
+@pytest.mark.parametrize("normaliser", METHODS, ids=lambda n: n.method)
+@pytest.mark.parametrize("static", [None, np.arange(42, dtype=np.float32).reshape(1, 6, 7)], ids=["bare", "static"])
+def test_values_come_back_and_gaps_are_told(normaliser: Normaliser, static: np.ndarray | None) -> None:
+    frames = movie()
+    before = frames.copy()
+    door = Door(normaliser, static=static)
+    tensor, valid = door.enter(frames)
+    assert tensor.dtype == torch.float32
+    assert tensor.shape == (5, 2 if static is None else 3, 6, 7)
+    np.testing.assert_array_equal(valid.numpy(), np.isfinite(frames))
+    assert (tensor[:, :2][~valid] == 0).all()
+    back = door.leave(tensor[:, :2])
+    assert back.dtype == np.float32
+    np.testing.assert_allclose(back[valid.numpy()], frames[valid.numpy()], rtol=2e-5, atol=1e-5)
+    np.testing.assert_array_equal(frames, before)
+    if static is not None:
+        for frame in tensor:
+            np.testing.assert_array_equal(frame[2], static[0])
+
+
+def test_frames_that_cannot_be_written_to_are_taken_and_stay() -> None:
+    frames = movie()
+    frames.flags.writeable = False
+    tensor, _ = Door(METHODS[0]).enter(frames)
+    tensor.fill_(7)
+    assert np.isnan(frames[3]).all()
+
+
+def test_a_batch_of_movies_enters_as_each_does() -> None:
+    static = np.random.default_rng(1).random((2, 6, 7), dtype=np.float32)
+    door = Door(METHODS[1], static=static)
+    both = np.stack([movie(), movie()[::-1]])
+    together, _ = door.enter(both)
+    for n, one in enumerate(both):
+        torch.testing.assert_close(together[n], door.enter(one)[0], rtol=0, atol=0)
+
+
+def test_infinite_values_are_gaps() -> None:
+    frames = np.array([[[[np.inf, 1.0]]]], np.float32)
+    tensor, valid = Door(Normaliser(method="identity", offset=(0.0,), scale=(1.0,))).enter(frames)
+    assert tensor.tolist() == [[[[0.0, 1.0]]]]
+    assert valid.tolist() == [[[[False, True]]]]
+
+
+def test_a_part_of_the_grid_has_its_part_of_the_static_fields() -> None:
+    static = np.arange(42, dtype=np.float32).reshape(1, 6, 7)
+    door = Door(METHODS[0], static=static)
+    rows, columns = slice(1, 4), slice(2, 7)
+    part, _ = door.cut(rows, columns).enter(movie()[..., rows, columns])
+    torch.testing.assert_close(part, door.enter(movie())[0][..., rows, columns], rtol=0, atol=0)
+    bare = Door(METHODS[0])
+    assert bare.cut(rows, columns) is bare
+
+
+def test_coordinates_lead_there_and_back() -> None:
+    pytest.importorskip("pysteps")
+    y, x = np.mgrid[:48, :48]
+    t = np.arange(8)[:, None, None]
+    hill = np.exp(-((y - 18 - t) ** 2 + (x - 14 - 2 * t) ** 2) / 60).astype(np.float32)[:, None]
+    door = Door(Normaliser(method="identity", offset=(0.0,), scale=(1.0,)), lagrangian=True)
+    along = door.motion(hill[:5])
+    aligned = door.align(hill, 5, along)
+    forecast = door.move_on(aligned[5:], hill[4], along)
+    assert np.isfinite(forecast).all()  # what flows in is that of the last frame
+    np.testing.assert_allclose(forecast[..., 14:-14, 14:-14], hill[5:][..., 14:-14, 14:-14], atol=0.06)
+    still = Door(METHODS[0])
+    assert still.motion(hill) is None
+    assert still.move_on(forecast, hill[4], None) is forecast
