@@ -43,10 +43,11 @@ from nextframe.errors import ConfigError, NextframeError
 from nextframe.files import replacing, write_text
 from nextframe.frames.generated import GENERATED
 from nextframe.frames.source import open_as
+from nextframe.report.cards import Card, load_card
 from nextframe.report.tables import to_markdown, verdict
 from nextframe.runs import shipped as weights
 from nextframe.runs.folder import STATIC, load_config, member_folders, read_metrics, save_config
-from nextframe.runs.shipped import CARD, HOME, Card
+from nextframe.runs.shipped import CARD, HOME
 from nextframe.verification.result import Verification
 
 ROOT = Path(__file__).parent.parent
@@ -174,7 +175,7 @@ def ship(name: str, run: Path, data: Path, thresholds: list[float] | None, *, ha
 
 def keep_test_part(name: str, data: Path) -> None:
     """Keep the frames of a model's test part, read as it reads them, in steps of half a thousandth of the largest."""
-    card = weights.load_card(name)
+    card = load_card(name)
     config = RunConfig.from_dict(card.recipe).data
     with contextlib.chdir(data):
         spans = split_as(open_as(config), config).test
@@ -441,7 +442,7 @@ def _code(card: Card) -> str:
 
 def write_texts() -> None:
     """Write the cards' text and the page from the cards."""
-    cards = [_in_these_words(weights.load_card(name)) for name in MODELS if name in weights.shipped()]
+    cards = [_in_these_words(load_card(name)) for name in MODELS if name in weights.shipped()]
     for card in cards:
         _write_card(card, HOME / card.name)
     lines = [

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import nextframe
-from nextframe.runs.shipped import load_card
+from nextframe.report.cards import load_card
 
 OUT = Path("demo")
 PAST, LEAD_TIMES = 7, 8

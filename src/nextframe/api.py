@@ -40,7 +40,7 @@ from nextframe.inspection.inspect import inspect_source
 from nextframe.inspection.result import Inspection
 from nextframe.report.html import Example, write_report
 from nextframe.runs.folder import member_folders
-from nextframe.runs.shipped import find_run, load_card, shipped_name
+from nextframe.runs.shipped import find_run, measured, shipped_name
 from nextframe.training.fit import train, train_ensemble
 from nextframe.training.presets import Preset, preset_config
 from nextframe.verification.grade import grade
@@ -230,7 +230,7 @@ def _held_out(
             hint=f"name it with {{{option}=SOURCE}}, or leave this out",
         )
     name = shipped_name(run)
-    chosen = data if data is not None or name is None else load_card(name).held_out
+    chosen = data if data is not None or name is None else measured(name).held_out
     own = config.data if chosen is None else str(chosen)
     if data is None and name is not None and own.partition(":")[0] not in GENERATED and not Path(own).exists():
         raise ConfigError(
@@ -375,7 +375,7 @@ def verify_run(
 def _own_thresholds(run: str | Path, model: TrainedForecaster) -> Sequence[float]:
     """Those of a shipped model's card; else that of the training."""
     name = shipped_name(run)
-    return [model.card.threshold] if name is None else load_card(name).skill.thresholds
+    return [model.card.threshold] if name is None else measured(name).thresholds
 
 
 def _trained_by(run: str | Path) -> str:

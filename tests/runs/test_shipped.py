@@ -28,10 +28,11 @@ from nextframe.config import RunConfig
 from nextframe.data.split import Span
 from nextframe.data.windows import cut_windows
 from nextframe.errors import CheckpointError, ConfigError
+from nextframe.report.cards import Card, load_card
 from nextframe.report.tables import to_markdown
 from nextframe.runs import shipped as weights
 from nextframe.runs.folder import load_config, member_folders
-from nextframe.runs.shipped import HOME, Card, find_run, load_card, shipped, shipped_name
+from nextframe.runs.shipped import HOME, find_run, shipped, shipped_name
 from nextframe.verification.verify import verify as verify_windows
 
 ROOT = Path(__file__).parents[2]

@@ -1,81 +1,31 @@
-"""Trained models that come with the package, by name, and the model card of each.
+"""Trained models that come with the package, by name.
 
-A shipped model is a run folder beside this file, without what only training needs, and with `card.json`: what it was
-trained on, by which command, how good it is on frames that no training saw, and what it cannot do.
-`benchmarks/ship.py` puts it there.
+A shipped model is a run folder in `weights`, without what only training needs, and with `card.json`: what it was
+trained on, by which command, how good it is on frames that no training saw, and what it cannot do (`report.cards`).
 """
 
 from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from nextframe.errors import CheckpointError
-from nextframe.report.tables import mean, number, title
-from nextframe.verification.result import Verification
 
 HOME = Path(__file__).parent.parent / "weights"
 CARD = "card.json"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Card:
-    """What is known of a shipped model."""
+class Measured:
+    """Frames and thresholds that a shipped model was measured with, as its card states them."""
 
-    name: str
-    """Its name, and that of its folder."""
-    title: str
-    """What it forecasts, in a few words."""
-    data: str
-    """What it was trained on, in words."""
-    licence: str
-    """Licence of the data and of the weights, and whom to credit."""
-    command: str
-    """The command that trained it."""
-    recipe: Mapping[str, Mapping[str, Any]]
-    """The resolved configuration of its training."""
-    parameters: int
-    """Number of trained parameters, of all members."""
-    epochs: int
-    """Epochs of its training; of each member."""
-    seconds: int
-    """Seconds that the epochs took, of all members, on a machine that did other work besides."""
     held_out: str | None
-    """A source of generated frames that no training saw; None where the test part of its own data is held out."""
-    skill: Verification
-    """Scores on the held-out frames, beside baselines: CSI at each threshold, and MSE."""
-    sample: Mapping[str, Sequence[float]]
-    """Its own scores on `sample_windows` windows of these frames, evenly spread: metric -> a value by lead time."""
-    sample_windows: int
-    """How many windows the sample has."""
-    verdicts: Sequence[str]
-    """In words, up to which lead time it beats the baselines and where it loses."""
-    limits: Sequence[str]
-    """What it cannot do, a sentence each."""
-    date: str
-    """When it was measured and put here."""
-
-    @property
-    def event(self) -> str:
-        """The metric of the first threshold: "csi_0.5"."""
-        return f"csi_{self.skill.thresholds[0]:g}"
-
-    @property
-    def training(self) -> str:
-        """How long it was trained, in words."""
-        return f"{self.epochs} epoch{'s' if self.epochs > 1 else ''} in {self.seconds} s, other programs beside it"
-
-    @property
-    def skill_in_short(self) -> str:
-        """The mean CSI over all lead times, beside that of the baselines."""
-        (name, own), *others = ((name, number(mean(s[self.event]))) for name, s in self.skill.scores.items())
-        what = title(self.event, self.skill.units).rpartition(" ")[0]
-        beside = ", ".join(f"{other} {value}" for other, value in others)
-        return f"{what}, mean of {len(self.skill.lead_time)} lead times: {name} {own} ({beside})"
+    """Source of generated frames that no training saw; None where the test part of its own data is held out."""
+    thresholds: tuple[float, ...]
+    """Thresholds of its scores, in source units."""
 
 
 def shipped() -> tuple[str, ...]:
@@ -110,8 +60,8 @@ def nearest(name: str) -> str | None:
     return similar[0] if similar else None
 
 
-def load_card(name: str) -> Card:
-    """The card of a shipped model.
+def card_content(name: str) -> dict[str, Any]:
+    """The card of a shipped model as plain values.
 
     Raises:
         CheckpointError: no model of that name, or a damaged card.
@@ -120,10 +70,20 @@ def load_card(name: str) -> Card:
         raise CheckpointError("is no shipped model", where=name, hint=_which(name))
     path = HOME / name / CARD
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        return Card(**{**content, "skill": Verification(**content["skill"])})
-    except (OSError, ValueError, TypeError, KeyError) as error:
+        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
         raise CheckpointError("cannot be read", where=path, received=error, hint="install nextframe again") from error
+    return content
+
+
+def measured(name: str) -> Measured:
+    """Frames and thresholds that a shipped model was measured with; errors of `card_content`.
+
+    >>> measured("radar-rain").thresholds
+    (0.2, 1.0, 3.0)
+    """
+    content = card_content(name)
+    return Measured(held_out=content["held_out"], thresholds=tuple(content["skill"]["thresholds"]))
 
 
 def _which(name: str) -> str:

@@ -1,0 +1,119 @@
+"""Model cards: what is known of the trained models that come with the package, as data and for the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from nextframe.errors import CheckpointError
+from nextframe.report.tables import mean, number, title
+from nextframe.runs.shipped import CARD, HOME, card_content, shipped
+from nextframe.verification.result import Verification
+
+
+@dataclass(frozen=True, kw_only=True)
+class Card:
+    """What is known of a shipped model."""
+
+    name: str
+    """Its name, and that of its folder."""
+    title: str
+    """What it forecasts, in a few words."""
+    data: str
+    """What it was trained on, in words."""
+    licence: str
+    """Licence of the data and of the weights, and whom to credit."""
+    command: str
+    """The command that trained it."""
+    recipe: Mapping[str, Mapping[str, Any]]
+    """The resolved configuration of its training."""
+    parameters: int
+    """Number of trained parameters, of all members."""
+    epochs: int
+    """Epochs of its training; of each member."""
+    seconds: int
+    """Seconds that the epochs took, of all members, on a machine that did other work besides."""
+    held_out: str | None
+    """A source of generated frames that no training saw; None where the test part of its own data is held out."""
+    skill: Verification
+    """Scores on the held-out frames, beside baselines: CSI at each threshold, and MSE."""
+    sample: Mapping[str, Sequence[float]]
+    """Its own scores on `sample_windows` windows of these frames, evenly spread: metric -> a value by lead time."""
+    sample_windows: int
+    """How many windows the sample has."""
+    verdicts: Sequence[str]
+    """In words, up to which lead time it beats the baselines and where it loses."""
+    limits: Sequence[str]
+    """What it cannot do, a sentence each."""
+    date: str
+    """When it was measured and put here."""
+
+    @property
+    def event(self) -> str:
+        """The metric of the first threshold: "csi_0.5"."""
+        return f"csi_{self.skill.thresholds[0]:g}"
+
+    @property
+    def training(self) -> str:
+        """How long it was trained, in words."""
+        return f"{self.epochs} epoch{'s' if self.epochs > 1 else ''} in {self.seconds} s, other programs beside it"
+
+    @property
+    def skill_in_short(self) -> str:
+        """The mean CSI over all lead times, beside that of the baselines."""
+        (name, own), *others = ((name, number(mean(s[self.event]))) for name, s in self.skill.scores.items())
+        what = title(self.event, self.skill.units).rpartition(" ")[0]
+        beside = ", ".join(f"{other} {value}" for other, value in others)
+        return f"{what}, mean of {len(self.skill.lead_time)} lead times: {name} {own} ({beside})"
+
+
+def load_card(name: str) -> Card:
+    """The card of a shipped model.
+
+    Raises:
+        CheckpointError: no model of that name, or a damaged card.
+    """
+    content = card_content(name)
+    try:
+        return Card(**{**content, "skill": Verification(**content["skill"])})
+    except (TypeError, KeyError) as error:
+        where = HOME / name / CARD
+        raise CheckpointError("cannot be read", where=where, received=error, hint="install nextframe again") from error
+
+
+def model_lines() -> list[Text]:
+    """A line for each shipped model: its name, size, what it forecasts, and its skill."""
+    cards = [load_card(name) for name in shipped()]
+    width = max(len(card.name) for card in cards)
+    return [
+        Text(f"{card.name:<{width}}  {card.parameters:>9,} parameters  {card.title}; {card.skill_in_short}")
+        for card in cards
+    ]
+
+
+def facts_of(card: Card) -> RenderableType:
+    """What a shipped model is and how it was made, for rich's console."""
+    facts = Table(show_header=False, box=None, pad_edge=False)
+    facts.add_row("forecasts", Text(card.title))
+    facts.add_row("trained on", Text(card.data))
+    facts.add_row("licence", Text(card.licence))
+    facts.add_row("command", Text(card.command))
+    facts.add_row("training", Text(card.training))
+    facts.add_row("parameters", f"{card.parameters:,}")
+    facts.add_row("measured", Text(f"{card.date} on {card.skill.machine}"))
+    facts.add_row("files", Text(str(HOME / card.name)))
+    return Group(Text(card.name, style="bold"), facts)
+
+
+def verdicts_of(card: Card) -> RenderableType:
+    """Where a shipped model wins and loses, and what it cannot do, for rich's console."""
+    return Group(
+        *map(Text, card.verdicts),
+        Text("\nWhat it cannot do", style="bold"),
+        *(Text(f"- {limit}") for limit in card.limits),
+    )
