@@ -12,6 +12,7 @@ from typing import NamedTuple
 import pytest
 import yaml
 
+from lab.tasks import TASKS
 from nextframe.cli.options import merge
 from nextframe.cli.program import app
 from nextframe.config import RunConfig
@@ -79,7 +80,10 @@ def test_commands_parse(block: Block, command: str) -> None:
             options = {name: value for name, value in bound.kwargs.items() if name in fields}
             preset_config(bound.args[0] if bound.args else "stacked").replace(options)
     elif Path(program).name.startswith("python"):
-        assert (ROOT / arguments[0]).is_file() or arguments[0] == "-m"
+        if arguments[:2] == ["-m", "lab"]:
+            assert arguments[2] in TASKS
+        else:
+            assert (ROOT / arguments[0]).is_file() or arguments[0] == "-m"
     else:
         assert program in ("pip", "git", "cd"), f"{block} shows an unknown program"
 

@@ -13,11 +13,11 @@ from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 import nextframe
+from lab.speed.contenders import ON_GPU
+from lab.speed.results import save
+from lab.speed.run import measure
+from lab.speed.work import Work
 from nextframe.architectures import names
-from nextframe.benchmark.contenders import ON_GPU
-from nextframe.benchmark.results import save
-from nextframe.benchmark.run import benchmark
-from nextframe.benchmark.work import Work
 from nextframe.config import ModelConfig
 from nextframe.frames.source import open_source
 from nextframe.models.build import build_model
@@ -189,7 +189,7 @@ def test_a_training_is_resumed_on_the_gpu(tmp_path: Path, monkeypatch: pytest.Mo
 def test_the_benchmark_measures_on_the_gpu(tmp_path: Path) -> None:
     work = Work(model="stacked", batch=2, past=3, future=2, filters=(4, 4), size=12)
     contenders = [contender for contender in ON_GPU if contender.name in ("nextframe", "usual loop, bf16")]
-    measured = benchmark("training", steps=2, works=[work], contenders=contenders, accelerator="cuda")
+    measured = measure("training", steps=2, works=[work], contenders=contenders, accelerator="cuda")
     save(measured, tmp_path / "gpu.json", "a test")
     content = json.loads((tmp_path / "gpu.json").read_text())
     assert content["accelerator"] == torch.cuda.get_device_name()

@@ -1,6 +1,5 @@
 """The models that come with the package: found by name, small, and as good as their cards say."""
 
-import importlib.util
 import json
 import math
 import re
@@ -11,7 +10,6 @@ import sys
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -21,6 +19,7 @@ import torch
 import xarray as xr
 
 import nextframe
+from lab import ship
 from nextframe import api
 from nextframe.cli import main
 from nextframe.cli.program import app
@@ -247,7 +246,7 @@ def test_the_list_comes_at_once() -> None:
     assert not {"torch", "xarray", "matplotlib"} & set(done.stdout.splitlines()[-1].split())
 
 
-def test_a_run_of_ones_own_forecasts_its_test_part(ship: ModuleType, trained: Path, tmp_path: Path) -> None:
+def test_a_run_of_ones_own_forecasts_its_test_part(trained: Path, tmp_path: Path) -> None:
     _, past, truth = api.forecast_file(trained, lead_times=3)
     expected = nextframe.open_source("squares:movies=12,frames=6,size=16").sequences[10]  # the last two of twelve
     assert truth is not None
@@ -255,18 +254,6 @@ def test_a_run_of_ones_own_forecasts_its_test_part(ship: ModuleType, trained: Pa
     assert (truth.read(0, 3) == expected.read(3, 6)).all()
     with pytest.raises(ConfigError, match="name it with source=SOURCE"):
         api.forecast_file(trained, grey=True)
-
-
-@pytest.fixture(scope="module")
-def ship() -> ModuleType:
-    """benchmarks/ship.py as a module."""
-    spec = importlib.util.spec_from_file_location("ship", ROOT / "benchmarks" / "ship.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["ship"] = module  # its dataclasses look for it there
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture(scope="module")
@@ -279,18 +266,14 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("half", [False, True])
-def test_one_command_ships_a_run(
-    ship: ModuleType, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, half: bool
-) -> None:
+def test_one_command_ships_a_run(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, half: bool) -> None:
     home = tmp_path / "weights"
     for module in (ship, weights):
         monkeypatch.setattr(module, "HOME", home)
     monkeypatch.setattr(ship, "ROOT", tmp_path)
     monkeypatch.setattr(ship, "PAGE", tmp_path / "page.md")
     monkeypatch.setattr(ship, "MOVIES", 10)
-    arguments = ["ship.py", "squares-stacked", str(trained), *(["--half"] if half else [])]
-    monkeypatch.setattr(sys, "argv", arguments)
-    ship.main()
+    ship.main(["squares-stacked", str(trained), *(["--half"] if half else [])])
     folder = home / "squares-stacked"
     names = {"README.md", "calibration.json", "card.json", "config.yaml", "model.json", "model.safetensors"}
     assert {path.name for path in folder.iterdir()} == names
@@ -323,12 +306,12 @@ def test_one_command_ships_a_run(
         ("squares-encoder-decoder", "is not the model of squares-encoder-decoder"),
     ],
 )
-def test_what_is_called_by_another_name_is_not_shipped(ship: ModuleType, trained: Path, name: str, said: str) -> None:
+def test_what_is_called_by_another_name_is_not_shipped(trained: Path, name: str, said: str) -> None:
     with pytest.raises(ConfigError, match=said):
         ship.ship(name, trained, DATA, None, half=False)
 
 
-def test_paths_of_a_machine_become_paths_below_the_data(ship: ModuleType, tmp_path: Path) -> None:
+def test_paths_of_a_machine_become_paths_below_the_data(tmp_path: Path) -> None:
     data = tmp_path / "data"
     (data / "radar" / "knmi-day").mkdir(parents=True)
     (data / "height.nc").touch()

@@ -2,7 +2,7 @@
 
 The engine's arithmetic is a fraction of the plain path's. But before it can start it transforms weights, which takes as
 long for one small frame as for many large ones; it computes whole tiles; and it reads transformed weights, four times
-as many, at every step. The plain path pays for its calls. `benchmarks/dispatch.py` measures both over many sizes and
+as many, at every step. The plain path pays for its calls. `python -m lab dispatch` measures both over many sizes and
 says where this model is wrong; its constants are from one machine (Zen 4, 2 threads), and only their ratios matter.
 """
 

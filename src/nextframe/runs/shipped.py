@@ -2,6 +2,7 @@
 
 A shipped model is a run folder in `weights`, without what only training needs, and with `card.json`: what it was
 trained on, by which command, how good it is on frames that no training saw, and what it cannot do (`report.cards`).
+`python -m lab ship` puts it there.
 """
 
 from __future__ import annotations

@@ -1,0 +1,1 @@
+"""Pages and tables of the documentation, written from results and from the tables of the code."""

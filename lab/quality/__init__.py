@@ -1,0 +1,1 @@
+"""How long trainings take until their forecasts are good."""

@@ -1,0 +1,1 @@
+"""Single questions: which recipe, which architecture, which path, on which data."""
