@@ -215,9 +215,9 @@ def test_trials_are_chosen_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["quality", "--steps", "3"], 'Unknown option: "--steps"'),
+        (["quality", "--steps", "3"], "Unknown option: --steps"),
         (["quality", "--trials", "fast"], "trials: unknown trial"),
-        (["training", "--trials", "same"], 'Unknown option: "--trials"'),
+        (["training", "--trials", "same"], "Unknown option: --trials"),
     ],
 )
 def test_mistakes_are_told_in_a_sentence(

@@ -205,13 +205,13 @@ def test_memory_can_be_left_out_of_the_picture(measured: Measured) -> None:
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["reading", "--sweep"], 'Unknown option: "--sweep"'),
-        (["reading", "--threads", "1"], 'Unknown option: "--threads"'),
+        (["reading", "--sweep"], "Unknown option: --sweep"),
+        (["reading", "--threads", "1"], "Unknown option: --threads"),
         (["reading", "--frames", "20"], "frames: are too few"),
         (["reading", "--gigabytes", "0.001"], "gigabytes: is too small"),
         (["reading", "--steps", "0"], "steps, seconds: is too small"),
-        (["training", "--frames", "500"], 'Unknown option: "--frames"'),
-        (["training", "--gigabytes", "1"], 'Unknown option: "--gigabytes"'),
+        (["training", "--frames", "500"], "Unknown option: --frames"),
+        (["training", "--gigabytes", "1"], "Unknown option: --gigabytes"),
     ],
 )
 def test_mistakes_are_told_in_a_sentence(
