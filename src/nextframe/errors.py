@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from nextframe.words import Face, in_python, spell
+from nextframe.words import Face, in_python, printable, spell
 
 
 def first_line(error: BaseException) -> str:
@@ -50,7 +50,7 @@ class NextframeError(Exception):
             text += f" (expected {self.expected})"
         elif self.received is not None:
             text += f" (received {self.received})"
-        return text if self.hint is None else f"{text}; {spell(self.hint, face)}"
+        return printable(text if self.hint is None else f"{text}; {spell(self.hint, face)}")
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Whole, also out of a process that reads data.
@@ -75,7 +75,7 @@ class NextframeWarning(UserWarning):
 
     def render(self, face: Face) -> str:
         """The sentence, with options as a face writes them."""
-        return spell(self.text, face)
+        return printable(spell(self.text, face))
 
 
 class DataError(NextframeError):

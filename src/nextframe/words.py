@@ -17,6 +17,9 @@ SHOWN = 3
 Face = Callable[[str, str | None], str]
 """How an option is written where it is read: from its name, and the value to give it if there is one."""
 
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+"""What moves a terminal's cursor, colours or direction of text; tabs and line ends aside;
+and halves of characters, which no terminal takes."""
 _OPTION = re.compile(r"\{([a-z][a-z0-9_]*)(?:=([^{}]*))?\}")
 
 
@@ -35,6 +38,15 @@ def in_python(name: str, value: str | None) -> str:
         return f"{name}="
     plain = re.fullmatch(r"True|False|None|[-+.\d][-+.\de]*|\(.*\)|[A-Z]+", value)
     return f"{name}={value}" if plain else f"{name}={value!r}"
+
+
+def printable(text: str) -> str:
+    """A text from elsewhere, such as a file's name or unit, with control characters replaced.
+
+    >>> printable(f"mm{chr(27)}[31m/h") == f"mm{chr(0xFFFD)}[31m/h"
+    True
+    """
+    return _CONTROL.sub("\ufffd", text)
 
 
 def count(number: int, noun: str, plural: str | None = None) -> str:

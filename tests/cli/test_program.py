@@ -81,7 +81,7 @@ def test_module_and_version() -> None:
     [
         (["trian"], 'Unknown command "trian". Did you mean "train"?'),
         (["train", "stacked", "--epcohs", "3"], "Unknown option: --epcohs. Did you mean --epochs?"),
-        (["train", "lstm"], 'Choose from: "stacked", "encoder-decoder"'),
+        (["train", "lstm"], "unknown model (expected one of stacked, encoder-decoder"),
         (["train", "stacked", "--epochs", "many"], 'unable to convert "many" into int'),
         (["train", "stacked", "--filters", "3,x"], '"3,x" is not whole numbers separated by commas'),
         (["train", "stacked", "--norm", "instance"], 'Choose from: "batch", "layer", "group", "none"'),

@@ -7,11 +7,13 @@ defect of the package and is shown whole.
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import warnings
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 from cyclopts import App, CycloptsError
@@ -47,6 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: what follows the program's name; by default the process's own.
     """
     tokens = list(sys.argv[1:] if arguments is None else arguments)
+    _open_streams()
     with warnings.catch_warnings():
         warnings.showwarning = _show_warning
         warnings.simplefilter("always", NextframeWarning)
@@ -55,6 +58,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _run(tokens)
         finally:
             watch.reset(before)
+
+
+def _open_streams() -> None:
+    """Let output go nowhere where a stream is closed, and write what its encoding lacks as an escape."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115 - open to the end
+        elif isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _show_warning(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:

@@ -18,6 +18,7 @@ from nextframe.config import Missing
 from nextframe.errors import DataError, ShapeError
 from nextframe.frames.damage import Damage
 from nextframe.frames.grid import Grid
+from nextframe.words import printable
 
 FloatArray = NDArray[np.float32]
 
@@ -91,6 +92,8 @@ class FrameSequence:
             object.__setattr__(self, "variables", known.get(channels, fallback))
         if not self.units:
             object.__setattr__(self, "units", ("1",) * channels)
+        for texts in ("variables", "units"):  # they come from files, and go to terminals and pages
+            object.__setattr__(self, texts, tuple(map(printable, getattr(self, texts))))
         if not self.variable_attributes:
             object.__setattr__(self, "variable_attributes", ({},) * channels)
         if not self.accumulation:

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-if TYPE_CHECKING:
-    from nextframe.inspection.result import ChannelSummary, Inspection
+from nextframe.inspection.result import ChannelSummary, Inspection
+from nextframe.words import printable
 
 BARS = " ▁▂▃▄▅▆▇█"
 
 
 def render(inspection: Inspection) -> RenderableType:
     """Show all that an inspection found on rich's console: contents, distribution, split, what to beat, problems."""
-    blocks: list[RenderableType] = [Text(inspection.name, style="bold"), _contents(inspection), Text()]
+    blocks: list[RenderableType] = [Text(printable(inspection.name), style="bold"), _contents(inspection), Text()]
     blocks += [_distribution(inspection), Text(), _parts(inspection), Text()]
     if inspection.persistence:
         blocks += [_persistence(inspection), Text()]
@@ -119,7 +118,7 @@ def _problems(problems: Sequence[str]) -> RenderableType:
         return Text("No problem found.", style="green")
     table = Table.grid(padding=(0, 1))
     for number, problem in enumerate(problems, start=1):
-        table.add_row(Text(f"{number}.", style="yellow"), Text(problem))
+        table.add_row(Text(f"{number}.", style="yellow"), Text(printable(problem)))
     heading = f"{len(problems)} problem{'s' if len(problems) > 1 else ''}:"
     return Group(Text(heading, style="bold yellow"), table)
 
@@ -128,5 +127,5 @@ def _table(rows: dict[str, str]) -> Table:
     """Names and values side by side; as `Text`, since names like squares[3] are no markup."""
     table = Table.grid(padding=(0, 2))
     for name, value in rows.items():
-        table.add_row(Text(name, style="dim"), Text(value))
+        table.add_row(Text(printable(name), style="dim"), Text(printable(value)))
     return table
