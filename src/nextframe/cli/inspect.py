@@ -22,6 +22,7 @@ def inspect(
     *,
     models: Annotated[bool, Parameter(negative=(), show_default=False)] = False,
     system: Annotated[bool, Parameter(negative=(), show_default=False)] = False,
+    measure: Annotated[bool, Parameter(negative=(), show_default=False)] = False,
     as_json: Annotated[bool, Parameter(name="--json", negative=(), show_default=False)] = False,
     **options: Any,
 ) -> None:
@@ -35,6 +36,7 @@ def inspect(
         what: A SOURCE of frames, a run folder, or the name of a shipped model.
         models: List the models that come with the package; of one of them, show the card.
         system: Show versions and processors, for a report of a fault.
+        measure: With --system, also how fast a training step is here, with the engine and without it, in ten seconds.
         as_json: Print what was found in frames as JSON.
         options: How to read the frames.
     """
@@ -45,10 +47,14 @@ def inspect(
     if not of_frames and (as_json or options):
         given = ", ".join(["--json"] * as_json + [f"--{name.replace('_', '-')}" for name in options])
         raise ConfigError("is for frames", where=given, hint="leave it out")
+    if measure and not system:
+        raise ConfigError("is for this machine", where="--measure", hint="add --system")
     if system:
-        from nextframe.cli.system import describe_system
+        from nextframe.cli.system import describe_speed, describe_system
 
         console.print(describe_system())
+        if measure:
+            console.print(describe_speed())
     elif models and what is None:
         from nextframe.cli.show_card import print_models
 

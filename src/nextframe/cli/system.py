@@ -33,6 +33,19 @@ def describe_system() -> Table:
     return table
 
 
+def describe_speed() -> Table:
+    """How fast a training step is here, with the engine and without it, for rich's console."""
+    from nextframe.training.speed import MOVIES, measure
+
+    table = Table(title=f"\na training step of the tutorial's models, on {MOVIES} movies", title_justify="left")
+    table.box, table.show_header, table.pad_edge = None, False, False
+    for speed in measure():
+        table.add_row(speed.model, str(speed))
+    if not engine.built():
+        table.caption, table.caption_justify = "The native engine was not built here: nothing to stand beside.", "left"
+    return table
+
+
 def _accelerator() -> str:
     if torch.cuda.is_available():
         return ", ".join(torch.cuda.get_device_name(n) for n in range(torch.cuda.device_count()))

@@ -10,10 +10,11 @@ from nextframe.engine.buffers import release as release_buffers
 from nextframe.engine.dispatch import pays
 from nextframe.engine.operators import scan
 from nextframe.engine.readout import readout
-from nextframe.engine.status import describe, instruction_sets, usable, use
+from nextframe.engine.status import built, describe, instruction_sets, usable, use
 from nextframe.engine.subnormals import subnormals_are_zero
 
 __all__ = [
+    "built",
     "describe",
     "instruction_sets",
     "pays",

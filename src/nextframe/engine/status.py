@@ -30,6 +30,11 @@ def use(enabled: bool) -> bool:
     return before
 
 
+def built() -> bool:
+    """Whether the native engine is there, turned on or not."""
+    return native is not None
+
+
 def usable(frames: Tensor, weight_h: Tensor) -> bool:
     """Whether the engine can scan these frames: built, turned on, on a CPU, float32, square kernels of 3 or 5."""
     return (
