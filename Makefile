@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed
 TORCH := $(shell sed -n 's/^torch==/torch==/p' constraints.txt)
 
 .DEFAULT_GOAL := help
-.PHONY: help install lint format test sanitize demo docs constraints clean
+.PHONY: help install lint format quick test sanitize demo docs constraints clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|' 2>/dev/null \
@@ -23,14 +23,21 @@ $(STAMP): pyproject.toml constraints.txt CMakeLists.txt $(wildcard src/nextframe
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[all]'
 	@touch $@
 
-lint: install ## ruff and mypy
+NATIVE := $(wildcard src/nextframe/engine/native/*.[ch]pp)
+
+lint: install ## ruff, mypy and clang-format
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/clang-format --dry-run --Werror $(NATIVE)
 
-format: install ## let ruff mend what it can
+format: install ## let ruff and clang-format mend what they can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+	$(BIN)/clang-format -i $(NATIVE)
+
+quick: install ## the tests that are not marked slow, in under 90 seconds
+	$(BIN)/python -m pytest -m 'not slow'
 
 test: lint ## lint, then every test
 	$(BIN)/python -m pytest

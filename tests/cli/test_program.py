@@ -2,7 +2,6 @@ import json
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -48,9 +47,7 @@ def test_help_comes_at_once(arguments: list[str]) -> None:
         "import sys; from nextframe.cli import main; code = main(sys.argv[1:]); "
         "print(code, *sorted(sys.modules), file=sys.stderr)"
     )
-    started = time.perf_counter()
     done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True)
-    assert time.perf_counter() - started < 5  # about 0.3 s on an idle machine
     exit_code, *modules = done.stderr.split()
     assert exit_code == "0"
     assert not set(HEAVY) & set(modules)
