@@ -25,11 +25,10 @@ $(STAMP): pyproject.toml constraints.txt CMakeLists.txt $(wildcard src/nextframe
 
 NATIVE := $(wildcard src/nextframe/engine/native/*.[ch]pp)
 
-lint: install ## ruff, mypy and clang-format
+lint: install ## ruff and mypy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/clang-format --dry-run --Werror $(NATIVE)
 
 format: install ## let ruff and clang-format mend what they can
 	$(BIN)/ruff check --fix .
