@@ -12,6 +12,7 @@ import difflib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from functools import cache
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -49,9 +50,15 @@ def choices(hint: Any) -> tuple[Any, ...]:
     return tuple(value for part in parts for value in get_args(part))
 
 
+@cache
+def hints(section: type) -> dict[str, Any]:
+    """The types of a section's fields."""
+    return get_type_hints(section)
+
+
 def _check_choices(section: object) -> None:
     """Hold every Literal field to its choices, so that a typing slip in a YAML file is caught by name."""
-    for name, hint in get_type_hints(type(section)).items():
+    for name, hint in hints(type(section)).items():
         choices_of = choices(hint)
         if choices_of and getattr(section, name) not in choices_of:
             listed = ", ".join(map(str, choices_of))
@@ -113,11 +120,11 @@ class Reading:
         Raises:
             ConfigError: an unknown option, or a value of the wrong type or outside its range.
         """
-        hints = get_type_hints(Reading)
+        known = hints(Reading)
         for option in options:
-            if option not in hints:
-                raise unknown_option(option, hints)
-        return dataclasses.replace(self.reading, **{k: _coerce(k, v, hints[k]) for k, v in options.items()})
+            if option not in known:
+                raise unknown_option(option, known)
+        return dataclasses.replace(self.reading, **{k: _coerce(k, v, known[k]) for k, v in options.items()})
 
 
 def unknown_option(name: str, known: Collection[str], *, where: object = None) -> ConfigError:
@@ -357,7 +364,7 @@ class RunConfig:
             owner = next((s for s in sections if option in type(sections[s]).__dataclass_fields__), None)
             if owner is None:
                 raise unknown_option(option, [n for s in sections.values() for n in type(s).__dataclass_fields__])
-            changes[owner][option] = _coerce(option, value, get_type_hints(type(sections[owner]))[option])
+            changes[owner][option] = _coerce(option, value, hints(type(sections[owner]))[option])
         return RunConfig(**{s: dataclasses.replace(sections[s], **changes[s]) for s in sections})
 
     def to_dict(self) -> dict[str, dict[str, Any]]:

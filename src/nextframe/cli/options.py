@@ -9,12 +9,12 @@ import difflib
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import fields
-from typing import Annotated, Any, TypedDict, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, TypedDict, get_args, get_origin
 
 from cyclopts import Group, Parameter, Token
 from docstring_parser import parse_from_object
 
-from nextframe.config import DataConfig, ModelConfig, Reading, RunConfig, TrainingConfig
+from nextframe.config import DataConfig, ModelConfig, Reading, RunConfig, TrainingConfig, hints
 from nextframe.errors import ConfigError
 from nextframe.training.presets import preset_config, presets
 
@@ -61,7 +61,7 @@ def option_types(sections: Collection[str], defaults: Mapping[str, str], leave_o
     options: dict[str, Any] = {}
     for order, name in enumerate(sections):
         section = SECTIONS[name]
-        hints = get_type_hints(section)
+        types = hints(section)
         described = {
             param.arg_name: param.description or ""
             for part in reversed(section.__mro__[:-1])
@@ -75,9 +75,9 @@ def option_types(sections: Collection[str], defaults: Mapping[str, str], leave_o
             if field.name in defaults:
                 text += f" [default: {defaults[field.name]}]"
             extra = [Parameter(help=text, group=group)]
-            if get_origin(hints[field.name]) is tuple:
-                extra.insert(0, _KINDS[get_args(hints[field.name])[0]])
-            options[field.name] = Annotated[hints[field.name], *extra]
+            if get_origin(types[field.name]) is tuple:
+                extra.insert(0, _KINDS[get_args(types[field.name])[0]])
+            options[field.name] = Annotated[types[field.name], *extra]
     return TypedDict("Options", options, total=False)  # type: ignore[operator]
 
 

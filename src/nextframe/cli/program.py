@@ -9,22 +9,18 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import sys
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from importlib.metadata import version
+from inspect import cleandoc
 from pathlib import Path
 from typing import Any
 
 from cyclopts import App, CycloptsError
 
-from nextframe.cli.benchmark import benchmark
-from nextframe.cli.calibrate import calibrate
 from nextframe.cli.face import on_command_line
-from nextframe.cli.forecast import forecast
-from nextframe.cli.inspect import inspect
-from nextframe.cli.train import train
-from nextframe.cli.verify import verify
 from nextframe.cli.watchdog import watchdog
 from nextframe.errors import NextframeError, NextframeWarning
 from nextframe.frames.watch import watch
@@ -35,11 +31,21 @@ app = App(
     help_epilogue="A SOURCE of frames is `squares`, `moving-mnist`, or a path: .gif .mp4 .avi .npy .npz .nc .zarr, "
     "radar composites (.h5 .gif .pgm), a folder of such files or of images or of such folders, a pattern of files.",
     version=lambda: version("nextframe"),
+    help_format="plaintext",
     suppress_keyboard_interrupt=False,
 )
-_COMMANDS: tuple[Callable[..., None], ...] = (train, forecast, verify, inspect, calibrate, benchmark)
-for order, command in enumerate(_COMMANDS):
-    app.command(command, sort_key=order)
+COMMANDS = {
+    "train": "Train a model on frames, into a run folder that `forecast` and `verify` take.",
+    "forecast": "Forecast the frames that follow, with a trained model.",
+    "verify": "Say how good forecasts are, by lead time, beside those of simple baselines.",
+    "inspect": "Look at frames before training, at a trained run, at the shipped models, or at this machine.",
+    "calibrate": "Measure a run's errors on its validation part, for intervals and probabilities.",
+    "benchmark": "Measure how fast this machine does the tutorial's work, beside the usual PyTorch loop and Keras.",
+}
+"""Commands, each a function of that name in the module of that name, imported when it is called; and the line that the
+list of commands has for it, which is the first one of the function's docstring."""
+for order, (command, line) in enumerate(COMMANDS.items()):
+    app.command(f"nextframe.cli.{command}:{command}", name=command, help=line, sort_key=order)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -82,6 +88,8 @@ _show_others = warnings.showwarning
 
 
 def _run(tokens: list[str]) -> int:
+    if tokens and tokens[0] in COMMANDS:
+        _write_page(app[tokens[0]])
     try:
         app(tokens, exit_on_error=False, print_error=False, result_action="return_value")
         sys.stdout.flush()
@@ -100,6 +108,14 @@ def _run(tokens: list[str]) -> int:
             return _interrupted()
         raise
     return 0
+
+
+def _write_page(command: App) -> None:
+    """A command's page: its function's docstring, whose lines are broken anew at the width of the terminal."""
+    command.help = None  # type: ignore[assignment]
+    function: Any = command.default_command
+    text = cleandoc(function.__doc__)
+    function.__doc__ = re.sub(r"(?<=\S)\n(?=\S)|\n {8}(?=\S)", " ", text)
 
 
 def _interrupted() -> int:

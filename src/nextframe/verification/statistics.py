@@ -13,8 +13,6 @@ from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import minimum_filter, uniform_filter
-from skimage.metrics import structural_similarity
 
 from nextframe.errors import ConfigError, ShapeError
 from nextframe.frames.sequence import FloatArray
@@ -214,6 +212,8 @@ class Statistics(Additive):
 
 def _fractions(forecast: NDArray[np.bool_], truth: NDArray[np.bool_], scale: int) -> tuple[Sums, Sums]:
     """Error and reference of the fractions skill score of events (B, K, C, H, W), each (B, K)."""
+    from scipy.ndimage import uniform_filter
+
     size = (0, 0, 0, scale, scale)
     said, was = (uniform_filter(e.astype(np.float64), size, mode="constant") for e in (forecast, truth))
     return ((said - was) ** 2).sum(_PIXELS), (said**2 + was**2).sum(_PIXELS)
@@ -238,6 +238,9 @@ def _similarity(
     The mean over windows of 11 pixels in which no value is missing. Frames without such a window are left out, as are
     all that are smaller.
     """
+    from scipy.ndimage import minimum_filter
+    from skimage.metrics import structural_similarity
+
     total, number = np.zeros(truth.shape[:2]), np.zeros(truth.shape[:2])
     if min(truth.shape[-2:]) < 2 * _REACH + 1:
         return total, number

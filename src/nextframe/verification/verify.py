@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from rich.progress import track
 
 from nextframe.data.windows import Window
 from nextframe.errors import ConfigError, DataError, ShapeError
@@ -68,7 +67,11 @@ def verify(
     batch_size = max(1, min(batch_size, _VALUES // (lead_times * math.prod(windows[0].sequence.shape[1:]))))
     found: dict[str, list[list[Additive]]] = {name: [] for name in names}
     starts = range(0, len(windows), batch_size)
-    steps: Any = track(starts, description="verifying") if progress else starts
+    steps: Any = starts
+    if progress:
+        from rich.progress import track
+
+        steps = track(starts, description="verifying")
     for start in steps:
         batch = [windows[n].read() for n in range(start, min(start + batch_size, len(windows)))]
         past, truth = (np.stack(parts) for parts in zip(*batch, strict=True))
