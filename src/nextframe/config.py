@@ -12,7 +12,6 @@ import difflib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from functools import cache
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -50,10 +49,14 @@ def choices(hint: Any) -> tuple[Any, ...]:
     return tuple(value for part in parts for value in get_args(part))
 
 
-@cache
+_HINTS: dict[type, dict[str, Any]] = {}
+
+
 def hints(section: type) -> dict[str, Any]:
     """The types of a section's fields."""
-    return get_type_hints(section)
+    if section not in _HINTS:  # telling them takes longer than all checks together
+        _HINTS[section] = get_type_hints(section)
+    return _HINTS[section]
 
 
 def _check_choices(section: object) -> None:

@@ -39,8 +39,10 @@ COMMANDS = {
     "forecast": "Forecast the frames that follow, with a trained model.",
     "verify": "Say how good forecasts are, by lead time, beside those of simple baselines.",
     "inspect": "Look at frames before training, at a trained run, at the shipped models, or at this machine.",
-    "calibrate": "Measure a run's errors on its validation part, for intervals and probabilities.",
-    "benchmark": "Measure how fast this machine does the tutorial's work, beside the usual PyTorch loop and Keras.",
+    "calibrate": "Measure a run's errors on its validation part, so that its forecasts have intervals and "
+    "probabilities.",
+    "benchmark": "Old name of `python -m lab`, which measures speed and quality beside others; it is in the repository "
+    "alone.",
 }
 """Commands, each a function of that name in the module of that name, imported when it is called; and the line that the
 list of commands has for it, which is the first one of the function's docstring."""
@@ -112,7 +114,7 @@ def _run(tokens: list[str]) -> int:
 
 def _write_page(command: App) -> None:
     """A command's page: its function's docstring, whose lines are broken anew at the width of the terminal."""
-    command.help = None  # type: ignore[assignment]
+    command.help = None
     function: Any = command.default_command
     text = cleandoc(function.__doc__)
     function.__doc__ = re.sub(r"(?<=\S)\n(?=\S)|\n {8}(?=\S)", " ", text)

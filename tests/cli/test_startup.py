@@ -1,0 +1,56 @@
+"""What each command loads: help loads no library, and no command loads what it does not use."""
+
+import importlib
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from nextframe.cli.program import COMMANDS
+
+HEAVY = {
+    "torch",
+    "lightning",
+    "torchmetrics",
+    "matplotlib",
+    "tensorboard",
+    "scipy",
+    "skimage",
+    "pysteps",
+    "pandas",
+    "xarray",
+    "h5py",
+    "av",
+    "jinja2",
+}
+
+
+def loaded(code: str, folder: Path) -> set[str]:
+    """Modules that a process has loaded at its end."""
+    ended = f"import atexit, sys\natexit.register(lambda: print(chr(10), '|', *sys.modules))\n{code}"
+    done = subprocess.run([sys.executable, "-c", ended], capture_output=True, text=True, cwd=folder)
+    assert done.returncode == 0, done.stderr
+    return set(done.stdout.rpartition("|")[2].split())
+
+
+def of_command(*arguments: str, folder: Path) -> set[str]:
+    return loaded(f"from nextframe.cli import main\nsys.exit(main({list(arguments)!r}))", folder)
+
+
+def test_the_package_itself_loads_nothing(tmp_path: Path) -> None:
+    assert not (HEAVY | {"numpy", "cyclopts", "rich"}) & loaded("import nextframe", tmp_path)
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["--version"], *([name, "--help"] for name in COMMANDS if name != "benchmark")]
+)
+def test_help_loads_no_library(arguments: list[str], tmp_path: Path) -> None:
+    modules = of_command(*arguments, folder=tmp_path)
+    assert not (HEAVY | {"numpy", "rich.markdown", "nextframe.api"}) & modules
+
+
+def test_the_list_of_commands_says_what_each_page_begins_with() -> None:
+    for name, line in COMMANDS.items():
+        page = getattr(importlib.import_module(f"nextframe.cli.{name}"), name).__doc__
+        assert " ".join(page.partition("\n\n")[0].split()) == line
