@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 from nextframe.frames.format import Format
+from nextframe.frames.radar.composites import is_composite
 from nextframe.plugins import Late, table
 
 _HERE = "nextframe.frames.formats"
-_MCH_NAME = re.compile(r"AQC\d{9}\w?_\d{5}\.\d+\.gif", re.IGNORECASE)
-_FMI_NAME = re.compile(r"\d{12}_.*\.pgm(\.gz)?", re.IGNORECASE)
 
 
 def is_zarr(path: Path) -> bool:
@@ -18,22 +16,16 @@ def is_zarr(path: Path) -> bool:
     return path.suffix == ".zarr" or any((path / name).is_file() for name in ("zarr.json", ".zgroup", ".zmetadata"))
 
 
-def _is_radar(path: Path) -> bool:
-    """Whether a file is a radar composite by its name: HDF5, or named as MeteoSwiss (AQC) or FMI name theirs."""
-    named = _MCH_NAME.fullmatch(path.name) or _FMI_NAME.fullmatch(path.name)
-    return named is not None or path.suffix.lower() in (".h5", ".hdf5", ".hdf")
-
-
 _FORMATS = (
     Format(
         name="radar composite",
         suffixes=(".h5", ".hdf5", ".hdf", ".pgm", ".gif"),
-        knows=_is_radar,
+        knows=is_composite,
         open=Late("nextframe.frames.radar.composites:open_composites"),
         together=True,
         takes=frozenset({"variable"}),
         extra="radar",
-        library="pysteps, h5py",
+        library="h5py, pysteps",
         carries="times, units, accumulation, projection, missing values",
     ),
     Format(
