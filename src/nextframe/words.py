@@ -148,3 +148,15 @@ def minute(time: np.datetime64) -> str:
     import numpy as np
 
     return str(np.datetime_as_string(time, unit="m")).replace("T", " ")
+
+
+def size(bytes_: int) -> str:
+    """A number of bytes.
+
+    >>> size(300), size(25_000_000)
+    ('300 bytes', '25 MB')
+    """
+    for unit, scale in (("TB", 10**12), ("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
+        if bytes_ >= scale:
+            return f"{bytes_ / scale:,.3g} {unit}"
+    return count(bytes_, "byte")

@@ -7,7 +7,10 @@ doi 10.1175/1520-0469(1948)005<0165:TDORWS>2.0.CO;2), Z in mm^6 m^-3 and R in mm
 
 from __future__ import annotations
 
+import contextlib
+import re
 from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +18,8 @@ from numpy.typing import NDArray
 from nextframe.config import RainUnit
 from nextframe.errors import ConfigError, DataError
 from nextframe.frames.sequence import FloatArray, FrameReader, FrameSequence
+from nextframe.frames.units import UnknownUnitError, factor
+from nextframe.words import duration, seconds
 
 A, B = 200.0, 1.6
 DRY_RATE = 0.1
@@ -22,10 +27,7 @@ DRY_RATE = 0.1
 DRY_REFLECTIVITY = float(10 * np.log10(A * DRY_RATE**B)) - 5
 """What stands for dry in dBZ: five less than the least that is rain, as pysteps has it."""
 
-# Units as files write them, in lower case, without blanks.
-_RATES = {"mm/h": 1.0, "mmh-1": 1.0, "mmhr-1": 1.0, "mm/hr": 1.0, "kgm-2h-1": 1.0, "kgm-2s-1": 3600.0, "mms-1": 3600.0}
-_AMOUNTS = {"mm": 1.0, "kgm-2": 1.0, "m": 1000.0}
-_REFLECTIVITIES = {"dbz"}
+_REFLECTIVITY = re.compile(r"db\s*\(?z[eh]?\)?", re.IGNORECASE)
 
 _NEGATIVE = -0.001  # mm/h; less rain than none is no measurement
 
@@ -36,71 +38,114 @@ _ATTRIBUTES: dict[RainUnit, dict[str, object]] = {
 
 
 def rain_rate(reflectivity: FloatArray) -> FloatArray:
-    """Reflectivity in dBZ as rain rate in mm/h; what would be less than 0.1 mm/h is 0. NaN stays NaN."""
+    """Rain rate in mm/h of a reflectivity in dBZ; what would be less than 0.1 mm/h is 0. NaN stays NaN.
+
+    >>> rain_rate(np.float32([23.0, 40.0, 5.0, np.nan])).round(2).tolist()
+    [1.0, 11.53, 0.0, nan]
+    """
     rate = ((10.0 ** (np.asarray(reflectivity, np.float64) / 10)) / A) ** (1 / B)
     return np.where(rate < DRY_RATE, 0, rate).astype(np.float32)
 
 
 def reflectivity(rain_rate: FloatArray) -> FloatArray:
-    """Rain rate in mm/h as reflectivity in dBZ; what is less than 0.1 mm/h is 2.0 dBZ, for dry. NaN stays NaN."""
+    """Reflectivity in dBZ of a rain rate in mm/h; what is less than 0.1 mm/h is 2.0 dBZ, for dry. NaN stays NaN.
+
+    >>> reflectivity(np.float32([1.0, 11.53, 0.0, np.nan])).round(1).tolist()
+    [23.0, 40.0, 2.0, nan]
+    """
     rate = np.asarray(rain_rate, np.float64)
     wet = 10 * np.log10(A * np.maximum(rate, DRY_RATE) ** B)
     return np.where(rate < DRY_RATE, DRY_REFLECTIVITY, wet).astype(np.float32)
 
 
-def same_unit(one: str, other: str) -> bool:
-    """Whether two ways of writing a unit mean the same: "mm h-1" and "mm/h"; of kg m-2 and mm, too, as water is."""
-    a, b = _plain(one), _plain(other)
-    return a == b or any(a in table and b in table and table[a] == table[b] for table in (_RATES, _AMOUNTS))
-
-
-def _plain(unit: str) -> str:
-    return unit.lower().replace(" ", "").replace("**", "").replace("^", "")
-
-
 def convert_rain(sequence: FrameSequence, unit: RainUnit) -> FrameSequence:
-    """Every channel in another unit of rain; lazy. An amount is the rain of one time step. Negative rain is missing.
+    """Every channel in another unit of rain; lazy. Negative rain is missing.
+
+    An amount is divided by the time that it was summed up over, as the source states it (`FrameSequence.accumulation`);
+    where the source states none, by the time step, and a note says so (`FrameSequence.notes`).
+
+    Args:
+        sequence: rates (length or mass on an area in a time), amounts (without the time) or reflectivities (dBZ), in
+            any unit that pint knows.
+        unit: "mm/h" or "dBZ".
 
     Raises:
         ConfigError: a unit that is none of rain, or an unknown one to convert to.
-        DataError: amounts without a known time step.
+        DataError: amounts of an unknown duration.
+
+    >>> hourly = FrameSequence(values=np.full((2, 1, 1, 1), 6.0), name="sums of an hour", units=("mm",),
+    ...                        accumulation=(np.timedelta64(1, "h"),), time_step=np.timedelta64(10, "m"))
+    >>> convert_rain(hourly, "mm/h").read(0, 1).item()
+    6.0
     """
     if unit not in ("mm/h", "dBZ"):
         raise ConfigError("unknown", where="rain_unit", expected="mm/h or dBZ", received=unit)
-    factors: list[float | None] = []
-    for name, given in zip(sequence.variables, sequence.units, strict=True):
-        plain = _plain(given)
-        if plain in _REFLECTIVITIES:
-            factors.append(None)
-        elif plain in _RATES:
-            factors.append(_RATES[plain])
-        elif plain in _AMOUNTS:
-            if sequence.time_step is None:
-                raise DataError(
-                    f"{name} is an amount in {given}, but of an unknown time step",
-                    where=sequence.name,
-                    hint="give data with times (two files at least, where each holds one), or do without rain_unit",
-                )
-            factors.append(_AMOUNTS[plain] / float(sequence.time_step / np.timedelta64(1, "ns")) * 3.6e12)
-        else:
-            raise ConfigError(
-                f"{name} declares no unit" if given == "1" else f"{name} is not rain",
-                where=f"rain_unit, for {sequence.name}",
-                expected="an amount (mm), a rate (mm/h) or a reflectivity (dBZ)",
-                received=None if given == "1" else given,
-                hint='add the attribute "units" to it (NetCDF, Zarr), or do without rain_unit'
-                if given == "1"
-                else None,
-            )
+    channels = [_Channel.of(sequence, number) for number in range(len(sequence.variables))]
     name = "reflectivity" if unit == "dBZ" else "rain_rate"
-    names = (name,) if len(factors) == 1 else sequence.variables
+    names = (name,) if len(channels) == 1 else sequence.variables
     return replace(
         sequence,
-        values=_Converted(sequence.values, tuple(factors), unit),
+        values=_Converted(sequence.values, tuple(channel.factor for channel in channels), unit),
         variables=names,
-        units=(unit,) * len(factors),
-        variable_attributes=(_ATTRIBUTES[unit],) * len(factors),
+        units=(unit,) * len(channels),
+        variable_attributes=(_ATTRIBUTES[unit],) * len(channels),
+        accumulation=(),
+        notes=(*sequence.notes, *(channel.note for channel in channels if channel.note)),
     )
+
+
+@dataclass(frozen=True)
+class _Channel:
+    """A channel on its way to mm/h."""
+
+    factor: float | None
+    """Factor that brings it there; None for reflectivity."""
+    note: str = ""
+    """Assumption that was made on the way."""
+
+    @classmethod
+    def of(cls, sequence: FrameSequence, number: int) -> Self:
+        name, unit = sequence.variables[number], sequence.units[number]
+        if _REFLECTIVITY.fullmatch(unit.strip()):
+            return cls(None)
+        rate = _factor(unit, "mm/h")
+        if rate is not None:
+            return cls(rate)
+        amount = _factor(unit, "mm")
+        if amount is None:
+            raise ConfigError(
+                f"{name} declares no unit" if unit == "1" else f"{name} is not rain",
+                where=f"rain_unit, for {sequence.name}",
+                expected="an amount (mm), a rate (mm/h) or a reflectivity (dBZ)",
+                received=None if unit == "1" else unit,
+                hint='add the attribute "units" to it (NetCDF, Zarr), or do without {rain_unit}'
+                if unit == "1"
+                else "write its unit as UDUNITS does (mm h-1, kg m-2 s-1), or do without {rain_unit}",
+            )
+        over, note = sequence.accumulation[number], ""
+        if over is None and sequence.time_step is not None:
+            over = sequence.time_step
+            note = (
+                f"{name} is an amount in {unit}, and {sequence.name} does not state over which time; "
+                f"it was taken to be that of one time step, {duration(over)}"
+            )
+        if over is None:
+            raise DataError(
+                f"{name} is an amount in {unit}, but of an unknown time step",
+                where=sequence.name,
+                hint="give data with times (two files at least, where each holds one), or do without {rain_unit}",
+            )
+        return cls(amount / seconds(over) * 3600, note)
+
+
+def _factor(unit: str, to: str) -> float | None:
+    """What brings a unit to another, in lower case first (MM/H is no megametre); None where it cannot be read as such."""
+    for spelled in (unit.lower(), unit):
+        with contextlib.suppress(UnknownUnitError):
+            brings = factor(spelled, to)
+            if brings is not None:
+                return brings
+    return None
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,10 @@ INSTITUTION = "KNMI - Royal Netherlands Meteorological Institute"
 _IMAGE = "image1/image_data"
 _NUMBER = r"[-+]?\d+\.?\d*(?:e[-+]?\d+)?"
 _FORMULA = re.compile(rf"GEO=({_NUMBER})\*PV(?:\+?({_NUMBER}))?", re.IGNORECASE)
-_PLAIN = {"ACRR": (0.01, 0.0, (65535.0,)), "DBZH": (0.5, -32.0, (255.0,))}
+_PLAIN: dict[str, tuple[float, float, tuple[float, ...]]] = {
+    "ACRR": (0.01, 0.0, (65535.0,)),
+    "DBZH": (0.5, -32.0, (255.0,)),
+}
 """Factor, offset and stored values of what is missing, where a file has no calibration."""
 _MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
 _TIME = re.compile(r"(\d{2})-([A-Z]{3})-(\d{4})[; ](\d{2}:\d{2}:\d{2}(?:\.\d+)?)")
@@ -49,7 +52,7 @@ def headers(path: Path, quantity: str | None) -> list[Header]:
     """The one step of a file.
 
     Raises:
-        DataError: it has no time, or no image.
+        DataError: it has no time, no image, or a calibration that cannot be read.
         ConfigError: a quantity that it does not hold.
     """
     root = read_tree(path)
@@ -73,6 +76,7 @@ def headers(path: Path, quantity: str | None) -> list[Header]:
             shape=(node.shape[0], node.shape[1]),
             accumulation=summed,
             inside=_IMAGE,
+            numbers=_calibration(path, root, chosen),
             place=_place(root),
         )
     ]
@@ -112,35 +116,35 @@ def read_field(header: Header) -> NDArray[np.float32]:
     """The field of a file, (H, W), by its own calibration; NaN where it is missing or out of the image.
 
     Raises:
-        DataError: it is damaged, or its calibration cannot be read.
+        DataError: it is damaged.
     """
-    factor, offset, missing = _calibration(header)
+    factor, offset, *missing = (n for n in header.numbers if n is not None)
     stored = read_values(header.path, header.inside, field_of(header))
     values: NDArray[Any] = stored * np.float64(factor) + offset
     values[np.isin(stored, missing)] = np.nan
     return values.astype(np.float32)
 
 
-def _calibration(header: Header) -> tuple[float, float, tuple[float, ...]]:
+def _calibration(path: Path, root: Node, quantity: str) -> tuple[float, ...]:
     """Factor and offset of stored values, and those that stand for a missing one."""
-    factor, offset, missing = _PLAIN[header.quantity]
-    node = read_tree(header.path).get("image1/calibration")
+    factor, offset, missing = _PLAIN[quantity]
+    node = root.get("image1/calibration")
     if node is None:
-        return factor, offset, missing
+        return factor, offset, *missing
     formula = text(node.attributes.get("calibration_formulas"))
     if formula:
         parts = _FORMULA.fullmatch(re.sub(r"\s", "", formula))
         if parts is None or float(parts[1]) == 0:
             raise DataError(
-                "has a calibration that cannot be read", where=header.path, expected="GEO=a*PV+b", received=formula
+                "has a calibration that cannot be read", where=path, expected="GEO=a*PV+b", received=formula
             )
         factor, offset = float(parts[1]), float(parts[2] or 0)
     names = [n for n in ("calibration_missing_data", "calibration_out_of_image") if n in node.attributes]
     if names:
-        stated = (number(header.path, name, node.attributes[name]) for name in names)
+        stated = (number(path, name, node.attributes[name]) for name in names)
         # Zero is what is dry, or not seen: such files have no other number for it.
         missing = tuple(value for value in stated if value != 0)
-    return factor, offset, missing
+    return factor, offset, *missing
 
 
 def grid(header: Header) -> Grid | None:

@@ -1,7 +1,7 @@
 """MeteoSwiss composites of rain amounts (product AQC) as GIF, by pysteps' importer `mch_gif`.
 
-Time and accumulation stand in a file's name: AQC161932325V_00005.801.gif has year, day of the year, hour and minute, and
-the minutes that were summed up. Where the pixels lie, pysteps knows of the Swiss network.
+Time and accumulation stand in a file's name: AQC161932325V_00005.801.gif has year, day of the year, hour and minute,
+and the minutes that were summed up. Where the pixels lie, pysteps knows of the Swiss network.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from nextframe.errors import DataError
 from nextframe.frames.grid import Grid
-from nextframe.frames.radar.pictures import grid_from, imported, importer, name_time, picture_size
+from nextframe.frames.radar.pictures import Imported, grid_from, imported, importer, name_time, picture_size
 from nextframe.frames.radar.protocol import Header, choose
 
 NAME = re.compile(r"AQC(\d{9})\w?_(\d{5})\.\d+\.gif", re.IGNORECASE)
@@ -51,7 +51,7 @@ def _import(header: Header) -> tuple[NDArray[np.float32], Mapping[str, Any]]:
     minutes = 5 if header.accumulation is None else int(header.accumulation / np.timedelta64(1, "m"))
     read = importer(header.path, "mch_gif")
 
-    def call() -> tuple[Any, Any, dict[str, Any]]:
+    def call() -> Imported:
         with header.path.open("rb") as file:  # pysteps would leave the file open
             return read(file, product="AQC", unit="mm", accutime=minutes)
 

@@ -1,5 +1,5 @@
-"""ODIM_H5, the model of EUMETNET OPERA for radar data in HDF5 (D. Michelson et al., OPERA Data Information Model for HDF5,
-version 2.4, 2021), read by h5py: pysteps' importer takes every file for a composite of Odyssey.
+"""ODIM_H5, the model of EUMETNET OPERA for radar data in HDF5, read by h5py: pysteps' importer takes every file for a
+composite of Odyssey. D. Michelson et al. 2021, OPERA Data Information Model for HDF5, version 2.4.
 
 Attributes are inherited: what is said of data1 comes before what is said of dataset1, and that before what is said of
 the file. `undetect` stands for "looked, and saw nothing", which is dry; `nodata` for "not looked", which is missing.
@@ -7,7 +7,7 @@ the file. `undetect` stands for "looked, and saw nothing", which is dry; `nodata
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -150,7 +150,13 @@ class _Field:
             time=time,
             shape=(height, width),
             accumulation=summed,
-            inside=self.node.name.lstrip("/"),
+            inside=self.node.name,
+            numbers=(
+                self._factor("gain", 1.0),
+                self._factor("offset", 0.0),
+                self.stated("what", "nodata"),
+                self.stated("what", "undetect"),
+            ),
             place=self._place(),
         )
 
@@ -174,14 +180,26 @@ class _Field:
             )
         return moment
 
+    def _factor(self, name: str, default: float) -> float:
+        value = self.stated("what", name)
+        value = default if value is None else value
+        if not np.isfinite(value) or (name == "gain" and value == 0):
+            raise DataError(
+                f"{name} of {self.place} must be a finite number" + (" other than 0" if name == "gain" else ""),
+                where=self.path,
+                received=value,
+            )
+        return value
+
     def _held_shape(self, shape: tuple[int, ...]) -> tuple[int, int]:
         """Height and width, as the array has them and where/xsize and ysize say, where they do."""
-        sizes = tuple(self.stated("where", name) for name in ("ysize", "xsize"))
-        if len(shape) != 2 or any(size is not None and size != n for size, n in zip(sizes, shape, strict=True)):
+        sizes = [self.stated("where", name) for name in ("ysize", "xsize")]
+        if len(shape) != 2 or any(size not in (None, n) for size, n in zip(sizes, shape, strict=True)):
+            height, width = ("any" if size is None else f"{size:g}" for size in sizes)
             raise DataError(
                 f"{self.place} has another shape than its header says",
                 where=self.path,
-                expected="two axes" if None in sizes else "({:g}, {:g})".format(*sizes),
+                expected=f"({height}, {width})",
                 received=shape,
             )
         return shape[0], shape[1]
@@ -202,7 +220,7 @@ def _fields(path: Path, root: Node) -> Iterable[_Field]:
 
 def _field(header: Header) -> _Field:
     root = read_tree(header.path)
-    field = next((f for f in _fields(header.path, root) if f.node.name.lstrip("/") == header.inside), None)
+    field = next((f for f in _fields(header.path, root) if f.node.name == header.inside), None)
     if field is None:
         raise DataError(f"no longer holds {header.inside}", where=header.path)
     return field
@@ -212,30 +230,14 @@ def read_field(header: Header) -> NDArray[np.float32]:
     """A step's field, (H, W): NaN for nodata, dry for undetect, else gain * value + offset.
 
     Raises:
-        DataError: it is damaged, or its numbers are none.
+        DataError: it is damaged.
     """
-    about = _field(header)
+    gain, offset, nodata, undetect = header.numbers
+    assert gain is not None
+    assert offset is not None
     stored = read_values(header.path, header.inside, field_of(header))
-    return decoded(
-        stored,
-        gain=_finite(about, "gain", 1.0),
-        offset=_finite(about, "offset", 0.0),
-        nodata=about.stated("what", "nodata"),
-        undetect=about.stated("what", "undetect"),
-        dry=NO_ECHO if QUANTITIES[header.quantity].units == "dBZ" else 0.0,
-    )
-
-
-def _finite(field: _Field, name: str, default: float) -> float:
-    value = field.stated("what", name)
-    value = default if value is None else value
-    if not np.isfinite(value) or (name == "gain" and value == 0):
-        raise DataError(
-            f"{name} of {field.place} must be a finite number" + (" other than 0" if name == "gain" else ""),
-            where=field.path,
-            received=value,
-        )
-    return value
+    dry = NO_ECHO if QUANTITIES[header.quantity].units == "dBZ" else 0.0
+    return decoded(stored, gain=gain, offset=offset, nodata=nodata, undetect=undetect, dry=dry)
 
 
 def decoded(

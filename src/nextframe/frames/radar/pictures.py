@@ -19,10 +19,13 @@ from nextframe.frames.grid import Grid
 from nextframe.frames.radar.place import grid_within
 from nextframe.frames.radar.protocol import Header, field_of, unreadable
 
-_LIBRARIES = (OSError, ValueError, RuntimeError, LookupError, AttributeError, TypeError, EOFError, MemoryError, zlib.error)
-"""Errors of pysteps and Pillow for files that are damaged."""
+_FILE = (OSError, ValueError, RuntimeError, LookupError, EOFError, MemoryError, zlib.error)
+"""Errors of gzip and Pillow for files that are damaged."""
+_LIBRARIES = (*_FILE, AttributeError, TypeError)
+"""Errors of pysteps' importers for such files."""
 
-Import = Callable[..., tuple[Any, Any, dict[str, Any]]]
+Imported = tuple[Any, Any, dict[str, Any]]
+"""Field, quality and metadata, as pysteps' importers return them."""
 
 
 def picture_size(path: Path) -> tuple[int, int]:
@@ -37,7 +40,7 @@ def picture_size(path: Path) -> tuple[int, int]:
         zipped = path.suffix.lower() == ".gz"
         with gzip.open(path) if zipped else path.open("rb") as file, Image.open(cast("IO[bytes]", file)) as image:
             height, width = image.height, image.width
-    except (*_LIBRARIES, Image.DecompressionBombError) as error:
+    except (*_FILE, SyntaxError, Image.DecompressionBombError) as error:  # Pillow's, of a broken header
         raise unreadable(path, error) from error
     hold_frame(path, height, width)
     return height, width
@@ -60,7 +63,7 @@ def name_time(path: Path, digits: str, form: str) -> np.datetime64:
         raise DataError("has no time in its name", where=path, expected=form, received=digits) from error
 
 
-def importer(path: Path, name: str) -> Import:
+def importer(path: Path, name: str) -> Callable[..., Imported]:
     """One of pysteps' importers.
 
     Raises:
@@ -72,11 +75,11 @@ def importer(path: Path, name: str) -> Import:
             from pysteps.io import importers
     except ImportError as error:
         raise ConfigError("needs pysteps", where=path, hint="pip install 'nextframe[radar]'") from error
-    found: Import = getattr(importers, f"import_{name}")
-    return found
+    function: Callable[..., Imported] = getattr(importers, f"import_{name}")
+    return function
 
 
-def imported(header: Header, call: Callable[[], tuple[Any, Any, dict[str, Any]]]) -> tuple[NDArray[np.float32], Mapping[str, Any]]:
+def imported(header: Header, call: Callable[[], Imported]) -> tuple[NDArray[np.float32], Mapping[str, Any]]:
     """The field (H, W), NaN where it is missing, and the metadata that an importer makes of a file.
 
     Raises:
@@ -86,10 +89,9 @@ def imported(header: Header, call: Callable[[], tuple[Any, Any, dict[str, Any]]]
 
     try:
         field, _, metadata = call()
-        plain = np.asarray(np.ma.filled(field, np.nan), dtype=np.float32)
     except (*_LIBRARIES, Image.DecompressionBombError) as error:
         raise unreadable(header.path, error, f"{field_of(header)} cannot be read") from error
-    return plain, metadata
+    return np.asarray(np.ma.filled(field, np.nan), dtype=np.float32), metadata
 
 
 def grid_from(metadata: Mapping[str, Any], shape: tuple[int, int]) -> Grid:

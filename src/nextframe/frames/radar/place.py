@@ -17,7 +17,12 @@ NAMES = {"metre": "m", "meter": "m", "kilometre": "km", "kilometer": "km", "degr
 
 
 def grid_within(
-    edges: tuple[float, float, float, float], shape: tuple[int, int], unit: str, projection: str, *, north_up: bool = True
+    edges: tuple[float, float, float, float],
+    shape: tuple[int, int],
+    unit: str,
+    projection: str,
+    *,
+    north_up: bool = True,
 ) -> Grid:
     """Centres of pixels between the outer edges of a frame.
 

@@ -47,6 +47,8 @@ class Header:
     """Time over which an amount was summed up, as the file states it; None where it states none, and for all else."""
     inside: str = ""
     """Place of the field within its file, where that may hold several."""
+    numbers: tuple[float | None, ...] = ()
+    """What its protocol makes values of stored ones by: factor, offset and sentinels."""
     place: tuple[object, ...] = ()
     """Projection and corners as the header states them; empty where a format has none."""
 

@@ -11,6 +11,7 @@ import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -24,16 +25,18 @@ from nextframe.frames.radar.protocol import unreadable
 
 _H5PY = (OSError, ValueError, RuntimeError, LookupError, TypeError, MemoryError, OverflowError)
 """Errors of h5py for files that are damaged."""
-_DEPTH = 5
-"""Groups within groups that are looked into: dataset1/data1/quality1/what of ODIM is four."""
+_DEPTH = 4
+"""Groups within groups that are looked into: dataset1/data1/what of ODIM is three."""
+_SKIPPED = re.compile(r"how|(quality|radar)\d+|statistics|legend")
+"""Groups that say nothing of values, times and places; an archive has a hundred thousand files a year."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Node:
-    """A group or a dataset, without values."""
+    """A group with its attributes, or a dataset with its shape; without values."""
 
     name: str
-    """Path within the file."""
+    """Path within the file: "dataset1/data1/data"."""
     attributes: Mapping[str, Any] = field(default_factory=dict)
     children: Mapping[str, Node] = field(default_factory=dict)
     shape: tuple[int, ...] | None = None
@@ -55,11 +58,20 @@ class Node:
 
 
 def read_tree(path: Path) -> Node:
-    """Groups, attributes and shapes of a file.
+    """Groups, attributes and shapes of a file; those of the file read last are kept.
 
     Raises:
         DataError: it is damaged, or no HDF5; or it keeps a part of itself in another file.
     """
+    try:
+        about = path.stat()
+    except OSError as error:
+        raise unreadable(path, error) from error
+    return _read(path, (about.st_mtime_ns, about.st_size))
+
+
+@lru_cache(maxsize=1)
+def _read(path: Path, state: tuple[int, int]) -> Node:
     outside: list[str] = []
     try:
         with h5py.File(path, "r") as file:
@@ -109,10 +121,12 @@ def _node(group: Any, name: str, outside: list[str], depth: int = 0) -> Node:
     """A group and what lies in it; what lies in another file is noted in `outside`, and not looked at."""
     children: dict[str, Node] = {}
     for key in group if depth < _DEPTH else ():
-        inner = f"{name}/{key}"
+        if _SKIPPED.fullmatch(key):
+            continue
+        inner = f"{name}/{key}".lstrip("/")
         link = group.get(key, getlink=True)
         if isinstance(link, h5py.ExternalLink):
-            outside.append(inner[1:])
+            outside.append(inner)
         if not isinstance(link, h5py.HardLink):  # a soft link could lead through an external one
             continue
         item = group[key]
@@ -120,24 +134,25 @@ def _node(group: Any, name: str, outside: list[str], depth: int = 0) -> Node:
             children[key] = _node(item, inner, outside, depth + 1)
         elif isinstance(item, h5py.Dataset):
             if item.is_virtual or item.external:
-                outside.append(inner[1:])
-            children[key] = Node(name=inner, attributes=_attributes(item), shape=item.shape)
+                outside.append(inner)
+            children[key] = Node(name=inner, shape=item.shape)
     return Node(name=name, attributes=_attributes(group), children=children)
 
 
-def _attributes(item: Any) -> dict[str, Any]:
-    """Attributes of a group or dataset, but for those of a type that NumPy does not know."""
+def _attributes(group: Any) -> dict[str, Any]:
+    """Attributes of a group, but for those of a type that NumPy does not know."""
     attributes: dict[str, Any] = {}
-    for key in item.attrs:
+    all_of_them = group.attrs
+    for key in all_of_them:
         with contextlib.suppress(TypeError):
-            attributes[key] = item.attrs[key]
+            attributes[key] = all_of_them[key]
     return attributes
 
 
 def text(value: Any) -> str:
-    """An attribute as text, however it was written: str or bytes, padded with zeros or blanks, or an array of one.
+    r"""Text of an attribute, however it was written: str or bytes, padded with zeros or blanks, or an array of one.
 
-    >>> text("RATE"), text(b"RATE\\0"), text(np.array([b"RATE"])), text(None)
+    >>> text("RATE"), text(b"RATE\0"), text(np.array([b"RATE"])), text(None)
     ('RATE', 'RATE', 'RATE', '')
     """
     if isinstance(value, (list, tuple, np.ndarray)):
@@ -149,7 +164,7 @@ def text(value: Any) -> str:
 
 
 def number(path: Path, name: str, value: Any) -> float:
-    """An attribute as a number, be it an array of one, or text.
+    """Number of an attribute, be it an array of one, or text.
 
     Raises:
         DataError: it is none.
