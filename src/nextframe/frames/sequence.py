@@ -68,6 +68,8 @@ class FrameSequence:
     """Whether NaN is a declared gap in the data ("mask") or a fault of the file ("error")."""
     attributes: Mapping[str, object] = field(default_factory=dict)
     """What else the source says of itself (title, institution, ...), carried to the output."""
+    notes: tuple[str, ...] = ()
+    """Assumptions that were made in reading it, a sentence each, for whoever looks at results."""
     first: int = 0
     """Number of its first frame in the source, where it is a stretch of it; messages number frames as the source does.
     """
@@ -245,6 +247,11 @@ class FrameSource:
     def damage(self) -> Damage | None:
         """Count of what could not be read, where such frames are to be skipped."""
         return self.sequences[0].damage
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Assumptions that were made in reading it, a sentence each."""
+        return tuple(dict.fromkeys(note for sequence in self.sequences for note in sequence.notes))
 
     @property
     def frame_shape(self) -> tuple[int, int, int]:

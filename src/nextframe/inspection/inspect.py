@@ -135,6 +135,7 @@ def inspect_source(
         empty_frames=empty,
         lost=coverage(whole, past=past, future=future, stride=stride, empty_frames=empty).sentence,
         damage="" if source.damage is None else source.damage.sentence,
+        notes=source.notes,
         overlap=overlap(seen.frames),
         normalisation="none" if normaliser is None else normaliser.describe(),
         normalisation_reason="" if normaliser is None else _reason(normaliser, normalisation, statistics, output),

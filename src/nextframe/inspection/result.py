@@ -90,6 +90,8 @@ class Inspection:
     """Frames that no window can use, in a sentence: gaps and where they are, short stretches, empty frames."""
     damage: str
     """Damage that could not be read and was left out, where that was asked for, in a sentence."""
+    notes: tuple[str, ...]
+    """Assumptions that were made in reading it, a sentence each."""
     overlap: dict[str, float]
     """Share of the frames of the validation and of the test part whose content is also in an earlier part."""
     normalisation: str

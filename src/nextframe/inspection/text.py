@@ -54,6 +54,8 @@ def _contents(inspection: Inspection) -> Table:
         rows["of no use"] = inspection.lost
     if inspection.damage:
         rows["damaged"] = inspection.damage
+    if inspection.notes:
+        rows["assumed"] = "\n".join(inspection.notes)
     return _table(rows)
 
 

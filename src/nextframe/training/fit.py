@@ -32,8 +32,8 @@ from nextframe.data.statistics import measure_spans
 from nextframe.data.windows import Windows, cut_windows
 from nextframe.errors import CheckpointError, ConfigError, first_line
 from nextframe.files import check_writable
-from nextframe.frames.rain import same_unit
 from nextframe.frames.sequence import FloatArray, FrameSource
+from nextframe.frames.units import same_unit
 from nextframe.models.build import build_model
 from nextframe.models.causality import check_causal
 from nextframe.runs.folder import ModelCard, append_metrics, load_config, save_config, save_model, save_static

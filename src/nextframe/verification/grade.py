@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from nextframe.errors import DataError, ShapeError
 from nextframe.frames.formats.cf import spatial_axes
 from nextframe.frames.grid import counted
-from nextframe.frames.rain import same_unit
 from nextframe.frames.sequence import FloatArray, FrameSequence, FrameSource
+from nextframe.frames.units import same_unit
 from nextframe.verification.result import Verification
 from nextframe.verification.statistics import SCALES
 from nextframe.verification.summary import finite, in_words, measure, range_of, summarise

@@ -8,12 +8,24 @@ import pytest
 from PIL import Image
 
 from nextframe.errors import ConfigError, DataError, ShapeError
+from nextframe.frames.radar.composites import PROTOCOLS, is_composite
 from nextframe.frames.source import open_source
 
 h5py = pytest.importorskip("h5py")
 pytest.importorskip("pysteps")
 RADAR = Path(__file__).parents[4] / "shared" / "data" / "radar"
 KNMI = RADAR / "knmi-2010-08-26"
+NAMES = (
+    "AQC161932325V_00005.801.gif",
+    "201609281600_fmi.pgm",
+    "201609281600_fmi.PGM.gz",
+    "a.h5",
+    "a.HDF5",
+    "a.hdf",
+    "a.gif",
+    "a.pgm",
+    "a.nc",
+)
 real = pytest.mark.skipif(not RADAR.is_dir(), reason="the real radar archives (../shared/data) are not here")
 
 
@@ -116,12 +128,12 @@ def test_files_that_do_not_belong_together_or_are_damaged(tmp_path: Path) -> Non
         open_source(tmp_path / "wind.h5")
 
 
-def swiss(folder: Path, codes: np.ndarray, time: str) -> Path:
+def swiss(folder: Path, codes: np.ndarray, time: str, minutes: int = 5) -> Path:
     """A MeteoSwiss composite: class numbers as palette indices; 255 is missing, 0 and 1 are dry."""
     image = Image.fromarray(codes.astype(np.uint8), mode="P")
     image.putpalette([value for n in range(256) for value in (n, 255 - n, 7)])
     folder.mkdir(exist_ok=True)
-    path = folder / f"AQC{time}F_00005.801.gif"
+    path = folder / f"AQC{time}F_{minutes:05}.801.gif"
     image.save(path, optimize=False)
     return path
 
@@ -157,6 +169,37 @@ def test_swiss_files_are_amounts_with_the_times_of_their_names(tmp_path: Path) -
     assert "crs_wkt" in sequence.grid.mapping
     (rate,) = open_source(tmp_path / "event", rain_unit="mm/h").sequences
     assert rate.read(0, 1)[0, 0, 0, 3] == pytest.approx(12 * expected[3])
+
+
+def test_swiss_amounts_are_of_the_minutes_in_their_names(tmp_path: Path) -> None:
+    for minute in ("00", "05"):
+        swiss(tmp_path, np.full((640, 710), 120), f"1619300{minute}", minutes=60)
+    (amount,) = open_source(tmp_path).sequences
+    assert amount.accumulation == (np.timedelta64(60, "m"),)
+    (rate,) = open_source(tmp_path, rain_unit="mm/h").sequences
+    assert rate.read(0, 1)[0, 0, 0, 0] == pytest.approx(amount.read(0, 1)[0, 0, 0, 0])
+    swiss(tmp_path, np.full((640, 710), 120), "161930010", minutes=5)
+    with pytest.raises(DataError, match=r"161930010F_00005\.801\.gif: is summed up over another time"):
+        open_source(tmp_path)
+
+
+def test_pictures_of_absurd_sizes_take_no_memory(tmp_path: Path) -> None:
+    name = tmp_path / "201609281600_fmi.radar.composite.lowest_FIN_SUOMI1.pgm"
+    name.write_bytes(b"P5\n1000000 1000000\n255\n")
+    with pytest.raises(DataError, match=r"SUOMI1\.pgm: "):
+        open_source(name)
+    gif = tmp_path / "AQC161930000F_00005.801.gif"
+    gif.write_bytes(b"GIF89a" + b"\xff\xff\xff\xff" + b"\x80\0\0" + bytes(6))
+    with pytest.raises(DataError, match=r"AQC161930000F_00005\.801\.gif: "):
+        open_source(gif)
+
+
+def test_the_table_tells_composites_by_name() -> None:
+    named = {row.name: [n for n in NAMES if row.files.fullmatch(n)] for row in PROTOCOLS}
+    assert named["MeteoSwiss"] == ["AQC161932325V_00005.801.gif"]
+    assert named["FMI"] == ["201609281600_fmi.pgm", "201609281600_fmi.PGM.gz"]
+    assert named["ODIM"] == named["KNMI"] == ["a.h5", "a.HDF5", "a.hdf"]
+    assert [name for name in NAMES if not is_composite(Path(name))] == ["a.gif", "a.pgm", "a.nc"]
 
 
 def test_swiss_files_that_are_damaged_or_named_wrongly(tmp_path: Path) -> None:
