@@ -13,7 +13,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from nextframe.api import fit, load_run, verify
+    from nextframe.api import fit, load_run, print_table, verify
     from nextframe.errors import CheckpointError, ConfigError, DataError, NextframeError, NextframeWarning, ShapeError
     from nextframe.forecasting.ensemble import EnsembleForecaster
     from nextframe.forecasting.extrapolation import Extrapolation
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from nextframe.models.rollout import rollout
     from nextframe.models.stacked import StackedConvLSTM
     from nextframe.outputs.writers import save_forecast
-    from nextframe.report.tables import print_table
 
     __version__: str
 
@@ -54,7 +53,7 @@ _HOME = {
     "fit": "nextframe.api",
     "load_run": "nextframe.api",
     "open_source": "nextframe.frames.source",
-    "print_table": "nextframe.report.tables",
+    "print_table": "nextframe.api",
     "rollout": "nextframe.models.rollout",
     "save_forecast": "nextframe.outputs.writers",
     "verify": "nextframe.api",

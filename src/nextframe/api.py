@@ -4,50 +4,46 @@ them.
 
 from __future__ import annotations
 
-import math
 import re
 import shlex
-import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from rich.console import Console
+
 from nextframe.config import DataConfig, RunConfig
-from nextframe.data.coverage import coverage
-from nextframe.data.normalise import choose_threshold, fit_normaliser
-from nextframe.data.provenance import provenance, reading_in_words
-from nextframe.data.split import Span, split_as
+from nextframe.data.provenance import reading_in_words
+from nextframe.data.split import split_as, whole_spans
 from nextframe.data.static import read_static
-from nextframe.data.statistics import measure_spans
-from nextframe.data.windows import Window, cut_windows, windows_with_past
+from nextframe.data.windows import cut_windows, windows_with_past
 from nextframe.errors import CheckpointError, ConfigError, DataError, ShapeError
 from nextframe.files import check_writable
 from nextframe.forecasting.baselines import DEFAULT as BASELINES
-from nextframe.forecasting.baselines import learns, make_baselines
+from nextframe.forecasting.baselines import learns
 from nextframe.forecasting.calibration import Calibration
 from nextframe.forecasting.ensemble import EnsembleForecaster
 from nextframe.forecasting.forecast import Forecast, Forecaster
 from nextframe.forecasting.matching import ProbabilityMatched, match_distribution
 from nextframe.forecasting.model_forecaster import ModelForecaster
 from nextframe.forecasting.trained import CALIBRATION, TrainedForecaster, Uncalibrated, in_tiles
-from nextframe.frames.formats.gridded import open_dataset
-from nextframe.frames.generated import GENERATED
 from nextframe.frames.sequence import FrameSequence, FrameSource
 from nextframe.frames.source import open_as, open_source
 from nextframe.inspection.inspect import inspect_source
 from nextframe.inspection.result import Inspection
-from nextframe.report.html import Example, write_report
+from nextframe.report.html import write_report
+from nextframe.report.tables import score_tables
 from nextframe.runs.folder import member_folders
 from nextframe.runs.shipped import find_run, measured, shipped_name
 from nextframe.training.fit import train, train_ensemble
 from nextframe.training.presets import Preset, preset_config
-from nextframe.verification.grade import grade
+from nextframe.verification.evaluate import Example, check_numbers, evaluate, evaluate_file
+from nextframe.verification.held_out import first_held_out, held_out, training_part
 from nextframe.verification.result import Verification
 from nextframe.verification.statistics import SCALES
-from nextframe.verification.verify import verify as verify_windows
-from nextframe.words import Face, in_python
+from nextframe.words import Face, in_python, python_call
 
 
 def resolve(model: str = "stacked", preset: Preset = "default", **options: Any) -> RunConfig:
@@ -189,7 +185,7 @@ def forecast_file(
     model = load_run(run)
     lead_times = model.config.data.future if lead_times is None else lead_times
     if source is None:
-        sequence, first = _first_held_out(run, model, reading)
+        sequence, first = first_held_out(run, model.config.data, reading=reading)
     else:
         sequence = open_as(replace(model.config.data, **reading), source).sequences[0]
         first = len(sequence)
@@ -205,47 +201,6 @@ def forecast_file(
         values = match_distribution(forecast.values, past.read(len(past) - 1, len(past))[0])
         forecast = replace(forecast, values=values, forecaster=f"{forecast.forecaster}, matched")
     return forecast, past, sequence[start : start + lead_times] if known else None
-
-
-def _first_held_out(run: str | Path, model: TrainedForecaster, reading: Mapping[str, Any]) -> tuple[FrameSequence, int]:
-    """A sequence that a run has held out, and the first frame of it that can be forecast from a whole past."""
-    source, spans = _held_out(run, model, None, reading, "source")
-    data = model.config.data
-    windows = cut_windows(spans, past=data.past, future=data.future, stride=data.stride)
-    window = next((window for window in windows if windows_with_past([window])), None)
-    if window is None:
-        raise DataError("its test part holds no value to start a forecast from", where=source.name)
-    return window.sequence, window.start + window.past
-
-
-def _held_out(
-    run: str | Path, model: TrainedForecaster, data: str | Path | None, reading: Mapping[str, Any], option: str
-) -> tuple[FrameSource, Sequence[Span]]:
-    """What to verify a run on: other data where such are named, else what it has held out."""
-    config = model.config.data
-    if data is None and reading:
-        raise ConfigError(
-            "only for reading other data",
-            where=", ".join(reading),
-            hint=f"name it with {{{option}=SOURCE}}, or leave this out",
-        )
-    name = shipped_name(run)
-    chosen = data if data is not None or name is None else measured(name).held_out
-    own = config.data if chosen is None else str(chosen)
-    if data is None and name is not None and own.partition(":")[0] not in GENERATED and not Path(own).exists():
-        raise ConfigError(
-            "the frames that it was measured on do not come with the package",
-            where=name,
-            expected=own,
-            hint=f"name frames of your own with {{{option}=SOURCE}}",
-        )
-    source = open_as(replace(config, **reading), chosen)
-    if chosen is not None:
-        return source, [Span(sequence, 0, len(sequence)) for sequence in source.sequences]
-    spans = split_as(source, config).test
-    if not spans:
-        raise ConfigError("the run held out no test part", where=run, hint=f"name frames with {{{option}=SOURCE}}")
-    return replace(source, name=f"{source.name}, test part"), spans
 
 
 def verify(
@@ -280,14 +235,16 @@ def verify(
         out: folder to write `verification.json` and `report.html` to.
         examples: forecasts that the report animates, evenly spread.
         title: title of the report.
-        command: how the scores were made; by default the program's own command line.
+        command: how the scores were made, for the record; by default this call.
         progress: show a progress bar.
     """
+    check_numbers(limit=limit, examples=examples)
+    _check_folder(out)
+    everyone = [forecasters] if isinstance(forecasters, Forecaster) else list(forecasters)
     opened = source if isinstance(source, FrameSource) else open_source(source)
-    spans = [Span(sequence, 0, len(sequence)) for sequence in opened.sequences]
-    return _verify_spans(
-        [forecasters] if isinstance(forecasters, Forecaster) else list(forecasters),
-        spans,
+    verification, shown = evaluate(
+        everyone,
+        whole_spans(opened),
         opened.name,
         past=past,
         lead_times=lead_times,
@@ -296,12 +253,13 @@ def verify(
         scales=scales,
         stride=stride,
         limit=limit,
-        out=out,
-        examples=examples,
-        title=title,
-        command=command,
+        examples=0 if out is None else examples,
+        command=command
+        or python_call("nextframe.verify", [f.name for f in everyone], opened.name, past=past, lead_times=lead_times),
         progress=progress,
     )
+    _write(verification, shown, out, title or f"Forecasts of {opened.name}")
+    return verification
 
 
 def verify_run(
@@ -335,9 +293,12 @@ def verify_run(
         ConfigError: the run held out no test part, and no other data was named.
         ShapeError, DataError: data of another kind, or in another unit, than the run was trained on.
     """
+    out = out if out is not None or shipped_name(run) is not None else run
+    check_numbers(limit=limit, examples=examples)
+    _check_folder(out)
     model = in_tiles(load_run(run), tile, overlap)
     config = model.config.data
-    source, spans = _held_out(run, model, data, reading, "data")
+    source, spans = held_out(run, config, data, reading=reading)
     if source.frame_shape[0] != model.card.channels:
         raise ShapeError(
             "has another number of channels than the model was trained on",
@@ -351,25 +312,36 @@ def verify_run(
     leads = config.future if lead_times is None else lead_times
     calibrated = model.calibration is not None and leads <= model.calibration.lead_times
     apart = [Uncalibrated(model)] if model.knows_uncertainty and calibrated else []
-    return _verify_spans(
+    verification, shown = evaluate(
         [*([ProbabilityMatched(model)] if matched else []), model, *apart],
         spans,
         source.name,
         past=config.past,
         lead_times=leads,
         baselines=baselines,
+        training=training_part(config) if learns(baselines) else (),
         thresholds=thresholds if thresholds is not None else _own_thresholds(run, model),
         scales=scales,
         stride=config.stride,
         limit=limit,
-        out=out if out is not None or shipped_name(run) is not None else run,
-        examples=examples,
-        title=f"{Path(run).name}: forecast skill",
-        command=command,
-        progress=progress,
-        training=_training_part(config) if learns(baselines) else (),
+        examples=0 if out is None else examples,
         about={**reading_in_words(replace(config, **reading)), "trained by": _trained_by(run)},
+        command=command
+        or python_call(
+            "nextframe.api.verify_run",
+            str(run),
+            data=None if data is None else str(data),
+            baselines=tuple(baselines),
+            lead_times=lead_times,
+            limit=limit,
+            matched=matched or None,
+            tile=tile,
+            **reading,
+        ),
+        progress=progress,
     )
+    _write(verification, shown, out, f"{Path(run).name}: forecast skill")
+    return verification
 
 
 def _own_thresholds(run: str | Path, model: TrainedForecaster) -> Sequence[float]:
@@ -385,9 +357,17 @@ def _trained_by(run: str | Path) -> str:
     return shlex.join(["nextframe", "train", "--config", str(Path(run) / "config.yaml")])
 
 
-def _training_part(config: DataConfig) -> Sequence[Span]:
-    """What a run was trained on."""
-    return split_as(open_as(config), config).train
+def _check_folder(out: str | Path | None) -> None:
+    """Find out before the work whether scores and report can be written."""
+    if out is not None:
+        check_writable(Path(out) / "verification.json")
+
+
+def _write(verification: Verification, examples: Sequence[Example], out: str | Path | None, title: str) -> None:
+    """Write the scores and the report, where they are wanted."""
+    if out is not None:
+        verification.to_json(Path(out) / "verification.json")
+        write_report(Path(out) / "report.html", verification, examples=examples, title=title)
 
 
 def grade_file(
@@ -396,6 +376,7 @@ def grade_file(
     *,
     thresholds: Sequence[float] | None = None,
     scales: Sequence[int] = SCALES,
+    command: str | None = None,
     **options: Any,
 ) -> Verification:
     """Grade a NetCDF or Zarr forecast file, whoever made it, against observations.
@@ -405,6 +386,7 @@ def grade_file(
         observation: what `open_source` takes.
         thresholds: in source units, for CSI; chosen from the observations by default.
         scales: neighbourhoods of the fractions skill score, in pixels along each side.
+        command: how the scores were made, for the record; by default this call.
         **options: how to read the observations: `crop`, `rain_unit`, `coarsen`, `grey`, `variable`, `missing`.
 
     Raises:
@@ -412,17 +394,27 @@ def grade_file(
         ShapeError: grids of different sizes.
     """
     config = DataConfig(data=str(observation), **options)
-    source = open_as(config)
-    spans = [Span(sequence, 0, len(sequence)) for sequence in source.sequences]
-    if thresholds is None:
-        thresholds = [_threshold(spans)]
-    with open_dataset(Path(forecast)) as dataset:
-        found = grade(dataset, source, thresholds=thresholds, scales=scales, data=source.name, command=_command())
-    about = {
-        **provenance([Span(sequence, 0, len(sequence)) for sequence in source.sequences]),
-        **reading_in_words(config),
-    }
-    return replace(found, notes=tuple(_unreached(found)), provenance=about)
+    return evaluate_file(
+        forecast,
+        open_as(config),
+        config,
+        thresholds=thresholds,
+        scales=scales,
+        command=command or python_call("nextframe.api.grade_file", str(forecast), str(observation), **options),
+    )
+
+
+def print_table(
+    verification: Verification, metrics: Sequence[str] | None = None, *, console: Console | None = None
+) -> None:
+    """Print scores by lead time, the best of each column in bold.
+
+    Args:
+        verification: the scores.
+        metrics: which to show; by default CSI, MSE, SSIM, and the CRPS of ensembles.
+        console: rich's console to print on; by default standard output.
+    """
+    (console or Console()).print(score_tables(verification, metrics))
 
 
 def inspect_path(path: str | Path, *, face: Face = in_python, **options: Any) -> Inspection:
@@ -442,94 +434,6 @@ def inspect_path(path: str | Path, *, face: Face = in_python, **options: Any) ->
         by=config.split,
         test_from=None if config.test_from is None else datetime.fromisoformat(config.test_from),
         face=face,
-    )
-
-
-def _verify_spans(
-    forecasters: Sequence[Forecaster],
-    spans: Sequence[Span],
-    data: str,
-    *,
-    past: int,
-    lead_times: int,
-    baselines: Sequence[str],
-    thresholds: Sequence[float] | None,
-    scales: Sequence[int],
-    stride: int,
-    limit: int | None,
-    out: str | Path | None,
-    examples: int,
-    title: str | None,
-    command: str | None,
-    progress: bool,
-    training: Sequence[Span] = (),
-    about: Mapping[str, str] | None = None,
-) -> Verification:
-    if limit is not None and limit < 1:
-        raise ConfigError("is too small", where="limit", expected="at least 1", received=limit)
-    if examples < 0:
-        raise ConfigError("is negative", where="examples", expected="0 or more", received=examples)
-    if out is not None:
-        check_writable(Path(out) / "verification.json")
-    windows: Sequence[Window] = cut_windows(spans, past=past, future=lead_times, stride=stride)
-    if limit is not None and limit < len(windows):
-        windows = [windows[i * len(windows) // limit] for i in range(limit)]
-    chosen, windows = len(windows), windows_with_past(windows)
-    if chosen and not windows:
-        raise DataError(f"none of its {chosen} windows starts from a frame with a value: all is missing", where=data)
-    everyone = [*forecasters, *make_baselines(baselines, training)]
-    verification = verify_windows(
-        everyone,
-        windows,
-        thresholds=thresholds if thresholds is not None else [_threshold(spans)],
-        scales=scales,
-        data=data,
-        command=command or _command(),
-        progress=progress,
-    )
-    damage = spans[0].sequence.damage
-    notes = [coverage(spans, past=past, future=lead_times, stride=stride).sentence]
-    if len(windows) < chosen:
-        notes.append(f"{chosen - len(windows)} of {chosen} windows start from frames without a value")
-    notes += [damage.sentence if damage is not None else "", *_unreached(verification)]
-    verification = replace(
-        verification, notes=tuple(filter(None, notes)), provenance={**provenance(spans), **(about or {})}
-    )
-    if out is not None:
-        verification.to_json(Path(out) / "verification.json")
-        number = min(examples, len(windows))
-        shown = [_example(everyone, windows[i * len(windows) // number]) for i in range(number)]
-        write_report(Path(out) / "report.html", verification, examples=shown, title=title or f"Forecasts of {data}")
-    return verification
-
-
-def _unreached(verification: Verification) -> Iterator[str]:
-    """Thresholds that no observed value reaches, each in a sentence."""
-    scores = next(iter(verification.scores.values()))
-    for threshold in verification.thresholds:
-        if not any(map(math.isfinite, scores[f"pod_{threshold:g}"])):
-            yield f"no observed value reaches the threshold {threshold:g}: choose a lower one, its scores say nothing"
-
-
-def _command() -> str:
-    """The program's own command line."""
-    return shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
-
-
-def _threshold(spans: Sequence[Span]) -> float:
-    """What counts as an event where nobody says; in frames that are all the same, dry ones, nothing tells it."""
-    statistics = measure_spans(spans)
-    if statistics.constant:
-        return 0.5
-    return choose_threshold(spans, fit_normaliser(spans, statistics=statistics))
-
-
-def _example(forecasters: Sequence[Forecaster], window: Window) -> Example:
-    """One window with everyone's forecast, for the report's animation."""
-    past, truth = window.read()
-    sequence = window.sequence[window.start : window.start + window.past]
-    return Example(
-        past=past, truth=truth, forecasts=[forecaster.forecast(sequence, window.future) for forecaster in forecasters]
     )
 
 
@@ -553,6 +457,7 @@ __all__ = [
     "grade_file",
     "inspect_path",
     "load_run",
+    "print_table",
     "resolve",
     "verify",
     "verify_run",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:  # errors are spelled by this module, and the command line's help is to load no library
     import numpy as np
+    from numpy.typing import NDArray
 
 Item = TypeVar("Item")
 
@@ -89,6 +90,16 @@ def evenly(items: Sequence[Item], number: int) -> list[Item]:
     return [items[n * len(items) // chosen] for n in range(chosen)]
 
 
+def python_call(name: str, *arguments: object, **options: object) -> str:
+    """A call of a function as Python has it, without options that are None.
+
+    >>> python_call("nextframe.verify", "run", data="f.nc", limit=None)
+    "nextframe.verify('run', data='f.nc')"
+    """
+    named = [f"{option}={value!r}" for option, value in options.items() if value is not None]
+    return f"{name}({', '.join([*map(repr, arguments), *named])})"
+
+
 def seconds(step: np.timedelta64) -> float:
     """A duration in seconds.
 
@@ -124,6 +135,54 @@ def duration(step: np.timedelta64 | float) -> str:
     if left >= 1e-3:
         parts.append(f"{left:.4g} s")
     return " ".join(parts)
+
+
+def lead_label(step: np.timedelta64 | None, frames: int) -> str:
+    """A lead time.
+
+    Args:
+        step: time between two frames; None where it is not known, and frames are counted.
+        frames: how many steps it is.
+
+    >>> import numpy as np
+    >>> lead_label(np.timedelta64(10, "m"), 3), lead_label(np.timedelta64(30, "m"), 5), lead_label(None, 3)
+    ('+30 min', '+2 h 30 min', '+3')
+    >>> lead_label(np.timedelta64(1, "s") / 30, 1)
+    '+33 ms'
+    """
+    if step is None:
+        return f"+{frames}"
+    left = seconds(step) * frames
+    if left < 1:
+        return f"+{left * 1e3:.0f} ms"
+    return f"+{left:.3g} s" if left < 60 else f"+{duration(round(left))}"
+
+
+def lead_times(times: NDArray[np.timedelta64] | None, number: int = 0) -> tuple[list[float], str]:
+    """Lead times in a unit that people read: minutes, seconds where the first is shorter than one, or frames.
+
+    Args:
+        times: lead times in rising order; None where only their number is known.
+        number: how many there are, where they are not known.
+
+    >>> import numpy as np
+    >>> lead_times(np.array([10, 20], "timedelta64[m]")), lead_times(None, 2)
+    (([10.0, 20.0], 'minutes'), ([1.0, 2.0], 'frames'))
+    """
+    if times is None:
+        return [float(n) for n in range(1, number + 1)], "frames"
+    left = [seconds(time) for time in times]
+    size, unit = (60.0, "minutes") if left[0] >= 60 else (1.0, "seconds")
+    return [round(value / size, 6) for value in left], unit
+
+
+def lead_number(value: float) -> str:
+    """A lead time, in whatever unit, without digits that no one reads.
+
+    >>> lead_number(30.0), lead_number(0.066733)
+    ('30', '0.0667')
+    """
+    return f"{value:g}" if round(value, 2) == value else f"{value:.3g}"
 
 
 def moment(time: np.datetime64) -> str:

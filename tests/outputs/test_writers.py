@@ -13,7 +13,7 @@ from nextframe.forecasting.forecast import Forecast
 from nextframe.frames.grid import Grid
 from nextframe.frames.source import open_source
 from nextframe.outputs import writers as output
-from nextframe.outputs.writers import lead_label, save_forecast
+from nextframe.outputs.writers import save_forecast
 from nextframe.report.figures import MISSING, Palette, strip
 
 DRAW = np.random.default_rng(0)
@@ -123,12 +123,6 @@ def test_a_failure_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.Monke
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_lead_times_for_people() -> None:
-    made = forecast(timed=True)
-    assert [lead_label(made, n) for n in (0, 2)] == ["+10 min", "+30 min"]
-    assert lead_label(forecast(), 1) == "+2"
-
-
 def test_missing_values_have_a_colour_of_their_own() -> None:
     frame = np.zeros((1, 2, 2), np.float32)
     frame[0, 0, 1] = np.nan
@@ -174,11 +168,6 @@ def test_a_video_has_even_sides_and_plays_everywhere(tmp_path: Path) -> None:
         stream = container.streams.video[0]
         assert (stream.codec_context.name, stream.codec_context.pix_fmt) == ("h264", "yuv420p")
         assert (stream.width % 2, stream.height % 2) == (0, 0)
-
-
-def test_durations_below_a_second_are_said_in_milliseconds() -> None:
-    film = Forecast(values=forecast().values, forecaster="model", time_step=np.timedelta64(33_367, "us"))
-    assert lead_label(film, 0) == "+33 ms"
 
 
 def test_a_strip_of_many_lead_times_shows_some_and_the_last() -> None:

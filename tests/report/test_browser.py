@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from nextframe.forecasting.forecast import Forecast
-from nextframe.report.html import Example, write_report
+from nextframe.report.html import write_report
+from nextframe.verification.evaluate import Example
 from nextframe.verification.result import Verification
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")

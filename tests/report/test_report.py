@@ -14,11 +14,14 @@ import pytest
 from matplotlib.colors import to_rgba
 from rich.console import Console
 
+from nextframe.api import print_table
 from nextframe.forecasting.forecast import Forecast
 from nextframe.report.figures import COLOURS, png, skill_curves
-from nextframe.report.html import Example, write_report
-from nextframe.report.tables import lead_number, number, print_table, title, to_csv, to_markdown, verdict
+from nextframe.report.html import write_report
+from nextframe.report.tables import number, title, to_csv, to_markdown, verdict
+from nextframe.verification.evaluate import Example
 from nextframe.verification.result import Verification
+from nextframe.words import lead_number
 
 
 def scores(model: list[float], other: list[float]) -> Verification:

@@ -7,7 +7,7 @@ import pytest
 import torch
 from rich.console import Console
 
-from nextframe.report.tables import print_conventions
+from nextframe.report.tables import convention_tables
 from nextframe.verification.conventions import CONVENTIONS, conventional_scores
 from nextframe.verification.result import Verification
 from nextframe.verification.statistics import Statistics
@@ -41,7 +41,7 @@ def test_printed_with_the_names_of_their_conventions() -> None:
     text = io.StringIO()
     scores = {"model": {"per-pixel": {"mse": 0.01}, "shi-nats": {"bce": 3670.85}}, "persistence": {}}
     verification = Verification(scores={}, lead_time=[1], count=1, conventions=scores)
-    print_conventions(verification, console=Console(file=text, width=200))
+    Console(file=text, width=200).print(convention_tables(verification))
     assert "BCE (shi-nats)" in text.getvalue()
     assert "3671" in text.getvalue()
     assert CONVENTIONS["per-pixel"] in text.getvalue()

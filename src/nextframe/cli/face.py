@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import sys
 
 _CALLED = {"source": "input"}
 """Options that the command line has under another name than Python."""
@@ -16,3 +17,8 @@ def on_command_line(name: str, value: str | None = None) -> str:
     """
     option = f"--{_CALLED.get(name, name).replace('_', '-')}"
     return option if value in (None, "True") else f"{option} {shlex.quote(str(value))}"
+
+
+def command_line() -> str:
+    """The program's own command line, which is kept with the scores that it makes."""
+    return shlex.join(["nextframe", *sys.argv[1:]])

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from rich.console import Console
-from rich.text import Text
 
-from nextframe.report.cards import facts_of, load_card, model_lines, verdicts_of
-from nextframe.report.tables import print_table
+from nextframe.report.cards import load_card, model_lines, render_card
 
 
 def print_models(console: Console) -> None:
@@ -21,7 +19,4 @@ def print_card(name: str, console: Console) -> None:
     Raises:
         CheckpointError: no model of that name.
     """
-    card = load_card(name)
-    console.print(facts_of(card), Text(), sep="\n")
-    print_table(card.skill, [card.event, "mse"], console=console)
-    console.print(verdicts_of(card))
+    console.print(render_card(load_card(name)))

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Unpack
 
 from cyclopts import Parameter
 
+from nextframe.cli.face import command_line
 from nextframe.cli.inspect import RUN_FILES
 from nextframe.cli.options import NAMES, NUMBERS, WHOLE_NUMBERS, reading_options
 from nextframe.errors import ConfigError
@@ -67,7 +68,11 @@ def verify(
         progress: Show a progress bar.
         options: How to read the true frames; by default as the run did, and whole for a forecast file.
     """
-    from nextframe.report.tables import print_conventions, print_table
+    from rich.console import Console
+
+    from nextframe.report.tables import convention_tables, score_tables
+
+    console = Console()
 
     if run.suffix in FORECAST_FILES and not any((run / name).is_file() for name in RUN_FILES):
         from nextframe.api import grade_file
@@ -85,10 +90,10 @@ def verify(
             raise ConfigError("is for runs, not for forecast files", where=named, hint="leave it out")
         if data is None:
             raise ConfigError("needs the true frames", where=run, hint="name them with --data SOURCE")
-        skill = grade_file(run, data, thresholds=thresholds or None, scales=scales, **options)
-        print_table(skill)
+        skill = grade_file(run, data, thresholds=thresholds or None, scales=scales, command=command_line(), **options)
+        console.print(score_tables(skill))
         if conventions:
-            print_conventions(skill)
+            console.print(convention_tables(skill))
         if out is not None:
             skill.to_json(out / "verification.json")
             print(f"wrote {out / 'verification.json'}")
@@ -110,12 +115,13 @@ def verify(
         overlap=overlap,
         out=out,
         examples=examples,
+        command=command_line(),
         progress=progress,
         **options,
     )
-    print_table(skill)
+    console.print(score_tables(skill))
     if conventions:
-        print_conventions(skill)
+        console.print(convention_tables(skill))
     folder = out if out is not None or shipped_name(run) is not None else run
     if folder is not None:
         print(f"wrote {folder / 'verification.json'} and {folder / 'report.html'}")

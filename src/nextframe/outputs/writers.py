@@ -20,6 +20,7 @@ from nextframe.files import replacing
 from nextframe.forecasting.forecast import Forecast
 from nextframe.frames.sequence import FloatArray
 from nextframe.report.figures import RGB, Palette, enlarge, png, probability_picture, strip
+from nextframe.words import lead_label
 
 _MARGIN, _HEADER, _BAR = 8, 22, 64
 _SECONDS = 0.35  # a frame of an animation
@@ -241,20 +242,8 @@ def panels(
             labelled = [("last frame seen", enlarge(palette.frame(past[-1]), smallest)), *labelled]
         for label, fields in probabilities:
             labelled.append((label, enlarge(probability_picture(fields[lead]), smallest)))
-        result.append((f"lead time {lead_label(forecast, lead)}", labelled))
+        result.append((f"lead time {lead_label(forecast.time_step, lead + 1)}", labelled))
     return result
-
-
-def lead_label(forecast: Forecast, lead: int) -> str:
-    """A lead time for people: "+3", "+30 min", "+100 ms"."""
-    if forecast.time_step is None:
-        return f"+{lead + 1}"
-    seconds = float(forecast.time_step / np.timedelta64(1, "ns")) * 1e-9 * (lead + 1)
-    if seconds >= 2 * 3600:
-        return f"+{seconds / 3600:g} h"
-    if seconds >= 60:
-        return f"+{seconds / 60:g} min"
-    return f"+{seconds:.3g} s" if seconds >= 1 else f"+{seconds * 1e3:.0f} ms"
 
 
 def _compose(headline: str, pictures: list[tuple[str, RGB]], palette: Palette, unit: str) -> RGB:
@@ -317,7 +306,7 @@ def _write_mp4(
 def _write_png(
     forecast: Forecast, path: Path, past: FloatArray | None, truth: FloatArray | None, probabilities: Probabilities
 ) -> None:
-    leads = [lead_label(forecast, lead) for lead in range(forecast.lead_times)]
+    leads = [lead_label(forecast.time_step, lead + 1) for lead in range(forecast.lead_times)]
     figure = strip(past, truth, forecast.values, leads, forecast.forecaster, forecast.units[0], probabilities)
     path.write_bytes(png(figure))
 

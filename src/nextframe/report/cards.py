@@ -11,14 +11,15 @@ from rich.table import Table
 from rich.text import Text
 
 from nextframe.errors import CheckpointError
-from nextframe.report.tables import mean, number, title
+from nextframe.report.tables import mean, number, score_tables, title
 from nextframe.runs.shipped import CARD, HOME, card_content, shipped
 from nextframe.verification.result import Verification
+from nextframe.words import count
 
 
 @dataclass(frozen=True, kw_only=True)
 class Card:
-    """What is known of a shipped model."""
+    """Facts of a shipped model, and its scores."""
 
     name: str
     """Its name, and that of its folder."""
@@ -60,8 +61,8 @@ class Card:
 
     @property
     def training(self) -> str:
-        """How long it was trained, in words."""
-        return f"{self.epochs} epoch{'s' if self.epochs > 1 else ''} in {self.seconds} s, other programs beside it"
+        """Length of its training, in words."""
+        return f"{count(self.epochs, 'epoch')} in {self.seconds} s, other programs beside it"
 
     @property
     def skill_in_short(self) -> str:
@@ -96,23 +97,25 @@ def model_lines() -> list[Text]:
     ]
 
 
-def facts_of(card: Card) -> RenderableType:
-    """What a shipped model is and how it was made, for rich's console."""
+def render_card(card: Card) -> RenderableType:
+    """A whole card, for rich's console: facts, scores, where the model wins and loses, and what it cannot do."""
     facts = Table(show_header=False, box=None, pad_edge=False)
-    facts.add_row("forecasts", Text(card.title))
-    facts.add_row("trained on", Text(card.data))
-    facts.add_row("licence", Text(card.licence))
-    facts.add_row("command", Text(card.command))
-    facts.add_row("training", Text(card.training))
-    facts.add_row("parameters", f"{card.parameters:,}")
-    facts.add_row("measured", Text(f"{card.date} on {card.skill.machine}"))
-    facts.add_row("files", Text(str(HOME / card.name)))
-    return Group(Text(card.name, style="bold"), facts)
-
-
-def verdicts_of(card: Card) -> RenderableType:
-    """Where a shipped model wins and loses, and what it cannot do, for rich's console."""
+    for name, fact in (
+        ("forecasts", card.title),
+        ("trained on", card.data),
+        ("licence", card.licence),
+        ("command", card.command),
+        ("training", card.training),
+        ("parameters", f"{card.parameters:,}"),
+        ("measured", f"{card.date} on {card.skill.machine}"),
+        ("files", str(HOME / card.name)),
+    ):
+        facts.add_row(name, Text(fact))
     return Group(
+        Text(card.name, style="bold"),
+        facts,
+        Text(),
+        score_tables(card.skill, [card.event, "mse"]),
         *map(Text, card.verdicts),
         Text("\nWhat it cannot do", style="bold"),
         *(Text(f"- {limit}") for limit in card.limits),

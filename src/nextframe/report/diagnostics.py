@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullFormatter, ScalarFormatter
 
 from nextframe.report.figures import BASELINES, COLOURS
-from nextframe.report.tables import lead_number
 from nextframe.verification.result import Verification
+from nextframe.words import lead_number
 
 _INK = "#7f7f7f"  # of what was observed, and of what would be perfect
 

@@ -7,7 +7,7 @@ import io
 import json
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.resources import files
 from pathlib import Path
@@ -18,15 +18,11 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from nextframe.files import write_text
-from nextframe.forecasting.forecast import Forecast
-from nextframe.frames.sequence import FloatArray
-from nextframe.outputs.writers import lead_label
 from nextframe.report.diagnostics import rank_histogram, reliability, spectra
 from nextframe.report.figures import COLOURS, RGB, Palette, skill_curves, svg
 from nextframe.report.tables import (
     best,
     default_metrics,
-    lead_number,
     mean,
     metric_names,
     number,
@@ -34,23 +30,13 @@ from nextframe.report.tables import (
     title,
     verdict,
 )
+from nextframe.verification.evaluate import Example
 from nextframe.verification.metrics import METRICS
 from nextframe.verification.result import Verification
+from nextframe.words import lead_label, lead_number
 
 _LARGEST = 400  # pixels along a side of a picture
 _DRAWN = ("mae", "bce", "correlation", "fss", "power", "brier")  # metrics with a curve, beside the leading ones
-
-
-@dataclass(frozen=True, kw_only=True)
-class Example:
-    """One window with everyone's forecast, for the animation."""
-
-    past: FloatArray
-    """(T, C, H, W) in source units."""
-    truth: FloatArray
-    """(K, C, H, W)."""
-    forecasts: Sequence[Forecast]
-    """One for each forecaster, the model first."""
 
 
 def write_report(
@@ -185,7 +171,7 @@ def _animate(example: Example) -> dict[str, object]:
         frames = [truth, *(forecast.values[lead] for forecast in example.forecasts)]
         steps.append(
             {
-                "label": lead_label(first, lead),
+                "label": lead_label(first.time_step, lead + 1),
                 "top": [_uri(palette.frame(frame)) for frame in frames],
                 "bottom": [_uri(palette.error(frame, truth)) for frame in frames[1:]],
             }

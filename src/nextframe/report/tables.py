@@ -7,12 +7,14 @@ import io
 import math
 from collections.abc import Sequence
 
-from rich.console import Console
+from rich.console import Group, RenderableType
 from rich.table import Table
+from rich.text import Text
 
 from nextframe.verification.conventions import CONVENTIONS
 from nextframe.verification.metrics import better, unit_of
 from nextframe.verification.result import Skill, Verification
+from nextframe.words import lead_number
 
 _WORDS = {
     "bias": "bias",
@@ -101,75 +103,63 @@ def number(value: float) -> str:
     return f"{value:.3f}" if abs(value) >= 0.0995 or value == 0 else f"{value:#.3g}"
 
 
-def lead_number(value: float) -> str:
-    """A lead time without digits that no one reads: "30", "0.0667"."""
-    return f"{value:g}" if round(value, 2) == value else f"{value:.3g}"
-
-
 def mean(values: Sequence[float]) -> float:
     """Mean over the lead times that have a value."""
     known = [value for value in values if not math.isnan(value)]
     return sum(known) / len(known) if known else math.nan
 
 
-def print_table(
-    verification: Verification, metrics: Sequence[str] | None = None, *, console: Console | None = None
-) -> None:
-    """Print the scores by lead time, the best of each column in bold.
+def score_tables(verification: Verification, metrics: Sequence[str] | None = None) -> RenderableType:
+    """Scores by lead time for rich's console, a table for each metric, the best of each column in bold.
 
     Args:
         verification: the scores.
-        metrics: which to show; by default CSI, MSE, SSIM, and the CRPS of ensembles.
-        console: where to print; by default standard output.
+        metrics: which to show; by default those that lead: CSI, MSE, SSIM, and the CRPS of ensembles.
     """
-    console = console or Console()
     chosen = list(metrics or default_metrics(verification))
+    blocks: list[RenderableType] = []
     for metric in chosen:
-        table = Table(
-            title=title(metric, verification.units), title_justify="left", title_style="bold", box=None, pad_edge=False
-        )
+        table = _table(title(metric, verification.units))
         table.add_column(f"lead time ({verification.lead_time_unit})", justify="right")
         names = [name for name, scores in verification.scores.items() if metric in scores]
         for name in names:
-            table.add_column(name, justify="right")
+            table.add_column(Text(name), justify="right")
         for n, lead in enumerate(verification.lead_time):
-            cells = [(name, number(verification.scores[name][metric][n])) for name in names]
             winners = best(verification, metric, n)
-            table.add_row(lead_number(lead), *(f"[bold]{text}[/]" if name in winners else text for name, text in cells))
+            cells = ((name, number(verification.scores[name][metric][n])) for name in names)
+            table.add_row(lead_number(lead), *(Text(text, "bold" if name in winners else "") for name, text in cells))
         table.add_section()
         table.add_row("mean", *(number(mean(verification.scores[name][metric])) for name in names))
-        console.print(table)
-        console.print()
-    for metric in chosen:
-        for sentence in skill_sentences(verification, metric):
-            console.print(sentence, highlight=False)
-    console.print(f"{verification.count} forecasts of {verification.data}", highlight=False)
-    for note in verification.notes:
-        console.print(f"{verification.data}: {note}", highlight=False)
+        blocks += [table, Text()]
+    sentences = [sentence for metric in chosen for sentence in skill_sentences(verification, metric)]
+    sentences.append(f"{verification.count} forecasts of {verification.data}")
+    sentences += [f"{verification.data}: {note}" for note in verification.notes]
+    return Group(*blocks, *map(Text, sentences))
 
 
-def print_conventions(verification: Verification, *, console: Console | None = None) -> None:
-    """Print the scores in the conventions of published tables, each with its convention's name and meaning."""
-    console = console or Console()
+def convention_tables(verification: Verification) -> RenderableType:
+    """Scores in the conventions of published tables for rich's console, each with its convention's name and meaning."""
     columns = dict.fromkeys(
         (convention, metric)
-        for found in verification.conventions.values()
-        for convention, metrics in found.items()
+        for by_convention in verification.conventions.values()
+        for convention, metrics in by_convention.items()
         for metric in metrics
     )
     if not columns:
-        console.print("no convention of published tables fits: they are for values in 0..1 and for bytes")
-        return
-    table = Table(title="all lead times", title_justify="left", title_style="bold", box=None, pad_edge=False)
+        return Text("no convention of published tables fits: they are for values in 0..1 and for bytes")
+    table = _table("all lead times")
     table.add_column("")
     for convention, metric in columns:
         table.add_column(f"{metric.upper()} ({convention}) ↓", justify="right")
-    for name, found in verification.conventions.items():
-        table.add_row(name, *(number(found.get(c, {}).get(m, math.nan)) for c, m in columns))
-    console.print(table)
-    for convention in dict.fromkeys(convention for convention, _ in columns):
-        console.print(f"{convention}: {CONVENTIONS[convention]}", highlight=False, style="dim")
-    console.print()
+    for name, by_convention in verification.conventions.items():
+        cells = (number(by_convention.get(c, {}).get(m, math.nan)) for c, m in columns)
+        table.add_row(Text(name), *cells)
+    meanings = (Text(f"{c}: {CONVENTIONS[c]}", "dim") for c in dict.fromkeys(c for c, _ in columns))
+    return Group(table, *meanings, Text())
+
+
+def _table(heading: str) -> Table:
+    return Table(title=Text(heading, "bold"), title_justify="left", box=None, pad_edge=False)
 
 
 def to_markdown(verification: Verification, metrics: Sequence[str] | None = None) -> str:

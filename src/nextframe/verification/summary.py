@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nextframe import words
 from nextframe.data.windows import Window
 from nextframe.frames.sequence import FloatArray, FrameSequence
 from nextframe.machine import describe_machine
@@ -80,7 +81,8 @@ def summarise(
     """
     totals = {name: [part.total() for part in found] for name, found in parts.items()}
     scores = {name: _metrics(found) for name, found in totals.items()}
-    lead_time, unit = _lead_times(sequence.time_step, lead_times)
+    step = sequence.time_step
+    lead_time, unit = words.lead_times(None if step is None else np.arange(1, lead_times + 1) * step, lead_times)
     listed = {name: {metric: v.tolist() for metric, v in found.items()} for name, found in scores.items()}
     statistics = next(part for part in next(iter(totals.values())) if isinstance(part, Statistics))
     conventions = {
@@ -195,20 +197,6 @@ def _ranks(totals: Mapping[str, Parts]) -> Iterator[tuple[str, list[float]]]:
     for name, part in _ensembles(totals):
         counted = part.ranks.sum(-1)
         yield name, (counted / max(counted.sum(), 1)).tolist()
-
-
-def _lead_times(step: np.timedelta64 | None, count: int) -> tuple[list[float], str]:
-    """Lead times of frames that follow each other by one time step; counted in frames where none is known."""
-    if step is None:
-        return [float(n) for n in range(1, count + 1)], "frames"
-    return in_words(np.arange(1, count + 1) * step)
-
-
-def in_words(lead_times: NDArray[np.timedelta64]) -> tuple[list[float], str]:
-    """Lead times in a unit that people read: minutes, or seconds where the first is shorter than one."""
-    seconds = lead_times / np.timedelta64(1, "ns") * 1e-9
-    size, unit = (60.0, "minutes") if seconds[0] >= 60 else (1.0, "seconds")
-    return [round(float(value) / size, 6) for value in seconds], unit
 
 
 def data_range_of(windows: Sequence[Window]) -> float:

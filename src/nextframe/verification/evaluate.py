@@ -1,0 +1,180 @@
+"""One verification: the windows, the thresholds, the baselines, what is to be noted, and examples to look at."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from nextframe.config import DataConfig
+from nextframe.data.coverage import coverage
+from nextframe.data.normalise import choose_threshold, fit_normaliser
+from nextframe.data.provenance import provenance, reading_in_words
+from nextframe.data.split import Span, whole_spans
+from nextframe.data.statistics import measure_spans
+from nextframe.data.windows import Window, cut_windows, windows_with_past
+from nextframe.errors import ConfigError, DataError
+from nextframe.forecasting.baselines import make_baselines
+from nextframe.forecasting.forecast import Forecast, Forecaster
+from nextframe.frames.formats.gridded import open_dataset
+from nextframe.frames.sequence import FloatArray, FrameSource
+from nextframe.verification.grade import grade
+from nextframe.verification.result import Verification
+from nextframe.verification.statistics import SCALES
+from nextframe.verification.verify import verify
+from nextframe.words import evenly
+
+
+@dataclass(frozen=True, kw_only=True)
+class Example:
+    """One window with everyone's forecast, to look at."""
+
+    past: FloatArray
+    """(T, C, H, W) in source units."""
+    truth: FloatArray
+    """(K, C, H, W)."""
+    forecasts: Sequence[Forecast]
+    """One for each forecaster, the model first."""
+
+
+def evaluate(
+    forecasters: Sequence[Forecaster],
+    spans: Sequence[Span],
+    data: str,
+    *,
+    past: int,
+    lead_times: int,
+    baselines: Sequence[str] = (),
+    training: Sequence[Span] = (),
+    thresholds: Sequence[float] | None = None,
+    scales: Sequence[int] = SCALES,
+    stride: int = 1,
+    limit: int | None = None,
+    examples: int = 0,
+    about: Mapping[str, str] | None = None,
+    command: str = "",
+    progress: bool = False,
+) -> tuple[Verification, list[Example]]:
+    """Verify forecasters on all windows of some spans, beside baselines.
+
+    Args:
+        forecasters: those in question, the first of which is judged.
+        spans: true frames.
+        data: their name, for the record.
+        past: frames that each forecast starts from.
+        lead_times: frames to forecast.
+        baselines: names of baselines to verify beside them.
+        training: frames that baselines with a memory (climatology) may know.
+        thresholds: what counts as an event, in source units; chosen from the frames by default.
+        scales: neighbourhoods of the fractions skill score, in pixels along each side.
+        stride: frames between the starts of two windows.
+        limit: verify at most so many windows, evenly spread.
+        examples: windows to keep with everyone's forecast, evenly spread.
+        about: what else is to be known of the data, by what it is.
+        command: how to make the scores again, for the record.
+        progress: show a progress bar.
+
+    Raises:
+        ConfigError: a limit or a number of examples out of range, an unknown baseline, two forecasters of one name.
+        DataError: no window, or none that starts from a frame with a value.
+    """
+    check_numbers(limit=limit, examples=examples)
+    windows: Sequence[Window] = cut_windows(spans, past=past, future=lead_times, stride=stride)
+    if limit is not None and limit < len(windows):
+        windows = evenly(windows, limit)
+    chosen, windows = len(windows), windows_with_past(windows)
+    if chosen and not windows:
+        raise DataError(f"none of its {chosen} windows starts from a frame with a value: all is missing", where=data)
+    everyone = [*forecasters, *make_baselines(baselines, training)]
+    verification = verify(
+        everyone,
+        windows,
+        thresholds=thresholds if thresholds is not None else [usual_threshold(spans)],
+        scales=scales,
+        data=data,
+        command=command,
+        progress=progress,
+    )
+    damage = spans[0].sequence.damage
+    notes = [coverage(spans, past=past, future=lead_times, stride=stride).sentence]
+    if len(windows) < chosen:
+        notes.append(f"{chosen - len(windows)} of {chosen} windows start from frames without a value")
+    notes += [damage.sentence if damage is not None else "", *_unreached(verification)]
+    verification = replace(
+        verification, notes=tuple(filter(None, notes)), provenance={**provenance(spans), **(about or {})}
+    )
+    return verification, [_example(everyone, window) for window in evenly(windows, examples)]
+
+
+def evaluate_file(
+    forecast: str | Path,
+    observation: FrameSource,
+    config: DataConfig,
+    *,
+    thresholds: Sequence[float] | None = None,
+    scales: Sequence[int] = SCALES,
+    command: str = "",
+) -> Verification:
+    """Grade a forecast file, whoever made it, by observations.
+
+    Args:
+        forecast: NetCDF or Zarr; see `grade` for what is looked for in it.
+        observation: true frames.
+        config: how they were read, for the record.
+        thresholds: what counts as an event, in source units; chosen from the observations by default.
+        scales: neighbourhoods of the fractions skill score, in pixels along each side.
+        command: how to make the scores again, for the record.
+
+    Raises:
+        DataError: a forecast that cannot be read, or that the observations do not cover.
+        ShapeError: grids of different sizes.
+    """
+    spans = whole_spans(observation)
+    with open_dataset(Path(forecast)) as dataset:
+        verification = grade(
+            dataset,
+            observation,
+            thresholds=thresholds if thresholds is not None else [usual_threshold(spans)],
+            scales=scales,
+            data=observation.name,
+            command=command,
+        )
+    about = {**provenance(spans), **reading_in_words(config)}
+    return replace(verification, notes=tuple(_unreached(verification)), provenance=about)
+
+
+def check_numbers(*, limit: int | None = None, examples: int = 0) -> None:
+    """Hold the size of a verification to what makes sense, before any work.
+
+    Raises:
+        ConfigError: a limit of no window, or a negative number of examples.
+    """
+    if limit is not None and limit < 1:
+        raise ConfigError("is too small", where="limit", expected="at least 1", received=limit)
+    if examples < 0:
+        raise ConfigError("is negative", where="examples", expected="0 or more", received=examples)
+
+
+def usual_threshold(spans: Sequence[Span]) -> float:
+    """Threshold of events where nobody names one; in frames that are all the same, dry ones, nothing tells it."""
+    statistics = measure_spans(spans)
+    if statistics.constant:
+        return 0.5
+    return choose_threshold(spans, fit_normaliser(spans, statistics=statistics))
+
+
+def _unreached(verification: Verification) -> Iterator[str]:
+    """Thresholds that no observed value reaches, each in a sentence."""
+    scores = next(iter(verification.scores.values()))
+    for threshold in verification.thresholds:
+        if not any(map(math.isfinite, scores[f"pod_{threshold:g}"])):
+            yield f"no observed value reaches the threshold {threshold:g}: choose a lower one, its scores say nothing"
+
+
+def _example(forecasters: Sequence[Forecaster], window: Window) -> Example:
+    past, truth = window.read()
+    sequence = window.sequence[window.start : window.start + window.past]
+    return Example(
+        past=past, truth=truth, forecasts=[forecaster.forecast(sequence, window.future) for forecaster in forecasters]
+    )

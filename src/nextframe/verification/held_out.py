@@ -1,0 +1,92 @@
+"""Held-out frames: what a run was not trained on, and is therefore verified on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from nextframe.config import DataConfig
+from nextframe.data.split import Span, split_as, whole_spans
+from nextframe.data.windows import cut_windows, windows_with_past
+from nextframe.errors import ConfigError, DataError
+from nextframe.frames.generated import GENERATED
+from nextframe.frames.sequence import FrameSequence, FrameSource
+from nextframe.frames.source import open_as
+from nextframe.runs.shipped import measured, shipped_name
+
+
+def held_out(
+    run: str | Path,
+    config: DataConfig,
+    data: str | Path | None = None,
+    *,
+    reading: Mapping[str, Any] | None = None,
+    option: str = "data",
+) -> tuple[FrameSource, Sequence[Span]]:
+    """Frames to verify a run on: other data where such are named, else what it has held out.
+
+    Args:
+        run: the run folder, or the name of a shipped model, whose card names held-out frames.
+        config: the run's own data.
+        data: other frames, of which all are taken.
+        reading: how to read other frames where it differs from the run's own.
+        option: the option that names other frames, for the hints of errors.
+
+    Raises:
+        ConfigError: no test part and no other data; held-out frames that are not there; a reading without other data.
+        DataError: frames that cannot be read.
+    """
+    reading = reading or {}
+    if data is None and reading:
+        raise ConfigError(
+            "only for reading other data",
+            where=", ".join(reading),
+            hint=f"name it with {{{option}=SOURCE}}, or leave this out",
+        )
+    name = shipped_name(run)
+    chosen = data if data is not None or name is None else measured(name).held_out
+    own = config.data if chosen is None else str(chosen)
+    if data is None and name is not None and own.partition(":")[0] not in GENERATED and not Path(own).exists():
+        raise ConfigError(
+            "the frames that it was measured on do not come with the package",
+            where=name,
+            expected=own,
+            hint=f"name frames of your own with {{{option}=SOURCE}}",
+        )
+    source = open_as(replace(config, **reading), chosen)
+    if chosen is not None:
+        return source, whole_spans(source)
+    spans = split_as(source, config).test
+    if not spans:
+        raise ConfigError("the run held out no test part", where=run, hint=f"name frames with {{{option}=SOURCE}}")
+    return replace(source, name=f"{source.name}, test part"), spans
+
+
+def first_held_out(
+    run: str | Path, config: DataConfig, *, reading: Mapping[str, Any] | None = None, option: str = "source"
+) -> tuple[FrameSequence, int]:
+    """A sequence that a run has held out, and the first frame of it that can be forecast from a whole past.
+
+    Args:
+        run: the run folder, or the name of a shipped model.
+        config: the run's own data.
+        reading: empty, since a run's own frames are read as they were for its training.
+        option: the option that names other frames, for the hints of errors.
+
+    Raises:
+        ConfigError: what `held_out` raises.
+        DataError: a test part without any value to start from.
+    """
+    source, spans = held_out(run, config, reading=reading, option=option)
+    windows = cut_windows(spans, past=config.past, future=config.future, stride=config.stride)
+    window = next((window for window in windows if windows_with_past([window])), None)
+    if window is None:
+        raise DataError("its test part holds no value to start a forecast from", where=source.name)
+    return window.sequence, window.start + window.past
+
+
+def training_part(config: DataConfig) -> Sequence[Span]:
+    """Spans that a run was trained on."""
+    return split_as(open_as(config), config).train
