@@ -147,7 +147,7 @@ def lead_label(step: np.timedelta64 | None, frames: int) -> str:
     >>> import numpy as np
     >>> lead_label(np.timedelta64(10, "m"), 3), lead_label(np.timedelta64(30, "m"), 5), lead_label(None, 3)
     ('+30 min', '+2 h 30 min', '+3')
-    >>> lead_label(np.timedelta64(1, "s") / 30, 1)
+    >>> lead_label(np.timedelta64(33_367, "us"), 1)
     '+33 ms'
     """
     if step is None:

@@ -10,7 +10,6 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from nextframe import words
 from nextframe.errors import DataError, ShapeError
 from nextframe.frames.formats.cf import spatial_axes
 from nextframe.frames.grid import counted
@@ -19,6 +18,7 @@ from nextframe.frames.units import same_unit
 from nextframe.verification.result import Verification
 from nextframe.verification.statistics import SCALES
 from nextframe.verification.summary import finite, measure, range_of, summarise
+from nextframe.words import lead_times as in_words
 
 _METRES = {"m": 1.0, "metre": 1.0, "meter": 1.0, "metres": 1.0, "meters": 1.0, "km": 1000.0, "kilometre": 1000.0}
 _MEMBERS = ("member", "realization", "number", "ens_number", "ensemble")
@@ -266,8 +266,8 @@ def _stated_lead_times(forecast: xr.Dataset, count: int) -> tuple[list[float], s
     """The lead times that the forecast file itself states; an empty list where it states none."""
     leads = _lead_times(forecast)
     if leads is not None:
-        return words.lead_times(leads)
+        return in_words(leads)
     init, valid = _times(forecast, *_INIT), _times(forecast, "valid_time", "time")
     if init is not None and valid is not None and len(init) == 1 and len(valid) == count:
-        return words.lead_times(valid - init[0])
+        return in_words(valid - init[0])
     return [], ""

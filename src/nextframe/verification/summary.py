@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nextframe import words
 from nextframe.data.windows import Window
 from nextframe.frames.sequence import FloatArray, FrameSequence
 from nextframe.machine import describe_machine
@@ -23,6 +22,7 @@ from nextframe.verification.result import Reliability, Skill, Verification
 from nextframe.verification.spectra import SpectralStatistics
 from nextframe.verification.statistics import SCALES, Statistics
 from nextframe.words import evenly
+from nextframe.words import lead_times as in_words
 
 _PACKAGES = ("nextframe", "torch", "numpy", "scikit-image", "pysteps")
 
@@ -82,7 +82,7 @@ def summarise(
     totals = {name: [part.total() for part in found] for name, found in parts.items()}
     scores = {name: _metrics(found) for name, found in totals.items()}
     step = sequence.time_step
-    lead_time, unit = words.lead_times(None if step is None else np.arange(1, lead_times + 1) * step, lead_times)
+    lead_time, unit = in_words(None if step is None else np.arange(1, lead_times + 1) * step, lead_times)
     listed = {name: {metric: v.tolist() for metric, v in found.items()} for name, found in scores.items()}
     statistics = next(part for part in next(iter(totals.values())) if isinstance(part, Statistics))
     conventions = {
