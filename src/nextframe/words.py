@@ -185,20 +185,24 @@ def lead_number(value: float) -> str:
     return f"{value:g}" if round(value, 2) == value else f"{value:.3g}"
 
 
-def moment(time: np.datetime64) -> str:
-    """A time, without seconds that are zero.
+def moment(time: np.datetime64 | np.timedelta64) -> str:
+    """A time, without seconds that are zero; or a time since the beginning of a film.
 
     >>> import numpy as np
     >>> moment(np.datetime64("2019-03-01T06:00:00")), moment(np.datetime64("2019-03-01T06:00:30"))
     ('2019-03-01 06:00', '2019-03-01 06:00:30')
+    >>> moment(np.timedelta64(90, "s"))
+    '1 min 30 s'
     """
     import numpy as np
 
+    if isinstance(time, np.timedelta64):
+        return duration(time) or "0 s"
     return str(np.datetime_as_string(time, unit="s")).replace("T", " ").removesuffix(":00")
 
 
-def minute(time: np.datetime64) -> str:
-    """A time to the minute.
+def minute(time: np.datetime64 | np.timedelta64) -> str:
+    """A time to the minute; or a time since the beginning of a film.
 
     >>> import numpy as np
     >>> minute(np.datetime64("2019-03-01T06:00:30"))
@@ -206,6 +210,8 @@ def minute(time: np.datetime64) -> str:
     """
     import numpy as np
 
+    if isinstance(time, np.timedelta64):
+        return moment(time)
     return str(np.datetime_as_string(time, unit="m")).replace("T", " ")
 
 

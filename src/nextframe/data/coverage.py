@@ -20,7 +20,7 @@ class Coverage:
     """Frames there are."""
     windows: int
     """Windows that can be cut."""
-    gaps: tuple[tuple[np.datetime64, np.datetime64], ...]
+    gaps: tuple[tuple[np.datetime64 | np.timedelta64, np.datetime64 | np.timedelta64], ...]
     """Last time before and first time after each gap in time."""
     windows_lost: int
     """Windows of consecutive frames that are not cut, since they would reach across a gap."""
@@ -61,14 +61,14 @@ def coverage(spans: Sequence[Span], *, past: int, future: int, stride: int = 1, 
         empty_frames: frames without a value, as whoever has read them counted.
     """
     size = past + future
-    gaps: list[tuple[np.datetime64, np.datetime64]] = []
+    gaps: list[tuple[np.datetime64 | np.timedelta64, np.datetime64 | np.timedelta64]] = []
     short: list[int] = []
     whole = 0
     for span in spans:
         segments = span.segments()
         whole += max(0, (len(span) - size) // stride + 1)
         short += [stop - start for start, stop in segments if stop - start < size]
-        times = span.sequence.times
+        times = span.sequence.instants
         if times is not None:
             gaps += [(times[stop - 1], times[stop]) for _, stop in segments[:-1]]
     windows = len(Windows(spans, past=past, future=future, stride=stride))

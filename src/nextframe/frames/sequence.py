@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,8 +51,11 @@ class FrameSequence:
     """What messages and reports call this sequence: a file's path, "squares[12]"."""
     times: NDArray[np.datetime64] | None = None
     """Valid time of each frame, (T,), strictly increasing; None where the source knows none."""
+    elapsed: NDArray[np.timedelta64] | None = None
+    """Time of each frame since the source's first one, (T,), strictly increasing, for sources that know how much time
+    lies between their frames but not on what day: a video. Nothing is made a date that none is."""
     time_step: np.timedelta64 | None = None
-    """Nominal time between frames; None where the source knows none."""
+    """Nominal time between frames, by default the median of the steps; None where the source knows none."""
     variables: tuple[str, ...] = ()
     """Name of each channel; made up ("frame", or "red", "green", "blue") where the source has none."""
     units: tuple[str, ...] = ()
@@ -109,19 +112,21 @@ class FrameSequence:
         for what, names in named.items():
             if len(names) != channels:
                 raise ShapeError(f"has {channels} channels but {len(names)} {what}", where=self.name)
-        if self.times is not None:
-            if self.times.shape != (shape[0],):
-                raise ShapeError(f"has {shape[0]} frames but {self.times.shape} times", where=self.name)
-            wrong = np.flatnonzero(np.diff(self.times) <= np.timedelta64(0))
+        instants = self.instants
+        if instants is not None:
+            if instants.shape != (shape[0],):
+                raise ShapeError(f"has {shape[0]} frames but {instants.shape} times", where=self.name)
+            steps = np.diff(instants)
+            wrong = np.flatnonzero(steps <= np.timedelta64(0))
             if wrong.size:
-                before, after = self.times[wrong[0]], self.times[wrong[0] + 1]
+                before, after = instants[wrong[0]], instants[wrong[0] + 1]
                 raise DataError(
                     f"times do not increase: frame {wrong[0] + 1} ({after}) follows {before}",
                     where=self.name,
                     hint="sort the frames by time and drop duplicates",
                 )
             if self.time_step is None and shape[0] > 1:
-                object.__setattr__(self, "time_step", np.median(np.diff(self.times).astype("timedelta64[ns]")))
+                object.__setattr__(self, "time_step", np.median(steps.astype("timedelta64[ns]")))
 
     def __len__(self) -> int:
         return int(self.values.shape[0])
@@ -138,15 +143,22 @@ class FrameSequence:
         if step != 1:
             raise IndexError("a sequence of frames is cut without a step")
         times = None if self.times is None else self.times[start:stop]
+        elapsed = None if self.elapsed is None else self.elapsed[start:stop]
         values = _Stretch(self.values, start, max(start, stop))
-        return replace(self, values=values, times=times, first=self.first + start)
+        return replace(self, values=values, times=times, elapsed=elapsed, first=self.first + start)
+
+    @property
+    def instants(self) -> NDArray[np.datetime64] | NDArray[np.timedelta64] | None:
+        """Times of the frames, or else times since the source's first frame; None where it knows neither."""
+        return self.elapsed if self.times is None else self.times
 
     def read(self, start: int, stop: int) -> FloatArray:
         """Read frames `start` to `stop` (exclusive) as float32 (T, C, H, W), NaN where a value is missing.
 
         Raises:
             IndexError: a range outside the sequence.
-            DataError: NaN or infinity where the source declares no missing values; the frame is named.
+            DataError: NaN or infinity where the source declares no missing values, or a number beyond float32; the
+                frame is named.
         """
         if not 0 <= start < stop <= len(self):
             raise IndexError(f"frames {start}:{stop} of a sequence of {len(self)}")
@@ -171,18 +183,43 @@ class FrameSequence:
                         hint="repair the frame, or use {missing=mask} to treat NaN as missing",
                     )
                 frames = np.where(finite, frames, np.nan)
-        return frames.astype(np.float32, copy=False)
+        return self._narrowed(frames, start)
+
+    def _narrowed(self, frames: NDArray[Any], start: int) -> FloatArray:
+        """Frames from `start` on as float32, whose range is not beyond all numbers that files hold."""
+        with np.errstate(over="ignore"):
+            narrow = frames.astype(np.float32, copy=False)
+        if frames.dtype.kind == "f" and frames.dtype.itemsize > narrow.dtype.itemsize:
+            beyond = np.isinf(narrow)
+            if beyond.any():
+                bad = np.flatnonzero(beyond.any(axis=(1, 2, 3)))[0]
+                value = frames[bad][beyond[bad]][0]
+                raise DataError(
+                    f"frame {self.first + start + bad} holds a number beyond float32",
+                    where=self.name,
+                    expected="at most 3.4e38 from zero",
+                    received=f"{value:g} in {beyond[bad].mean():.1%} of its pixels",
+                    hint="repair the frame; if that number marks missing values, save them as NaN",
+                )
+        return narrow
 
     def described(self) -> str:
         """Variables with their units, for messages: "rain_rate (mm/h)"."""
         return ", ".join(f"{name} ({unit})" for name, unit in zip(self.variables, self.units, strict=True))
 
     def segments(self) -> list[tuple[int, int]]:
-        """Stretches (start, stop) of frames without a gap in time: no step longer than 1.5 nominal time steps."""
-        if self.times is None or self.time_step is None or len(self) < 2:
+        """Stretches (start, stop) of frames evenly apart: no step longer than 1.5 nominal time steps, a gap, nor
+        shorter than half of one, where the rate is another.
+
+        >>> seconds = np.array([0, 1, 2, 30, 31], "timedelta64[s]")
+        >>> FrameSequence(values=np.zeros((5, 1, 4, 4)), name="film", elapsed=seconds).segments()
+        [(0, 3), (3, 5)]
+        """
+        instants = self.instants
+        if instants is None or self.time_step is None or len(self) < 2:
             return [(0, len(self))]
-        gaps = np.diff(self.times) / self.time_step > 1.5
-        cuts = [0, *(np.flatnonzero(gaps) + 1).tolist(), len(self)]
+        steps = np.diff(instants) / self.time_step
+        cuts = [0, *(np.flatnonzero((steps > 1.5) | (steps < 0.5)) + 1).tolist(), len(self)]
         return list(pairwise(cuts))
 
 

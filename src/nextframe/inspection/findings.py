@@ -130,17 +130,24 @@ def _still(source: FrameSource, frames: Sequence[FrameFacts]) -> Iterator[str]:
 
 
 def _gaps(sequences: Sequence[FrameSequence]) -> Iterator[str]:
-    places = []
+    missing, hasty = [], []
     for sequence in sequences:
         for _, stop in sequence.segments()[:-1]:
-            assert sequence.times is not None
-            before, after = sequence.times[stop - 1], sequence.times[stop]
-            places.append(f"{moment(before)} to {moment(after)} ({duration(after - before)})")
-    if places:
-        step = next(s.time_step for s in sequences if s.time_step is not None)
+            assert sequence.instants is not None
+            assert sequence.time_step is not None
+            before, after = sequence.instants[stop - 1], sequence.instants[stop]
+            place = f"{moment(before)} to {moment(after)} ({duration(after - before)})"
+            (missing if after - before > sequence.time_step else hasty).append(place)
+    step = next((s.time_step for s in sequences if s.time_step is not None), None)
+    if missing and step is not None:
         yield (
-            f"Frames are missing in time, where the step is {duration(step)}: {listing(places)}; "
+            f"Frames are missing in time, where the step is {duration(step)}: {listing(missing)}; "
             "no window is cut across such a gap, so add the frames if you have them."
+        )
+    if hasty and step is not None:
+        yield (
+            f"Frames follow each other in less than half the step of {duration(step)}: {listing(hasty)}; "
+            "no window is cut across them, so bring all frames to one rate."
         )
 
 

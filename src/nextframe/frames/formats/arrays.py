@@ -1,36 +1,33 @@
-"""NumPy files: NPY, memory-mapped, and NPZ."""
+"""NumPy arrays: NPY, memory-mapped; NPZ; and those that are in memory."""
 
 from __future__ import annotations
 
+import math
 import tokenize
 import zipfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
+from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from nextframe.config import Missing, Reading
-from nextframe.errors import ConfigError, DataError, ShapeError, first_line
+from nextframe.errors import ConfigError, DataError, first_line
+from nextframe.frames.bounds import hold_memory
 from nextframe.frames.damage import Damage
+from nextframe.frames.formats.axes import as_movies, axes_of, in_words
 from nextframe.frames.mapped import Mapped, WholeFile
 from nextframe.frames.sequence import FrameSequence
-
-_UNREADABLE = (
-    OSError,
-    ValueError,
-    EOFError,
-    SyntaxError,
-    RuntimeError,  # a compression or an encryption that zipfile does not know
-    tokenize.TokenError,
-    zipfile.BadZipFile,
-    zlib.error,
-)
+from nextframe.words import listing, size
 
 MOVING_MNIST = "mnist_test_seq.npy"
 """The published Moving MNIST test set, whose axes are (time, movie, height, width)."""
+CLIPS, CLIPPED = "clips", "input_raw_data"
+"""Arrays of an NPZ file as PredRNN (Wang et al. 2017) has them: where each movie begins, and all frames in one row."""
 
 
 def open_arrays(name: str, files: Sequence[Path], reading: Reading, damage: Damage | None) -> tuple[FrameSequence, ...]:
@@ -43,88 +40,259 @@ def open_arrays(name: str, files: Sequence[Path], reading: Reading, damage: Dama
     path, variable = files[0], reading.variable
     if len(variable) > 1 or (variable and path.suffix.lower() == ".npy"):
         raise ConfigError("takes no such choice", where=f"variable, for {path}", received=", ".join(variable))
-    return open_array(path, variable[0] if variable else None)
+    return open_array(path, variable[0] if variable else None, axes=reading.axes)
 
 
-def open_array(path: Path, variable: str | None = None, *, missing: Missing = "error") -> tuple[FrameSequence, ...]:
+def open_array(
+    path: Path, variable: str | None = None, *, axes: str = "", missing: Missing = "error"
+) -> tuple[FrameSequence, ...]:
     """Open an NPY file, which is mapped to memory, or an NPZ file, which is compressed and has to fit there.
 
-    Axes: (T, H, W); (T, C, H, W) or (N, T, H, W), told apart by the second axis (at most 4 is taken for channels);
-    (N, T, C, H, W). The file `mnist_test_seq.npy` is read as (T, N, H, W). How an array was read stands in the
-    sequences' attribute `axes`.
+    The file `mnist_test_seq.npy` is read as (T, N, H, W). An NPZ file with an array `clips` beside its frames, as
+    PredRNN has them, is cut into the movies that it names. How an array was read stands in the sequences' attribute
+    `axes`.
 
     Args:
         path: the file.
         variable: which array of an NPZ file; by default the only one.
+        axes: a letter for each axis ("NTHWC"); by default told by the shape (`formats.axes`).
         missing: what NaN means.
 
     Raises:
         DataError: a damaged or empty file, or an array that does not hold numbers.
         ConfigError: an NPZ with several arrays of which none was named.
-        ShapeError: an array with another number of axes, or with colours along the last one.
+        ShapeError: axes that the shape does not tell, or others than those that were named.
     """
-    array = _load(path, variable)
-    if array.dtype.kind not in "biuf":
-        raise DataError("does not hold real numbers", where=path, received=f"type {array.dtype}")
-    if array.ndim in (4, 5) and array.shape[-1] in (3, 4) and array.shape[-2] > 4 and array.shape[-3] > 4:
-        raise ShapeError(
-            "seems to hold colours along its last axis",
-            where=path,
-            expected="channels before height and width",
-            received=array.shape,
-            hint="save it as numpy.moveaxis(array, -1, -3)",
-        )
-    if path.name == MOVING_MNIST and array.ndim == 4:
-        array, axes = array.swapaxes(0, 1)[:, :, None], "(time, movie, height, width), as Moving MNIST is published"
-    elif array.ndim == 3:
-        array, axes = array[None, :, None], "(time, height, width)"
-    elif array.ndim == 4 and array.shape[1] <= 4:
-        array, axes = array[None], "(time, channel, height, width)"
-    elif array.ndim == 4:
-        array, axes = array[:, :, None], "(movie, time, height, width)"
-    elif array.ndim == 5:
-        axes = "(movie, time, channel, height, width)"
-    else:
-        raise ShapeError(
-            "has another number of axes than frames have",
-            where=path,
-            expected="(time, height, width), (time, channel, height, width) or a batch of either",
-            received=array.shape,
-        )
+    if path.suffix.lower() == ".npz":
+        archive = _Archive(path)
+        chosen = archive.choose(variable)
+        array = archive.read(chosen)
+        if CLIPS in archive.names and chosen == CLIPPED:
+            return _cut(array, archive.read(CLIPS), axes, path, missing)
+        return sequences_of(array, str(path), axes=axes, missing=missing)
+    array = _mapped(path)
+    said = ""
+    if not axes and path.name == MOVING_MNIST and array.ndim == 4:
+        axes, said = "TNHW", ", as Moving MNIST is published"
+    return sequences_of(array, str(path), axes=axes, missing=missing, file=WholeFile(path), said=said)
+
+
+def sequences_of(
+    array: NDArray[Any],
+    name: str,
+    *,
+    axes: str = "",
+    missing: Missing = "error",
+    file: WholeFile | None = None,
+    said: str = "",
+) -> tuple[FrameSequence, ...]:
+    """Frames of an array, a sequence for each movie.
+
+    Args:
+        array: the frames; masked values of a masked array are missing.
+        name: what messages call it.
+        axes: a letter for each axis; by default told by the shape.
+        missing: what NaN means.
+        file: the file that the array is mapped from.
+        said: why it is read so, for reports.
+
+    Raises:
+        DataError: an empty array, or one that does not hold real numbers.
+        ShapeError: axes that the shape does not tell, or others than those that were named.
+
+    >>> [sequence.name for sequence in sequences_of(np.zeros((2, 20, 1, 8, 8)), "movies")]
+    ['movies[0]', 'movies[1]']
+    """
+    _hold_numbers(array.dtype, name)
     if array.size == 0:
-        raise DataError("is empty", where=path, received=f"shape {array.shape}")
-    file = WholeFile(path) if isinstance(array, np.memmap) else None
+        raise DataError("is empty", where=name, received=f"shape {array.shape}")
+    if isinstance(array, np.ma.MaskedArray):
+        wide = array if array.dtype.kind == "f" else array.astype(np.float64)
+        array, missing = wide.filled(np.nan), "mask"
+    axes = axes or axes_of(array.shape, name)
+    movies = as_movies(array, axes, name)
     return tuple(
         FrameSequence(
             values=movie if file is None else Mapped(movie, file),
-            name=str(path) if len(array) == 1 else f"{path}[{n}]",
+            name=name if len(movies) == 1 else f"{name}[{n}]",
             missing=missing,
-            attributes={"axes": axes},
+            attributes={"axes": in_words(axes) + said},
         )
-        for n, movie in enumerate(array)
+        for n, movie in enumerate(movies)
     )
 
 
-def _load(path: Path, variable: str | None) -> NDArray[Any]:
+def _cut(
+    array: NDArray[Any], clips: NDArray[Any], axes: str, path: Path, missing: Missing
+) -> tuple[FrameSequence, ...]:
+    """The movies of one row of frames: `clips` has (first frame, frames) of each one's past, and of its future."""
+    axes = axes or {3: "THW", 4: "TCHW"}.get(array.ndim, "") or axes_of(array.shape, path)
+    sequences = sequences_of(array, str(path), axes=axes, missing=missing)
+    if clips.ndim != 3 or clips.shape[2] != 2 or clips.dtype.kind not in "iu" or len(sequences) > 1:
+        raise DataError(
+            f"its {CLIPS} do not say where movies begin",
+            where=path,
+            expected="whole numbers, (part, movie, 2)",
+            received=f"{clips.dtype} {clips.shape}",
+        )
+    (whole,) = sequences
+    cuts: list[tuple[int, int]] = []
+    for number, parts in enumerate(np.moveaxis(clips, 1, 0).tolist()):
+        begin = end = parts[0][0]
+        for start, frames in parts:
+            if start != end or frames < 0:
+                raise DataError(f"the parts of movie {number} are not in a row", where=path, received=parts)
+            end = start + frames
+        if not 0 <= begin < end <= len(whole):
+            raise DataError(
+                f"has no such frames as {CLIPS} names for movie {number}",
+                where=path,
+                expected=f"0 to {len(whole)}",
+                received=f"{begin} to {end}",
+            )
+        cuts.append((begin, end))
+    in_order = sorted(cuts)
+    for (_, end), (begin, _) in zip(in_order, in_order[1:], strict=False):
+        if begin < end:
+            raise DataError(
+                f"its {CLIPS} share frames, so that a model would be graded on what it was trained on",
+                where=path,
+                received=f"frame {begin} in two movies",
+                hint=f"save {CLIPPED} as an array of its own",
+            )
+    return tuple(
+        FrameSequence(
+            values=whole.values[begin:end],
+            name=f"{path}[{n}]",
+            missing=missing,
+            attributes={"axes": f"{in_words(axes)}, cut as {CLIPS} says"},
+        )
+        for n, (begin, end) in enumerate(cuts)
+    )
+
+
+def _mapped(path: Path) -> NDArray[Any]:
+    with _reported(path), path.open("rb") as file:
+        shape, dtype = _header(file)
+        begin, length = file.tell(), file.seek(0, 2)
+    _hold_claim(shape, dtype, length - begin, path)
+    with _reported(path):
+        array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+    return array
+
+
+class _Archive:
+    """Arrays of an NPZ file.
+
+    Raises:
+        DataError: a file that is none.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        with _reported(path), zipfile.ZipFile(path) as archive:
+            self._members = {member.filename: member for member in archive.infolist()}
+        self.names = [name.removesuffix(".npy") for name in self._members if name.endswith(".npy")]
+        if not self._members:
+            raise DataError("is empty", where=path)
+
+    def choose(self, variable: str | None) -> str:
+        """The array that was named, or the only one.
+
+        Raises:
+            ConfigError: several of which none was named, or none of that name.
+            DataError: no array at all.
+        """
+        others = [name for name in self._members if not name.endswith(".npy")]
+        if not self.names or variable in others:
+            raise DataError(
+                "holds no array",
+                where=self.path if variable is None else f"{variable} in {self.path}",
+                received=listing(others),
+                hint="write it with numpy.savez",
+            )
+        if variable is None and {CLIPS, CLIPPED} <= set(self.names):
+            return CLIPPED
+        if variable is None and len(self.names) > 1:
+            listed = ", ".join(self.names)
+            raise ConfigError("holds several arrays", where=self.path, received=listed, hint="name one with {variable}")
+        if variable is not None and variable not in self.names:
+            expected = ", ".join(self.names)
+            raise ConfigError("holds no such array", where=self.path, expected=expected, received=variable)
+        return variable or self.names[0]
+
+    def read(self, name: str) -> NDArray[Any]:
+        """One array; what its header claims is compared with what is there, before memory is taken."""
+        member, where = self._members[f"{name}.npy"], f"{name} in {self.path}"
+        with _reported(self.path), zipfile.ZipFile(self.path) as archive, archive.open(member) as file:
+            shape, dtype = _header(file)
+        _hold_claim(shape, dtype, member.file_size, where)
+        hold_memory(where, member.file_size)
+        with _reported(self.path), np.load(self.path, allow_pickle=False) as loaded:
+            array: NDArray[Any] = loaded[name]
+        return array
+
+
+def _header(file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype]:
+    """Shape and type of an NPY file, or of a member of an NPZ file, from where it stands on."""
+    version = npy.read_magic(file)
+    readers = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
+    if version not in readers:  # 3.0 has field names beyond Latin-1, of structures alone
+        raise ValueError(f"version {version[0]}.{version[1]}, which plain arrays do not have")
+    shape, _, dtype = readers[version](file)
+    return shape, dtype
+
+
+def _hold_claim(shape: tuple[int, ...], dtype: np.dtype, holds: int, where: object) -> None:
+    """Refuse an array that holds no numbers, or fewer than it announces."""
+    _hold_numbers(dtype, where)
+    announced = math.prod(shape) * dtype.itemsize
+    if not announced:
+        raise DataError("is empty", where=where, received=f"shape {shape}")
+    if not 0 < announced <= holds:
+        raise DataError(
+            "holds less than it announces",
+            where=where,
+            expected=f"{size(announced)} for shape {shape}",
+            received=size(holds),
+            hint="the file may be truncated; replace it",
+        )
+
+
+_INSTEAD = {
+    "c": "save its real part or its magnitude",
+    "V": "save one field of the structure, or stack its fields as channels",
+    "O": "save one array of numbers, with frames of one size",
+}
+
+
+def _hold_numbers(dtype: np.dtype, where: object) -> None:
+    if dtype.kind not in "biuf":
+        received = "Python objects" if dtype.kind == "O" else f"type {dtype}"
+        raise DataError(
+            "does not hold real numbers", where=where, received=received, hint=_INSTEAD.get(dtype.kind, "save numbers")
+        )
+
+
+@contextmanager
+def _reported(path: Path) -> Iterator[None]:
+    """One sentence for what NumPy and zipfile raise over a damaged file; for calls of them alone."""
     try:
-        if path.suffix.lower() == ".npz" and not zipfile.is_zipfile(path):
-            raise ValueError("not a zip archive")
-        loaded = np.load(path, mmap_mode="r" if path.suffix.lower() == ".npy" else None, allow_pickle=False)
-        if not isinstance(loaded, np.lib.npyio.NpzFile):
-            array: NDArray[Any] = loaded
-            return array
-        with loaded:
-            names = loaded.files
-            if variable is None and len(names) > 1:
-                listed = ", ".join(names)
-                raise ConfigError("holds several arrays", where=path, received=listed, hint="name one with {variable}")
-            if variable is not None and variable not in names:
-                raise ConfigError("holds no such array", where=path, expected=", ".join(names), received=variable)
-            if not names:
-                raise DataError("is empty", where=path)
-            array = loaded[variable or names[0]]
-            return array
-    except _UNREADABLE as error:
+        yield
+    except (
+        OSError,
+        ValueError,
+        EOFError,
+        SyntaxError,
+        TypeError,  # a header that is no dictionary of the right things
+        KeyError,
+        MemoryError,
+        OverflowError,
+        RuntimeError,  # a compression or an encryption that zipfile does not know
+        tokenize.TokenError,
+        zipfile.BadZipFile,
+        zlib.error,
+    ) as error:
         raise DataError(
             "cannot be read as a NumPy file", where=path, received=first_line(error), hint="the file may be truncated"
         ) from error
