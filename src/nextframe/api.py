@@ -30,7 +30,7 @@ from nextframe.forecasting.matching import ProbabilityMatched, match_distributio
 from nextframe.forecasting.model_forecaster import ModelForecaster
 from nextframe.forecasting.trained import CALIBRATION, TrainedForecaster, Uncalibrated, in_tiles
 from nextframe.frames.sequence import FrameSequence, FrameSource
-from nextframe.frames.source import open_as, open_source
+from nextframe.frames.source import Source, name_of, open_as, open_source
 from nextframe.inspection.inspect import inspect_source
 from nextframe.inspection.result import Inspection
 from nextframe.report.html import write_report
@@ -56,7 +56,7 @@ def resolve(model: str = "stacked", preset: Preset = "default", **options: Any) 
 
 
 def fit(
-    source: FrameSource | str | Path | None = None,
+    source: Source | None = None,
     model: str = "stacked",
     *,
     preset: Preset = "default",
@@ -69,7 +69,8 @@ def fit(
     `calibrate_run`), and return it as a forecaster.
 
     Args:
-        source: frames: an open source, "squares", or a path; by default the preset's moving squares.
+        source: frames: "squares", a path, an array, or whatever `open_source` takes; by default the preset's moving
+            squares.
         model: name of an architecture (`nextframe.architectures`).
         preset: "default" or "tutorial".
         out: the run folder; by default a new one under `runs/`.
@@ -82,9 +83,9 @@ def fit(
         DataError, ShapeError: frames that cannot be read or trained on.
     """
     if source is not None:
-        options["data"] = source.name if isinstance(source, FrameSource) else str(source)
+        options["data"] = name_of(source)
     config = resolve(model, preset, **options)
-    opened = source if isinstance(source, FrameSource) else open_as(config.data)
+    opened = open_as(config.data) if source is None else open_source(source, config.data)
     run = (
         Path(out)
         if out is not None
@@ -149,7 +150,7 @@ def _calibrate(run: str | Path, model: TrainedForecaster, source: FrameSource) -
 
 def forecast_file(
     run: str | Path,
-    source: str | Path | None = None,
+    source: Source | None = None,
     *,
     lead_times: int | None = None,
     start: int | None = None,
@@ -191,7 +192,7 @@ def forecast_file(
         first = len(sequence)
     start = first if start is None else start
     if not 1 <= start <= len(sequence):
-        where, hint = "start", f"see {sequence.name if source is None else source}"
+        where, hint = "start", f"see {sequence.name if source is None else name_of(source)}"
         raise ConfigError(f"frame {start} cannot be forecast", where=where, expected=f"1 to {len(sequence)}", hint=hint)
     begin, end = next((a, b) for a, b in sequence.segments() if a < start <= b)
     past = sequence[max(begin, start - model.config.data.past) : start]
@@ -205,7 +206,7 @@ def forecast_file(
 
 def verify(
     forecasters: Forecaster | Sequence[Forecaster],
-    source: FrameSource | str | Path,
+    source: Source,
     *,
     past: int = 7,
     lead_times: int = 8,
@@ -224,7 +225,7 @@ def verify(
 
     Args:
         forecasters: one or several.
-        source: an open source, or what `open_source` takes.
+        source: what `open_source` takes.
         past: frames that each forecast starts from.
         lead_times: frames to forecast.
         baselines: names of baselines to verify beside them.
@@ -241,7 +242,7 @@ def verify(
     check_numbers(limit=limit, examples=examples)
     _check_folder(out)
     everyone = [forecasters] if isinstance(forecasters, Forecaster) else list(forecasters)
-    opened = source if isinstance(source, FrameSource) else open_source(source)
+    opened = open_source(source)
     verification, shown = evaluate(
         everyone,
         whole_spans(opened),
@@ -372,7 +373,7 @@ def _write(verification: Verification, examples: Sequence[Example], out: str | P
 
 def grade_file(
     forecast: str | Path,
-    observation: str | Path,
+    observation: Source,
     *,
     thresholds: Sequence[float] | None = None,
     scales: Sequence[int] = SCALES,
@@ -393,14 +394,14 @@ def grade_file(
         DataError: a forecast that cannot be read, or that the observations do not cover.
         ShapeError: grids of different sizes.
     """
-    config = DataConfig(data=str(observation), **options)
+    config = DataConfig(data=name_of(observation), **options)
     return evaluate_file(
         forecast,
-        open_as(config),
+        open_source(observation, config),
         config,
         thresholds=thresholds,
         scales=scales,
-        command=command or python_call("nextframe.api.grade_file", str(forecast), str(observation), **options),
+        command=command or python_call("nextframe.api.grade_file", str(forecast), name_of(observation), **options),
     )
 
 
@@ -417,10 +418,10 @@ def print_table(
     (console or Console()).print(score_tables(verification, metrics))
 
 
-def inspect_path(path: str | Path, *, face: Face = in_python, **options: Any) -> Inspection:
+def inspect_path(path: Source, *, face: Face = in_python, **options: Any) -> Inspection:
     """Find out what is in a source, what is wrong with it, and what there is to beat."""
-    config = DataConfig(data=str(path), **options)
-    source = open_as(config)
+    config = DataConfig(data=name_of(path), **options)
+    source = open_source(path, config)
     read_static(config, source.sequences[0])  # a training would stop at what is wrong with them
     return inspect_source(
         source,

@@ -8,8 +8,6 @@ import imageio.v3 as iio
 import numpy as np
 import pytest
 import xarray as xr
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from PIL import Image
 
 from nextframe.errors import ConfigError, DataError, NextframeError, ShapeError
@@ -87,37 +85,6 @@ def test_an_alpha_channel_is_dropped(tmp_path: Path) -> None:
         iio.imwrite(tmp_path / f"{n}.png", frame)
     (sequence,) = open_source(tmp_path).sequences
     np.testing.assert_array_equal(sequence.read(0, 1)[0], np.moveaxis(frame[..., :3], -1, 0))
-
-
-@settings(max_examples=40, deadline=None)
-@given(
-    shape=st.lists(st.integers(1, 7), min_size=1, max_size=6),
-    dtype=st.sampled_from([np.uint8, np.int16, np.float32, np.float64, np.bool_]),
-)
-def test_any_array_is_read_or_refused_with_a_sentence(
-    tmp_path_factory: pytest.TempPathFactory, shape: list[int], dtype: type
-) -> None:
-    path = tmp_path_factory.mktemp("array") / "a.npy"
-    array: np.ndarray = (np.arange(np.prod(shape)) % 2).reshape(shape).astype(dtype)
-    np.save(path, array)
-    if len(shape) not in (3, 4, 5):
-        with pytest.raises(ShapeError, match="number of axes"):
-            open_source(path)
-        return
-    if len(shape) > 3 and shape[-1] in (3, 4) and min(shape[-3:-1]) > 4:
-        with pytest.raises(ShapeError, match="colours along its last axis"):
-            open_source(path)
-        return
-    sequences = open_source(path).sequences
-    expected = {
-        3: (1, shape[0], 1, *shape[1:]),
-        4: (1, *shape) if shape[1 % len(shape)] <= 4 else (shape[0], shape[1], 1, *shape[2:]),
-        5: tuple(shape),
-    }[len(shape)]
-    assert (len(sequences), *sequences[0].shape) == expected
-    everything = np.stack([sequence.read(0, len(sequence)) for sequence in sequences])
-    np.testing.assert_array_equal(everything.ravel(), array.astype(np.float32).ravel())
-    assert "time" in str(sequences[0].attributes["axes"])
 
 
 def test_npz_names_its_arrays(tmp_path: Path) -> None:

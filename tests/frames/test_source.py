@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nextframe.api import inspect_path
-from nextframe.errors import ConfigError, DataError, NextframeError, ShapeError
+from nextframe.errors import ConfigError, DataError, NextframeError
 from nextframe.frames.mapped import Mapped
 from nextframe.frames.source import open_source
 
@@ -23,13 +23,6 @@ def test_formats_that_need_another_program(tmp_path: Path, suffix: str, hint: st
         open_source(path)
     with pytest.raises(DataError, match=rf"archive: holds no file that can be read.*1 others \(\{suffix}\)"):
         open_source(folder)
-
-
-@pytest.mark.parametrize("shape", [(10, 32, 32, 3), (2, 10, 32, 32, 3), (10, 32, 32, 4)])
-def test_colours_along_the_last_axis_are_noticed(tmp_path: Path, shape: tuple[int, ...]) -> None:
-    np.save(tmp_path / "a.npy", np.zeros(shape, np.uint8))
-    with pytest.raises(ShapeError, match=r"a\.npy: seems to hold colours along its last axis.*moveaxis"):
-        open_source(tmp_path / "a.npy")
 
 
 def test_moving_mnist_is_known_by_its_file_name(tmp_path: Path) -> None:

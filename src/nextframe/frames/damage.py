@@ -54,7 +54,7 @@ def describe_each(
     fault: DataError | None = None
     for path in files:
         try:
-            hold_not_empty(path)
+            hold_file(path)
             found.append(describe(path))
         except DataError as error:
             if damage is None:
@@ -66,11 +66,22 @@ def describe_each(
     return found
 
 
-def hold_not_empty(path: Path) -> None:
-    """Refuse a file of no bytes.
+def hold_file(path: Path) -> None:
+    """Refuse a file of no bytes, and what is neither a file nor a folder: a read from a pipe may wait for ever.
 
     Raises:
         DataError: it is one.
     """
-    if path.is_file() and path.stat().st_size == 0:
+    if path.is_dir():
+        return
+    if not path.exists():
+        raise DataError("leads nowhere", where=path, hint="mend or remove that link")
+    if not path.is_file():
+        raise DataError(
+            "is neither a file nor a folder",
+            where=path,
+            received="a pipe" if path.is_fifo() else "a device or a socket",
+            hint="save what it gives to a file first",
+        )
+    if path.stat().st_size == 0:
         raise DataError("is an empty file", where=path, hint="remove or replace it")

@@ -5,22 +5,39 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nextframe.config import DataConfig, Reading
 from nextframe.errors import ConfigError, DataError
-from nextframe.frames.damage import Damage, describe_each, hold_not_empty
+from nextframe.frames.damage import Damage, describe_each, hold_file
 from nextframe.frames.format import Format
 from nextframe.frames.formats import formats
 from nextframe.frames.generated import GENERATED
 from nextframe.frames.mapped import Mapped
 from nextframe.frames.names import natural_order
 from nextframe.frames.rain import convert_rain
-from nextframe.frames.readers import Drawn, cached, coarsen, crop, to_grey, tolerate
+from nextframe.frames.readers import Cached, Drawn, cached, coarsen, crop, to_grey, tolerate
 from nextframe.frames.sequence import FrameSequence, FrameSource
 from nextframe.frames.watch import watch
+from nextframe.plugins import Late
+
+_sequences_of_array = Late("nextframe.frames.formats.arrays:sequences_of")
+_open_dataset = Late("nextframe.frames.formats.gridded:open_dataset_object")
+
+
+@runtime_checkable
+class DatasetLike(Protocol):
+    """A DataArray or Dataset of xarray, which is not imported to tell one."""
+
+    @property
+    def coords(self) -> Any: ...
+
+    @property
+    def attrs(self) -> Any: ...
+
 
 _TO_CONVERT = {
     **dict.fromkeys((".grib", ".grib2", ".grb", ".grb2"), "convert it to NetCDF, for example with xarray and cfgrib"),
@@ -33,44 +50,89 @@ def what_can_be_read() -> str:
     return f"{', '.join(GENERATED)}, {' '.join(suffixes)}, a folder of these, or a folder of such folders"
 
 
-def open_source(name: str | Path, reading: Reading | None = None, **options: Any) -> FrameSource:
-    """Open frames by name or by path; nothing but headers is read.
+Source = str | Path | FrameSource | FrameSequence | NDArray[Any] | DatasetLike
+"""Frames by name, by path, or in memory."""
+
+
+def open_source(source: Source, reading: Reading | None = None, **options: Any) -> FrameSource:
+    """Open frames by name, by path or in memory; of files, nothing but headers is read.
 
     Args:
-        name: "squares" or "moving-mnist", with options after a colon ("squares:movies=200,frames=20,size=40,seed=3");
-            or a path: a file of any format of the table (`frames.formats`), a pattern for several ("archive/*.nc"), a
-            folder of images, a folder of any of the others, or several such folders, by a pattern or in one folder.
+        source: "squares" or "moving-mnist", with options after a colon
+            ("squares:movies=200,frames=20,size=40,seed=3"); a path: a file of any format of the table
+            (`frames.formats`), a pattern for several ("archive/*.nc"), a folder of images, a folder of any of the
+            others, or several such folders, by a pattern or in one folder; an array as a NumPy file may hold one
+            (`formats.axes`); an xarray DataArray or Dataset as a NetCDF file may hold one; or what is open already.
         reading: how to read them; by default as they are.
         **options: fields of `Reading` by their names, in place of those of `reading`: `crop=(0, 0, 64, 64)`.
 
     Raises:
         DataError: nothing of that name, or a file that cannot be read.
         ConfigError: an option that the source does not know, or a unit of rain for what is not rain.
-        ShapeError: frames of differing size, or a crop beyond their edge.
+        ShapeError: frames of differing size, a crop beyond their edge, or an array whose shape does not tell its axes.
 
     >>> open_source("squares:movies=2,frames=5", crop=(8, 8, 24, 24)).sequences[0].shape
     (5, 1, 24, 24)
+    >>> open_source(np.zeros((30, 64, 64, 2)), axes="THWC").sequences[0].shape
+    (30, 2, 64, 64)
     """
     reading = (reading or Reading()).but(options)
-    text = str(name)
     damage = Damage() if reading.damaged == "skip" else None
-    if text.partition(":")[0] in GENERATED:
-        _hold_options(text, reading, frozenset())
-        sequences = _generate(text)
-    else:
-        with watch.get()(text):
-            sequences = _open_path(text, reading, damage)
-        if reading.missing != "auto":
-            sequences = tuple(replace(s, missing=reading.missing) for s in sequences)
+    name, sequences = _opened(source, reading, damage)
     sequences = tuple(_shaped(s, reading) for s in sequences)
     if damage is not None:
         sequences = tuple(tolerate(s, damage) for s in sequences)
     if not all(map(_costs_nothing, sequences)):
         sequences = cached(sequences)
-    return FrameSource(name=text, sequences=sequences)
+    return FrameSource(name=name, sequences=sequences)
 
 
-def open_as(config: DataConfig, name: str | Path | None = None) -> FrameSource:
+def name_of(source: Source) -> str:
+    """Name of a source, for messages and configurations: its path, or the name that it goes by in memory.
+
+    >>> name_of("squares"), name_of(np.zeros((4, 8, 8)))
+    ('squares', 'array')
+    """
+    if isinstance(source, (str, Path)):
+        return str(source)
+    return str(getattr(source, "name", None) or ("dataset" if isinstance(source, DatasetLike) else "array"))
+
+
+def _opened(source: Source, reading: Reading, damage: Damage | None) -> tuple[str, tuple[FrameSequence, ...]]:
+    """Name and sequences of a source, with what NaN means; not yet cut, turned grey or averaged."""
+    name = name_of(source)
+    if isinstance(source, (str, Path)):
+        if name.partition(":")[0] in GENERATED and (":" not in name or not _there(Path(name))):
+            _hold_options(name, reading, frozenset())
+            return name, _generate(name)
+        with watch.get()(name):
+            sequences = _open_path(name, reading, damage)
+    elif isinstance(source, (FrameSource, FrameSequence)):
+        _hold_options(name, reading, frozenset())
+        sequences = (source,) if isinstance(source, FrameSequence) else source.sequences
+    elif isinstance(source, DatasetLike):
+        _hold_options(name, reading, frozenset({"variable"}))
+        sequences = _open_dataset(name, source, reading)
+    elif hasattr(source, "__array__"):
+        _hold_options(name, reading, frozenset({"axes"}))
+        array = source if isinstance(source, np.ndarray) else np.asarray(source)
+        sequences = _sequences_of_array(array, name, axes=reading.axes)
+    else:
+        raise DataError(
+            "is no source of frames",
+            where=type(source).__name__,
+            expected="a name, a path, an array, an xarray object, a FrameSequence or a FrameSource",
+            received=str(source)[:60],
+            hint="open one file after the other, or name a pattern such as 'folder/*.nc'"
+            if isinstance(source, (list, tuple))
+            else None,
+        )
+    if reading.missing != "auto":
+        sequences = tuple(replace(s, missing=reading.missing) for s in sequences)
+    return name, sequences
+
+
+def open_as(config: DataConfig, name: Source | None = None) -> FrameSource:
     """Open a configuration's own source; or another one in the same way, of which all frames are taken.
 
     Raises:
@@ -95,8 +157,8 @@ def _shaped(sequence: FrameSequence, reading: Reading) -> FrameSequence:
 
 
 def _costs_nothing(sequence: FrameSequence) -> bool:
-    """Whether frames are in memory, mapped to it or drawn at once, so that keeping them would only cost memory."""
-    return isinstance(sequence.values, (np.ndarray, Mapped, Drawn))
+    """Tell frames in memory, mapped to it, drawn at once or kept already: keeping them would only cost memory."""
+    return isinstance(sequence.values, (np.ndarray, Mapped, Drawn, Cached))
 
 
 def _generate(text: str) -> tuple[FrameSequence, ...]:
@@ -123,12 +185,7 @@ def _format_of(path: Path) -> Format | None:
 
 def _open_path(text: str, reading: Reading, damage: Damage | None) -> tuple[FrameSequence, ...]:
     path = Path(text)
-    try:
-        there = path.exists()
-    except OSError as error:  # a name that is too long
-        raise DataError(
-            "is neither a file nor a known source", where=f"{text[:60]}...", received=error.strerror
-        ) from error
+    there = _there(path)
     if any(sign in text for sign in "*?[") and not there:
         files = sorted(Path().glob(text) if not path.is_absolute() else Path("/").glob(text[1:]), key=natural_order)
         if not files:
@@ -139,7 +196,7 @@ def _open_path(text: str, reading: Reading, damage: Damage | None) -> tuple[Fram
     row = _format_of(path)
     if path.is_dir() and row is None:
         return _open_files(text, _listed(path), reading, damage)
-    hold_not_empty(path)
+    hold_file(path)
     if row is None:
         raise DataError(
             "is of no format that can be read",
@@ -150,6 +207,21 @@ def _open_path(text: str, reading: Reading, damage: Damage | None) -> tuple[Fram
         )
     _hold_options(path, reading, row.takes)
     return row.open(text, [path], reading, None)
+
+
+def _there(path: Path) -> bool:
+    """Whether a path leads to something.
+
+    Raises:
+        DataError: what can be no name of a file.
+    """
+    try:
+        return path.exists()
+    except (OSError, ValueError) as error:  # a name that is too long, or holds a zero
+        reason = error.strerror if isinstance(error, OSError) else "a character that no name may hold"
+        raise DataError(
+            "is neither a file nor a known source", where=f"{str(path)[:60]!r}...", received=reason
+        ) from error
 
 
 def _hold_options(where: object, reading: Reading, takes: frozenset[str]) -> None:

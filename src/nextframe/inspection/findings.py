@@ -130,7 +130,8 @@ def _still(source: FrameSource, frames: Sequence[FrameFacts]) -> Iterator[str]:
 
 
 def _gaps(sequences: Sequence[FrameSequence]) -> Iterator[str]:
-    missing, hasty = [], []
+    missing: list[str] = []
+    hasty: list[str] = []
     for sequence in sequences:
         for _, stop in sequence.segments()[:-1]:
             assert sequence.instants is not None

@@ -8,6 +8,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import IO, Any
 
@@ -107,8 +108,8 @@ def sequences_of(
     if array.size == 0:
         raise DataError("is empty", where=name, received=f"shape {array.shape}")
     if isinstance(array, np.ma.MaskedArray):
-        wide = array if array.dtype.kind == "f" else array.astype(np.float64)
-        array, missing = wide.filled(np.nan), "mask"
+        values = array.data if array.dtype.kind == "f" else array.data.astype(np.float64)
+        array, missing = np.where(np.ma.getmaskarray(array), np.nan, values), "mask"
     axes = axes or axes_of(array.shape, name)
     movies = as_movies(array, axes, name)
     return tuple(
@@ -152,7 +153,7 @@ def _cut(
             )
         cuts.append((begin, end))
     in_order = sorted(cuts)
-    for (_, end), (begin, _) in zip(in_order, in_order[1:], strict=False):
+    for (_, end), (begin, _) in pairwise(in_order):
         if begin < end:
             raise DataError(
                 f"its {CLIPS} share frames, so that a model would be graded on what it was trained on",

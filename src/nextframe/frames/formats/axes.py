@@ -6,9 +6,9 @@ satellite bands have the shape of twelve movies of six frames. Where two reading
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from nextframe.errors import ShapeError
@@ -37,6 +37,7 @@ def as_movies(array: NDArray[Any], axes: str, where: object) -> NDArray[Any]:
     Raises:
         ShapeError: axes of another number than the array has.
 
+    >>> import numpy as np
     >>> as_movies(np.zeros((20, 32, 40, 3)), "THWC", "a.npy").shape
     (1, 20, 3, 32, 40)
     """
@@ -67,7 +68,8 @@ def axes_of(shape: tuple[int, ...], where: object) -> str:
     >>> axes_of((12, 24, 24, 2), "a.npy"), axes_of((6, 12, 24, 24, 1), "a.npy")
     ('THWC', 'NTHWC')
     """
-    likely = {3: _of_three, 4: _of_four, 5: _of_five}.get(len(shape), lambda *_: ())(*shape)
+    tell = _TELL.get(len(shape))
+    likely = () if tell is None else tell(*shape)
     if len(likely) == 1:
         return likely[0]
     if not likely:
@@ -112,3 +114,6 @@ def _of_five(n: int, t: int, a: int, b: int, c: int) -> tuple[str, ...]:
     if a == b and c <= BANDS and c < a:
         return ("NTHWC",)
     return ("NTCHW",) if a <= CHANNELS < c or a <= BANDS < min(b, c) else ("NTCHW", "NTHWC")
+
+
+_TELL: dict[int, Callable[..., tuple[str, ...]]] = {3: _of_three, 4: _of_four, 5: _of_five}

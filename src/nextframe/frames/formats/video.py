@@ -9,8 +9,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import av
 import numpy as np
@@ -23,7 +24,8 @@ from nextframe.config import Reading
 from nextframe.errors import DataError, ShapeError, first_line
 from nextframe.frames.bounds import hold_frame
 from nextframe.frames.damage import Damage, describe_each
-from nextframe.frames.formats.pixels import Layout, display_matrix, layout_of, upright, values_of
+from nextframe.frames.formats.orientation import upright
+from nextframe.frames.formats.pixels import Layout, display_matrix, layout_of, values_of
 from nextframe.frames.sequence import FrameSequence
 
 Item = TypeVar("Item")
@@ -171,7 +173,7 @@ class _Video:
     def dtype(self) -> np.dtype:
         return self.index.layout.dtype
 
-    def __getitem__(self, frames: slice, /) -> NDArray:  # type: ignore[type-arg]
+    def __getitem__(self, frames: slice, /) -> NDArray[Any]:
         start, stop, _ = frames.indices(len(self.index.times))
         result = np.empty((max(0, stop - start), *self.shape[1:]), self.dtype)
         if not len(result):
@@ -199,7 +201,7 @@ class _Video:
         before = self.index.keys[: bisect_right(self.index.keys, min(self.index.times[start:stop]))]
         return [*(before[-n] for n in (1, 2, 3) if n <= len(before)), None]
 
-    def _decode(self, key: int | None, start: int, result: NDArray, lacking: set[int]) -> None:  # type: ignore[type-arg]
+    def _decode(self, key: int | None, start: int, result: NDArray[Any], lacking: set[int]) -> None:
         """Fill in the frames from `start` on that are lacking, decoding from a key frame on."""
         with _open_video(self.path, self.index.stream) as (container, stream):
             if key is not None:
@@ -219,7 +221,7 @@ class _Video:
                 if not lacking or number >= start + len(result):
                     return
 
-    def _whole(self, frame: av.VideoFrame, number: int) -> NDArray:  # type: ignore[type-arg]
+    def _whole(self, frame: av.VideoFrame, number: int) -> NDArray[Any]:
         """A decoded frame as (C, H, W), which must be of the size and the kind of numbers of the others."""
         index = self.index
         layout = layout_of(frame.format.name)
@@ -242,7 +244,7 @@ class _Video:
             )
         return pixels
 
-    def _pixels(self, frame: av.VideoFrame, layout: Layout, which: str) -> NDArray:  # type: ignore[type-arg]
+    def _pixels(self, frame: av.VideoFrame, layout: Layout, which: str) -> NDArray[Any]:
         hold_frame(self.path, frame.height, frame.width)
         with _reported(self.path):
             values = values_of(frame, layout)
@@ -279,7 +281,7 @@ def _elapsed(times: Sequence[int], base: Fraction | None) -> NDArray[np.timedelt
         return None
     scale = Fraction(base) * 10**9
     since = [int((time - times[0]) * scale) for time in times]
-    if since[-1] > _LONGEST or any(b <= a for a, b in zip(since, since[1:], strict=False)):
+    if since[-1] > _LONGEST or any(b <= a for a, b in pairwise(since)):
         return None
     return np.array(since, "timedelta64[ns]")
 
