@@ -3,10 +3,11 @@
 import struct
 import tracemalloc
 import zlib
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -143,7 +144,7 @@ def corner(dtype: str = "u1", height: int = 12, width: int = 16) -> np.ndarray:
     return picture
 
 
-ORIENTATIONS = {
+ORIENTATIONS: dict[int, Callable[[Any], Any]] = {
     1: lambda p: p,
     2: np.fliplr,
     3: lambda p: np.rot90(p, 2),
@@ -164,7 +165,7 @@ def test_pictures_stand_upright_as_their_files_say(tmp_path: Path, orientation: 
     exif = Image.Exif()
     exif[274] = orientation
     if "tif" not in how:
-        image.save(path, exif=exif, **({"quality": 100} if how == "jpg" else {}))
+        image.save(path, exif=exif, quality=100)
     else:
         image.save(path, tiffinfo={274: orientation}, compression="tiff_lzw" if "Pillow" in how else None)
     (sequence,) = open_source(path).sequences
@@ -238,7 +239,12 @@ def test_one_bit_among_8_is_read_as_8(tmp_path: Path) -> None:
     compression=st.sampled_from([None, "zlib"]),
 )
 def test_every_tiff_of_real_numbers_is_read(
-    tmp_path_factory: pytest.TempPathFactory, dtype: str, bands: int, planar: str, order: str, compression: str | None
+    tmp_path_factory: pytest.TempPathFactory,
+    dtype: str,
+    bands: int,
+    planar: str,
+    order: Literal["<", ">"],
+    compression: str | None,
 ) -> None:
     folder = tmp_path_factory.mktemp("tiff")
     rng = np.random.default_rng(0)
