@@ -1,0 +1,156 @@
+"""Write the documentation's lists from the tables of the code, and its examples from the package that the tests use.
+
+    python -m lab pages [--check]
+
+`--check` writes nothing, and fails where a page is not what the code says; a test does the same.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab.options import parser
+from lab.pages.marked import fill
+from lab.place import DOCS, ROOT
+from nextframe.architectures import OPTIONS, architectures
+from nextframe.cli.face import on_command_line
+from nextframe.files import write_text
+from nextframe.forecasting.baselines import baselines
+from nextframe.frames.formats import formats
+from nextframe.verification.metrics import METRICS
+
+EXTENSION = ROOT / "tests" / "extension"
+"""The package that adds a row to each table; the pages for contributors show its files."""
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of a page that is written from the code."""
+
+    page: Path
+    """The page."""
+    name: str
+    """What its marks are called."""
+    content: Callable[[], str]
+    """What stands between them."""
+
+
+def markdown(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table; what would end a cell is escaped."""
+    cells = [[cell.replace("|", "\\|") for cell in row] for row in rows]
+    lines = [titles, ["---"] * len(titles), *cells]
+    return "\n" + "".join(f"| {' | '.join(line)} |\n" for line in lines) + "\n"
+
+
+def code(names: Iterable[str]) -> str:
+    """Names as code, separated by commas."""
+    return ", ".join(f"`{name}`" for name in names)
+
+
+def options_of(names: Iterable[str]) -> str:
+    """Fields as the command line calls them."""
+    return code(on_command_line(name) for name in names)
+
+
+def equation(text: str) -> str:
+    """An equation as code; one with words or sources beside it as text."""
+    if "," in text or "doi" in text or ";" in text:
+        return re.sub(r"([*_<>])", r"\\\1", text)
+    return f"`{text}`"
+
+
+def _installed(library: str, extra: str | None) -> str:
+    return f"{library} (extra `{extra}`)" if extra else library
+
+
+def formats_table() -> str:
+    """Input formats: files, options that they alone take, library, what they know beside the values."""
+    rows = (
+        (row.name, code(row.suffixes), options_of(sorted(row.takes)), _installed(row.library, row.extra), row.carries)
+        for row in formats()
+    )
+    return markdown(("format", "files", "options of its own", "read by", "knows beside the values"), rows)
+
+
+def architectures_table() -> str:
+    """Architectures: what they are, filters, options."""
+    rows = (
+        (
+            f"`{row.name}`",
+            row.title,
+            ", ".join(map(str, row.filters)),
+            code(option for option in OPTIONS if option in row.takes),
+        )
+        for row in architectures()
+    )
+    return markdown(("`nextframe train`", "what it is", "filters", "takes"), rows)
+
+
+def baselines_table() -> str:
+    """Baselines: what they are, what they need."""
+    wants = {"training": "the training part", "rain": "values that are never negative"}
+    rows = (
+        (
+            f"`{row.name}`",
+            row.title,
+            ", ".join([*(wants[need] for need in sorted(row.needs)), *([f"extra `{row.extra}`"] if row.extra else [])]),
+        )
+        for row in baselines()
+    )
+    return markdown(("`--baselines`", "the forecast", "needs"), rows)
+
+
+def metrics_table() -> str:
+    """Metrics: equation, which values are better, unit."""
+    rows = (
+        (
+            f"`{name}`",
+            row.name,
+            equation(row.equation),
+            row.better if isinstance(row.better, str) else f"{row.better:g}",
+            "" if row.unit == "1" else row.unit.replace("{}", "source's"),
+        )
+        for name, row in METRICS.items()
+    )
+    return markdown(("score", "", "equation", "better", "unit"), rows)
+
+
+def _shown(file: str, language: str = "py") -> Callable[[], str]:
+    """A file of the extension as a block of code."""
+    return lambda: f"\n```{language}\n{(EXTENSION / file).read_text(encoding='utf-8').rstrip()}\n```\n\n"
+
+
+SECTIONS = (
+    Section(DOCS / "data.md", "formats", formats_table),
+    Section(DOCS / "how-it-works.md", "architectures", architectures_table),
+    Section(DOCS / "verification.md", "metrics", metrics_table),
+    Section(DOCS / "verification.md", "baselines", baselines_table),
+    Section(DOCS / "contributing" / "format.md", "code", _shown("tiny/format.py")),
+    Section(DOCS / "contributing" / "baseline.md", "code", _shown("tiny/baseline.py")),
+)
+
+
+def written(page: Path) -> str:
+    """A page as the code says it is to be."""
+    text = page.read_text(encoding="utf-8")
+    for section in SECTIONS:
+        if section.page == page:
+            assert f"<!-- {section.name}: " in text, f"{page} has no marks for {section.name}"
+            text = fill(text, section.name, section.content())
+    return text
+
+
+def main(arguments: Sequence[str]) -> None:
+    options = parser("pages", __doc__)
+    options.add_argument("--check", action="store_true", help="write nothing; fail where a page would change")
+    given = options.parse_args(arguments)
+    for page in dict.fromkeys(section.page for section in SECTIONS):
+        if (text := written(page)) == page.read_text(encoding="utf-8"):
+            continue
+        if given.check:
+            options.error(f"{page.relative_to(ROOT)} is not what the code says; run python -m lab pages")
+        write_text(page, text)
+        print(f"wrote {page.relative_to(ROOT)}")
