@@ -8,16 +8,7 @@ from griffe import Extension, Object
 
 
 def fenced(text: str) -> str:
-    """A docstring whose examples, each from `>>>` to an empty line, stand between fences.
-
-    >>> print(fenced("Add.\\n\\n>>> 1 + 1\\n2"))
-    Add.
-    <BLANKLINE>
-    ```pycon
-    >>> 1 + 1
-    2
-    ```
-    """
+    """A docstring whose examples, each from `>>>` to an empty line, stand between fences."""
     lines: list[str] = []
     inside = False
     for line in [*text.splitlines(), ""]:

@@ -35,3 +35,10 @@ def test_a_page_that_says_something_else_is_told_and_mended(
 
 def test_a_cell_does_not_end_at_a_bar_of_its_text() -> None:
     assert markdown(("score",), [("|f - o|",)]) == "\n| score |\n| --- |\n| \\|f - o\\| |\n\n"
+
+
+def test_examples_in_docstrings_become_blocks_of_code() -> None:
+    fenced = pytest.importorskip("lab.pages.examples").fenced
+    assert fenced("Add.\n\n>>> 1 + 1\n2") == "Add.\n\n```pycon\n>>> 1 + 1\n2\n```"
+    assert fenced("  >>> a\n  >>> b\n  3\n\n  After.") == "  ```pycon\n  >>> a\n  >>> b\n  3\n  ```\n\n  After."
+    assert fenced("None here.") == "None here."
