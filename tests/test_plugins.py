@@ -1,0 +1,96 @@
+"""Tables: own rows first, rows of other packages after them, and those that are wrong left out with a word."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint
+from types import SimpleNamespace
+
+import pytest
+
+from nextframe import plugins
+from nextframe.architectures import architectures
+from nextframe.errors import NextframeWarning
+from nextframe.forecasting.baselines import baselines
+from nextframe.frames.formats import formats
+from nextframe.plugins import GROUPS, Late, table
+
+
+@dataclass(frozen=True)
+class Row:
+    name: str
+
+
+OWN = (Row("first"), Row("second"))
+THEIRS = Row("theirs")
+TAKEN = Row("second")
+NOT_A_ROW = SimpleNamespace(name="other")
+
+
+@pytest.fixture(autouse=True)
+def _no_cache() -> Iterator[None]:
+    plugins._loaded.cache_clear()
+    yield
+    plugins._loaded.cache_clear()
+
+
+def offer(monkeypatch: pytest.MonkeyPatch, **points: str) -> None:
+    """Have other packages name these objects, by the entry points' names."""
+    there = [EntryPoint(name=name, value=value, group="nextframe.metrics") for name, value in points.items()]
+    monkeypatch.setattr(plugins, "entry_points", lambda group: there if group == "nextframe.metrics" else [])
+
+
+def test_without_other_packages_a_table_is_its_own_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    offer(monkeypatch)
+    assert table("nextframe.metrics", OWN) == OWN
+
+
+def test_rows_of_others_follow(monkeypatch: pytest.MonkeyPatch) -> None:
+    offer(monkeypatch, theirs=f"{__name__}:THEIRS")
+    assert table("nextframe.metrics", OWN) == (*OWN, THEIRS)
+    assert table("nextframe.formats", OWN) == OWN
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ("no_such_package:ROW", r"point odd in nextframe\.metrics cannot be loaded \(No module named"),
+        (f"{__name__}:NO_SUCH", "point odd in nextframe.metrics cannot be loaded"),
+        (f"{__name__}:NOT_A_ROW", "point odd in nextframe.metrics is no Row, and is left out"),
+        (f"{__name__}:TAKEN", "point odd in nextframe.metrics has the name 'second' of another row, and is left out"),
+    ],
+)
+def test_what_is_no_row_is_left_out_with_a_word(monkeypatch: pytest.MonkeyPatch, value: str, said: str) -> None:
+    offer(monkeypatch, odd=value, theirs=f"{__name__}:THEIRS")
+    with pytest.warns(NextframeWarning, match=said):
+        assert table("nextframe.metrics", OWN) == (*OWN, THEIRS)
+
+
+def test_of_two_packages_with_one_name_the_first_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    offer(monkeypatch, a=f"{__name__}:THEIRS", b=f"{__name__}:THEIRS")
+    with pytest.warns(NextframeWarning, match=r"point b .*has the name 'theirs'"):
+        assert table("nextframe.metrics", OWN) == (*OWN, THEIRS)
+
+
+def test_a_late_function_is_imported_when_it_is_called() -> None:
+    late = Late("no_such_package:function")
+    with pytest.raises(ModuleNotFoundError):
+        late()
+    assert Late("builtins:max")(1, 2, key=lambda n: -n) == 1
+    assert Late("collections:Counter.fromkeys").home.endswith("fromkeys")
+
+
+@pytest.mark.parametrize("rows", [architectures, baselines, formats], ids=lambda rows: rows.__name__)
+def test_names_of_a_table_are_different(rows: object) -> None:
+    assert callable(rows)
+    names = [row.name for row in rows()]
+    assert len(set(names)) == len(names) > 1
+
+
+def test_every_group_has_a_table() -> None:
+    assert {group.removeprefix("nextframe.") for group in GROUPS} == {
+        "architectures",
+        "baselines",
+        "formats",
+        "metrics",
+        "writers",
+    }
