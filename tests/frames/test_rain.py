@@ -88,8 +88,7 @@ def test_an_amount_is_divided_by_the_time_that_its_source_states() -> None:
     unstated = convert_rain(sequence([6.0, 12.0], "mm", 10), "mm/h")
     assert unstated.read(0, 1).ravel().tolist() == [36, 72]
     assert unstated.notes == (
-        "rain is an amount in mm, and rain does not state over which time; it was taken to be that of one time step, "
-        "10 min",
+        "rain is an amount in mm over a time that its source does not state; it was taken to be one time step, 10 min",
     )
     alone = replace(sequence([6.0], "kg m-2"), accumulation=(np.timedelta64(30, "m"),))  # no time step at all
     assert convert_rain(alone, "mm/h").read(0, 1).item() == 12
@@ -111,7 +110,7 @@ def test_the_assumed_time_is_told_by_the_doctor(tmp_path: Path) -> None:
     data = xr.DataArray(rain, dims=("time", "y", "x"), coords={"time": times}, name="r", attrs={"units": "mm"})
     data.to_netcdf(tmp_path / "a.nc", engine="h5netcdf")
     inspection = inspect_source(open_source(tmp_path / "a.nc", rain_unit="mm/h"))
-    assert "taken to be that of one time step, 10 min" in inspection.notes[0]
+    assert "taken to be one time step, 10 min" in inspection.notes[0]
 
 
 def test_what_cannot_be_converted() -> None:

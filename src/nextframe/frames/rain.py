@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import re
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import Self, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -78,8 +78,8 @@ def convert_rain(sequence: FrameSequence, unit: RainUnit) -> FrameSequence:
     >>> convert_rain(hourly, "mm/h").read(0, 1).item()
     6.0
     """
-    if unit not in ("mm/h", "dBZ"):
-        raise ConfigError("unknown", where="rain_unit", expected="mm/h or dBZ", received=unit)
+    if unit not in get_args(RainUnit):
+        raise ConfigError("unknown", where="rain_unit", expected=" or ".join(get_args(RainUnit)), received=unit)
     channels = [_Channel.of(sequence, number) for number in range(len(sequence.variables))]
     name = "reflectivity" if unit == "dBZ" else "rain_rate"
     names = (name,) if len(channels) == 1 else sequence.variables
@@ -126,8 +126,8 @@ class _Channel:
         if over is None and sequence.time_step is not None:
             over = sequence.time_step
             note = (
-                f"{name} is an amount in {unit}, and {sequence.name} does not state over which time; "
-                f"it was taken to be that of one time step, {duration(over)}"
+                f"{name} is an amount in {unit} over a time that its source does not state; "
+                f"it was taken to be one time step, {duration(over)}"
             )
         if over is None:
             raise DataError(

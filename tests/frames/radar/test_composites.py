@@ -1,5 +1,7 @@
 """Radar composites: files by the rules of ODIM, KNMI, MeteoSwiss and FMI, and real ones where they are there."""
 
+import contextlib
+import gc
 import gzip
 from pathlib import Path
 
@@ -192,6 +194,34 @@ def test_pictures_of_absurd_sizes_take_no_memory(tmp_path: Path) -> None:
     gif.write_bytes(b"GIF89a" + b"\xff\xff\xff\xff" + b"\x80\0\0" + bytes(6))
     with pytest.raises(DataError, match=r"AQC161930000F_00005\.801\.gif: "):
         open_source(gif)
+
+
+def test_a_finnish_picture_without_a_header_is_a_sentence(tmp_path: Path) -> None:
+    path = tmp_path / "201609281600_fmi.radar.composite.lowest_FIN_SUOMI1.pgm"
+    path.write_bytes(b"P5\n4 2\n255\n" + bytes(range(64, 72)))
+    with pytest.raises(DataError, match=r"SUOMI1\.pgm: has no header of FMI"):
+        open_source(path)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # pysteps leaves damaged files open
+@pytest.mark.parametrize("kind", ["swiss", "finnish", "zipped"])
+def test_flipped_bytes_and_truncations_are_sentences_or_values(tmp_path: Path, kind: str) -> None:
+    random = np.random.default_rng(5)
+    codes = random.integers(64, 200, (40, 30))
+    path = tmp_path / f"201609281600_fmi.pgm{'.gz' if kind == 'zipped' else ''}"
+    if kind == "swiss":
+        path = swiss(tmp_path, codes, "161930000")
+    else:
+        finnish(path, codes, zipped=kind == "zipped")
+    whole = path.read_bytes()
+    for n in range(60):
+        broken = bytearray(whole)
+        for at in random.integers(0, 400, 3):
+            broken[at] = random.integers(256)
+        path.write_bytes(broken if n % 3 else broken[: random.integers(1, len(broken))])
+        with contextlib.suppress(DataError, ShapeError):
+            open_source(path).sequences[0].read(0, 1)
+    gc.collect()
 
 
 def test_the_table_tells_composites_by_name() -> None:

@@ -97,6 +97,37 @@ def test_reflectivity_by_name(tmp_path: Path) -> None:
     np.testing.assert_array_equal(sequence.read(0, 1)[0, 0], [[-32, 18], [np.nan, 0]])
 
 
+def forecast(path: Path, times: tuple[str, ...]) -> Path:
+    """A file of several images, each with a time where it has one, and one of another parameter."""
+    write(path)
+    with h5py.File(path, "a") as file:
+        for n, time in enumerate(times, 1):
+            image = file.require_group(f"image{n}")
+            image.attrs["image_geo_parameter"] = np.bytes_("ACCUMULATED_PRECIPITATION_[MM]")
+            if time:
+                image.attrs["image_datetime_valid"] = np.bytes_(time)
+            if n > 1:
+                image["image_data"] = FIELD + np.uint16(n)
+        other = file.create_group(f"image{len(times) + 1}")
+        other.attrs["image_geo_parameter"] = np.bytes_("QUALITY")
+        other["image_data"] = FIELD
+    return path
+
+
+def test_images_of_several_times_are_several_frames(tmp_path: Path) -> None:
+    times = tuple(f"26-AUG-2010;00:{minute}:00.000" for minute in ("00", "05", "10"))
+    (sequence,) = open_source(forecast(tmp_path / "a.h5", times)).sequences
+    assert (len(sequence), sequence.time_step) == (3, np.timedelta64(5, "m"))
+    np.testing.assert_allclose(sequence.read(0, 3)[:, 0, 1, 1], [0.25, 0.27, 0.28], rtol=1e-6)
+
+
+def test_images_that_nothing_tells_apart_are_asked_about(tmp_path: Path) -> None:
+    path = forecast(tmp_path / "a.h5", ("", ""))
+    with pytest.raises(ConfigError, match=r"more than once, in image1 and image2, .*variable='image1/ACRR'"):
+        open_source(path)
+    assert open_source(path, variable=("image2/ACRR",)).sequences[0].read(0, 1)[0, 0, 1, 1] == np.float32(0.27)
+
+
 @pytest.mark.parametrize("time", ["26-AUX-2010;00:05:00.000", "2010-08-26 00:05", "31-FEB-2010;00:05:00.000"])
 def test_a_time_of_another_form_is_no_time(tmp_path: Path, time: str) -> None:
     with pytest.raises(DataError, match=r"a\.h5: has no time that can be read in product_datetime_end"):

@@ -236,7 +236,7 @@ def test_amounts_over_unlike_times_are_no_sequence_and_unstated_ones_are_told(tm
     source = open_source(tmp_path, rain_unit="mm/h")
     assert source.sequences[0].read(0, 1)[0, 0, 1, 0] == 2 * 12
     (note,) = source.notes
-    assert "was taken to be that of one time step, 5 min" in note
+    assert "was taken to be one time step, 5 min" in note
 
 
 def test_a_header_of_another_shape_or_no_place(tmp_path: Path) -> None:

@@ -13,12 +13,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nextframe.errors import DataError
 from nextframe.frames.grid import Grid
-from nextframe.frames.radar.pictures import grid_from, imported, importer, name_time, picture_size
+from nextframe.frames.radar.pictures import first_bytes, grid_from, imported, importer, name_time, picture_size
 from nextframe.frames.radar.protocol import Header, choose
 
 NAME = re.compile(r"\d{12}_.*\.pgm(\.gz)?", re.IGNORECASE)
 """Names of its files."""
+_HEADER = 2**14
+"""Bytes of a file in which its header begins."""
 INSTITUTION = "Finnish Meteorological Institute"
 
 
@@ -26,11 +29,13 @@ def headers(path: Path, quantity: str | None) -> list[Header]:
     """The one step of a file.
 
     Raises:
-        DataError: no time in its name, or no picture.
+        DataError: no time in its name, no picture, or no header.
         ConfigError: another quantity than DBZH.
     """
     chosen = choose(path, quantity, ["DBZH"])
     time = name_time(path, path.name[:12], "%Y%m%d%H%M")
+    if not re.search(rb"^#", first_bytes(path, _HEADER), re.MULTILINE):  # pysteps would look for it without end
+        raise DataError("has no header of FMI", where=path, expected="lines that begin with #")
     return [Header(path=path, quantity=chosen, time=time, shape=picture_size(path))]
 
 

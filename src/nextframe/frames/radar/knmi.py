@@ -13,15 +13,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nextframe.errors import DataError
+from nextframe.errors import ConfigError, DataError
 from nextframe.frames.grid import Grid
 from nextframe.frames.radar.place import grid_within
-from nextframe.frames.radar.protocol import Header, choose, field_of
+from nextframe.frames.radar.protocol import QUANTITIES, Header, choose, field_of
 from nextframe.frames.radar.tree import Node, number, read_tree, read_values, text
+from nextframe.words import joined
 
 INSTITUTION = "KNMI - Royal Netherlands Meteorological Institute"
 
-_IMAGE = "image1/image_data"
 _NUMBER = r"[-+]?\d+\.?\d*(?:e[-+]?\d+)?"
 _FORMULA = re.compile(rf"GEO=({_NUMBER})\*PV(?:\+?({_NUMBER}))?", re.IGNORECASE)
 _PLAIN: dict[str, tuple[float, float, tuple[float, ...]]] = {
@@ -45,46 +45,74 @@ def knows(path: Path) -> bool:
         DataError: it cannot be read.
     """
     root = read_tree(path)
-    return root.get("overview") is not None and root.get("image1") is not None
+    return root.get("overview") is not None and next(root.numbered("image"), None) is not None
 
 
 def headers(path: Path, quantity: str | None) -> list[Header]:
-    """The one step of a file.
+    """The steps of a file: one, or of a forecast one an image; quantity is a name, or with its image ("image2/ACRR").
 
     Raises:
         DataError: it has no time, no image, or a calibration that cannot be read.
-        ConfigError: a quantity that it does not hold.
+        ConfigError: a quantity that it does not hold, or holds in several images that nothing tells apart.
     """
     root = read_tree(path)
-    image, node = root.get("image1"), root.get(_IMAGE)
-    if image is None or node is None or node.shape is None or len(node.shape) != 2:
-        raise DataError(f"holds no {_IMAGE} over two axes", where=path)
-    parameter = text(image.attributes.get("image_geo_parameter")).upper()
-    kept = "DBZH" if "REFLECTIVITY" in parameter or "DBZ" in parameter else "ACRR"
-    if kept == "ACRR" and not ("PRECIP" in parameter or "RAIN" in parameter):
-        raise DataError("holds no rain or reflectivity", where=path, received=parameter or "no image_geo_parameter")
-    chosen = choose(path, quantity, [kept])
-    start, end = (_moment(path, root, f"product_datetime_{edge}") for edge in ("start", "end"))
-    if end is None:
-        raise DataError("has no time", where=path, expected="product_datetime_end in overview")
-    summed = end - start if chosen == "ACRR" and start is not None and end > start else None
-    return [
-        Header(
-            path=path,
-            quantity=chosen,
-            time=end,
-            shape=(node.shape[0], node.shape[1]),
-            accumulation=summed,
-            inside=_IMAGE,
-            numbers=_calibration(path, root, chosen),
-            place=_place(root),
+    place, _, name = (quantity or "").rpartition("/")
+    images = {image: group for image, group in root.numbered("image") if place in ("", image)}
+    held = {image: _quantity(group) for image, group in images.items()}
+    if not any(held.values()):
+        parameters = [text(group.attributes.get("image_geo_parameter")) for group in images.values()]
+        raise DataError(
+            "holds no rain or reflectivity", where=path, received=", ".join(filter(None, parameters)) or "no image"
         )
+    asked = choose(path, name or None, [q for q in QUANTITIES if q in held.values()])
+    chosen = [image for image in images if held[image] == asked]
+    start, end = (_moment(path, root.get("overview"), f"product_datetime_{edge}") for edge in ("start", "end"))
+    times = [end] if len(chosen) == 1 else [_moment(path, images[image], "image_datetime_valid") for image in chosen]
+    if len(chosen) > 1 and (None in times or len(set(times)) < len(times)):
+        raise ConfigError(
+            f"holds {asked} more than once, in {joined(chosen)}, at times that are not told apart",
+            where=path,
+            hint=f"choose one with {{variable={chosen[0]}/{asked}}}",
+        )
+    summed = end - start if len(chosen) == 1 and start is not None and end is not None and end > start else None
+    return [
+        _header(path, root, image, asked, time, summed if asked == "ACRR" else None)
+        for image, time in zip(chosen, times, strict=True)
     ]
 
 
-def _moment(path: Path, root: Node, name: str) -> np.datetime64 | None:
-    overview = root.get("overview")
-    written = "" if overview is None else text(overview.attributes.get(name))
+def _quantity(image: Node) -> str:
+    """Quantity of an image, empty where it is none of those that are read."""
+    parameter = text(image.attributes.get("image_geo_parameter")).upper()
+    if "REFLECTIVITY" in parameter or "DBZ" in parameter:
+        return "DBZH"
+    return "ACRR" if "PRECIP" in parameter or "RAIN" in parameter else ""
+
+
+def _header(
+    path: Path, root: Node, image: str, quantity: str, time: np.datetime64 | None, summed: np.timedelta64 | None
+) -> Header:
+    if time is None:
+        raise DataError("has no time", where=path, expected="product_datetime_end in overview")
+    inside = f"{image}/image_data"
+    node = root.get(inside)
+    if node is None or node.shape is None or len(node.shape) != 2:
+        raise DataError(f"holds no {inside} over two axes", where=path)
+    return Header(
+        path=path,
+        quantity=quantity,
+        time=time,
+        shape=(node.shape[0], node.shape[1]),
+        accumulation=summed,
+        inside=inside,
+        numbers=_calibration(path, root.get(f"{image}/calibration"), quantity),
+        place=_place(root),
+    )
+
+
+def _moment(path: Path, group: Node | None, name: str) -> np.datetime64 | None:
+    """A time of an attribute; None where there is none."""
+    written = "" if group is None else text(group.attributes.get(name))
     if not written:
         return None
     parts = _TIME.fullmatch(written.upper())
@@ -125,10 +153,9 @@ def read_field(header: Header) -> NDArray[np.float32]:
     return values.astype(np.float32)
 
 
-def _calibration(path: Path, root: Node, quantity: str) -> tuple[float, ...]:
+def _calibration(path: Path, node: Node | None, quantity: str) -> tuple[float, ...]:
     """Factor and offset of stored values, and those that stand for a missing one."""
     factor, offset, missing = _PLAIN[quantity]
-    node = root.get("image1/calibration")
     if node is None:
         return factor, offset, *missing
     formula = text(node.attributes.get("calibration_formulas"))

@@ -37,13 +37,29 @@ def picture_size(path: Path) -> tuple[int, int]:
     from PIL import Image
 
     try:
-        zipped = path.suffix.lower() == ".gz"
-        with gzip.open(path) if zipped else path.open("rb") as file, Image.open(cast("IO[bytes]", file)) as image:
+        with _opened(path) as file, Image.open(file) as image:
             height, width = image.height, image.width
     except (*_FILE, SyntaxError, Image.DecompressionBombError) as error:  # Pillow's, of a broken header
         raise unreadable(path, error) from error
     hold_frame(path, height, width)
     return height, width
+
+
+def first_bytes(path: Path, number: int) -> bytes:
+    """The first bytes of a file, which may be zipped.
+
+    Raises:
+        DataError: it cannot be read.
+    """
+    try:
+        with _opened(path) as file:
+            return file.read(number)
+    except _FILE as error:
+        raise unreadable(path, error) from error
+
+
+def _opened(path: Path) -> IO[bytes]:
+    return cast("IO[bytes]", gzip.open(path)) if path.suffix.lower() == ".gz" else path.open("rb")
 
 
 def name_time(path: Path, digits: str, form: str) -> np.datetime64:
