@@ -102,15 +102,21 @@ def test_channels_are_converted_each_by_its_own_unit() -> None:
     np.testing.assert_allclose(rates, [1, 23.01 / 24, 23.01 * 4], rtol=1e-3)
 
 
-def test_the_assumed_time_is_told_by_the_doctor(tmp_path: Path) -> None:
+def test_the_assumed_time_is_told_by_the_doctor_and_beside_scores(tmp_path: Path) -> None:
+    from nextframe.data.split import whole_spans
+    from nextframe.forecasting.baselines import make_baselines
     from nextframe.inspection.inspect import inspect_source
+    from nextframe.verification.evaluate import evaluate
 
-    rain = np.random.default_rng(0).gamma(0.5, size=(40, 8, 8)).astype(np.float32)
+    rain = np.random.default_rng(0).gamma(0.5, size=(40, 12, 12)).astype(np.float32)
     times = np.datetime64("2020-01-01", "ns") + np.arange(40) * np.timedelta64(10, "m")
     data = xr.DataArray(rain, dims=("time", "y", "x"), coords={"time": times}, name="r", attrs={"units": "mm"})
     data.to_netcdf(tmp_path / "a.nc", engine="h5netcdf")
-    inspection = inspect_source(open_source(tmp_path / "a.nc", rain_unit="mm/h"))
-    assert "taken to be one time step, 10 min" in inspection.notes[0]
+    source = open_source(tmp_path / "a.nc", rain_unit="mm/h")
+    assert "taken to be one time step, 10 min" in inspect_source(source).notes[0]
+    spans, forecasters = whole_spans(source), make_baselines(["persistence"])
+    verification, _ = evaluate(forecasters, spans, data="a", past=2, lead_times=2, baselines=(), limit=3)
+    assert verification.notes[0] == source.notes[0]
 
 
 def test_what_cannot_be_converted() -> None:

@@ -100,7 +100,8 @@ def evaluate(
     notes = [coverage(spans, past=past, future=lead_times, stride=stride).sentence]
     if len(windows) < chosen:
         notes.append(f"{chosen - len(windows)} of {chosen} windows start from frames without a value")
-    notes += [damage.sentence if damage is not None else "", *_unreached(verification)]
+    assumed = dict.fromkeys(note for span in spans for note in span.sequence.notes)
+    notes += [damage.sentence if damage is not None else "", *assumed, *_unreached(verification)]
     verification = replace(
         verification, notes=tuple(filter(None, notes)), provenance={**provenance(spans), **(about or {})}
     )
@@ -141,7 +142,7 @@ def evaluate_file(
             command=command,
         )
     about = {**provenance(spans), **reading_in_words(config)}
-    return replace(verification, notes=tuple(_unreached(verification)), provenance=about)
+    return replace(verification, notes=(*observation.notes, *_unreached(verification)), provenance=about)
 
 
 def check_numbers(*, limit: int | None = None, examples: int = 0) -> None:
