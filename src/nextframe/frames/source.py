@@ -25,7 +25,7 @@ from nextframe.frames.watch import watch
 from nextframe.plugins import Late
 
 _sequences_of_array = Late("nextframe.frames.formats.arrays:sequences_of")
-_open_dataset = Late("nextframe.frames.formats.gridded:open_dataset_object")
+_open_dataset = Late("nextframe.frames.formats.dataset:open_dataset_object")
 
 
 @runtime_checkable

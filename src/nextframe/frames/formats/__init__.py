@@ -52,15 +52,15 @@ _FORMATS = (
         suffixes=(".gif", ".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp"),
         open=Late(f"{_HERE}.images:open_pictures"),
         together=True,
-        library="Pillow",
-        carries="the time step of a GIF",
+        library="Pillow, tifffile",
+        carries="the times of a GIF, orientation, missing values as GDAL marks them",
     ),
     Format(
         name="video",
         suffixes=(".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v"),
         open=Late(f"{_HERE}.video:open_videos"),
         library="PyAV",
-        carries="times",
+        carries="times since the first frame, orientation",
     ),
     Format(
         name="NumPy array",
