@@ -5,7 +5,6 @@ them.
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -15,33 +14,30 @@ from typing import Any
 from rich.console import Console
 
 from nextframe.config import DataConfig, RunConfig
-from nextframe.data.provenance import reading_in_words
-from nextframe.data.split import split_as, whole_spans
+from nextframe.data.split import whole_spans
 from nextframe.data.static import read_static
-from nextframe.data.windows import cut_windows, windows_with_past
-from nextframe.errors import CheckpointError, ConfigError, DataError, ShapeError
+from nextframe.errors import DataError
 from nextframe.files import check_writable
 from nextframe.forecasting.baselines import DEFAULT as BASELINES
-from nextframe.forecasting.baselines import learns
-from nextframe.forecasting.calibration import Calibration
-from nextframe.forecasting.ensemble import EnsembleForecaster
+from nextframe.forecasting.calibrate import calibrate_run
 from nextframe.forecasting.forecast import Forecast, Forecaster
-from nextframe.forecasting.matching import ProbabilityMatched, match_distribution
-from nextframe.forecasting.model_forecaster import ModelForecaster
-from nextframe.forecasting.trained import CALIBRATION, TrainedForecaster, Uncalibrated, in_tiles
-from nextframe.frames.sequence import FrameSequence, FrameSource
+from nextframe.forecasting.load import load_run
+from nextframe.forecasting.matching import match_distribution
+from nextframe.forecasting.start import start_at
+from nextframe.forecasting.trained import TrainedForecaster, in_tiles
+from nextframe.frames.sequence import FrameSequence
 from nextframe.frames.source import Source, name_of, open_as, open_source
 from nextframe.inspection.inspect import inspect_source
 from nextframe.inspection.result import Inspection
 from nextframe.report.html import write_report
 from nextframe.report.tables import score_tables
-from nextframe.runs.folder import member_folders
-from nextframe.runs.shipped import find_run, measured, shipped_name
+from nextframe.runs.shipped import shipped_name
 from nextframe.training.fit import train, train_ensemble
 from nextframe.training.presets import Preset, preset_config
 from nextframe.verification.evaluate import Example, check_numbers, evaluate, evaluate_file
-from nextframe.verification.held_out import first_held_out, held_out, training_part
+from nextframe.verification.held_out import first_held_out
 from nextframe.verification.result import Verification
+from nextframe.verification.run import evaluate_run
 from nextframe.verification.statistics import SCALES
 from nextframe.words import Face, in_python, python_call
 
@@ -93,59 +89,10 @@ def fit(
     )
     (train if config.training.members == 1 else train_ensemble)(opened, config, run, resume=resume, progress=progress)
     try:
-        _calibrate(run, load_run(run), opened)
+        calibrate_run(run, opened)
     except DataError as error:  # the weights are there, and good for forecasts without intervals
         print(f"{run} is not calibrated: {error}")
     return load_run(run)
-
-
-def load_run(run: str | Path) -> TrainedForecaster:
-    """A trained model, or an ensemble, from its run folder, or one of those that come with the package.
-
-    Args:
-        run: a run folder; or the name of a shipped model, where the working directory holds no folder of that name.
-
-    Raises:
-        CheckpointError: no such folder or model, no weights in it, damaged files, or files of another version.
-    """
-    folder = find_run(run)
-    return EnsembleForecaster.load(folder) if member_folders(folder) else ModelForecaster.load(folder)
-
-
-def calibrate_run(run: str | Path) -> Calibration:
-    """Measure a run's errors on its validation part and write them to its `calibration.json`, from which its forecasts
-    then have intervals and probabilities. `fit` does this at its end.
-
-    Raises:
-        ConfigError: a shipped model, which is not to be changed.
-        CheckpointError: no such run.
-        DataError: its data are not there any more, or cannot be read.
-    """
-    if shipped_name(run) is not None:
-        raise ConfigError(
-            "comes with the package, is calibrated, and is not to be changed",
-            where=run,
-            hint="to calibrate on other frames, train a run of your own",
-        )
-    path = Path(run) / CALIBRATION
-    try:
-        if path.is_file():
-            Calibration.load(path)
-    except CheckpointError:
-        path.unlink()  # it is to be written again, and no run loads with a damaged one
-    model = load_run(run)
-    return _calibrate(run, model, open_as(model.config.data))
-
-
-def _calibrate(run: str | Path, model: TrainedForecaster, source: FrameSource) -> Calibration:
-    data = model.config.data
-    parts = split_as(source, data)
-    windows = windows_with_past(cut_windows(parts.validation, past=data.past, future=data.future, stride=data.stride))
-    if not windows:
-        raise DataError("its validation part holds no value to start a forecast from", where=source.name)
-    calibration = Calibration.fit(model, windows)
-    calibration.save(Path(run) / CALIBRATION)
-    return calibration
 
 
 def forecast_file(
@@ -190,18 +137,13 @@ def forecast_file(
     else:
         sequence = open_as(replace(model.config.data, **reading), source).sequences[0]
         first = len(sequence)
-    start = first if start is None else start
-    if not 1 <= start <= len(sequence):
-        where, hint = "start", f"see {sequence.name if source is None else name_of(source)}"
-        raise ConfigError(f"frame {start} cannot be forecast", where=where, expected=f"1 to {len(sequence)}", hint=hint)
-    begin, end = next((a, b) for a, b in sequence.segments() if a < start <= b)
-    past = sequence[max(begin, start - model.config.data.past) : start]
-    known = end - start >= lead_times
+    begin = start_at(sequence, first if start is None else start, past=model.config.data.past, lead_times=lead_times)
+    past = begin.past
     forecast = model.forecast(past, lead_times, members=members, tile=tile, overlap=overlap)
     if matched:
         values = match_distribution(forecast.values, past.read(len(past) - 1, len(past))[0])
         forecast = replace(forecast, values=values, forecaster=f"{forecast.forecaster}, matched")
-    return forecast, past, sequence[start : start + lead_times] if known else None
+    return forecast, past, begin.truth
 
 
 def verify(
@@ -297,36 +239,18 @@ def verify_run(
     out = out if out is not None or shipped_name(run) is not None else run
     check_numbers(limit=limit, examples=examples)
     _check_folder(out)
-    model = in_tiles(load_run(run), tile, overlap)
-    config = model.config.data
-    source, spans = held_out(run, config, data, reading=reading)
-    if source.frame_shape[0] != model.card.channels:
-        raise ShapeError(
-            "has another number of channels than the model was trained on",
-            where=source.name,
-            expected=model.card.channels,
-            received=source.frame_shape[0],
-            hint="give it the same kind of frames",
-        )
-    model.check_kind(source.sequences[0])
-    # What an ensemble's members say by themselves is verified beside what calibration makes of it.
-    leads = config.future if lead_times is None else lead_times
-    calibrated = model.calibration is not None and leads <= model.calibration.lead_times
-    apart = [Uncalibrated(model)] if model.knows_uncertainty and calibrated else []
-    verification, shown = evaluate(
-        [*([ProbabilityMatched(model)] if matched else []), model, *apart],
-        spans,
-        source.name,
-        past=config.past,
-        lead_times=leads,
+    verification, shown = evaluate_run(
+        in_tiles(load_run(run), tile, overlap),
+        run,
+        data=data,
+        reading=reading,
+        lead_times=lead_times,
+        matched=matched,
         baselines=baselines,
-        training=training_part(config) if learns(baselines) else (),
-        thresholds=thresholds if thresholds is not None else _own_thresholds(run, model),
+        thresholds=thresholds,
         scales=scales,
-        stride=config.stride,
         limit=limit,
         examples=0 if out is None else examples,
-        about={**reading_in_words(replace(config, **reading)), "trained by": _trained_by(run)},
         command=command
         or python_call(
             "nextframe.api.verify_run",
@@ -343,19 +267,6 @@ def verify_run(
     )
     _write(verification, shown, out, f"{Path(run).name}: forecast skill")
     return verification
-
-
-def _own_thresholds(run: str | Path, model: TrainedForecaster) -> Sequence[float]:
-    """Those of a shipped model's card; else that of the training."""
-    name = shipped_name(run)
-    return [model.card.threshold] if name is None else measured(name).thresholds
-
-
-def _trained_by(run: str | Path) -> str:
-    """The command that trains a run again."""
-    if shipped_name(run) is not None:
-        return f"the command on its card: nextframe inspect --models {run}"
-    return shlex.join(["nextframe", "train", "--config", str(Path(run) / "config.yaml")])
 
 
 def _check_folder(out: str | Path | None) -> None:

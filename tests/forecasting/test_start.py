@@ -41,3 +41,8 @@ def test_neither_past_nor_truth_reaches_across_a_gap() -> None:
 def test_a_frame_without_one_before_it_is_refused(first: int) -> None:
     with pytest.raises(ConfigError, match=rf"frame {first} cannot be forecast \(expected 1 to 10"):
         start_at(sequence(), first, past=3, lead_times=2)
+
+
+def test_a_forecast_of_no_frame_is_refused() -> None:
+    with pytest.raises(ConfigError, match="lead_times: asks for no frame"):
+        start_at(sequence(), 3, past=3, lead_times=0)

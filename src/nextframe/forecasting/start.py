@@ -28,7 +28,7 @@ def start_at(sequence: FrameSequence, first: int, *, past: int, lead_times: int)
         lead_times: frames to forecast.
 
     Raises:
-        ConfigError: no frame before it.
+        ConfigError: no frame before it, or fewer than one lead time.
 
     >>> import numpy as np
     >>> frames = FrameSequence(values=np.zeros((20, 1, 8, 8), np.float32), name="frames")
@@ -36,6 +36,8 @@ def start_at(sequence: FrameSequence, first: int, *, past: int, lead_times: int)
     >>> len(start.past), start.past.first, len(start.truth)
     (7, 5, 8)
     """
+    if lead_times < 1:
+        raise ConfigError("asks for no frame", where="lead_times", expected="at least 1", received=lead_times)
     if not 1 <= first <= len(sequence):
         raise ConfigError(
             f"frame {first} cannot be forecast",

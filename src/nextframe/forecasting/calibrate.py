@@ -1,0 +1,52 @@
+"""Calibration of a run: its errors measured on its validation part and kept in its folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from nextframe.data.split import split_as
+from nextframe.data.windows import cut_windows, windows_with_past
+from nextframe.errors import CheckpointError, ConfigError, DataError
+from nextframe.forecasting.calibration import Calibration
+from nextframe.forecasting.load import load_run
+from nextframe.forecasting.trained import CALIBRATION
+from nextframe.frames.sequence import FrameSource
+from nextframe.frames.source import open_as
+from nextframe.runs.shipped import shipped_name
+
+
+def calibrate_run(run: str | Path, source: FrameSource | None = None) -> Calibration:
+    """Measure a run's errors on its validation part and write them to its `calibration.json`, from which its forecasts
+    then have intervals and probabilities. Training does this at its end.
+
+    Args:
+        run: the run folder of a model or an ensemble.
+        source: its frames, where they are open already.
+
+    Raises:
+        ConfigError: a shipped model, which is not to be changed.
+        CheckpointError: no such run.
+        DataError: its data are not there any more, cannot be read, or have no value to start a forecast from.
+    """
+    if shipped_name(run) is not None:
+        raise ConfigError(
+            "comes with the package, is calibrated, and is not to be changed",
+            where=run,
+            hint="to calibrate on other frames, train a run of your own",
+        )
+    path = Path(run) / CALIBRATION
+    try:
+        if path.is_file():
+            Calibration.load(path)
+    except CheckpointError:
+        path.unlink()  # it is to be written again, and no run loads with a damaged one
+    model = load_run(run)
+    data = model.config.data
+    source = source or open_as(data)
+    spans = split_as(source, data).validation
+    windows = windows_with_past(cut_windows(spans, past=data.past, future=data.future, stride=data.stride))
+    if not windows:
+        raise DataError("its validation part holds no value to start a forecast from", where=source.name)
+    calibration = Calibration.fit(model, windows)
+    calibration.save(path)
+    return calibration
