@@ -13,8 +13,10 @@ from nextframe.forecasting.forecast import Forecast
 from nextframe.frames.grid import Grid
 from nextframe.frames.source import open_source
 from nextframe.outputs import writers as output
+from nextframe.outputs.writer import Beside, Writer
 from nextframe.outputs.writers import save_forecast
-from nextframe.report.figures import MISSING, Palette, strip
+from nextframe.report.figures import strip
+from nextframe.report.palette import MISSING, Palette
 
 DRAW = np.random.default_rng(0)
 
@@ -112,11 +114,12 @@ def test_a_failure_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.Monke
     path = tmp_path / "f.npy"
     path.write_text("old")
 
-    def fail(made: Forecast, to: Path, past: object, truth: object, probabilities: object) -> None:
+    def fail(made: Forecast, to: Path, beside: Beside) -> None:
         to.write_text("half")
         raise OSError("disk full")
 
-    monkeypatch.setitem(output._WRITERS, ".npy", fail)
+    row = Writer(name="array", suffix=".npy", write=fail)
+    monkeypatch.setattr(output, "writers", lambda: (row,))
     with pytest.raises(OSError, match="disk full"):
         save_forecast(forecast(), path)
     assert path.read_text() == "old"

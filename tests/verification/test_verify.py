@@ -16,7 +16,8 @@ from nextframe.forecasting.forecast import Forecaster
 from nextframe.forecasting.persistence import Persistence
 from nextframe.frames.grid import Grid
 from nextframe.frames.sequence import FloatArray, FrameSequence, FrameSource
-from nextframe.outputs.writers import save_forecast, to_dataset
+from nextframe.outputs.netcdf import to_dataset
+from nextframe.outputs.writers import save_forecast
 from nextframe.verification.grade import grade
 from nextframe.verification.result import Verification
 from nextframe.verification.verify import verify

@@ -8,7 +8,17 @@ from typing import Annotated, Any, Unpack
 from cyclopts import Parameter
 
 from nextframe.cli.options import NUMBERS, reading_options
-from nextframe.errors import ConfigError
+from nextframe.outputs.writers import suffixes
+from nextframe.words import joined
+
+OUT = Parameter(help=f"Where to write, by suffix: {joined(suffixes(), 'or')}.")
+COVERAGE = Parameter(
+    help="Write the bounds of the central interval of so much probability, for example 0.9 "
+    f"({joined(suffixes('interval'))} only)."
+)
+MEMBERS = Parameter(
+    help=f"Write the members that the probabilities stand on ({joined(suffixes('members'))} only).", negative=()
+)
 
 
 def forecast(
@@ -22,9 +32,9 @@ def forecast(
     tile: int | None = None,
     overlap: int | None = None,
     exceed: Annotated[tuple[float, ...], NUMBERS, Parameter(show_default=False)] = (),
-    coverage: float | None = None,
-    members: Annotated[bool, Parameter(negative=())] = False,
-    out: Path = Path("forecast.gif"),
+    coverage: Annotated[float | None, COVERAGE] = None,
+    members: Annotated[bool, MEMBERS] = False,
+    out: Annotated[Path, OUT] = Path("forecast.gif"),
     **options: Any,
 ) -> None:
     """Forecast the frames that follow, with a trained model.
@@ -43,22 +53,18 @@ def forecast(
             model, but at most half a tile.
         exceed: Give the probability of at least so much, too, for each of these thresholds in source units, separated
             by commas.
-        coverage: Write the bounds of the central interval of so much probability, for example 0.9 (.nc only).
-        members: Write the members that the probabilities stand on (.nc only).
-        out: Where to write, by suffix: .gif, .mp4, .png, .npy or .nc.
+        coverage: Write the bounds of the central interval of so much probability, for example 0.9.
+        members: Write the members that the probabilities stand on.
+        out: Where to write.
         options: How to read the frames; by default as the run did.
     """
     from nextframe.api import forecast_file
     from nextframe.files import check_writable
-    from nextframe.outputs.writers import check_suffix, save_forecast
+    from nextframe.outputs.writers import check_output, save_forecast
     from nextframe.words import minute
 
-    check_suffix(out)  # before the work, not after it
+    check_output(out, exceed=exceed, coverage=coverage, members=members)  # before the work, not after it
     check_writable(out)
-    if out.suffix.lower() == ".npy" and exceed:
-        raise ConfigError("has no place for probabilities", where=out, hint="leave out --exceed, or write a .nc")
-    if out.suffix.lower() != ".nc" and (members or coverage is not None):
-        raise ConfigError("are for NetCDF", where="--members, --coverage", hint="write to a file that ends in .nc")
     made, past, truth = forecast_file(
         run,
         source,

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullFormatter, ScalarFormatter
 
-from nextframe.report.figures import BASELINES, COLOURS
+from nextframe.report.figures import BASELINES, COLOURS, plain
 from nextframe.verification.result import Verification
 from nextframe.words import lead_number
 
@@ -18,11 +18,17 @@ _INK = "#7f7f7f"  # of what was observed, and of what would be perfect
 
 def spectra(verification: Verification) -> Figure | None:
     """Power by wavelength of the truth and of every forecaster, a panel each for the first, the middle and the last
-    lead time; None where no spectra were taken. A curve below the truth's lacks structure of that size: it is blurred.
+    lead time; None where no spectra were taken, or none has any power, as of frames that are zero or missing. A curve
+    below the truth's lacks structure of that size: it is blurred.
     """
-    if "truth" not in verification.spectra:
+    curves = verification.spectra
+    if "truth" not in curves or len(curves["wavelength"][0]) < 2:
         return None
-    leads = sorted({0, len(verification.lead_time) // 2, len(verification.lead_time) - 1})
+    names = ["truth", *(name for name in verification.scores if name in curves)]
+    some = {0, len(verification.lead_time) // 2, len(verification.lead_time) - 1}
+    leads = [lead for lead in sorted(some) if any(power > 0 for name in names for power in curves[name][lead])]
+    if not leads:
+        return None
     figure, panels = _panels(len(leads))
     wavelength = verification.spectra["wavelength"][0]
     for panel, lead in zip(panels, leads, strict=True):
@@ -30,7 +36,7 @@ def spectra(verification: Verification) -> Figure | None:
         for colour, name in zip(COLOURS * 9, verification.scores, strict=False):
             style = "--" if name in BASELINES else "-"
             power = _positive(verification.spectra[name][lead])
-            panel.plot(wavelength, power, style, color=colour, lw=1.4, label=name)
+            panel.plot(wavelength, power, style, color=colour, lw=1.4, label=_label(name))
         panel.set(xscale="log", yscale="log", xlim=(max(wavelength), min(wavelength)))
         panel.xaxis.set_major_formatter(ScalarFormatter())
         panel.xaxis.set_minor_formatter(NullFormatter())
@@ -56,10 +62,10 @@ def reliability(verification: Verification) -> Figure | None:
         for colour, name in zip(COLOURS * 9, verification.scores, strict=False):
             if name in found:
                 curve = found[name][threshold]
-                panel.plot(curve.probability, curve.frequency, "o-", color=colour, ms=3.5, lw=1.4, label=name)
+                panel.plot(curve.probability, curve.frequency, "o-", color=colour, ms=3.5, lw=1.4, label=_label(name))
         unit = "" if verification.units[0] == "1" else f" {verification.units[0]}"
         panel.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal")
-        panel.set_title(f"at least {threshold}{unit}", fontsize=10, loc="left")
+        panel.set_title(plain(f"at least {threshold}{unit}"), fontsize=10, loc="left")
         panel.set_xlabel("forecast probability", fontsize=9)
     panels[0].set_ylabel("events that came", fontsize=9)
     _legend(figure, panels[0])
@@ -77,7 +83,7 @@ def rank_histogram(verification: Verification) -> Figure | None:
     for panel, (name, shares) in zip(panels, verification.ranks.items(), strict=True):
         panel.bar(range(len(shares)), shares, color=colours[name], width=0.9)
         panel.axhline(1 / len(shares), color=_INK, lw=1, ls=":")
-        panel.set_title(name, fontsize=10, loc="left")
+        panel.set_title(plain(name), fontsize=10, loc="left")
         panel.set_xlabel("members below the truth", fontsize=9)
         panel.xaxis.set_major_locator(MaxNLocator(integer=True))
     panels[0].set_ylabel("share", fontsize=9)
@@ -99,6 +105,11 @@ def _panels(number: int) -> tuple[Figure, list[Axes]]:
 def _legend(figure: Figure, panel: Axes) -> None:
     lines, names = panel.get_legend_handles_labels()
     figure.legend(lines, names, loc="outside lower center", ncols=min(len(names), 6), frameon=False, fontsize=9)
+
+
+def _label(name: str) -> str:
+    """A forecaster's name in a legend, which leaves out what begins with an underscore."""
+    return plain(f" {name}" if name.startswith("_") else name)
 
 
 def _positive(values: Sequence[float]) -> list[float]:

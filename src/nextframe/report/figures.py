@@ -11,94 +11,27 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
 from nextframe.frames.sequence import FloatArray
+from nextframe.report.palette import RGB, Palette, probability_picture
 from nextframe.report.tables import title
 from nextframe.verification.result import Verification
+from nextframe.words import printable
 
 # Okabe and Ito's colours, told apart by the colour-blind.
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#8c8c8c")
 BASELINES = ("persistence", "translation", "climatology", "extrapolation", "steps", "anvil")
-MISSING = (0.6, 0.55, 0.5)
-"""Colour of missing values, that no map used here has."""
 _COLUMNS = 20
 """Frames in a row of a strip; more could not be told apart, and would take minutes to draw."""
-_STRETCH = 0.4  # the power that rain is drawn by
-
-RGB = NDArray[np.uint8]
 
 
-class Palette:
-    """One scale of colours for all frames of a picture.
+def plain(text: str) -> str:
+    r"""A text from elsewhere, such as a unit, that matplotlib shows as it is and does not take for mathematics.
 
-    Values in 0..1 and bytes are shown in grey (three channels: in colour), other fields in a perceptually uniform map
-    from the smallest to the largest value of the frames given here; errors in a map that diverges from zero. Where
-    hardly any value comes near the largest one, as in rain, the scale is stretched at its lower end.
-
-    Args:
-        frames: what the scale is to fit, (T, C, H, W) each; usually past and truth.
+    >>> print(plain("$m$"))
+    \$m\$
     """
-
-    def __init__(self, *frames: FloatArray) -> None:
-        values = np.concatenate([part[np.isfinite(part)].ravel() for part in frames])
-        low, high = (float(values.min()), float(values.max())) if values.size else (0.0, 1.0)
-        power = 1.0
-        coloured = all(part.shape[1] == 3 for part in frames)
-        if low >= 0 and high <= 1:
-            low, high, self.map = 0.0, 1.0, "gray"
-        elif low >= 0 and 100 < high <= 255 and (coloured or np.array_equal(values, np.round(values))):
-            low, high, self.map = 0.0, 255.0, "gray"
-        elif coloured:
-            self.map = "gray"  # colours of their own, which no bar explains
-        else:
-            self.map = "viridis"
-            if low > -0.02 * high and np.quantile(values, 0.98) < low + (high - low) / 3:
-                power = _STRETCH
-        self.norm = PowerNorm(power, low, high if high > low else low + 1.0)
-        self.range = high - low if high > low else 1.0
-
-    @property
-    def needs_bar(self) -> bool:
-        """Whether a picture needs a colour bar to be read; grey and colour pictures do not."""
-        return self.map != "gray"
-
-    def frame(self, frame: FloatArray) -> RGB:
-        """A frame (C, H, W) as (H, W, 3) bytes; of other than three channels, the first."""
-        missing = np.isnan(frame).any(axis=0)
-        scaled = np.clip(np.asarray(self.norm(np.nan_to_num(frame))), 0, 1)
-        picture = np.moveaxis(scaled, 0, -1) if len(frame) == 3 else mpl.colormaps[self.map](scaled[0])[..., :3]
-        return _bytes(picture, missing)
-
-    def error(self, forecast: FloatArray, truth: FloatArray) -> RGB:
-        """Forecast minus truth, (C, H, W) each, mean over channels, as (H, W, 3) bytes: blue too low, red too high."""
-        difference = forecast - truth
-        missing = np.isnan(difference).any(axis=0)
-        share = np.clip(np.nan_to_num(difference).mean(axis=0) / self.range, -1, 1)
-        scaled = np.sign(share) * np.abs(share) ** self.norm.gamma
-        return _bytes(mpl.colormaps["RdBu_r"]((scaled + 1) / 2)[..., :3], missing)
-
-    def bar(self, length: int, thickness: int = 1) -> RGB:
-        """The colours from the largest value, on top, to the smallest, (length, thickness, 3)."""
-        shades = mpl.colormaps[self.map](np.linspace(1, 0, length))[:, None, :3]
-        return _bytes(shades.repeat(thickness, axis=1), np.False_)
-
-    def ticks(self) -> list[str]:
-        """Values at the lower end, the middle and the upper end of the bar."""
-        values = np.asarray(self.norm.inverse(np.array([0.0, 0.5, 1.0])))
-        return [f"{value:.3g}" for value in values]
-
-
-def probability_picture(probability: FloatArray) -> RGB:
-    """A probability (C, H, W), of the first channel, as (H, W, 3) bytes: dark for 0, bright for 1."""
-    missing = np.isnan(probability[0])
-    return _bytes(mpl.colormaps["magma"](np.nan_to_num(probability[0]))[..., :3], missing)
-
-
-def enlarge(picture: RGB, smallest: int = 200) -> RGB:
-    """Repeat pixels until the shorter side has at least so many, so that small frames can be seen."""
-    factor = max(1, -(-smallest // min(picture.shape[:2])))
-    return picture.repeat(factor, axis=0).repeat(factor, axis=1)
+    return printable(text).replace("$", r"\$")
 
 
 def skill_curves(
@@ -130,7 +63,7 @@ def skill_curves(
                 if bounds is not None:
                     low, high = zip(*bounds, strict=True)
                     panel.fill_between(verification.lead_time, low, high, color=colour, alpha=0.15, lw=0)
-        panel.set_title(title(metric, verification.units), fontsize=10, loc="left")
+        panel.set_title(plain(title(metric, verification.units)), fontsize=10, loc="left")
         panel.set_xlabel(f"lead time ({verification.lead_time_unit})", fontsize=9)
         if verification.lead_time_unit == "frames":
             panel.xaxis.get_major_locator().set_params(integer=True)
@@ -145,7 +78,7 @@ def skill_curves(
         panel.remove()
     figure.legend(
         [line for (line,) in lines.values()],
-        list(lines),
+        [plain(name) for name in lines],
         loc="outside lower center",
         ncols=min(len(lines), 2 * columns),
         frameon=False,
@@ -197,13 +130,15 @@ def strip(
     for line, (label, pictures, titles) in zip(panels, rows, strict=True):
         for panel in line:
             panel.set_axis_off()
-        line[0].text(-0.08, 0.5, label, transform=line[0].transAxes, rotation=90, ha="right", va="center", fontsize=9)
+        line[0].text(
+            -0.08, 0.5, plain(label), transform=line[0].transAxes, rotation=90, ha="right", va="center", fontsize=9
+        )
         for panel, picture, text in zip(line, pictures, titles, strict=False):
             if picture is not None:
                 panel.imshow(picture, interpolation="nearest")
-                panel.set_title(text, fontsize=7, pad=2)
+                panel.set_title(plain(text), fontsize=7, pad=2)
     if palette.needs_bar:
-        shades = ScalarMappable(palette.norm, palette.map)
+        shades = ScalarMappable(PowerNorm(palette.power, palette.low, palette.high), palette.map)
         bar = figure.colorbar(
             shades,
             ax=panels[: len(rows) - (truth is not None) - len(probabilities)],
@@ -213,7 +148,7 @@ def strip(
         )
         bar.ax.tick_params(labelsize=7)
         if unit != "1":
-            bar.set_label(unit, fontsize=8)
+            bar.set_label(plain(unit), fontsize=8)
     return figure
 
 
@@ -232,8 +167,3 @@ def svg(figure: Figure) -> str:
         figure.savefig(stream, format="svg", transparent=True, metadata={"Date": None})
     text = stream.getvalue()
     return text[text.index("<svg") :]
-
-
-def _bytes(picture: NDArray[np.floating], missing: NDArray[np.bool_] | np.bool_) -> RGB:
-    picture = np.where(np.asarray(missing)[..., None], MISSING, picture)
-    return np.round(picture * 255).astype(np.uint8)

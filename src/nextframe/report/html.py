@@ -19,7 +19,8 @@ from PIL import Image
 
 from nextframe.files import write_text
 from nextframe.report.diagnostics import rank_histogram, reliability, spectra
-from nextframe.report.figures import COLOURS, RGB, Palette, skill_curves, svg
+from nextframe.report.figures import COLOURS, skill_curves, svg
+from nextframe.report.palette import RGB, Palette
 from nextframe.report.tables import (
     best,
     default_metrics,
@@ -33,7 +34,7 @@ from nextframe.report.tables import (
 from nextframe.verification.evaluate import Example
 from nextframe.verification.metrics import METRICS
 from nextframe.verification.result import Verification
-from nextframe.words import lead_label, lead_number
+from nextframe.words import lead_label, lead_number, minute, printable
 
 _LARGEST = 400  # pixels along a side of a picture
 _DRAWN = ("mae", "bce", "correlation", "fss", "power", "brier")  # metrics with a curve, beside the leading ones
@@ -56,7 +57,7 @@ def write_report(
     rest = [name for name in known if name not in leading]
     drawn = [*leading, *(name for name in rest if name.partition("_")[0] in _DRAWN)]
     template = files("nextframe.report").joinpath("template.html").read_text(encoding="utf-8")
-    page = Environment(autoescape=True, undefined=StrictUndefined).from_string(template)
+    page = Environment(autoescape=True, undefined=StrictUndefined, finalize=_shown).from_string(template)
     text = page.render(
         title=title,
         verdicts=_verdicts(verification),
@@ -68,12 +69,17 @@ def write_report(
         without=without,
         lead_times=[lead_number(lead) for lead in verification.lead_time],
         unit=verification.lead_time_unit,
-        # No name of a source may close the script element.
-        examples=json.dumps([_animate(example) for example in examples]).replace("</", "<\\/"),
+        # No name of a source may close the script element, nor open a comment in it.
+        examples=json.dumps([_animate(example) for example in examples]).replace("<", "\\u003c"),
         has_examples=bool(examples),
         facts=_facts(verification),
     )
     write_text(path, text)
+
+
+def _shown(value: object) -> object:
+    """A text of the page without control characters; pictures, which are markup, as they are."""
+    return printable(value) if isinstance(value, str) and not hasattr(value, "__html__") else value
 
 
 def _by_having_values(verification: Verification) -> tuple[list[str], list[str]]:
@@ -176,7 +182,7 @@ def _animate(example: Example) -> dict[str, object]:
                 "bottom": [_uri(palette.error(frame, truth)) for frame in frames[1:]],
             }
         )
-    start = "" if first.init_time is None else f", from {str(first.init_time)[:16].replace('T', ' ')}"
+    start = "" if first.init_time is None else f", from {minute(first.init_time)}"
     return {
         "name": f"{Path(first.source).name or 'example'}{start}",
         "columns": columns,

@@ -50,7 +50,7 @@ def verify(
 
     Raises:
         ConfigError: no forecaster, or two of one name.
-        DataError: no window.
+        DataError: no window, a forecaster without one finite value, or no value that all have.
     """
     names = [forecaster.name for forecaster in forecasters]
     if not names:
@@ -66,6 +66,7 @@ def verify(
     lead_times = windows[0].future
     batch_size = max(1, min(batch_size, _VALUES // (lead_times * math.prod(windows[0].sequence.shape[1:]))))
     found: dict[str, list[list[Additive]]] = {name: [] for name in names}
+    finite, compared = dict.fromkeys(names, False), False
     starts = range(0, len(windows), batch_size)
     steps: Any = starts
     if progress:
@@ -79,7 +80,10 @@ def verify(
         common = np.isfinite(truth)
         for name, (forecast, members) in forecasts.items():
             _check_shape(name, forecast, truth)
-            common &= np.isfinite(forecast) & np.isfinite(members).all(1)
+            there = np.isfinite(forecast) & np.isfinite(members).all(1)
+            finite[name] |= bool(there.any())
+            common &= there
+        compared |= bool(common.any())
         truth = np.where(common, truth, np.nan)
         ensembles = any(members.shape[1] > 1 for _, members in forecasts.values())
         for name, (forecast, members) in forecasts.items():
@@ -93,6 +97,12 @@ def verify(
                     scales=scales,
                 )
             )
+    for name, any_value in finite.items():
+        if not any_value:
+            hint = "leave it out, or look for what went wrong in its training"
+            raise DataError("forecasts no finite value", where=name, hint=hint)
+    if not compared:
+        raise DataError("no value that every forecast and the truth have", where=data or "verification")
     parts = {name: [join(kind, axis=0) for kind in zip(*batches, strict=True)] for name, batches in found.items()}
     return summarise(parts, windows[0].sequence, lead_times, windows=windows, data=data, command=command)
 
