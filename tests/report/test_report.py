@@ -186,3 +186,43 @@ def test_the_facts_say_units_only_where_there_are_some(tmp_path: Path) -> None:
         text = (tmp_path / "report.html").read_text(encoding="utf-8")
         assert words in text
         assert "<dt>machine</dt>" not in text  # of which these scores know nothing
+
+
+def test_texts_of_files_are_shown_as_they_are(tmp_path: Path) -> None:
+    result = replace(scores([0.9, 0.8], [0.7, 0.85]), units=["[mm/h] $\\degC$ [/]"], data="[bold]\x1b[31m.nc")
+    named = {"[/]_$x$": result.scores["model"], "_hidden": result.scores["persistence"]}
+    result = replace(result, scores=named, notes=["[red]a note[/red]"])
+    console = Console(file=io.StringIO(), width=200)
+    print_table(result, console=console)
+    text = console.file.getvalue()  # type: ignore[attr-defined]
+    for words in ("[mm/h] $\\degC$ [/]", "[/]_$x$", "[bold]", "[red]a note[/red]"):
+        assert words in text
+    assert "\x1b" not in text
+    assert png(skill_curves(result, ["mse"])).startswith(b"\x89PNG")
+    write_report(tmp_path / "report.html", result)
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "[mm/h] $\\degC$ [/]" in page
+    assert "\x1b" not in page
+
+
+def test_a_name_of_a_file_ends_no_script(tmp_path: Path) -> None:
+    shown = examples()
+    shown[0] = replace(shown[0], forecasts=[replace(made, source="<!--<script>") for made in shown[0].forecasts])
+    write_report(tmp_path / "report.html", scores([0.9, 0.8], [0.7, 0.85]), examples=shown)
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    data = re.search(r'id="data">(.*?)</script>', page, re.DOTALL)
+    assert data is not None
+    assert "<" not in data.group(1)
+    assert json.loads(data.group(1))[0]["name"] == "<!--<script>"
+
+
+@pytest.mark.parametrize("power", [0.0, math.nan])
+def test_spectra_without_power_are_left_out(tmp_path: Path, power: float) -> None:
+    curves = {name: [[power] * 3] * 2 for name in ("truth", "model", "persistence")}
+    result = replace(scores([0.9, 0.8], [0.7, 0.85]), spectra={"wavelength": [[6.0, 3.0, 2.0]], **curves})
+    write_report(tmp_path / "report.html", result)
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "Power spectra" not in page
+    some = replace(result, spectra={**result.spectra, "model": [[power] * 3, [power, 1.0, 2.0]]})
+    write_report(tmp_path / "report.html", some)
+    assert "Power spectra" in (tmp_path / "report.html").read_text(encoding="utf-8")

@@ -325,3 +325,20 @@ def test_neighbourhoods_are_chosen() -> None:
     assert "fss_20_5px" not in found
     with pytest.raises(ConfigError, match="scales: is too small"):
         verify([Persistence()], windows, thresholds=(20.0,), scales=(0,))
+
+
+class Lost(Persistence):
+    """Forecasts nothing."""
+
+    @property
+    def name(self) -> str:
+        return "lost"
+
+    def predict(self, past: FloatArray, lead_times: int) -> FloatArray:
+        return super().predict(past, lead_times) * np.float32(np.nan)
+
+
+def test_a_forecaster_without_a_value_is_an_error() -> None:
+    windows = cut_windows([Span(numbered(), 0, 40)], past=3, future=4)
+    with pytest.raises(DataError, match="lost: forecasts no finite value"):
+        verify([Persistence(), Lost()], windows)

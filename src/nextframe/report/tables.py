@@ -14,7 +14,7 @@ from rich.text import Text
 from nextframe.verification.conventions import CONVENTIONS
 from nextframe.verification.metrics import better, unit_of
 from nextframe.verification.result import Skill, Verification
-from nextframe.words import lead_number
+from nextframe.words import lead_number, printable
 
 _WORDS = {
     "bias": "bias",
@@ -123,7 +123,7 @@ def score_tables(verification: Verification, metrics: Sequence[str] | None = Non
         table.add_column(f"lead time ({verification.lead_time_unit})", justify="right")
         names = [name for name, scores in verification.scores.items() if metric in scores]
         for name in names:
-            table.add_column(Text(name), justify="right")
+            table.add_column(Text(printable(name)), justify="right")
         for n, lead in enumerate(verification.lead_time):
             winners = best(verification, metric, n)
             cells = ((name, number(verification.scores[name][metric][n])) for name in names)
@@ -134,7 +134,7 @@ def score_tables(verification: Verification, metrics: Sequence[str] | None = Non
     sentences = [sentence for metric in chosen for sentence in skill_sentences(verification, metric)]
     sentences.append(f"{verification.count} forecasts of {verification.data}")
     sentences += [f"{verification.data}: {note}" for note in verification.notes]
-    return Group(*blocks, *map(Text, sentences))
+    return Group(*blocks, *(Text(printable(sentence)) for sentence in sentences))
 
 
 def convention_tables(verification: Verification) -> RenderableType:
@@ -153,13 +153,13 @@ def convention_tables(verification: Verification) -> RenderableType:
         table.add_column(f"{metric.upper()} ({convention}) ↓", justify="right")
     for name, by_convention in verification.conventions.items():
         cells = (number(by_convention.get(c, {}).get(m, math.nan)) for c, m in columns)
-        table.add_row(Text(name), *cells)
+        table.add_row(Text(printable(name)), *cells)
     meanings = (Text(f"{c}: {CONVENTIONS[c]}", "dim") for c in dict.fromkeys(c for c, _ in columns))
     return Group(table, *meanings, Text())
 
 
 def _table(heading: str) -> Table:
-    return Table(title=Text(heading, "bold"), title_justify="left", box=None, pad_edge=False)
+    return Table(title=Text(printable(heading), "bold"), title_justify="left", box=None, pad_edge=False)
 
 
 def to_markdown(verification: Verification, metrics: Sequence[str] | None = None) -> str:
