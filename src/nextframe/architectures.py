@@ -46,7 +46,7 @@ class Architecture:
     `residual`, `quantiles`, `static_channels`, and with those of `takes` that are fields of the model's section or of
     the data's."""
     title: str
-    """What it is, in a line, with its source."""
+    """One line that says what it is, with its source."""
     filters: tuple[int, ...]
     """Filters of each layer where nobody says."""
     takes: frozenset[str] = frozenset()

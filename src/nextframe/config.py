@@ -72,13 +72,13 @@ def _check_choices(section: object) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class Reading:
-    """How frames are read from a source: what `open_source` takes beside its name."""
+    """Reading of frames from a source: what `open_source` takes beside its name."""
 
     variable: tuple[str, ...] = ()
     """Variables of a NetCDF or Zarr file to read as channels, or the quantity of a radar composite; by default the only
     one there is."""
     axes: str = ""
-    """What the axes of an array are, a letter each: N movie, T time, H height, W width, C channel ("NTHWC"); by default
+    """Axes of an array, a letter each: N movie, T time, H height, W width, C channel ("NTHWC"); by default
     told from its shape."""
     frames: tuple[int, ...] = ()
     """Use only frames START to STOP (exclusive) of each sequence."""
@@ -91,9 +91,9 @@ class Reading:
     coarsen: int = 1
     """Average blocks of this many pixels along both axes."""
     missing: Literal["auto"] | Missing = "auto"
-    """What NaN means: a gap to mask, or a fault of the file; by default masked where the file declares a fill value."""
+    """Meaning of NaN: a gap to mask, or a fault of the file; by default masked where the file declares a fill value."""
     damaged: Damaged = "error"
-    """What to do with frames and files that cannot be read: stop with an error, or "skip" and count them."""
+    """Treatment of frames and files that cannot be read: stop with an error, or "skip" and count them."""
 
     def __post_init__(self) -> None:
         _check_choices(self)
@@ -141,7 +141,7 @@ def unknown_option(name: str, known: Collection[str], *, where: object = None) -
 
 @dataclass(frozen=True, kw_only=True)
 class DataConfig(Reading):
-    """Where the frames come from and what the model sees of them."""
+    """Source of the frames, and what the model sees of them."""
 
     data: str = "squares"
     """Source: "squares", "squares:movies=200,seed=3", "moving-mnist", or a path to a file or folder of frames."""
@@ -158,7 +158,7 @@ class DataConfig(Reading):
     gap: int = 0
     """Frames dropped between training, validation and test part of one sequence."""
     split: SplitBy = "auto"
-    """What is divided into parts: each sequence in "time", whole "sequence"s, or whole "event"s, stretches without a
+    """Unit of division into parts: each sequence in "time", whole "sequence"s, or whole "event"s, stretches without a
     gap in time; by default sequences where there are three or more, else time."""
     test_from: str | None = None
     """Hold out all frames from this time on as the test part (2016-07-01, 2016-07-01T12:00), in place of a share."""
@@ -166,7 +166,7 @@ class DataConfig(Reading):
     """Frames as they are ("eulerian"), or moved to where the motion of the last two frames seen takes them
     ("lagrangian"; Ritvanen et al. 2023), so that the network learns growth and decay alone."""
     normalisation: Normalisation = "auto"
-    """How values are brought to the model's range; chosen from the training part by default."""
+    """Normalisation of values to the model's range; chosen from the training part by default."""
     static: tuple[str, ...] = ()
     """Fields that never change, such as elevation, that the model reads beside every frame: FILE or FILE:VARIABLE
     (NetCDF, NPY), on the grid of the frames."""
@@ -196,7 +196,7 @@ class DataConfig(Reading):
 
 @dataclass(frozen=True, kw_only=True)
 class ModelConfig:
-    """Which network, and its sizes."""
+    """Network and its sizes."""
 
     model: str = "stacked"
     """Architecture, by its name in `nextframe.architectures`."""
@@ -237,7 +237,7 @@ class ModelConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingConfig:
-    """How the network is trained."""
+    """Training of the network."""
 
     epochs: int = 5
     """Passes over the training part."""
@@ -254,7 +254,7 @@ class TrainingConfig:
     gradient_clip: float | None = 1.0
     """Largest norm of the gradient of one step; none to leave it alone."""
     loss: Loss = "bce"
-    """What is minimised; averaged over pixels, frames and movies, missing values left out. The balanced ones weigh a
+    """Loss to minimise; averaged over pixels, frames and movies, missing values left out. The balanced ones weigh a
     pixel by its true value (Shi et al. 2017), as the two options below say; "ssim-mae" mixes structural similarity and
     absolute error (Zhao et al. 2017); "quantile" is for quantiles."""
     loss_thresholds: tuple[float, ...] = (2.0, 5.0, 10.0, 30.0)
@@ -283,7 +283,7 @@ class TrainingConfig:
     patience: int | None = None
     """Stop after this many epochs without a better validation score; none to train all epochs."""
     accelerator: str = "auto"
-    """Where to compute, as Lightning names it: "auto", "cpu", "cuda", "mps"."""
+    """Device to compute on, as Lightning names it: "auto", "cpu", "cuda", "mps"."""
     devices: int = 1
     """Number of devices."""
     precision: str = "32-true"

@@ -1,4 +1,4 @@
-"""What can go wrong by the user's hand, said in one sentence.
+"""Errors that a user can mend, said in one sentence.
 
 Every error of this package that a user can mend derives from `NextframeError`. Its text names where the fault is (a
 file, a frame, an option), what is wrong, what was expected and what was received, and what to do. The command line
@@ -13,7 +13,7 @@ from nextframe.words import Face, in_python, printable, spell
 
 
 def first_line(error: BaseException) -> str:
-    """What another library's error says, in one line; its type where it says nothing."""
+    """Another library's error in one line; its type where it says nothing."""
     return str(error).splitlines()[0] if str(error) else type(error).__name__
 
 

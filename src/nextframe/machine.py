@@ -1,4 +1,4 @@
-"""What machine this is, for results that name it."""
+"""Machine that results are made on, for those that name it."""
 
 from __future__ import annotations
 

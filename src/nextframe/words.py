@@ -16,10 +16,10 @@ SHOWN = 3
 """Items of a list that a sentence names."""
 
 Face = Callable[[str, str | None], str]
-"""How an option is written where it is read: from its name, and the value to give it if there is one."""
+"""Spelling of an option where it is read, from its name and the value to give it if there is one."""
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
-"""What moves a terminal's cursor, colours or direction of text; tabs and line ends aside;
+"""Characters that move a terminal's cursor, colours or direction of text; tabs and line ends aside;
 and halves of characters, which no terminal takes."""
 _OPTION = re.compile(r"\{([a-z][a-z0-9_]*)(?:=([^{}]*))?\}")
 

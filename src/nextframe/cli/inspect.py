@@ -90,7 +90,7 @@ def _is_run(what: str) -> bool:
 
 
 def _names_model(what: str) -> bool:
-    """Whether this is meant to be a shipped model, rightly spelt or nearly so, and not a path or a source of frames:
+    """True where this is meant to be a shipped model, rightly spelt or nearly so, and not a path or a source of frames:
     `moving-mnist` is both, and the frames go first, as they do elsewhere.
     """
     from nextframe.frames.generated import GENERATED

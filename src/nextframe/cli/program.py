@@ -79,7 +79,7 @@ def _open_streams() -> None:
 
 
 def _show_warning(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
-    """What this package has to say, in a sentence; what libraries have to say to each other, in theirs."""
+    """Warnings of this package in a sentence, and those of libraries to each other as they are."""
     if isinstance(message, NextframeWarning):
         print(f"nextframe: {message.render(on_command_line)}", file=sys.stderr)
     else:

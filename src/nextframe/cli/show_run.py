@@ -1,4 +1,4 @@
-"""What a run folder holds, for `nextframe inspect RUN`."""
+"""Contents of a run folder, for `nextframe inspect RUN`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What this machine and this installation are, for `nextframe inspect --system`."""
+"""Machine and installation, for `nextframe inspect --system`."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def describe_system() -> Table:
 
 
 def describe_speed() -> Table:
-    """How fast a training step is here, with the engine and without it, for rich's console."""
+    """Speed of a training step here, with the engine and without it, for rich's console."""
     from nextframe.training.speed import MOVIES, measure
 
     table = Table(title=f"\na training step of the tutorial's models, on {MOVIES} movies", title_justify="left")

@@ -23,7 +23,7 @@ from nextframe.frames.sequence import FloatArray
 
 @dataclass(frozen=True, eq=False)
 class Door:
-    """What lies between frames and a network.
+    """Passage between frames and a network.
 
     >>> import numpy as np
     >>> door = Door(Normaliser(method="range", offset=(0.0,), scale=(10.0,)), static=np.ones((1, 2, 2), np.float32))
@@ -36,11 +36,11 @@ class Door:
     """
 
     normaliser: Normaliser
-    """How values come into the model's range."""
+    """Normalisation to the model's range."""
     static: FloatArray | None = None
     """Fields that never change (S, H, W), in the model's range."""
     lagrangian: bool = False
-    """Whether frames are moved to where the motion of the last two frames seen takes them."""
+    """True where frames are moved to where the motion of the last two frames seen takes them."""
 
     def enter(self, frames: FloatArray) -> tuple[Tensor, Tensor]:
         """Frames (..., C, H, W) in source units, aligned where need be, to what a network reads.

@@ -34,7 +34,7 @@ _ALIGNMENT = 64
 class _Buffer:
     memory: NDArray[np.float32]
     lent: weakref.ref[NDArray[np.float32]]
-    """What a tensor was made of; dead when the last tensor on this memory is."""
+    """Memory that a tensor was made of; dead when the last tensor on this memory is."""
     used: int
     """Number of the call that asked for it last."""
 

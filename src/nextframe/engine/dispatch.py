@@ -1,4 +1,4 @@
-"""Where the engine pays: a model of what a scan costs on it and on PyTorch's operations.
+"""Dispatch between engine and PyTorch: a model of what a scan costs on it and on PyTorch's operations.
 
 The engine's arithmetic is a fraction of the plain path's. But before it can start it transforms weights, which takes as
 long for one small frame as for many large ones; it computes whole tiles; and it reads transformed weights, four times
@@ -27,7 +27,7 @@ _FEW_FILTERS, _MANY_PIXELS = 8, 3000
 
 
 def pays(frames: Tensor, weight_h: Tensor, *, training: bool) -> bool:
-    """Whether a scan is expected to be faster on the engine.
+    """True where a scan is expected to be faster on the engine.
 
     Args:
         frames: (T, B, C, H, W).

@@ -1,4 +1,4 @@
-"""Whether the native engine is there, and whether it may be used."""
+"""Status of the native engine: built or not, turned on or off."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ def use(enabled: bool) -> bool:
 
 
 def built() -> bool:
-    """Whether the native engine is there, turned on or not."""
+    """True where the native engine is there, turned on or not."""
     return native is not None
 
 
 def usable(frames: Tensor, weight_h: Tensor) -> bool:
-    """Whether the engine can scan these frames: built, turned on, on a CPU, float32, square kernels of 3 or 5."""
+    """True where the engine can scan these frames: built, turned on, on a CPU, float32, square kernels of 3 or 5."""
     return (
         native is not None
         and _enabled

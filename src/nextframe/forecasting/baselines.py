@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from nextframe.forecasting.forecast import Forecaster
 
 DEFAULT = ("persistence", "extrapolation")
-"""What a forecast is verified beside where nobody says."""
+"""Baselines that a forecast is verified beside where nobody says."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,9 +33,9 @@ class Baseline:
     """Makes it: of nothing, or of the training part (a list of spans) where that is among its needs; the table's own
     rows import it when it is first called (`plugins.Late`)."""
     title: str
-    """What it is, in a line."""
+    """One line that says what it is."""
     needs: frozenset[str] = frozenset()
-    """What it cannot do without: "training", frames to learn from; "rain", values that are never negative."""
+    """Things that it cannot do without: "training", frames to learn from; "rain", values that are never negative."""
     extra: str | None = None
     """Extra of the package that installs its library, where that is none of the package's own."""
 

@@ -30,7 +30,7 @@ from nextframe.words import evenly
 LEVELS = 19
 """Quantiles of the errors that are kept: 0.05, 0.10, ..., 0.95."""
 _CLASSES = (0.25, 0.5, 0.75, 0.9, 0.97, 0.995)
-"""Where classes of intensity are divided: quantiles of the forecast values."""
+"""Borders of the classes of intensity: quantiles of the forecast values."""
 _FEWEST = 200  # errors in a class
 _PIXELS = 2000  # errors taken from a frame; more of them would say the same
 _WINDOWS = 200
@@ -153,7 +153,7 @@ class Calibration:
 
 
 def _piled(values: NDArray[np.float32], bound: float) -> bool:
-    """Whether at least one in a hundred values lies on a bound: what merely occurs as an extreme is none."""
+    """True where at least one in a hundred values lies on a bound: what merely occurs as an extreme is none."""
     return bool((values == bound).mean() >= 0.01)
 
 

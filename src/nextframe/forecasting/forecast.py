@@ -34,7 +34,7 @@ class Forecast:
     members: FloatArray | None = None
     """(M, K, C, H, W): equally likely forecasts, where the forecaster knows its uncertainty."""
     no_members: str = ""
-    """Where it has no members: what to do to get some, if the forecaster knows."""
+    """Way to get members where it has none, if the forecaster knows."""
     init_time: np.datetime64 | None = None
     """Time of the last frame seen; None where the source knows no times."""
     time_step: np.timedelta64 | None = None
@@ -44,13 +44,13 @@ class Forecast:
     units: tuple[str, ...] = ("1",)
     """Unit of each channel."""
     variable_attributes: tuple[Mapping[str, object], ...] = ()
-    """What else the source says of each channel (long_name, standard_name), carried to the output; may be empty."""
+    """Further attributes of each channel (long_name, standard_name), carried to the output; may be empty."""
     grid: Grid | None = None
     """Coordinates of the pixels."""
     source: str = ""
     """Name of the sequence that the forecast starts from."""
     attributes: Mapping[str, object] = field(default_factory=dict)
-    """What else the source says of itself, carried to the output."""
+    """Further attributes of the source, carried to the output."""
 
     def __post_init__(self) -> None:
         if self.values.ndim != 4:
@@ -138,7 +138,7 @@ class Forecaster(ABC):
     @property
     @abstractmethod
     def name(self) -> str:
-        """What tables and reports call it."""
+        """Name in tables and reports."""
 
     @abstractmethod
     def predict(self, past: FloatArray, lead_times: int) -> FloatArray:
@@ -167,7 +167,7 @@ class Forecaster(ABC):
         return forecast, forecast[:, None]
 
     def why_no_members(self, lead_times: int) -> str:
-        """What a user can do where `distribution` has one member only; empty for the usual advice."""
+        """Advice where `distribution` has one member only; empty for the usual advice."""
         return ""
 
     def forecast(

@@ -48,9 +48,9 @@ class ModelForecaster(TrainedForecaster):
         self.model = model.eval()
         fields = static if static is not None and len(static) else None
         self.door = Door(card.normaliser, static=fields, lagrangian=card.config.data.coordinates == "lagrangian")
-        """How frames come to the network, and forecasts from it."""
+        """Door through which frames come to the network, and forecasts from it."""
         self.tiling: Tiling | None = None
-        """How it cuts grids into tiles; None where it forecasts the whole grid at once."""
+        """Tiling of grids; None where it forecasts the whole grid at once."""
 
     @classmethod
     def load(cls, run: str | Path, *, name: str = "model") -> Self:

@@ -27,19 +27,19 @@ Piecewise = Callable[[slice, slice], FloatArray]
 
 
 class Stretch(NamedTuple):
-    """What a row of tiles takes up along one axis."""
+    """Stretch of pixels that a row of tiles takes up along one axis."""
 
     start: int
     """First pixel."""
     stop: int
     """Pixel after the last one."""
     weights: NDArray[np.float32]
-    """How much its forecast counts at each of its pixels; those of all stretches add up to one."""
+    """Weight of its forecast at each of its pixels; those of all stretches add up to one."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Tiling:
-    """How a grid is cut into tiles.
+    """Tiling of a grid.
 
     Raises:
         ConfigError: tiles of no pixels, or an overlap that leaves nothing between the tiles.

@@ -1,4 +1,4 @@
-"""What was trained, as a Forecaster: units held to those of the training, calibrated members, tiles.
+"""Trained models as Forecasters: units held to those of the training, calibrated members, tiles.
 
 Axes: B batch, M member, T time of the past, K lead time, C channel, H height, W width.
 """
@@ -30,7 +30,7 @@ CALIBRATION = "calibration.json"
 
 
 class TrainedForecaster(Forecaster):
-    """What was trained, and takes and returns frames in source units.
+    """Trained model that takes and returns frames in source units.
 
     Args:
         card: what the run folder says of it.
@@ -44,7 +44,7 @@ class TrainedForecaster(Forecaster):
         self._name = name
         path = None if run is None else run / CALIBRATION
         self.calibration = Calibration.load(path) if path is not None and path.is_file() else None
-        """What is known of its errors; None where it was not calibrated."""
+        """Calibration by its errors; None where it was not calibrated."""
 
     @property
     def name(self) -> str:
@@ -52,7 +52,7 @@ class TrainedForecaster(Forecaster):
 
     @property
     def normaliser(self) -> Normaliser:
-        """How frames come into the model's range, and forecasts out of it."""
+        """Normalisation of frames to the model's range, and of forecasts out of it."""
         return self.card.normaliser
 
     @property
@@ -159,7 +159,7 @@ class TrainedForecaster(Forecaster):
 
     @property
     def knows_uncertainty(self) -> bool:
-        """Whether it has members of its own, without calibration."""
+        """True where it has members of its own, without calibration."""
         return False
 
     def raw_distribution(self, past: FloatArray, lead_times: int) -> tuple[FloatArray, FloatArray]:

@@ -1,1 +1,1 @@
-"""Where frames come from: generated, or read lazily from files; no torch."""
+"""Frames and their sources: generated, or read lazily from files; no torch."""

@@ -16,7 +16,7 @@ SHOWN = 3
 
 @dataclass(frozen=True)
 class Damage:
-    """What could not be read of a source and was left out; filled in as it is met."""
+    """Damage of a source: frames and files that could not be read and were left out; filled in as it is met."""
 
     files: dict[Path, str] = field(default_factory=dict)
     """Files that could not be opened -> what is wrong with them."""
@@ -25,7 +25,7 @@ class Damage:
 
     @property
     def sentence(self) -> str:
-        """How much was left out and what the first faults were, for people; empty where nothing was."""
+        """Sentence that says how much was left out and what the first faults were; empty where nothing was."""
         counts = [
             f"{len(found)} damaged {noun if len(found) == 1 else f'{noun}s'}"
             for noun, found in (("file", self.files), ("frame", self.frames))
@@ -38,14 +38,14 @@ class Damage:
         return f"left out {' and '.join(counts)}: {'; '.join(faults[:SHOWN])}{more}"
 
     def touches(self, name: str, start: int, stop: int) -> bool:
-        """Whether a frame of this stretch of a sequence is known to be damaged."""
+        """True where a frame of this stretch of a sequence is known to be damaged."""
         return any((name, n) in self.frames for n in range(start, stop)) if self.frames else False
 
 
 def describe_each(
     files: Sequence[Path], describe: Callable[[Path], Description], damage: Damage | None
 ) -> list[Description]:
-    """What the headers of some files say; one that cannot be read is left out where `damage` keeps count of such.
+    """Descriptions of files by their headers; one that cannot be read is left out where `damage` keeps count of such.
 
     Raises:
         DataError: a file that cannot be read where no count is kept, or not one that can.

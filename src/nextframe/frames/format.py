@@ -20,24 +20,24 @@ class Format:
     """A kind of files that frames are read from."""
 
     name: str
-    """What messages and documentation call it: "NetCDF"."""
+    """Name in messages and documentation: "NetCDF"."""
     suffixes: tuple[str, ...]
     """Suffixes of its files, in lower case."""
     open: Open
     """Opens files of this kind; the table's own rows import it when it is first called (`plugins.Late`)."""
     knows: Callable[[Path], bool] | None = None
-    """Whether a path is of this kind, where suffixes do not tell; it is asked before any suffix is looked at."""
+    """Test of a path for this kind, where suffixes do not tell; it is asked before any suffix is looked at."""
     together: bool = False
-    """Whether the files of a folder are handed to `open` at once, each a step or a stretch of one sequence."""
+    """True where the files of a folder are handed to `open` at once, each a step or a stretch of one sequence."""
     takes: frozenset[str] = frozenset()
     """Options of `Reading` that only some formats have and this one has: "variable", "axes"."""
     extra: str | None = None
     """Extra of the package that installs its library, where that is none of the package's own."""
     library: str = ""
-    """What reads it."""
+    """Library that reads it."""
     carries: str = ""
-    """What it knows beside the values: times, units, coordinates."""
+    """Facts that it carries beside the values: times, units, coordinates."""
 
     def matches(self, path: Path) -> bool:
-        """Whether a path is of this kind."""
+        """True where a path is of this kind."""
         return self.knows(path) if self.knows is not None else path.suffix.lower() in self.suffixes

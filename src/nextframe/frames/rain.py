@@ -25,7 +25,7 @@ A, B = 200.0, 1.6
 DRY_RATE = 0.1
 """Rain rate in mm/h below which it is dry."""
 DRY_REFLECTIVITY = float(10 * np.log10(A * DRY_RATE**B)) - 5
-"""What stands for dry in dBZ: five less than the least that is rain, as pysteps has it."""
+"""Value that stands for dry in dBZ: five less than the least that is rain, as pysteps has it."""
 
 _REFLECTIVITY = re.compile(r"db\s*\(?z[eh]?\)?", re.IGNORECASE)
 

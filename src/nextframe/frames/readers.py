@@ -15,11 +15,11 @@ from nextframe.frames.damage import Damage
 from nextframe.frames.sequence import FrameReader, FrameSequence
 
 CACHE_BYTES = 2**30
-"""How much of a source's decoded frames is kept in memory; sources larger than that are read again and again."""
+"""Bytes of a source's decoded frames that are kept in memory; sources larger than that are read again and again."""
 AHEAD = 32
 """Frames that are read beyond those asked for, where these are asked for in order."""
 AHEAD_BYTES = 2**26
-"""How much is read ahead at most."""
+"""Bytes that are read ahead at most."""
 
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
 
@@ -94,7 +94,7 @@ class Coarsened:
     reader: FrameReader
     factor: int
     skip_missing: bool = True
-    """Whether missing values are left out of the means, or make them missing."""
+    """True where missing values are left out of the means; else they make them missing. or make them missing."""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -141,7 +141,7 @@ class Grey:
 
 @dataclass
 class _InOrder:
-    """Where the last read from below the cache ended, and how many reads before it ended where the next began."""
+    """Place where the last read from below the cache ended, and how many reads before it ended where the next began."""
 
     stop: int = -1
     reads: int = 0
@@ -159,7 +159,7 @@ class Cached:
     limit: int = CACHE_BYTES
     """Bytes to keep; nothing is kept where they do not suffice for a frame."""
     ahead: bool = True
-    """Whether to read ahead; not where damaged frames are counted as they are met."""
+    """True to read ahead; not where damaged frames are counted as they are met."""
     _kept: OrderedDict[int, NDArray] = field(default_factory=OrderedDict)  # type: ignore[type-arg]
     _in_order: _InOrder = field(default_factory=_InOrder)
 

@@ -210,7 +210,7 @@ def _open_path(text: str, reading: Reading, damage: Damage | None) -> tuple[Fram
 
 
 def _there(path: Path) -> bool:
-    """Whether a path leads to something.
+    """True where a path leads to something.
 
     Raises:
         DataError: what can be no name of a file.

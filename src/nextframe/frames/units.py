@@ -28,7 +28,7 @@ class UnknownUnitError(Exception):
 
 
 def same_unit(one: str, other: str) -> bool:
-    """Whether two ways of writing a unit mean the same; of kg m-2 and mm, too, as they are of water.
+    """True where two ways of writing a unit mean the same; of kg m-2 and mm, too, as they are of water.
 
     Of a text that is no unit, nothing but itself is the same.
 
@@ -51,7 +51,7 @@ def same_unit(one: str, other: str) -> bool:
 
 
 def factor(unit: str, to: str) -> float | None:
-    """What a number in one unit is multiplied by to be one in another; None where they are of other kinds.
+    """Factor that a number in one unit is multiplied by to be one in another; None where they are of other kinds.
 
     A mass of water on an area is taken for the height that it has there, 1 kg m-2 for 1 mm.
 
@@ -108,7 +108,7 @@ class _Token(NamedTuple):
     """"number", "name", "sign", or "" beyond the end."""
     text: str
     spaced: bool
-    """Whether a blank stands before it."""
+    """True where a blank stands before it."""
 
 
 _END = _Token("", "", True)

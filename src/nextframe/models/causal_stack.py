@@ -21,7 +21,7 @@ from nextframe.models.stacked import TemporalReadout
 
 
 class CausalState(NamedTuple):
-    """What such a model remembers between frames."""
+    """Memory of such a model between frames."""
 
     inside: Any
     """The state of the recurrence."""

@@ -33,16 +33,16 @@ Method = Literal["gradient", "perturbation"]
 
 @dataclass(frozen=True)
 class Causality:
-    """What `check_causal` found out."""
+    """Result of `check_causal`."""
 
     task: Task
-    """What the outputs are; see `check_causal`."""
+    """Task of the outputs; see `check_causal`."""
     method: Method
     """The test that found every dependency: "perturbation" where there was no gradient, or where it missed one."""
     frames: int
     """Number of frames T of the movie that was tried; the first is frame 0."""
     past: int
-    """How many of them are the past that forecasts start from; all of them for the task "one-step"."""
+    """Number of them that are the past that forecasts start from; all of them for the task "one-step"."""
     reads: tuple[tuple[int, ...], ...]
     """The input frames that each output depends on."""
 
@@ -62,18 +62,18 @@ class Causality:
 
     @property
     def lookahead(self) -> int:
-        """How many frames beyond the allowed one the outputs see at most; 0 for a causal model."""
+        """Frames beyond the allowed one that the outputs see at most; 0 for a causal model."""
         seen = zip(self.latest, self.allowed, strict=True)
         return max((late - now for late, now in seen if late is not None and late > now), default=0)
 
     @property
     def is_causal(self) -> bool:
-        """Whether no output depends on a frame that is still to come when it is made."""
+        """True where no output depends on a frame that is still to come when it is made."""
         return self.lookahead == 0
 
     @property
     def sentence(self) -> str:
-        """What it means for the user, in one sentence."""
+        """Sentence that says what it means for the user."""
         if not any(self.reads):
             return f"No output depends on any input frame (found by {self.method}): this model forecasts nothing."
         if self.task == "one-step":

@@ -29,7 +29,7 @@ from nextframe.models.segments import scan_in_segments
 
 
 class ConvLSTMState(NamedTuple):
-    """What a layer remembers between frames."""
+    """Memory of a layer between frames."""
 
     hidden: Tensor
     """h, (B, F, H, W)."""

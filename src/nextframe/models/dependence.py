@@ -1,4 +1,4 @@
-"""Which input frames the outputs of a function depend on: by gradient, and by trying other frames.
+"""Dependence of the outputs of a function on its input frames: by gradient, and by trying other frames.
 
 Axes: B batch, T time, C channel, H height, W width, K outputs.
 """
@@ -22,7 +22,7 @@ _ROUNDING = 1e-5
 
 
 def by_gradient(run: Callable[[Frames], Frames], movie: Tensor, seed: int) -> NDArray[np.bool_] | None:
-    """Whether output k has a gradient by frame t, (K, T); None where there is no gradient.
+    """Mask of outputs k that have a gradient by frame t, (K, T); None where there is no gradient.
 
     Each output is projected at random before it is differentiated, as the paths of a plain sum can cancel.
     """
@@ -49,7 +49,7 @@ def by_gradient(run: Callable[[Frames], Frames], movie: Tensor, seed: int) -> ND
 
 
 def by_perturbation(run: Callable[[Frames], Frames], movie: Frames, seed: int) -> NDArray[np.bool_]:
-    """Whether output k changes when frame t is replaced by noise, (K, T).
+    """Mask of outputs k that change when frame t is replaced by noise, (K, T).
 
     Raises:
         ConfigError: outputs that differ from call to call for the same frames.
@@ -87,7 +87,7 @@ def _numpy(values: Frames) -> NDArray[Any]:
 
 
 def _changed(before: NDArray[Any], after: NDArray[Any]) -> NDArray[np.bool_]:
-    """Which outputs (B, K, ...) differ, at any pixel of any movie, by more than rounding; NaN equals NaN."""
+    """Mask of outputs (B, K, ...) that differ, at any pixel of any movie, by more than rounding; NaN equals NaN."""
     a, b = before.astype(np.float64), after.astype(np.float64)
     scale = np.abs(a[np.isfinite(a)]).max(initial=0.0)
     same = np.isclose(a, b, rtol=0, atol=_ROUNDING * scale, equal_nan=True)

@@ -26,9 +26,9 @@ class Network(nn.Module, ABC):
     quantiles: int
     """Quantiles Q of each value in the output, (B, T, Q C, H, W)."""
     output: OutputActivation
-    """What makes the output of the logits."""
+    """Activation that makes the output of the logits."""
     one_step: bool
-    """How it is trained. True: `logits(frames, state=None)`, output t being the forecast of frame t + 1. False:
+    """Dialect of its training. True: `logits(frames, state=None)`, output t being the forecast of frame t + 1. False:
     `logits(past, future=None, *, lead_times=1, feedback=None)`, the outputs being those of the future, with the true
     previous frame as input where the future is given."""
     stride: int = 1

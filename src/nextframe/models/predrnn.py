@@ -28,7 +28,7 @@ from nextframe.models.causal_stack import CausalStack
 
 
 class PredRNNState(NamedTuple):
-    """What the recurrence remembers between frames."""
+    """Memory of the recurrence between frames."""
 
     layers: tuple[tuple[Tensor, Tensor], ...]
     """h and c of each layer, (B, F, H, W)."""

@@ -26,7 +26,7 @@ from nextframe.models.network import Network
 
 
 class BlockState(NamedTuple):
-    """What is left of a block, and what the next one starts from."""
+    """Remainder of a block, and the start of the next one."""
 
     recent: Tensor
     """The last frames read, (B, P, C + S, H, W)."""

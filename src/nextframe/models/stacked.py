@@ -21,7 +21,7 @@ from nextframe.models.network import Network
 
 
 class StackState(NamedTuple):
-    """What the stack remembers between frames."""
+    """Memory of the stack between frames."""
 
     layers: tuple[ConvLSTMState, ...]
     """The state of each ConvLSTM layer."""

@@ -41,14 +41,14 @@ STATIC = "static.npy"
 
 @dataclass(frozen=True, kw_only=True)
 class ModelCard:
-    """What a weights file needs beside it to be used."""
+    """Facts that a weights file needs beside it to be used."""
 
     config: RunConfig
     """The configuration it was trained with."""
     normaliser: Normaliser
-    """How frames come into the model's range, and forecasts out of it."""
+    """Normalisation of frames to the model's range, and of forecasts out of it."""
     threshold: float
-    """What counts as an event in these data, in source units."""
+    """Threshold of an event in these data, in source units."""
     channels: int
     """Channels of the frames."""
     height: int

@@ -88,7 +88,7 @@ def measured(name: str) -> Measured:
 
 
 def _which(name: str) -> str:
-    """What to do where nothing has this name."""
+    """Advice where nothing has this name."""
     near = nearest(name)
     asked = f"did you mean {near!r}? " if near else ""
     return f"{asked}shipped with nextframe: {', '.join(shipped()) or 'none'}; or name the folder of a run of your own"

@@ -12,7 +12,7 @@ _HERE = "nextframe.frames.formats"
 
 
 def is_zarr(path: Path) -> bool:
-    """Whether a path is a Zarr store, by its name or by what lies in it."""
+    """True where a path is a Zarr store, by its name or by what lies in it."""
     return path.suffix == ".zarr" or any((path / name).is_file() for name in ("zarr.json", ".zgroup", ".zmetadata"))
 
 

@@ -88,7 +88,7 @@ def _room(path: Path, shape: tuple[int, int, int, int]) -> NDArray[np.uint8]:
 
 
 def _has_end(path: Path) -> bool:
-    """Whether a GIF's blocks lead to its end mark; image libraries take the end of a cut file for the end of frames."""
+    """True where a GIF's blocks lead to its end mark; image libraries take a cut for the end of the frames."""
 
     def table(flags: int) -> int:
         return 3 * 2 ** ((flags & 7) + 1) if flags & 0x80 else 0

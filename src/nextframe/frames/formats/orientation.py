@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from nextframe.errors import DataError
 
 Matrix = tuple[int, int, int, int]
-"""Where a stored pixel (x, y) is shown, as (a, b, c, d): at (a x + c y, b x + d y); x to the right, y down."""
+"""Place where a stored pixel (x, y) is shown, as (a, b, c, d): at (a x + c y, b x + d y); x to the right, y down."""
 
 EXIF: dict[int, Matrix] = {
     1: (1, 0, 0, 1),

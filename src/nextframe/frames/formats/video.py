@@ -197,7 +197,7 @@ class _Video:
         )
 
     def _starts(self, start: int, stop: int) -> list[int | None]:
-        """Where to begin decoding for these frames: key frames before them, ever earlier; last the file's beginning."""
+        """Starts of decoding for these frames: key frames before them, ever earlier; last the file's beginning."""
         before = self.index.keys[: bisect_right(self.index.keys, min(self.index.times[start:stop]))]
         return [*(before[-n] for n in (1, 2, 3) if n <= len(before)), None]
 

@@ -27,7 +27,7 @@ from nextframe.frames.sequence import FrameSequence
 DIGIT = 28
 """Height and width of a digit in pixels."""
 SPEED = 0.1
-"""What a digit moves in a frame, as a share of its way from edge to edge."""
+"""Speed of a digit in a frame, as a share of its way from edge to edge."""
 EVERY = 10
 """Every tenth digit is shown by test movies alone."""
 
@@ -52,7 +52,7 @@ class MovingDigits:
     seed: int = 0
     """Seed of everything drawn."""
     part: Literal["train", "test"] = "train"
-    """Which of the digits are drawn from."""
+    """Part of the digits that are drawn from."""
 
     def __post_init__(self) -> None:
         for name, least in (("movies", 1), ("frames", 1), ("size", DIGIT), ("digits", 1), ("seed", 0)):

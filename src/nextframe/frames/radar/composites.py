@@ -68,7 +68,7 @@ PROTOCOLS = (
 
 
 def is_composite(path: Path) -> bool:
-    """Whether a file is a radar composite, by its name alone.
+    """True where a file is a radar composite, by its name alone.
 
     >>> is_composite(Path("AQC161932325V_00005.801.gif")), is_composite(Path("holiday.gif"))
     (True, False)
@@ -186,7 +186,7 @@ def _hold_together(steps: Sequence[_Step]) -> None:
 
 
 def _alike(one: np.timedelta64 | None, other: np.timedelta64 | None) -> bool:
-    """Whether two accumulations are one, but for scans that began a little early or late."""
+    """True where two accumulations are one, but for scans that began a little early or late."""
     if one is None or other is None:
         return one is other
     return bool(abs(one / other - 1) < 0.02)

@@ -62,5 +62,5 @@ def grid(header: Header) -> Grid | None:
 
 
 def institution(header: Header) -> str:
-    """Who made it."""
+    """Maker of the file."""
     return INSTITUTION

@@ -39,7 +39,7 @@ _RIGHT_EDGES = (0.0, 700000.0, -4415000.0, -3650000.0)
 
 
 def knows(path: Path) -> bool:
-    """Whether an HDF5 file is laid out as KNMI does it.
+    """True where an HDF5 file is laid out as KNMI does it.
 
     Raises:
         DataError: it cannot be read.
@@ -200,5 +200,5 @@ def grid(header: Header) -> Grid | None:
 
 
 def institution(header: Header) -> str:
-    """Who made it."""
+    """Maker of the file."""
     return INSTITUTION

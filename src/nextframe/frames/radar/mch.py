@@ -74,5 +74,5 @@ def grid(header: Header) -> Grid:
 
 
 def institution(header: Header) -> str:
-    """Who made it."""
+    """Maker of the file."""
     return INSTITUTION

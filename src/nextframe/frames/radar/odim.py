@@ -41,7 +41,7 @@ _CORNERS = ("LL", "UL", "UR", "LR")
 
 
 def knows(path: Path) -> bool:
-    """Whether an HDF5 file says of itself that it is ODIM, or is laid out as such.
+    """True where an HDF5 file says of itself that it is ODIM, or is laid out as such.
 
     Raises:
         DataError: it cannot be read.
@@ -271,7 +271,7 @@ def decoded(
 
 
 def _is(stored: NDArray[Any], sentinel: float) -> NDArray[np.bool_]:
-    """Where stored values are a sentinel, which a header may hold more exactly than they do."""
+    """Mask of stored values that are a sentinel, which a header may hold more exactly than they do."""
     if stored.dtype.kind == "f":
         with np.errstate(over="ignore"):
             sentinel = stored.dtype.type(sentinel)
@@ -302,5 +302,5 @@ def grid(header: Header) -> Grid | None:
 
 
 def institution(header: Header) -> str:
-    """Who made it, as what/source says: "ORG:247"."""
+    """Maker of the file, as what/source says: "ORG:247"."""
     return text(_field(header).said("what", "source"))

@@ -48,7 +48,7 @@ class Header:
     inside: str = ""
     """Place of the field within its file, where that may hold several."""
     numbers: tuple[float | None, ...] = ()
-    """What its protocol makes values of stored ones by: factor, offset and sentinels."""
+    """Packing by which its protocol makes values of stored ones: factor, offset and sentinels."""
     place: tuple[object, ...] = ()
     """Projection and corners as the header states them; empty where a format has none."""
 
@@ -68,12 +68,12 @@ class Protocol:
     grid: Callable[[Header], Grid | None]
     """Coordinates of the pixels; None where the file does not say where they lie."""
     knows: Callable[[Path], bool] | None = None
-    """Whether a file is of this protocol by what is in it, where names do not tell."""
+    """Test of whether a file is of this protocol, by what is in it, where names do not tell."""
     institution: Callable[[Header], str] = lambda header: ""
-    """Who made it; empty where the file does not say."""
+    """Maker of the file; empty where the file does not say."""
 
     def matches(self, path: Path) -> bool:
-        """Whether a file is of this protocol, by its name and then by what is in it."""
+        """True where a file is of this protocol, by its name and then by what is in it."""
         return self.files.fullmatch(path.name) is not None and (self.knows is None or self.knows(path))
 
 
