@@ -101,13 +101,16 @@ def python_call(name: str, *arguments: object, **options: object) -> str:
 
 
 def seconds(step: np.timedelta64) -> float:
-    """A duration in seconds.
+    """A duration in seconds; of months and years their mean in the Gregorian calendar.
 
     >>> import numpy as np
-    >>> seconds(np.timedelta64(5, "m"))
-    300.0
+    >>> seconds(np.timedelta64(5, "m")), seconds(np.timedelta64(1, "Y"))
+    (300.0, 31556952.0)
     """
     import numpy as np
+
+    if np.datetime_data(step)[0] in ("M", "Y"):
+        return float(step.astype("timedelta64[M]").astype(int)) * 2629746.0
 
     return float(step / np.timedelta64(1, "ns")) / 1e9
 
@@ -121,7 +124,14 @@ def duration(step: np.timedelta64 | float) -> str:
     >>> import numpy as np
     >>> duration(np.timedelta64(5, "m")), duration(5400), duration(1 / 30)
     ('5 min', '1 h 30 min', '33.33 ms')
+    >>> duration(np.timedelta64(3, "M"))
+    '3 months'
     """
+    import numpy as np
+
+    if not isinstance(step, (int, float)) and np.datetime_data(step)[0] in ("M", "Y"):
+        months = int(step.astype("timedelta64[M]").astype(int))
+        return count(months // 12, "year") if months % 12 == 0 else count(months, "month")
     left = step if isinstance(step, (int, float)) else seconds(step)
     if left < 0:
         return f"-{duration(-left)}"

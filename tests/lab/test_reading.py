@@ -13,7 +13,7 @@ from lab.reading.measure import Measured, Memory, Reading, Setting, Training
 from lab.reading.memory import Peak, measurable, peak_of
 from lab.reading.picture import reading_bars
 from nextframe.errors import ConfigError, DataError
-from nextframe.frames.formats.gridded import _Stores
+from nextframe.frames.formats.reader import Stores
 from nextframe.frames.readers import AHEAD, Cached
 from nextframe.frames.source import open_source
 
@@ -278,7 +278,7 @@ def test_an_archive_of_many_files_holds_what_they_share_once(tmp_path: Path) -> 
     (sequence,) = open_source(write_steps(tmp_path, 4, 16)).sequences
     assert isinstance(sequence.values, Cached)
     stores = sequence.values.reader
-    assert isinstance(stores, _Stores)
+    assert isinstance(stores, Stores)
     assert len({id(store.grid) for store in stores.stores}) == 1
     for start, stop in ((0, 4), (1, 3), (3, 4), (2, 2)):
         np.testing.assert_array_equal(stores[start:stop][:, 0], next(showers(4, 16))[start:stop])

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from nextframe.errors import ConfigError, ShapeError
 from nextframe.frames.grid import Grid
 from nextframe.frames.sequence import FloatArray, FrameSequence
+from nextframe.frames.steps import after, is_calendar
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,16 +111,23 @@ class Forecast:
 
     @property
     def lead_time(self) -> NDArray[np.timedelta64] | NDArray[np.int64]:
-        """Lead time of each frame (K,): timedelta64 where the time step is known, else 1, 2, ... frames."""
+        """Lead time of each frame (K,): timedelta64 where the time step is known, else 1, 2, ... frames.
+
+        Of calendar steps it is the time until each is valid: 31, 59, 90 days after the first of January.
+        """
         count = np.arange(1, self.lead_times + 1)
-        return count if self.time_step is None else count * self.time_step
+        if self.time_step is None:
+            return count
+        if self.init_time is None or not is_calendar(self.time_step):
+            return count * self.time_step
+        return (after(self.init_time, self.time_step, count) - self.init_time).astype("timedelta64[ns]")
 
     @property
     def valid_time(self) -> NDArray[np.datetime64] | None:
         """Time that each frame is valid at (K,), or None where the source knows no times."""
         if self.init_time is None or self.time_step is None:
             return None
-        return self.init_time + np.arange(1, self.lead_times + 1) * self.time_step
+        return after(self.init_time, self.time_step, np.arange(1, self.lead_times + 1))
 
 
 def central_interval(members: NDArray[Any], coverage: float) -> tuple[NDArray[Any], NDArray[Any]]:

@@ -56,6 +56,28 @@ class Grid:
         """Whether it has no coordinates, but the numbers of its rows and columns."""
         return counted(self.y) and counted(self.x)
 
+    @property
+    def rows_run_north(self) -> bool:
+        """Whether the first row is the southernmost, so that a picture has to be turned over to have north at its top.
+
+        Told by latitudes of pixels, else by a coordinate of which it is said that it is one to the north; rows that are
+        but numbered, as those of a picture, run down.
+        """
+        for name, part in self.fields.items():
+            if "north" in str(part.attributes.get("units", "")) or "lat" in name.lower():
+                means = np.nanmean(part.values, axis=1) if np.isfinite(part.values).any() else np.zeros(1)
+                return bool(means[-1] > means[0])
+        if len(self.y) < 2 or not self.y[-1] > self.y[0] or (counted(self.y) and not self.y_attributes):
+            return False
+        said = {key: str(self.y_attributes.get(key, "")).lower() for key in ("units", "standard_name", "axis")}
+        return (
+            said["units"].startswith(("degrees_n", "degree_n"))
+            or "latitude" in said["standard_name"]
+            or said["standard_name"] == "projection_y_coordinate"
+            or said["axis"] == "y"
+            or self.y_name.lower().startswith(("lat", "rlat", "northing"))
+        )
+
     def cut(self, top: int, left: int, height: int, width: int) -> Grid:
         """The grid of a box of pixels."""
         rows, columns = slice(top, top + height), slice(left, left + width)

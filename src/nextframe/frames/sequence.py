@@ -18,6 +18,7 @@ from nextframe.config import Missing
 from nextframe.errors import DataError, ShapeError
 from nextframe.frames.damage import Damage
 from nextframe.frames.grid import Grid
+from nextframe.frames.steps import nominal_step, steps_between
 from nextframe.words import printable
 
 FloatArray = NDArray[np.float32]
@@ -55,7 +56,8 @@ class FrameSequence:
     """Time of each frame since the source's first one, (T,), strictly increasing, for sources that know how much time
     lies between their frames but not on what day: a video. Nothing is made a date that none is."""
     time_step: np.timedelta64 | None = None
-    """Nominal time between frames, by default the median of the steps; None where the source knows none."""
+    """Nominal time between frames, in months where they follow the calendar, else by default the median of the steps;
+    None where the source knows none."""
     variables: tuple[str, ...] = ()
     """Name of each channel; made up ("frame", or "red", "green", "blue") where the source has none."""
     units: tuple[str, ...] = ()
@@ -126,7 +128,7 @@ class FrameSequence:
                     hint="sort the frames by time and drop duplicates",
                 )
             if self.time_step is None and shape[0] > 1:
-                object.__setattr__(self, "time_step", np.median(steps.astype("timedelta64[ns]")))
+                object.__setattr__(self, "time_step", nominal_step(instants))
 
     def __len__(self) -> int:
         return int(self.values.shape[0])
@@ -218,7 +220,7 @@ class FrameSequence:
         instants = self.instants
         if instants is None or self.time_step is None or len(self) < 2:
             return [(0, len(self))]
-        steps = np.diff(instants) / self.time_step
+        steps = steps_between(instants, self.time_step)
         cuts = [0, *(np.flatnonzero((steps > 1.5) | (steps < 0.5)) + 1).tolist(), len(self)]
         return list(pairwise(cuts))
 

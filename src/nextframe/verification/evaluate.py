@@ -17,7 +17,7 @@ from nextframe.data.windows import Window, cut_windows, windows_with_past
 from nextframe.errors import ConfigError, DataError
 from nextframe.forecasting.baselines import make_baselines
 from nextframe.forecasting.forecast import Forecast, Forecaster
-from nextframe.frames.formats.gridded import open_dataset
+from nextframe.frames.formats.opening import open_dataset
 from nextframe.frames.sequence import FloatArray, FrameSource
 from nextframe.verification.grade import grade
 from nextframe.verification.result import Verification

@@ -14,6 +14,7 @@ from nextframe.errors import DataError, ShapeError
 from nextframe.frames.formats.cf import spatial_axes
 from nextframe.frames.grid import counted
 from nextframe.frames.sequence import FloatArray, FrameSequence, FrameSource
+from nextframe.frames.steps import nearest
 from nextframe.frames.units import same_unit
 from nextframe.verification.result import Verification
 from nextframe.verification.statistics import SCALES
@@ -42,8 +43,8 @@ def grade(
     are), with dimensions lead time, then y and x, and an axis of members (`member`, `realization`, `number`,
     `ens_number`) where it is an ensemble. Valid times are read from its `valid_time`, else made of its initial time
     (`init_time`, `forecast_reference_time`, or a `time` of one value) and lead times (`lead_time`, `step`), else read
-    from its `time`; a lead time that nothing was observed at has no scores. Where either side knows no times, the
-    forecast is taken to be of the last frames of the observation.
+    from its `time`; a lead time that nothing was observed at (to a tenth of a step) has no scores. Where either side
+    knows no times, the forecast is taken to be of the last frames of the observation.
 
     Raises:
         DataError: a file that cannot be read, no variable that fits, several forecasts in one file, another place,
@@ -200,21 +201,21 @@ def _observed(forecast: xr.Dataset, count: int, observation: FrameSource, where:
         if count > len(first):
             raise DataError(f"holds {count} lead times but the observations {len(first)} frames", where=where)
         return first.read(len(first) - count, len(first))
-    index = {
-        time: (sequence, n)
-        for sequence in reversed(observation.sequences)
-        for n, time in enumerate(np.asarray(sequence.times).astype("datetime64[ns]"))
-    }
+    series = [(part, np.asarray(part.times).astype("datetime64[ns]")) for part in observation.sequences]
     truth = np.full((count, *first.shape[1:]), np.nan, np.float32)
+    met = False
     for lead, time in enumerate(valid):
-        if time in index:
-            sequence, n = index[time]
-            truth[lead] = sequence.read(n, n + 1)[0]
-    if not any(time in index for time in valid):
+        for sequence, times in series:
+            n = nearest(times, time, sequence.time_step)
+            if n is not None:
+                truth[lead], met = sequence.read(n, n + 1)[0], True
+                break
+    if not met:
+        earliest, latest = min(times[0] for _, times in series), max(times[-1] for _, times in series)
         raise DataError(
             f"is valid at {valid[0]}, which {observation.name} has no frame of, nor of any later time of it",
             where=where,
-            expected=f"{min(index)} to {max(index)}",
+            expected=f"{earliest} to {latest}",
             hint="give observations that cover the forecast",
         )
     return truth

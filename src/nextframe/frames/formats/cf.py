@@ -1,104 +1,220 @@
-"""What CF conventions say of a dataset: its axes, times, coordinates and projection."""
+"""Axes, coordinates and projection of a file, by CF conventions and as files have them that do not keep to these.
+
+Axes: H height, W width.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from nextframe.errors import DataError
+from nextframe.frames.formats.attributes import described, text
+from nextframe.frames.formats.stored import Stored, Variable
+from nextframe.frames.formats.times import NAMES as _TIME
+from nextframe.frames.formats.times import is_time
 from nextframe.frames.grid import CoordinateField, Grid
 
-_Y = ("y", "lat", "latitude", "rlat", "northing", "row")
-_X = ("x", "lon", "longitude", "rlon", "easting", "column", "col")
-_TIME = ("time", "valid_time", "t")
+_LATITUDE = ("lat", "latitude", "xlat", "xlat_m", "nav_lat", "lats", "tlat", "latitudes")
+_LONGITUDE = ("lon", "longitude", "xlong", "xlong_m", "nav_lon", "lons", "tlong", "longitudes", "long")
+_Y = ("y", "rlat", "northing", "row", "rows", "nlat", "ny", "nj", "j", "south_north", "yc", "line", "lines")
+_X = ("x", "rlon", "easting", "column", "columns", "col", "cols", "nlon", "nx", "ni", "i", "west_east", "xc")
+_DEGREES = {
+    "latitude": ("degrees_north", "degree_north", "degree_n", "degrees_n", "degreen", "degreesn"),
+    "longitude": ("degrees_east", "degree_east", "degree_e", "degrees_e", "degreee", "degreese"),
+}
 _CARRIED = ("long_name", "standard_name", "cell_methods", "comment")
 
 
-def grid_of(dataset: xr.Dataset, variable: xr.DataArray, y: str, x: str) -> Grid:
-    """Where the pixels of a variable over these two axes lie."""
-    mapping = _mapping_name(variable)
-    return Grid(
-        y=_coordinate(dataset, y),
-        x=_coordinate(dataset, x),
-        y_name=y,
-        x_name=x,
-        y_attributes=_without_bounds(dataset[y].attrs) if y in dataset.variables else {},
-        x_attributes=_without_bounds(dataset[x].attrs) if x in dataset.variables else {},
-        mapping=dict(dataset[mapping].attrs) if mapping in dataset.variables else None,
-        fields=_coordinate_fields(dataset, y, x),
-    )
+@dataclass(frozen=True, kw_only=True)
+class Axes:
+    """Names of the axes of a file's fields."""
+
+    y: str | None
+    x: str | None
+    time: str | None
+
+
+def geographic(name: str, attributes: Mapping[str, Any]) -> str:
+    """What of "latitude" and "longitude" a variable is; empty for neither.
+
+    >>> geographic("XLAT", {}), geographic("a", {"units": "degrees_east"}), geographic("rain", {"units": "mm"})
+    ('latitude', 'longitude', '')
+    """
+    standard, units = text(attributes, "standard_name"), text(attributes, "units").lower()
+    for kind, names in (("latitude", _LATITUDE), ("longitude", _LONGITUDE)):
+        if standard == kind or units in _DEGREES[kind] or (not standard and name.lower() in names):
+            return kind
+    return ""
+
+
+def axes_of(stored: Stored, variable: Variable | None = None) -> Axes:
+    """The axes of a file, or of one of its variables, as far as attributes, names and coordinates tell."""
+    dims = tuple(stored.sizes) if variable is None else variable.dims
+    said = [_axis(stored, dims, letter) for letter in ("Y", "X", "T")]
+    y, x, time = said
+    if y is None or x is None:
+        pair = _axes_of_fields(stored, dims)
+        y, x = pair if pair is not None else (y, x)
+    return Axes(y=y, x=x, time=time)
 
 
 def spatial_axes(data: xr.Dataset | xr.DataArray) -> tuple[str | None, str | None]:
-    """The y and the x axis, as far as attributes or names tell."""
-    return find_axis(data, "Y", _Y, "latitude"), find_axis(data, "X", _X, "longitude")
+    """The y and the x axis of what xarray has opened, as far as attributes or names tell."""
+    dims = {str(dim): data[dim].attrs if dim in data.coords else {} for dim in data.dims}
+    y, x = (next((dim for dim in dims if _says(dim, dims[dim], letter)), None) for letter in ("Y", "X"))
+    y = y or next((dim for dim in dims if dim.lower() in (*_Y, *_LATITUDE)), None)
+    return y, x or next((dim for dim in dims if dim.lower() in (*_X, *_LONGITUDE) and dim != y), None)
 
 
-def time_axis(data: xr.Dataset | xr.DataArray) -> str | None:
-    """The axis of time, if attributes or names tell."""
-    return find_axis(data, "T", _TIME, "time")
-
-
-def carried_attributes(variable: xr.DataArray) -> dict[str, object]:
-    """What is said of a variable beside its unit, for the output."""
-    return {key: str(variable.attrs[key]) for key in _CARRIED if key in variable.attrs}
-
-
-def global_attributes(dataset: xr.Dataset) -> dict[str, object]:
-    """What is said of the whole dataset, texts and numbers."""
-    return {str(key): plain_value(value) for key, value in dataset.attrs.items() if np.ndim(value) == 0}
-
-
-def find_axis(data: xr.Dataset | xr.DataArray, letter: str, names: Sequence[str], standard: str) -> str | None:
-    """The dimension that CF attributes, else its name, tell to be this axis."""
+def _says(name: str, attributes: Mapping[Any, Any], letter: str) -> bool:
+    """Whether the attributes of an axis's coordinate say that it is y, x or time."""
+    standard = {"Y": "latitude", "X": "longitude", "T": "time"}[letter]
     standards = (standard, f"projection_{letter.lower()}_coordinate", f"grid_{standard}")
-    for axis in data.dims:
-        attributes = data[axis].attrs if axis in data.coords else {}
-        if attributes.get("axis") == letter or attributes.get("standard_name") in standards:
-            return str(axis)
-    return next((str(axis) for axis in data.dims if str(axis).lower() in names), None)
+    if text(attributes, "axis").upper() == letter or text(attributes, "standard_name") in standards:
+        return True
+    return text(attributes, "units").lower() in _DEGREES.get(standard, ())
 
 
-def read_times(path: Path, dataset: xr.Dataset, time: str | None) -> NDArray[np.datetime64] | None:
-    """Times of the steps; for a store of a single step also from a scalar variable that is a time."""
-    if time is not None and time in dataset.variables:
-        values = dataset[time].values
-        if values.dtype == object:
-            raise unreadable_calendar(path)
-        dated = np.issubdtype(values.dtype, np.datetime64)
-        if not dated and values.dtype.kind not in "iuf":
-            return None
-        if dated and np.isnat(values).any():
-            raise DataError(f"frame {np.isnat(values).argmax()} has no time", where=path, hint="leave that step out")
-        wrong = np.flatnonzero(values[1:] <= values[:-1])
-        if wrong.size:
-            before, after = (in_seconds(values[wrong[0] + n]) for n in (0, 1))
-            raise DataError(
-                f"times do not increase: frame {wrong[0] + 1} ({after}) follows {before}",
-                where=path,
-                hint="sort the frames by time and drop duplicates",
-            )
-        return values.astype("datetime64[ns]") if dated else None
-    if time is None:
-        scalars = [v for v in dataset.variables.values() if v.ndim == 0 and np.issubdtype(v.dtype, np.datetime64)]
-        named = [v for v in scalars if v.attrs.get("standard_name") == "time"]
-        names = [dataset.variables[n] for n in _TIME if n in dataset.variables and dataset.variables[n].ndim == 0]
-        # A period's end comes before its start among what a file may call a time.
-        for candidate in (*(v for v in names if v in scalars), *named, *scalars):
-            return np.atleast_1d(candidate.values).astype("datetime64[ns]")
+def _axis(stored: Stored, dims: Sequence[str], letter: str) -> str | None:
+    """The axis that attributes of its coordinate, its name, or a coordinate of another name tell to be this one."""
+    along = {dim: [v for v in stored.variables.values() if v.dims == (dim,)] for dim in dims}
+    for dim in dims:
+        if any(v.name == dim and _says(dim, v.attributes, letter) for v in along[dim]):
+            return dim
+    names = {"Y": (*_Y, *_LATITUDE), "X": (*_X, *_LONGITUDE), "T": _TIME}[letter]
+    named = next((dim for dim in dims if dim.lower() in names), None)
+    if named is not None:
+        return named
+    for dim in dims:
+        for variable in along[dim]:
+            standard = text(variable.attributes, "standard_name")
+            if _says(variable.name, variable.attributes, letter) and standard != "forecast_reference_time":
+                return dim
+            if letter == "T" and is_time(variable) and standard != "forecast_reference_time":
+                return dim
     return None
 
 
-def in_seconds(time: Any) -> str:
-    """A time for people, without digits that no archive has; a plain number as it is."""
-    if not np.issubdtype(np.asarray(time).dtype, np.datetime64):
-        return f"{time:g}"
-    return str(np.datetime_as_string(np.asarray(time), unit="s"))
+def _axes_of_fields(stored: Stored, dims: Sequence[str]) -> tuple[str, str] | None:
+    """The two axes that latitude and longitude have where they are fields."""
+    for variable in stored.variables.values():
+        if geographic(variable.name, variable.attributes) and len(variable.dims) >= 2:
+            y, x = variable.dims[-2:]
+            if y in dims and x in dims and y != x:
+                return y, x
+    return None
+
+
+def carried_attributes(variable: Variable) -> dict[str, object]:
+    """What is said of a variable beside its unit, for the output."""
+    return {key: said for key in _CARRIED if (said := text(variable.attributes, key))}
+
+
+def global_attributes(stored: Stored) -> dict[str, object]:
+    """What is said of the whole file, texts and numbers."""
+    return {str(key): plain_value(value) for key, value in stored.attributes.items() if np.ndim(value) == 0}
+
+
+def plain_value(value: Any) -> object:
+    """A number of NumPy as one of Python, which any format can hold."""
+    return value.item() if isinstance(value, (np.generic, np.ndarray)) else value
+
+
+def grid_of(stored: Stored, variable: Variable, y: str, x: str, time: str | None = None) -> Grid:
+    """Where the pixels of a variable over these two axes lie.
+
+    Coordinates of an axis are those of its own name, else latitude and longitude along it by another name; latitude
+    and longitude of each pixel are carried along as fields, but where they differ along one axis only, as coordinates.
+
+    Raises:
+        DataError: coordinates that cannot be read.
+    """
+    mapping = stored.variables.get(_mapping_name(variable))
+    fields = _fields(stored, y, x, time)
+    rows, columns = _along(stored, y), _along(stored, x)
+    if rows is None and columns is None and len(fields) == 2:
+        rows, columns, fields = _separated(fields)
+    # A field cannot bear the name of an axis.
+    names = [y if rows is None else rows[0], x if columns is None else columns[0]]
+    names = [plain if name in fields else name for name, plain in zip(names, ("y", "x"), strict=True)]
+    numbers = [np.arange(stored.sizes[axis], dtype=np.float64) for axis in (y, x)]
+    return Grid(
+        y=numbers[0] if rows is None else rows[1],
+        x=numbers[1] if columns is None else columns[1],
+        y_name=names[0],
+        x_name=names[1],
+        y_attributes={} if rows is None else rows[2],
+        x_attributes={} if columns is None else columns[2],
+        mapping=None if mapping is None else described(mapping.attributes),
+        fields=fields,
+    )
+
+
+_Coordinate = tuple[str, NDArray[np.float64], dict[str, object]]
+"""Name, values and attributes."""
+
+
+def _along(stored: Stored, axis: str) -> _Coordinate | None:
+    """The coordinate of an axis."""
+    along = [v for v in stored.variables.values() if v.dims == (axis,) and v.numeric]
+    own = [v for v in along if v.name == axis]
+    geographical = [v for v in along if geographic(v.name, v.attributes)]
+    projected = [v for v in along if text(v.attributes, "standard_name").startswith(("projection_", "grid_"))]
+    for variable in (*own, *projected, *geographical):
+        return variable.name, variable.values(), described(variable.attributes)
+    return None
+
+
+def _fields(stored: Stored, y: str, x: str, time: str | None) -> dict[str, CoordinateField]:
+    """Latitude and longitude, where they are fields over both axes that do not change with time."""
+    fields = {}
+    for name, variable in stored.variables.items():
+        if not variable.numeric or not geographic(name, variable.attributes):
+            continue
+        if not {y, x} <= set(variable.dims) or not set(variable.dims) <= {y, x, time}:
+            continue
+        if time in variable.dims:
+            where = variable.dims.index(time)
+            first, last = (variable.values(*_at(where, step)) for step in (0, variable.shape[where] - 1))
+            if not np.array_equal(first, last, equal_nan=True):
+                continue  # a nest that moves
+        else:
+            first = variable.values()
+        left = [dim for dim in variable.dims if dim != time]
+        fields[name] = CoordinateField(
+            values=first.transpose([left.index(y), left.index(x)]), attributes=described(variable.attributes)
+        )
+    return fields
+
+
+def _at(axis: int, step: int) -> tuple[Any, ...]:
+    return (*(slice(None) for _ in range(axis)), step)
+
+
+def _separated(
+    fields: dict[str, CoordinateField],
+) -> tuple[_Coordinate | None, _Coordinate | None, dict[str, CoordinateField]]:
+    """Latitude of the rows and longitude of the columns, where each differs along its axis only."""
+    kinds = {geographic(name, part.attributes): name for name, part in fields.items()}
+    if set(kinds) != {"latitude", "longitude"}:
+        return None, None, fields
+    latitude, longitude = fields[kinds["latitude"]], fields[kinds["longitude"]]
+    rows, columns = latitude.values[:, :1], longitude.values[:1]
+    if not (np.array_equal(latitude.values - rows, np.zeros(latitude.values.shape))):
+        return None, None, fields
+    if not (np.array_equal(longitude.values - columns, np.zeros(longitude.values.shape))):
+        return None, None, fields
+    about = [{**dict(part.attributes)} for part in (latitude, longitude)]
+    return (
+        (kinds["latitude"], rows[:, 0].copy(), about[0]),
+        (kinds["longitude"], columns[0].copy(), about[1]),
+        {},
+    )
 
 
 def same_projection(one: Mapping[str, object] | None, other: Mapping[str, object] | None) -> bool:
@@ -112,50 +228,13 @@ def same_projection(one: Mapping[str, object] | None, other: Mapping[str, object
 
 
 def _equal(one: object, other: object) -> bool:
-    if isinstance(one, str) or isinstance(other, str):
-        return one == other
     here, there = (np.asarray(value) for value in (one, other))
+    if here.dtype.kind not in "iuf" or there.dtype.kind not in "iuf":
+        return bool(np.array_equal(here, there))
     return here.shape == there.shape and bool(np.all(here == there) or np.allclose(here, there, rtol=1e-6, atol=0))
 
 
-def _mapping_name(variable: xr.DataArray) -> str:
+def _mapping_name(variable: Variable) -> str:
     """The variable that holds the projection; CF also has "crs: x y" for its name and the coordinates in it."""
-    stated = variable.attrs.get("grid_mapping") or variable.encoding.get("grid_mapping") or ""
-    return str(stated).split(maxsplit=1)[0].removesuffix(":") if stated else ""
-
-
-def _without_bounds(attributes: Mapping[Any, Any]) -> dict[str, object]:
-    """Attributes of a coordinate but for the name of its bounds, which are not carried along."""
-    return {str(key): value for key, value in attributes.items() if key != "bounds"}
-
-
-def plain_value(value: Any) -> object:
-    """A number of NumPy as one of Python, which any format can hold."""
-    return value.item() if isinstance(value, (np.generic, np.ndarray)) else value
-
-
-def _coordinate_fields(dataset: xr.Dataset, y: str, x: str) -> dict[str, CoordinateField]:
-    """Latitude and longitude, where they are fields over both axes."""
-    found = {}
-    for name, variable in dataset.variables.items():
-        standard = variable.attrs.get("standard_name", str(name).lower())
-        if set(variable.dims) == {y, x} and standard in ("latitude", "longitude", "lat", "lon"):
-            values = np.asarray(variable.transpose(y, x).values, dtype=np.float64)
-            found[str(name)] = CoordinateField(values=values, attributes=_without_bounds(variable.attrs))
-    return found
-
-
-def _coordinate(dataset: xr.Dataset, axis: str) -> NDArray[np.float64]:
-    if axis in dataset.variables and dataset[axis].dtype.kind in "iuf":
-        return np.asarray(dataset[axis].values, dtype=np.float64)
-    return np.arange(dataset.sizes[axis], dtype=np.float64)
-
-
-def unreadable_calendar(path: Path) -> DataError:
-    """The error of times that are in another calendar, or in no unit that is known."""
-    return DataError(
-        "has times that cannot be decoded",
-        where=path,
-        expected="units such as 'hours since 2020-01-01' in the standard calendar",
-        hint="convert another calendar with xarray's convert_calendar('standard')",
-    )
+    stated = text(variable.attributes, "grid_mapping")
+    return stated.split(maxsplit=1)[0].removesuffix(":") if stated else ""

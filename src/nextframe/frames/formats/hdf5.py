@@ -1,73 +1,74 @@
-"""Fields of NetCDF-4 files read straight from HDF5, past xarray.
+"""NetCDF-4 files as HDF5: stored numbers past xarray, and links to other files.
 
 To open a file through xarray takes tens of milliseconds, for its coordinates, times and attributes; an archive of one
 file a step is opened again for every frame of every window. What a file holds is found out once, by xarray; after that
-only its values are wanted, and these take a millisecond.
+only its numbers are wanted, and these take a millisecond.
 
-Axes: T time, H height, W width.
+HDF5 knows links to other files, and datasets whose numbers lie in other files, so that a file made for the purpose
+shows the bytes of any file that its reader may read. Such links are followed within the file's own folder alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Self
+import os
+from collections.abc import Iterator
+from pathlib import Path
 
 import h5py
-import numpy as np
-import xarray as xr
-from numpy.typing import NDArray
+
+from nextframe.errors import DataError
+from nextframe.frames.formats.stored import LIBRARY, unreadable
 
 
-@dataclass(frozen=True, kw_only=True)
-class PlainVariable:
-    """A variable whose values can be had by a scale, an offset and fill values alone."""
+def hold_within_folder(path: Path) -> None:
+    """Refuse an HDF5 file that shows what lies outside of its folder: by external links, external storage or virtual
+    datasets, in itself or in the files of its folder that it links to.
 
-    name: str
-    """Its name in the file."""
-    dims: tuple[str, ...]
-    """Names of its axes, in the file's order."""
-    scale: float
-    """What stored values are multiplied by (CF `scale_factor`)."""
-    offset: float
-    """What is then added (CF `add_offset`)."""
-    fills: tuple[float, ...]
-    """Stored values that stand for a missing one (`_FillValue`, `missing_value`)."""
+    Raises:
+        DataError: it does, or its groups cannot be read.
+    """
+    waiting, seen = [path.absolute()], set()
+    while waiting:
+        file = waiting.pop()
+        if file in seen or not file.is_file():
+            continue
+        seen.add(file)
+        try:
+            others = list(_other_files(file))
+        except LIBRARY as error:
+            raise unreadable(path, error) from error
+        for other in others:
+            target = Path(os.path.normpath(file.parent / other))
+            if not target.is_relative_to(path.absolute().parent) or not target.is_file():
+                raise DataError(
+                    "links to a file outside of its own folder",
+                    where=path,
+                    received=other,
+                    hint="copy what it links to into the file (h5repack does), if you trust it",
+                )
+            waiting.append(target)
 
-    @classmethod
-    def of(cls, variable: xr.DataArray) -> Self | None:
-        """How to read a variable that xarray has opened from HDF5; None where that takes more than is known here."""
-        encoding = variable.encoding
-        stored = np.dtype(encoding.get("dtype", variable.dtype))
-        if stored.kind not in "iuf" or "_Unsigned" in encoding or "_Unsigned" in variable.attrs:
-            return None
-        fills = [encoding[key] for key in ("_FillValue", "missing_value") if key in encoding]
-        return cls(
-            name=str(variable.name),
-            dims=tuple(str(dim) for dim in variable.dims),
-            scale=float(encoding.get("scale_factor", 1.0)),
-            offset=float(encoding.get("add_offset", 0.0)),
-            fills=tuple(float(value) for fill in fills for value in np.ravel(fill)),
-        )
 
-    def read(
-        self, file: h5py.File, axes: Sequence[str | None], steps: slice, rows: slice, columns: slice
-    ) -> NDArray[np.float32]:
-        """Steps, rows and columns as (T, H, W), NaN where missing; `axes` names time (None for a file of one step), y
-        and x.
-
-        Raises:
-            KeyError, OSError: a file that no longer holds it, or is damaged.
-        """
-        time, y, x = axes
-        part = {time: steps, y: rows, x: columns}
-        index: tuple[Any, ...] = tuple(part.get(dim, 0) for dim in self.dims)
-        stored = np.asarray(file[self.name][index])
-        left = [dim for dim in self.dims if dim in axes]
-        values = stored.transpose([left.index(axis) for axis in axes if axis is not None]).astype(np.float64)
-        missing = np.isin(values, [fill for fill in self.fills if not np.isnan(fill)]) if self.fills else None
-        values = values * self.scale + self.offset
-        if missing is not None:
-            values[missing] = np.nan
-        plain = values.astype(np.float32)
-        return plain[None] if time is None else plain
+def _other_files(path: Path) -> Iterator[str]:
+    """Names of the files that an HDF5 file shows numbers of, as it writes them."""
+    with h5py.File(path, "r") as file:
+        groups, seen = [file["/"]], set()
+        while groups:
+            group = groups.pop()
+            address = h5py.h5o.get_info(group.id).addr
+            if address in seen:
+                continue
+            seen.add(address)
+            for name in group:
+                link = group.get(name, getlink=True)
+                if isinstance(link, h5py.ExternalLink):
+                    yield link.filename
+                elif isinstance(link, h5py.HardLink):
+                    part = group[name]
+                    if isinstance(part, h5py.Group):
+                        groups.append(part)
+                    elif isinstance(part, h5py.Dataset):
+                        # Names of external storage are taken from the working directory.
+                        yield from (str(Path(name).absolute()) for name, _, _ in part.external or ())
+                        if part.is_virtual:
+                            yield from (s.file_name for s in part.virtual_sources() if s.file_name != ".")

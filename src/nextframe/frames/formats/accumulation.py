@@ -1,0 +1,87 @@
+"""What amounts are summed over, as files state it: by the bounds of time and the cell methods of CF conventions
+(sections 7.1 and 7.3).
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nextframe.errors import NextframeWarning
+from nextframe.frames.formats.attributes import text
+from nextframe.frames.formats.stored import Stored, Variable
+from nextframe.frames.formats.times import NAMES, decode, is_time
+from nextframe.words import duration
+
+_SAME = 0.01
+"""Share by which periods may differ and still be one, as months do not."""
+_INTERVAL = re.compile(r"interval:\s*([\d.]+)\s*([a-z]+)", re.IGNORECASE)
+_SECONDS = {"s": 1, "sec": 1, "second": 1, "min": 60, "minute": 60, "hr": 3600, "h": 3600, "hour": 3600, "day": 86400}
+_RATE = re.compile(r"(/|per\b|s-1|s\*\*-1|s\^-1|h-1|hr-1|day-1|d-1)", re.IGNORECASE)
+
+
+def accumulation_of(stored: Stored, field: Variable, axis: str | None) -> np.timedelta64 | None:
+    """The time that each value of a field is a sum over; None where the file names none.
+
+    Args:
+        stored: the file.
+        field: the field.
+        axis: its axis of time; None for a field of one step without one.
+
+    Warns:
+        NextframeWarning: sums over differing times, as those since the start of a simulation.
+    """
+    methods = text(field.attributes, "cell_methods")
+    about_time = _of_time(methods)
+    if about_time is not None and about_time != "sum":
+        return None
+    if about_time is None and _RATE.search(text(field.attributes, "units")):
+        return None
+    periods = _bounds(stored, axis)
+    if periods is not None and periods.size:
+        shortest, longest = periods.min(), periods.max()
+        if shortest > np.timedelta64(0) and longest - shortest <= _SAME * longest:
+            return np.timedelta64(np.median(periods), "ns")
+        if longest > np.timedelta64(0) and not _monthly(periods):
+            warnings.warn(
+                NextframeWarning(
+                    f"{stored.path}: {field.name} is summed over differing times ({duration(shortest)} to "
+                    f"{duration(longest)}), so that it has no one accumulation"
+                ),
+                stacklevel=2,
+            )
+        return None
+    interval = _INTERVAL.search(methods) if about_time == "sum" else None
+    size = _SECONDS.get(interval[2].lower().rstrip("s") or "s") if interval else None
+    return np.timedelta64(round(float(interval[1]) * size * 1e9), "ns") if interval and size else None
+
+
+def _of_time(methods: str) -> str | None:
+    """What is done along time by cell methods: "time: sum" or "lat: lon: time: mean"; None where that is not said."""
+    found = re.search(r"\btime:\s*(?:\w+:\s*)*(\w+)", methods)
+    return found[1].lower() if found else None
+
+
+def _bounds(stored: Stored, axis: str | None) -> NDArray[np.timedelta64] | None:
+    """Lengths of the periods that the steps of a file stand for."""
+    for variable in stored.variables.values():
+        along = variable.dims == ((axis,) if axis else ()) or (axis is None and variable.shape == (1,))
+        if not along or not (is_time(variable) or variable.name.lower() in NAMES or variable.name == axis):
+            continue
+        name = text(variable.attributes, "bounds")
+        bounds = stored.variables.get(name)
+        if bounds is None or not bounds.numeric or bounds.shape[-1:] != (2,):
+            continue
+        ends = decode(bounds, stored, like=variable)
+        if ends is not None:
+            ends = ends.reshape(-1, 2)
+            return np.abs(ends[:, 1] - ends[:, 0])
+    return None
+
+
+def _monthly(periods: NDArray[np.timedelta64]) -> bool:
+    days = periods / np.timedelta64(1, "D")
+    return bool((days >= 28).all() and (days <= 31).all())

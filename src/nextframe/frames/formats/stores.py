@@ -1,0 +1,300 @@
+"""A store, one NetCDF file or Zarr store: what it holds, found out without reading its fields; and how they are read.
+
+Axes: T time, C channel, H height, W width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from nextframe.errors import ConfigError, DataError, ShapeError
+from nextframe.frames.formats.accumulation import accumulation_of
+from nextframe.frames.formats.attributes import tell_odd, text
+from nextframe.frames.formats.cf import (
+    Axes,
+    axes_of,
+    carried_attributes,
+    geographic,
+    global_attributes,
+    grid_of,
+    same_projection,
+)
+from nextframe.frames.formats.opening import groups, is_classic, is_hdf5, open_stored
+from nextframe.frames.formats.packing import Packing
+from nextframe.frames.formats.stored import LIBRARY, Stored, Variable, unreadable
+from nextframe.frames.formats.times import is_time, times_of
+from nextframe.frames.grid import Grid
+from nextframe.frames.mapped import WholeFile
+
+_SHARED = ("group", "variables", "dims", "axes", "shape", "units", "variable_attributes", "packing", "accumulation")
+"""What the stores of an archive mostly have in common."""
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A store that is open for reading."""
+
+    arrays: tuple[Any, ...]
+    """What hands out stored numbers of each variable, by slices."""
+    close: Callable[[], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Store:
+    """What is known of a store without reading its fields."""
+
+    path: Path
+    group: str
+    """The group within it that holds the variables; empty for the root."""
+    variables: tuple[str, ...]
+    dims: tuple[tuple[str, ...], ...]
+    """Axes of each variable, as they are stored."""
+    axes: tuple[str | None, str, str]
+    """Names of the time, y and x axes."""
+    shape: tuple[int, int, int, int]
+    times: NDArray[np.datetime64] | None
+    units: tuple[str, ...]
+    variable_attributes: tuple[Mapping[str, object], ...]
+    packing: tuple[Packing, ...]
+    """How the values of each variable are stored."""
+    accumulation: tuple[np.timedelta64 | None, ...]
+    """What each variable is summed over."""
+    grid: Grid
+    attributes: Mapping[str, object]
+    hdf5: bool
+    """Whether its numbers can be read straight from HDF5."""
+    mapped: WholeFile | None
+    """The file, where it is mapped to memory: a classic NetCDF."""
+
+    @property
+    def declares_missing(self) -> bool:
+        """Whether it says that values may be missing."""
+        return any(packing.declares_missing for packing in self.packing)
+
+    def beside(self, first: Store) -> Store:
+        """The same with all that it has in common with the first file held once, since an archive of one file a step
+        has a hundred thousand files a year; the first file's attributes stand for all.
+        """
+        shared = {name: getattr(first, name) for name in _SHARED if getattr(self, name) == getattr(first, name)}
+        alike = (
+            np.array_equal(self.grid.y, first.grid.y)
+            and np.array_equal(self.grid.x, first.grid.x)
+            and same_projection(self.grid.mapping, first.grid.mapping)
+        )
+        return replace(self, **shared, attributes=first.attributes, grid=first.grid if alike else self.grid)
+
+    def open(self) -> Opened:
+        """Open it for reading.
+
+        Raises:
+            DataError: it cannot be opened any more.
+        """
+        names = [f"{self.group}/{name}" if self.group else name for name in self.variables]
+        if self.hdf5:
+            try:
+                file = h5py.File(self.path, "r")
+                return Opened(tuple(file[name] for name in names), file.close)
+            except LIBRARY as error:
+                raise unreadable(self.path, error) from error
+        stored = open_stored(self.path, self.group)
+        try:
+            return Opened(tuple(stored.variables[name].array for name in self.variables), stored.close)
+        except LookupError as error:
+            raise unreadable(self.path, error) from error
+
+    def read(self, opened: Opened, start: int, stop: int, rows: slice, columns: slice) -> NDArray[np.float32]:
+        """Steps `start` to `stop` cut to rows and columns: (T, C, H, W), NaN where missing.
+
+        Raises:
+            DataError: numbers that cannot be read.
+        """
+        time, y, x = self.axes
+        part: dict[str | None, slice] = {time: slice(start, stop), y: rows, x: columns}
+        channels = []
+        for n, (dims, packing) in enumerate(zip(self.dims, self.packing, strict=True)):
+            left = [dim for dim in dims if dim in self.axes]
+            values = packing.unpack(self._stored(opened, n, part), np.float32, where=self.path)
+            values = values.transpose([left.index(axis) for axis in self.axes if axis is not None])
+            channels.append(values[None] if time is None else values)
+        return np.stack(channels, axis=1)
+
+    def unwritten(self, opened: Opened, step: int) -> bool:
+        """Whether a step holds NetCDF's fill value in a variable that declares none.
+
+        Raises:
+            DataError: numbers that cannot be read.
+        """
+        time, y, x = self.axes
+        part: dict[str | None, slice] = {time: slice(step, step + 1), y: slice(None), x: slice(None)}
+        return any(
+            packing.holds_undeclared(self._stored(opened, n, part))
+            for n, packing in enumerate(self.packing)
+            if packing.undeclared is not None
+        )
+
+    def _stored(self, opened: Opened, n: int, part: Mapping[str | None, slice]) -> NDArray[Any]:
+        """Stored numbers of a variable."""
+        index: tuple[Any, ...] = tuple(part.get(dim, 0) for dim in self.dims[n])
+        try:
+            return np.asarray(opened.arrays[n][index])
+        except LIBRARY as error:
+            raise unreadable(self.path, error, f"{self.variables[n]} cannot be read") from error
+
+
+def describe(path: Path, variable: Sequence[str] = ()) -> Store:
+    """What a NetCDF file or Zarr store holds; no field is read.
+
+    Args:
+        path: the store.
+        variable: variables to read as channels, with their group where that is not the root ("Grid/precipitation"); by
+            default the only one over both horizontal axes.
+
+    Raises:
+        DataError: a store that cannot be read, or times that are missing, double or out of order.
+        ConfigError: several variables of which none was named, or one that is not there.
+        ShapeError: a variable with further axes.
+    """
+    if not any("/" in name for name in variable):
+        with open_stored(path) as root:
+            held = _fields(root)
+            if held and set(variable) <= set(held) and (variable or len(held) == 1):
+                return _described(root, list(variable or held))
+    group, names = _located(path, variable)
+    with open_stored(path, group) as stored:
+        return _described(stored, names)
+
+
+def _described(stored: Stored, names: Sequence[str]) -> Store:
+    path = stored.path
+    chosen = [stored.variables[name] for name in names]
+    first = chosen[0]
+    axes = _axes(stored, first)
+    y, x, time = axes.y, axes.x, axes.time
+    assert y is not None
+    assert x is not None
+    if time is None or time not in first.dims:
+        time = next((d for d in first.dims if d not in (y, x) and stored.sizes[d] > 1), None)
+    for each in chosen:
+        _hold_axes(each, stored, time, y, x)
+        tell_odd(path, each.name, each.attributes)
+    for coordinate in stored.variables.values():
+        if coordinate.dims in ((y,), (x,), (time,)):
+            tell_odd(path, coordinate.name, coordinate.attributes)
+    return Store(
+        path=path,
+        group=stored.group,
+        variables=tuple(each.name for each in chosen),
+        dims=tuple(each.dims for each in chosen),
+        axes=(time, y, x),
+        shape=(1 if time is None else stored.sizes[time], len(chosen), stored.sizes[y], stored.sizes[x]),
+        times=times_of(stored, first, time),
+        units=tuple(text(each.attributes, "units") or "1" for each in chosen),
+        variable_attributes=tuple(carried_attributes(each) for each in chosen),
+        packing=tuple(each.packing for each in chosen),
+        accumulation=tuple(accumulation_of(stored, each, time) for each in chosen),
+        grid=grid_of(stored, first, y, x, time),
+        attributes=global_attributes(stored),
+        hdf5=is_hdf5(path),
+        mapped=WholeFile(path) if is_classic(path) else None,
+    )
+
+
+def _located(path: Path, variable: Sequence[str]) -> tuple[str, list[str]]:
+    """The group of a file that holds the variables that are asked for, and their names in it."""
+    prefixes = {name.strip("/").rpartition("/")[0] for name in variable}
+    if len(prefixes) > 1:
+        raise ConfigError(
+            "holds these variables in several groups", where=path, received=", ".join(variable), hint="read one group"
+        )
+    prefix = next(iter(prefixes), "")
+    names = [name.strip("/").rpartition("/")[2] for name in variable]
+    all_groups = [prefix] if prefix else [""]
+    held = {group: _fields_of(path, group) for group in all_groups} if not prefix or prefix in groups(path) else {}
+    if not prefix and (not held[""] or not set(names) <= set(held[""])):
+        held |= {group: _fields_of(path, group) for group in groups(path) if group}
+    able = [group for group, there in held.items() if there and set(names) <= set(there)]
+    listed = ", ".join(f"{group}/{name}" if group else name for group, there in held.items() for name in there)
+    if names and not able:
+        absent = next((n for n in variable if not any(n.strip("/").rpartition("/")[2] in f for f in held.values())), "")
+        raise ConfigError(
+            "holds no such variable", where=path, expected=f"one of {listed or 'none'}", received=absent or variable[0]
+        )
+    if not able:
+        with open_stored(path) as stored:
+            there = ", ".join(v.name for v in stored.variables.values() if v.numeric) or "none"
+        raise DataError("holds no variable over two axes", where=path, received=f"variables {there}")
+    if names and len(able) > 1:
+        raise ConfigError(
+            "holds such a variable in several groups",
+            where=path,
+            received=", ".join(f"{group}/{names[0]}" for group in able),
+            hint="name the group, too, with {variable}",
+        )
+    if not names and (len(able) > 1 or len(held[able[0]]) > 1):
+        raise ConfigError("holds several variables", where=path, received=listed, hint="name some with {variable}")
+    return able[0], names or held[able[0]]
+
+
+def _fields(stored: Stored) -> list[str]:
+    """Names of a group's variables over both horizontal axes, those that describe others left out."""
+    about = {
+        name
+        for variable in stored.variables.values()
+        for key in ("coordinates", "bounds", "grid_mapping", "climatology")
+        for name in text(variable.attributes, key).replace(":", " ").split()
+    }
+    sizes = stored.sizes
+    able = [v for v in stored.variables.values() if v.numeric and v.name not in about and v.name not in sizes]
+    return [v.name for v in able if _is_field(stored, v)]
+
+
+def _fields_of(path: Path, group: str) -> list[str]:
+    with open_stored(path, group) as stored:
+        return _fields(stored)
+
+
+def _is_field(stored: Stored, variable: Variable) -> bool:
+    if len(variable.dims) < 2 or is_time(variable) or geographic(variable.name, variable.attributes):
+        return False
+    whole = axes_of(stored)
+    if whole.y is None or whole.x is None:
+        return len(set(variable.dims)) == len(variable.dims)
+    return {whole.y, whole.x} <= set(variable.dims)
+
+
+def _axes(stored: Stored, variable: Variable) -> Axes:
+    """The axes of a variable; its last two where nothing tells which are the horizontal ones."""
+    whole, own = axes_of(stored), axes_of(stored, variable)
+    y, x = (own.y, own.x) if own.y is not None and own.x is not None else (whole.y, whole.x)
+    if y is None or x is None or not {y, x} <= set(variable.dims):
+        y, x = variable.dims[-2:]
+    return Axes(y=y, x=x, time=own.time)
+
+
+def _hold_axes(variable: Variable, stored: Stored, time: str | None, y: str, x: str) -> None:
+    if time is not None and time not in variable.dims:
+        raise ShapeError(
+            f"variable {variable.name} has no axis {time}", where=variable.where, hint="name variables that have it"
+        )
+    if not {y, x} <= set(variable.dims):
+        raise ShapeError(
+            f"variable {variable.name} has other axes",
+            where=variable.where,
+            expected=f"{y}, {x}",
+            received=", ".join(variable.dims),
+        )
+    other = [dim for dim in variable.dims if dim not in (time, y, x) and stored.sizes[dim] > 1]
+    if other:
+        raise ShapeError(
+            f"variable {variable.name} has a further axis",
+            where=variable.where,
+            received=", ".join(f"{dim} of {stored.sizes[dim]}" for dim in other),
+            hint="select one level, and write it by itself",
+        )

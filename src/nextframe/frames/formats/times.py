@@ -1,0 +1,312 @@
+"""When the steps of a file are: by CF conventions (section 4.4), and as models write it that do not keep to them.
+
+Sources: CF conventions; WRF's `Times` and `XTIME`; "day as %Y%m%d.%f" of CDO and of several reanalyses.
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+import cftime
+import numpy as np
+from numpy.typing import NDArray
+
+from nextframe.errors import DataError, NextframeWarning
+from nextframe.frames.formats.attributes import text
+from nextframe.frames.formats.stored import Stored, Variable
+
+NAMES = ("time", "valid_time", "t", "times", "xtime", "datetime", "date")
+"""What files call the time, in lower case."""
+
+_STANDARD = ("standard", "gregorian", "proleptic_gregorian", "")
+_UNITS = {
+    **dict.fromkeys(("nanosecond", "nanoseconds", "nanosec", "nsec", "ns"), 1),
+    **dict.fromkeys(("microsecond", "microseconds", "microsec", "microsecs", "us"), 10**3),
+    **dict.fromkeys(("millisecond", "milliseconds", "millisec", "millisecs", "msec", "msecs", "ms"), 10**6),
+    **dict.fromkeys(("second", "seconds", "sec", "secs", "s"), 10**9),
+    **dict.fromkeys(("minute", "minutes", "min", "mins"), 60 * 10**9),
+    **dict.fromkeys(("hour", "hours", "hr", "hrs", "h"), 3600 * 10**9),
+    **dict.fromkeys(("day", "days", "d"), 86400 * 10**9),
+    **dict.fromkeys(("week", "weeks"), 7 * 86400 * 10**9),
+}
+"""Nanoseconds of a unit of time."""
+_DAY = 86400 * 10**9
+_MONTHS = {"month": 1, "months": 1, "year": 12, "years": 12}
+_SINCE = re.compile(r"\s*(\S+)\s+(?:since|after|from|ref)\s+(.+?)\s*$", re.IGNORECASE)
+_AS = re.compile(r"\s*(?:(?:day|month|year|hour|second)s?\s+as\s+)?(%Y[%\w.:\- ]*)\s*$", re.IGNORECASE)
+_PATTERNS = {8: "%Y%m%d", 10: "%Y%m%d%H", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S"}
+"""Digits of a date -> what they are."""
+
+
+def is_time(variable: Variable) -> bool:
+    """Whether a variable's unit says that it is a time: "hours since ...", "day as %Y%m%d.%f"."""
+    units = text(variable.attributes, "units")
+    return variable.numeric and bool(_SINCE.match(units) or _AS.match(units))
+
+
+def times_of(stored: Stored, field: Variable, axis: str | None) -> NDArray[np.datetime64] | None:
+    """Times of a field's steps, (T,); None where the file tells none.
+
+    They are looked for in the variable that is called as the axis, then among those along it: the ones that the field's
+    `coordinates` name, then those of the standard name "time", of a name or of a unit of times; and where a file has
+    one step, among the variables without an axis.
+
+    Args:
+        stored: the file.
+        field: the field.
+        axis: its axis of time; None for a field of one step without one.
+
+    Raises:
+        DataError: times that do not increase, a step without one, or another calendar's dates that are none of ours.
+
+    Warns:
+        NextframeWarning: what should be times cannot be read as such.
+    """
+    problems: list[str] = []
+    for variable in _candidates(stored, field, axis):
+        try:
+            times = decode(variable, stored)
+        except _NoTimes as problem:
+            problems.append(f"{variable.name}: {problem}")
+            continue
+        if times is not None:
+            hold_increasing(times.ravel(), stored.path)
+            return times.ravel()
+    if problems:
+        warnings.warn(
+            NextframeWarning(
+                f"{stored.path}: its times cannot be read, so that lead times are counted in frames and gaps are not "
+                f"seen ({'; '.join(problems)})"
+            ),
+            stacklevel=2,
+        )
+    return None
+
+
+def hold_increasing(values: NDArray[Any], where: object) -> None:
+    """Refuse steps that are out of order, double, or without a time.
+
+    Raises:
+        DataError: there are such.
+    """
+    if values.dtype.kind == "M" and np.isnat(values).any():
+        raise DataError(f"frame {np.isnat(values).argmax()} has no time", where=where, hint="leave that step out")
+    wrong = np.flatnonzero(values[1:] <= values[:-1])
+    if wrong.size:
+        before, after = (in_seconds(values[wrong[0] + n]) for n in (0, 1))
+        raise DataError(
+            f"times do not increase: frame {wrong[0] + 1} ({after}) follows {before}",
+            where=where,
+            hint="sort the frames by time and drop duplicates",
+        )
+
+
+def in_seconds(time: Any) -> str:
+    """A time for people, without digits that no archive has; a plain number as it is."""
+    if not np.issubdtype(np.asarray(time).dtype, np.datetime64):
+        return f"{time:g}"
+    return str(np.datetime_as_string(np.asarray(time), unit="s"))
+
+
+class _NoTimes(Exception):
+    """What keeps a variable's numbers from being times."""
+
+
+def _candidates(stored: Stored, field: Variable, axis: str | None) -> list[Variable]:
+    """Variables that may hold the times of a field's steps, the likeliest first."""
+    named = text(field.attributes, "coordinates").split()
+    lengths = () if axis is None else (axis,)
+    there = []
+    for variable in stored.variables.values():
+        plain = variable.dims[:-1] if variable.dtype.kind == "S" and variable.dtype.itemsize == 1 else variable.dims
+        if plain != lengths and not (axis is None and variable.shape == (1,)):
+            continue
+        own = variable.name == axis
+        standard = text(variable.attributes, "standard_name")
+        called = variable.name.lower() in NAMES
+        if not (own or called or is_time(variable) or standard == "time" or text(variable.attributes, "axis") == "T"):
+            continue
+        if standard in ("forecast_reference_time", "forecast_period") and not own:
+            continue
+        if not lengths and not is_time(variable) and not (called and not variable.numeric):
+            continue
+        # A period's end comes before its start among what a file may call a time.
+        rank = (not own, variable.name not in named, standard != "time", not called, not is_time(variable))
+        there.append((rank, variable))
+    return [variable for _, variable in sorted(there, key=lambda pair: pair[0])]
+
+
+def decode(variable: Variable, stored: Stored, like: Variable | None = None) -> NDArray[np.datetime64] | None:
+    """A variable's numbers or texts as times, of its own shape; None where nothing says that they are times.
+
+    Args:
+        variable: the variable.
+        stored: its file.
+        like: the variable whose unit and calendar hold where it has none: bounds have those of the time.
+
+    Raises:
+        DataError: dates of another calendar that ours has not.
+    """
+    if not variable.numeric:
+        return _from_texts(variable.read()) if variable.dtype.kind in "SUOT" else None
+    attributes = {**({} if like is None else like.attributes), **variable.attributes}
+    units, calendar = text(attributes, "units"), text(attributes, "calendar").lower()
+    since, pattern = _SINCE.match(units), _AS.match(units)
+    if since is None and pattern is None:
+        numbers = variable.read()
+        if like is None and variable.name.lower() in NAMES and _reads_as_dates(numbers):
+            return _by_pattern(numbers, "%Y%m%d")
+        if numbers.ndim == 1 and like is None:
+            hold_increasing(numbers, stored.path)
+        if units not in ("", "1") and like is None and units.lower() not in _UNITS:
+            raise _NoTimes(f"in {units!r}")
+        return None
+    if pattern is not None:
+        return _by_pattern(variable.read(), pattern[1])
+    assert since is not None
+    numbers = variable.read()
+    fills = variable.packing
+    missing = np.isnan(fills.unpack(numbers, np.float64, where=stored.path))
+    if numbers.dtype == np.int64:
+        missing |= numbers == np.iinfo(np.int64).min  # as xarray writes a time that is none
+    if (fills.scale, fills.offset) != (1.0, 0.0):
+        numbers = numbers * fills.scale + fills.offset
+    times = _since(numbers, missing, since[1].lower(), since[2], calendar, stored)
+    times[missing] = np.datetime64("NaT")
+    return times
+
+
+def _since(
+    numbers: NDArray[Any], missing: NDArray[np.bool_], unit: str, start: str, calendar: str, stored: Stored
+) -> NDArray[np.datetime64]:
+    """Counts of a unit since a date as times."""
+    known = np.where(missing, 0, numbers)
+    if unit in _MONTHS:
+        months = known * _MONTHS[unit]
+        if not np.array_equal(months, np.round(months)):
+            raise _NoTimes(f"in parts of a {unit}, of which nobody says how long it is")
+        origin = _origin(start, calendar or "standard", stored)
+        month = origin.astype("datetime64[M]")
+        return np.asarray((month + months.astype(int)).astype("datetime64[ns]") + (origin - month))
+    if unit not in _UNITS:
+        raise _NoTimes(f"in {unit!r}, which is no unit of time")
+    if calendar in _STANDARD:
+        origin = _origin(start, calendar or "standard", stored)
+        return _later(origin, known, _UNITS[unit])
+    return _by_cftime(known, f"{unit} since {start}", calendar, stored)
+
+
+def _origin(start: str, calendar: str, stored: Stored) -> np.datetime64:
+    """The instant that times are counted from, in microseconds; before 1582 the standard calendar is Julian."""
+    date = _cftime(lambda: cftime.num2date(0, f"days since {start}", calendar=calendar), start, stored)
+    anchor = cftime.datetime(2000, 1, 1, calendar=date.calendar)
+    return np.datetime64("2000-01-01", "us") - np.timedelta64(anchor - date, "us")
+
+
+def _later(origin: np.datetime64, numbers: NDArray[Any], unit: int) -> NDArray[np.datetime64]:
+    """Times so many units (in nanoseconds) after an instant.
+
+    Days are counted by themselves, since nanoseconds in 64 bits reach no further than 292 years; and numbers of
+    floating point lose the last digits, which they do not have.
+    """
+    if unit > _DAY:
+        numbers, unit = numbers * (unit // _DAY), _DAY
+    per_day = _DAY // unit
+    rest: NDArray[Any]
+    if numbers.dtype.kind in "iu":
+        days, rest = np.divmod(numbers.astype(np.int64), per_day)
+        rest = rest * unit
+    else:
+        exactness = float(np.spacing(numbers.dtype.type(np.abs(numbers).max(initial=0)))) * unit
+        quantum = 10.0 ** np.ceil(np.log10(max(4 * exactness, 1)))
+        days, part = np.divmod(numbers.astype(np.float64), per_day)
+        rest = part * unit
+        rest = np.round(rest / quantum) * quantum if quantum <= 1e9 else np.round(rest)
+    first = origin.astype("datetime64[D]")
+    whole = (first + days.astype("timedelta64[D]")).astype("datetime64[ns]")
+    return np.asarray(whole + (origin - first) + rest.astype("timedelta64[ns]"))
+
+
+def _by_cftime(numbers: NDArray[Any], units: str, calendar: str, stored: Stored) -> NDArray[np.datetime64]:
+    """Times of a calendar that models have, their dates as they stand.
+
+    Raises:
+        DataError: a date that our calendar has not, such as 30 February.
+    """
+    dates = _cftime(lambda: np.ravel(cftime.num2date(numbers, units, calendar=calendar)), units, stored)
+    times: list[Any] = []
+    for date in dates:
+        try:
+            times.append(np.datetime64(date.isoformat(), "ns"))
+        except ValueError as error:
+            raise DataError(
+                "has times that cannot be decoded",
+                where=stored.path,
+                expected="dates of the standard calendar",
+                received=f"{date.isoformat()[:10]} of the calendar {calendar}",
+                hint="convert it with xarray's convert_calendar('standard')",
+            ) from error
+    return np.array(times, "datetime64[ns]").reshape(np.shape(numbers))
+
+
+def _cftime(read: Callable[[], Any], said: str, stored: Stored) -> Any:
+    try:
+        return read()
+    except (ValueError, OverflowError, TypeError, AttributeError) as error:
+        raise DataError(
+            "has times that cannot be decoded",
+            where=stored.path,
+            expected="units such as 'hours since 2020-01-01' in a calendar of CF conventions",
+            received=said,
+            hint="mend the attributes units and calendar, or convert with xarray's convert_calendar('standard')",
+        ) from error
+
+
+def _reads_as_dates(numbers: NDArray[Any]) -> bool:
+    """Whether numbers without a unit are dates as they are written: 20200131."""
+    return bool(numbers.size and (numbers >= 18000101).all() and (numbers < 22000101).all())
+
+
+def _by_pattern(numbers: NDArray[Any], pattern: str) -> NDArray[np.datetime64]:
+    """Dates written as numbers, 20200131.25, whose fraction is one of the last part that the pattern names."""
+    plain = pattern.replace(".%f", "").replace("%f", "")
+    unit = {"Y": "Y", "m": "M", "d": "D", "H": "h", "M": "m", "S": "s"}.get(plain[-1:], "D")
+    times: list[Any] = []
+    for value in np.ravel(numbers):
+        if np.isnan(value):
+            times.append(np.datetime64("NaT", "ns"))
+            continue
+        whole, fraction = divmod(float(value), 1.0) if numbers.dtype.kind == "f" else (int(value), 0.0)
+        try:
+            date = np.datetime64(datetime.strptime(f"{int(whole):0{_digits(plain)}d}", plain), "ns")
+        except ValueError as error:
+            raise _NoTimes(f"{value:.10g} is no date by {pattern}") from error
+        start = date.astype(f"datetime64[{unit}]")
+        length = float(((start + 1).astype("datetime64[s]") - start.astype("datetime64[s]")) / np.timedelta64(1, "s"))
+        times.append(date + np.timedelta64(round(fraction * length), "s"))
+    return np.array(times, "datetime64[ns]").reshape(np.shape(numbers))
+
+
+def _digits(pattern: str) -> int:
+    return sum({"Y": 4}.get(letter, 2) for letter in re.findall(r"%(\w)", pattern))
+
+
+def _from_texts(texts: NDArray[Any]) -> NDArray[np.datetime64]:
+    """Times written as texts, or as rows of letters: "2020-01-01_00:10:00"."""
+    if texts.dtype == "S1" and texts.ndim:
+        texts = np.array([b"".join(row.tolist()) for row in texts.reshape(-1, texts.shape[-1])])
+    times = []
+    for value in np.ravel(texts):
+        word = (value.decode("ascii", "replace") if isinstance(value, bytes) else str(value)).strip("\0 Zz")
+        try:
+            if word.isdigit() and len(word) in _PATTERNS:
+                times.append(np.datetime64(datetime.strptime(word, _PATTERNS[len(word)]), "ns"))
+            else:
+                times.append(np.datetime64(re.sub(r"(?<=\d)[_ ]+(?=\d)", "T", word), "ns"))
+        except ValueError as error:
+            raise _NoTimes(f"{word[:30]!r} is no time") from error
+    return np.array(times, "datetime64[ns]")

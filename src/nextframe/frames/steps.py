@@ -1,0 +1,115 @@
+"""Steps of time: regular ones, jittered ones, and those of the calendar, whose months are not equally long."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from nextframe.words import seconds
+
+NEAR = 0.1
+"""Share of a step within which two times are the same frame's."""
+
+_MINUTE, _SECOND = np.timedelta64(60, "s"), np.timedelta64(1, "s")
+_DAY = np.timedelta64(1, "D")
+
+
+def is_calendar(step: np.timedelta64) -> bool:
+    """Whether a step is of months or years, by the calendar."""
+    return np.datetime_data(step)[0] in ("M", "Y")
+
+
+def nominal_step(instants: NDArray[Any]) -> np.timedelta64:
+    """The step that a sequence of at least two times is meant to have.
+
+    Months where all times are at one place in their months; else the median, brought to whole minutes or seconds where
+    times jitter about such.
+
+    >>> nominal_step(np.array(["2020-01-01", "2020-02-01", "2020-03-01"], "datetime64[ns]"))
+    np.timedelta64(1,'M')
+    >>> nominal_step(np.array(["2020-01-01T00:00", "2020-01-01T00:10", "2020-01-01T00:20"], "datetime64[ns]"))
+    np.timedelta64(600000000000,'ns')
+    """
+    steps = np.diff(instants).astype("timedelta64[ns]")
+    if instants.dtype.kind == "M" and np.median(steps) > 27 * _DAY:
+        months = np.diff(instants.astype("datetime64[M]")).astype(int)
+        step = int(np.median(months))
+        if step >= 1 and np.array_equal(months, np.round(months / step) * step) and _one_place(instants):
+            return np.timedelta64(step, "M")
+    median = np.timedelta64(np.median(steps), "ns")
+    if steps.min() < steps.max():
+        for unit in (_MINUTE, _SECOND):
+            whole = np.round(median / unit) * unit
+            if whole > np.timedelta64(0) and abs(median - whole) <= 0.005 * whole:
+                return np.timedelta64(whole, "ns")
+    return median
+
+
+def after(time: np.datetime64, step: np.timedelta64, counts: ArrayLike) -> NDArray[np.datetime64]:
+    """Times so many steps after one; of months, at the same place in theirs: the day, the middle, the last day.
+
+    >>> after(np.datetime64("2018-04-01"), np.timedelta64(1, "M"), [1, 2, 3]).astype("datetime64[D]")
+    array(['2018-05-01', '2018-06-01', '2018-07-01'], dtype='datetime64[D]')
+    >>> after(np.datetime64("2020-02-29"), np.timedelta64(1, "M"), 1).astype("datetime64[D]")
+    np.datetime64('2020-03-31')
+    """
+    number = np.asarray(counts)
+    if not is_calendar(step):
+        return np.asarray(time + number * step)
+    months = step.astype("timedelta64[M]").astype(int)
+    month = time.astype("datetime64[M]")
+    then = month + number * months
+    begin, length = then.astype("datetime64[ns]"), _length(then)
+    place, whole = (time - month).astype("timedelta64[ns]"), _length(month)
+    if place == whole // 2:  # in the middle
+        return np.asarray(begin + length // 2)
+    last = place // _DAY == whole // _DAY - 1
+    offset = length - (whole - place) if last else np.minimum(place, length - _DAY + place % _DAY)
+    return np.asarray(begin + offset)
+
+
+def steps_between(instants: NDArray[Any], step: np.timedelta64) -> NDArray[np.float64]:
+    """Distances of neighbouring times in steps.
+
+    >>> steps_between(np.array(["2020-01-01", "2020-02-01", "2020-04-01"], "datetime64[ns]"), np.timedelta64(1, "M"))
+    array([1.01848049, 1.97125256])
+    """
+    return np.asarray(np.diff(instants).astype("timedelta64[ns]") / np.timedelta64(round(seconds(step) * 1e9), "ns"))
+
+
+def nearest(times: NDArray[np.datetime64], wanted: np.datetime64, step: np.timedelta64 | None) -> int | None:
+    """Number of the time within a tenth of a step of the one wanted; None where there is none.
+
+    Args:
+        times: increasing.
+        wanted: the time to look for.
+        step: of the times; without, nothing but the very time is found.
+
+    >>> minutes = np.array(["2020-01-01T00:00:00.4", "2020-01-01T00:09:59.7"], "datetime64[ns]")
+    >>> nearest(minutes, np.datetime64("2020-01-01T00:10"), np.timedelta64(10, "m"))
+    1
+    """
+    place = int(np.searchsorted(times, wanted))
+    around = [n for n in (place - 1, place) if 0 <= n < len(times)]
+    closest = min(around, key=lambda n: abs(times[n] - wanted), default=None)
+    if closest is None:
+        return None
+    distance = abs(times[closest] - wanted).astype("timedelta64[ns]")
+    reach = np.timedelta64(0, "ns") if step is None else np.timedelta64(round(NEAR * seconds(step) * 1e9), "ns")
+    return closest if distance <= reach else None
+
+
+def _length(month: Any) -> Any:
+    return ((month + 1).astype("datetime64[ns]") - month.astype("datetime64[ns]")).astype("timedelta64[ns]")
+
+
+def _one_place(instants: NDArray[np.datetime64]) -> bool:
+    """Whether all times are at one place in their months: one day, the last one, or the middle."""
+    months = instants.astype("datetime64[M]")
+    places, lengths = (instants - months).astype("timedelta64[ns]"), _length(months)
+    same = np.abs(places - places[0]) < _DAY
+    last = lengths - places <= _DAY
+    middle = np.abs(places - lengths // 2) <= _DAY
+    return bool(same.all() or last.all() or middle.all())
