@@ -52,8 +52,8 @@ def after(time: np.datetime64, step: np.timedelta64, counts: ArrayLike) -> NDArr
 
     >>> after(np.datetime64("2018-04-01"), np.timedelta64(1, "M"), [1, 2, 3]).astype("datetime64[D]")
     array(['2018-05-01', '2018-06-01', '2018-07-01'], dtype='datetime64[D]')
-    >>> after(np.datetime64("2020-02-29"), np.timedelta64(1, "M"), 1).astype("datetime64[D]")
-    np.datetime64('2020-03-31')
+    >>> after(np.datetime64("2020-02-29"), np.timedelta64(1, "M"), [1]).astype("datetime64[D]")
+    array(['2020-03-31'], dtype='datetime64[D]')
     """
     number = np.asarray(counts)
     if not is_calendar(step):
@@ -74,7 +74,7 @@ def steps_between(instants: NDArray[Any], step: np.timedelta64) -> NDArray[np.fl
     """Distances of neighbouring times in steps.
 
     >>> steps_between(np.array(["2020-01-01", "2020-02-01", "2020-04-01"], "datetime64[ns]"), np.timedelta64(1, "M"))
-    array([1.01848049, 1.97125256])
+    array([1.01850141, 1.97129305])
     """
     return np.asarray(np.diff(instants).astype("timedelta64[ns]") / np.timedelta64(round(seconds(step) * 1e9), "ns"))
 
