@@ -100,6 +100,13 @@ def python_call(name: str, *arguments: object, **options: object) -> str:
     return f"{name}({', '.join([*map(repr, arguments), *named])})"
 
 
+def is_calendar(step: np.timedelta64) -> bool:
+    """Whether a step is of months or years, which are not equally long."""
+    import numpy as np
+
+    return np.datetime_data(step)[0] in ("M", "Y")
+
+
 def seconds(step: np.timedelta64) -> float:
     """A duration in seconds; of months and years their mean in the Gregorian calendar.
 
@@ -109,7 +116,7 @@ def seconds(step: np.timedelta64) -> float:
     """
     import numpy as np
 
-    if np.datetime_data(step)[0] in ("M", "Y"):
+    if is_calendar(step):
         return float(step.astype("timedelta64[M]").astype(int)) * 2629746.0
 
     return float(step / np.timedelta64(1, "ns")) / 1e9
@@ -127,9 +134,7 @@ def duration(step: np.timedelta64 | float) -> str:
     >>> duration(np.timedelta64(3, "M"))
     '3 months'
     """
-    import numpy as np
-
-    if not isinstance(step, (int, float)) and np.datetime_data(step)[0] in ("M", "Y"):
+    if not isinstance(step, (int, float)) and is_calendar(step):
         months = int(step.astype("timedelta64[M]").astype(int))
         return count(months // 12, "year") if months % 12 == 0 else count(months, "month")
     left = step if isinstance(step, (int, float)) else seconds(step)
@@ -162,6 +167,8 @@ def lead_label(step: np.timedelta64 | None, frames: int) -> str:
     """
     if step is None:
         return f"+{frames}"
+    if is_calendar(step):
+        return f"+{duration(step * frames)}"
     left = seconds(step) * frames
     if left < 1:
         return f"+{left * 1e3:.0f} ms"
@@ -169,7 +176,7 @@ def lead_label(step: np.timedelta64 | None, frames: int) -> str:
 
 
 def lead_times(times: NDArray[np.timedelta64] | None, number: int = 0) -> tuple[list[float], str]:
-    """Lead times in a unit that people read: minutes, seconds where the first is shorter than one, or frames.
+    """Lead times in a unit that people read: minutes, seconds where the first is shorter than one, months, or frames.
 
     Args:
         times: lead times in rising order; None where only their number is known.
@@ -181,6 +188,8 @@ def lead_times(times: NDArray[np.timedelta64] | None, number: int = 0) -> tuple[
     """
     if times is None:
         return [float(n) for n in range(1, number + 1)], "frames"
+    if is_calendar(times[0]):
+        return [float(time.astype("timedelta64[M]").astype(int)) for time in times], "months"
     left = [seconds(time) for time in times]
     size, unit = (60.0, "minutes") if left[0] >= 60 else (1.0, "seconds")
     return [round(value / size, 6) for value in left], unit

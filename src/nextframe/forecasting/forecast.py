@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from nextframe.errors import ConfigError, ShapeError
 from nextframe.frames.grid import Grid
 from nextframe.frames.sequence import FloatArray, FrameSequence
-from nextframe.frames.steps import after, is_calendar
+from nextframe.frames.steps import after
+from nextframe.words import is_calendar
 
 
 @dataclass(frozen=True, kw_only=True)

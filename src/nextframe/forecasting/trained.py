@@ -24,6 +24,7 @@ from nextframe.frames.sequence import FloatArray, FrameSequence
 from nextframe.frames.units import same_unit
 from nextframe.models.network import Network
 from nextframe.runs.folder import ModelCard
+from nextframe.words import seconds
 
 CALIBRATION = "calibration.json"
 """Name of the calibration in a run folder."""
@@ -148,7 +149,7 @@ class TrainedForecaster(Forecaster):
             trained = Grid(y=np.array(self.card.grid[0]), x=np.array(self.card.grid[1]))
             if sequence.shape[2:] == (len(trained.y), len(trained.x)):  # another size is told by `predict`
                 trained.hold_in_place(sequence.grid, where=sequence.name, than="the static fields of the training")
-        step = None if sequence.time_step is None else sequence.time_step / np.timedelta64(1, "s")
+        step = None if sequence.time_step is None else seconds(sequence.time_step)
         if self.card.time_step is not None and step is not None and abs(step / self.card.time_step - 1) > 0.01:
             warn(
                 f"{sequence.name}: its frames are {_apart(step)} apart, those of the training were "

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -77,6 +78,10 @@ class Grid:
             or said["axis"] == "y"
             or self.y_name.lower().startswith(("lat", "rlat", "northing"))
         )
+
+    def north_up(self, frames: NDArray[Any]) -> NDArray[Any]:
+        """Frames (..., H, W) as a picture has them, with north at the top."""
+        return frames[..., ::-1, :] if self.rows_run_north else frames
 
     def cut(self, top: int, left: int, height: int, width: int) -> Grid:
         """The grid of a box of pixels."""

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from nextframe.words import seconds
+from nextframe.words import is_calendar, seconds
 
 NEAR = 0.1
 """Share of a step within which two times are the same frame's."""
@@ -16,16 +16,11 @@ _MINUTE, _SECOND = np.timedelta64(60, "s"), np.timedelta64(1, "s")
 _DAY = np.timedelta64(1, "D")
 
 
-def is_calendar(step: np.timedelta64) -> bool:
-    """Whether a step is of months or years, by the calendar."""
-    return np.datetime_data(step)[0] in ("M", "Y")
-
-
 def nominal_step(instants: NDArray[Any]) -> np.timedelta64:
     """The step that a sequence of at least two times is meant to have.
 
-    Months where all times are at one place in their months; else the median, brought to whole minutes or seconds where
-    times jitter about such.
+    Months where all times are at one place in their months; else whole minutes or seconds where times jitter about
+    such; else the median.
 
     >>> nominal_step(np.array(["2020-01-01", "2020-02-01", "2020-03-01"], "datetime64[ns]"))
     np.timedelta64(1,'M')
@@ -39,11 +34,14 @@ def nominal_step(instants: NDArray[Any]) -> np.timedelta64:
         if step >= 1 and np.array_equal(months, np.round(months / step) * step) and _one_place(instants):
             return np.timedelta64(step, "M")
     median = np.timedelta64(np.median(steps), "ns")
-    if steps.min() < steps.max():
-        for unit in (_MINUTE, _SECOND):
-            whole = np.round(median / unit) * unit
-            if whole > np.timedelta64(0) and abs(median - whole) <= 0.005 * whole:
-                return np.timedelta64(whole, "ns")
+    counts = np.round(steps / median)
+    if steps.min() == steps.max() or np.abs(steps / median - counts).max() > 2 * NEAR:
+        return median
+    mean = steps.sum() / counts.sum()  # jitter cancels out over the whole length
+    for unit in (_MINUTE, _SECOND):
+        whole = np.round(mean / unit) * unit
+        if whole > np.timedelta64(0) and abs(mean - whole) <= 0.005 * whole:
+            return np.timedelta64(whole, "ns")
     return median
 
 

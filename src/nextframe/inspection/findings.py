@@ -10,12 +10,11 @@ import numpy as np
 from nextframe.data.split import Span
 from nextframe.data.statistics import FrameStatistics
 from nextframe.data.windows import share_that_fits
+from nextframe.frames.formats.fills import usual_fill
 from nextframe.frames.sequence import FrameSequence, FrameSource
 from nextframe.inspection.survey import EVERYTHING, FrameFacts, Survey
 from nextframe.words import duration, listing, moment
 
-FILL_VALUES = (-32768, -9999, -999, -99, 999, 9999, 32767, 65535, 99999)
-"""Numbers that files use for "missing" without saying so."""
 SHOWN = 3
 """Places named in one sentence."""
 FEW_WINDOWS = 50
@@ -167,7 +166,7 @@ def _fill_values(source: FrameSource, statistics: FrameStatistics) -> Iterator[s
         values = statistics.sample[channel]
         for extreme in (statistics.low[channel], statistics.high[channel]):
             rest = values[np.isfinite(values) & (values != extreme)]
-            if extreme in FILL_VALUES and rest.size and abs(extreme) > 2 * np.abs(rest).max():
+            if usual_fill(extreme) and rest.size and abs(extreme) > 2 * np.abs(rest).max():
                 yield (
                     f"The variable {name} holds the value {extreme:g}, far from all others, which looks like a fill "
                     "value that is not declared: replace it by NaN and use {missing=mask}."

@@ -12,6 +12,7 @@ import numpy as np
 import xarray as xr
 
 from nextframe.forecasting.forecast import Forecast
+from nextframe.frames.formats.attributes import attributes_for_netcdf
 from nextframe.frames.sequence import FloatArray
 from nextframe.outputs.writer import Beside
 
@@ -61,14 +62,18 @@ def to_dataset(
             },
         ),
         y_name: xr.Variable(
-            y_name, np.arange(height) if grid is None else grid.y, {} if grid is None else dict(grid.y_attributes)
+            y_name,
+            np.arange(height) if grid is None else grid.y,
+            {} if grid is None else attributes_for_netcdf(grid.y_attributes),
         ),
         x_name: xr.Variable(
-            x_name, np.arange(width) if grid is None else grid.x, {} if grid is None else dict(grid.x_attributes)
+            x_name,
+            np.arange(width) if grid is None else grid.x,
+            {} if grid is None else attributes_for_netcdf(grid.x_attributes),
         ),
     }
     for name, field in grid.fields.items() if grid is not None else ():
-        coordinates[name] = xr.Variable((y_name, x_name), field.values, dict(field.attributes))
+        coordinates[name] = xr.Variable((y_name, x_name), field.values, attributes_for_netcdf(field.attributes))
     if forecast.init_time is not None:
         attributes = {"standard_name": "forecast_reference_time"}
         coordinates["init_time"] = xr.Variable((), forecast.init_time.astype("datetime64[ns]"), attributes)
@@ -81,7 +86,7 @@ def to_dataset(
         name: xr.Variable(
             ("lead_time", y_name, x_name),
             forecast.values[:, n],
-            {**carried[n], "units": unit, **mapped},
+            {**attributes_for_netcdf(carried[n]), "units": unit, **mapped},
             {"_FillValue": np.float32("nan")},
         )
         for n, (name, unit) in enumerate(zip(forecast.variables, forecast.units, strict=True))
@@ -93,8 +98,8 @@ def to_dataset(
             least["units"] = forecast.units[0]
         coordinates["threshold"] = xr.Variable("threshold", list(probabilities), least)
     if mapped and grid is not None and grid.mapping is not None:
-        data["crs"] = xr.Variable((), np.int32(0), dict(grid.mapping))
-    about = {str(key): value for key, value in forecast.attributes.items() if isinstance(value, (str, int, float))}
+        data["crs"] = xr.Variable((), np.int32(0), attributes_for_netcdf(grid.mapping))
+    about = attributes_for_netcdf(forecast.attributes)
     told = f" ({about['source']})" if "source" in about else ""
     about |= {
         "Conventions": "CF-1.10",

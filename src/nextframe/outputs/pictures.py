@@ -6,6 +6,7 @@ Axes: T time of the past, K lead time, C channel, H height, W width.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -74,6 +75,7 @@ def write_png(forecast: Forecast, path: Path, beside: Beside) -> None:
     """Write a strip: a row each for past, truth, forecast, error and probabilities, a column for each lead time."""
     from nextframe.report.figures import png, strip
 
+    forecast, beside = _upright(forecast, beside)
     leads = [lead_label(forecast.time_step, lead + 1) for lead in range(forecast.lead_times)]
     figure = strip(
         beside.past,
@@ -87,8 +89,23 @@ def write_png(forecast: Forecast, path: Path, beside: Beside) -> None:
     path.write_bytes(png(figure))
 
 
+def _upright(forecast: Forecast, beside: Beside) -> tuple[Forecast, Beside]:
+    """What is drawn, with north at the top, whichever way the rows of the source run."""
+    grid = forecast.grid
+    if grid is None or not grid.rows_run_north:
+        return forecast, beside
+    turned = replace(
+        beside,
+        past=None if beside.past is None else grid.north_up(beside.past),
+        truth=None if beside.truth is None else grid.north_up(beside.truth),
+        probabilities={threshold: grid.north_up(field) for threshold, field in beside.probabilities.items()},
+    )
+    return replace(forecast, values=grid.north_up(forecast.values)), turned
+
+
 def animation(forecast: Forecast, beside: Beside) -> Iterator[RGB]:
     """Frames of an animation, one for each frame of the past and for each lead time, all of one size (H, W, 3)."""
+    forecast, beside = _upright(forecast, beside)
     past, truth = beside.past, beside.truth
     palette = Palette(*(part for part in (past, truth, forecast.values if truth is None else None) if part is not None))
     for headline, pictures in _panels(forecast, palette, beside):

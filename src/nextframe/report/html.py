@@ -170,11 +170,12 @@ def _animate(example: Example) -> dict[str, object]:
     palette = Palette(example.past, example.truth)
     first = example.forecasts[0]
     columns = ["truth", *(forecast.forecaster for forecast in example.forecasts)]
+    upright = (lambda frames: frames) if first.grid is None else first.grid.north_up
     steps = []
-    for n, frame in enumerate(example.past):
+    for n, frame in enumerate(upright(example.past)):
         steps.append({"label": f"past {n + 1 - len(example.past)}", "top": [_uri(palette.frame(frame))], "bottom": []})
-    for lead, truth in enumerate(example.truth):
-        frames = [truth, *(forecast.values[lead] for forecast in example.forecasts)]
+    for lead, truth in enumerate(upright(example.truth)):
+        frames = [truth, *(upright(forecast.values[lead]) for forecast in example.forecasts)]
         steps.append(
             {
                 "label": lead_label(first.time_step, lead + 1),

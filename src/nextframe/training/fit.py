@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import lightning
-import numpy as np
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint, RichProgressBar
@@ -39,6 +38,7 @@ from nextframe.models.causality import check_causal
 from nextframe.runs.folder import ModelCard, append_metrics, load_config, save_config, save_model, save_static
 from nextframe.training.malloc import keep_freed_memory
 from nextframe.training.module import ForecastTraining
+from nextframe.words import seconds
 
 MONITOR = "val_rollout_mse"
 
@@ -86,7 +86,7 @@ def train(source: FrameSource, config: RunConfig, run: Path, *, resume: bool = F
         width=width,
         variables=first.variables,
         units=first.units,
-        time_step=None if step is None else step / np.timedelta64(1, "s"),
+        time_step=None if step is None else seconds(step),
         grid=(tuple(map(float, grid.y)), tuple(map(float, grid.x))) if len(static) and grid is not None else None,
     )
     _hold_weights_to_unit(config.training, first.units)

@@ -83,7 +83,9 @@ def grade(
     name = str(forecast.attrs.get("forecaster", "forecast"))
     result = summarise({name: found}, sequence, len(values), data=data or observation.name, command=command)
     lead_time, unit = _stated_lead_times(forecast, len(values))
-    return replace(result, lead_time=lead_time, lead_time_unit=unit) if lead_time else result
+    if not lead_time or result.lead_time_unit == "months":  # of which the observations know the calendar
+        return result
+    return replace(result, lead_time=lead_time, lead_time_unit=unit)
 
 
 def _values(forecast: xr.Dataset, sequence: FrameSequence, where: str) -> tuple[FloatArray, FloatArray | None]:

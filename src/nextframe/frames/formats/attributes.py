@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nextframe.errors import DataError, NextframeWarning
 from nextframe.words import listing
@@ -34,6 +35,14 @@ _STORAGE = frozenset(
     }
 )
 """Attributes that say how a variable is stored, or name variables that are not carried along."""
+
+
+def array_of(value: Any) -> NDArray[Any]:
+    """An attribute as an array; lists of lists of differing lengths, which are none, as one object."""
+    try:
+        return np.asarray(value)
+    except ValueError:
+        return np.array([value, None], object)[:1]
 
 
 def text(attributes: Mapping[Any, Any], key: str) -> str:
@@ -120,12 +129,9 @@ def _for_netcdf(value: Any) -> Any:
     if isinstance(value, str):
         # NetCDF writes UTF-8, which has no halves of characters, and an empty text makes some readers stumble.
         return value.encode("utf-8", "replace").decode().replace("\0", "") or None
-    if value is None or (np.ndim(value) and not np.size(value)):
+    array = array_of(value)
+    if value is None or not array.size:
         return None
-    try:
-        array = np.asarray(value)
-    except ValueError:  # lists of lists of differing lengths
-        array = np.asarray(None)
     if array.dtype.kind in "iuf" and array.ndim <= 1 and array.dtype.itemsize <= 8:
         return value if isinstance(value, (int, float, np.ndarray, np.generic)) else array
     if array.ndim == 0 and array.dtype.kind in "Mmc":
@@ -141,4 +147,4 @@ def _in_json(value: Any) -> Any:
 
 
 def _empty(value: Any) -> bool:
-    return isinstance(value, (str, bytes)) or np.size(value) == 0
+    return isinstance(value, (str, bytes)) or array_of(value).size == 0

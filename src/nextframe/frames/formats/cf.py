@@ -13,7 +13,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from nextframe.frames.formats.attributes import described, text
+from nextframe.frames.formats.attributes import array_of, described, text
 from nextframe.frames.formats.stored import Stored, Variable
 from nextframe.frames.formats.times import NAMES as _TIME
 from nextframe.frames.formats.times import is_time
@@ -117,7 +117,7 @@ def carried_attributes(variable: Variable) -> dict[str, object]:
 
 def global_attributes(stored: Stored) -> dict[str, object]:
     """What is said of the whole file, texts and numbers."""
-    return {str(key): plain_value(value) for key, value in stored.attributes.items() if np.ndim(value) == 0}
+    return {str(key): plain_value(value) for key, value in stored.attributes.items() if array_of(value).ndim == 0}
 
 
 def plain_value(value: Any) -> object:
@@ -228,7 +228,7 @@ def same_projection(one: Mapping[str, object] | None, other: Mapping[str, object
 
 
 def _equal(one: object, other: object) -> bool:
-    here, there = (np.asarray(value) for value in (one, other))
+    here, there = array_of(one), array_of(other)
     if here.dtype.kind not in "iuf" or there.dtype.kind not in "iuf":
         return bool(np.array_equal(here, there))
     return here.shape == there.shape and bool(np.all(here == there) or np.allclose(here, there, rtol=1e-6, atol=0))

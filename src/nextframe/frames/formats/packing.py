@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from nextframe.errors import DataError, NextframeWarning
-from nextframe.frames.formats.attributes import number
+from nextframe.frames.formats.attributes import array_of, number
 from nextframe.frames.formats.fills import default_fill
 
 _FILLS = ("_FillValue", "missing_value")
@@ -150,7 +150,7 @@ def _plain(value: Any) -> Any:
 def _fills(name: str, key: str, given: Any, stored: np.dtype, where: object) -> list[tuple[float, bool]]:
     """Fill values of an attribute, each with whether the stored type can hold it."""
     try:
-        if np.asarray(given).dtype.kind not in "iuf":
+        if array_of(given).dtype.kind not in "iuf":
             given = np.asarray(_plain(given)).astype(np.float64)  # some write numbers as text
     except (TypeError, ValueError):
         warnings.warn(
@@ -195,7 +195,7 @@ def _limits(
     if not given:
         return unbounded, unbounded
     named = ", ".join(f"{key}={value}" for key, value in given.items())
-    packed = stored.kind in "iu" and not any(np.asarray(value).dtype.kind == "f" for value in given.values())
+    packed = stored.kind in "iu" and not any(array_of(value).dtype.kind == "f" for value in given.values())
     try:
         low, high = np.asarray(given.get("valid_range", unbounded)).ravel()
         low, high = (_plain(given.get(key, limit)) for key, limit in (("valid_min", low), ("valid_max", high)))
@@ -204,7 +204,7 @@ def _limits(
         raise DataError(f"variable {name} has a valid range that is none", where=where, received=named) from error
     low, high = (-np.inf if np.isnan(low) else low), (np.inf if np.isnan(high) else high)
     if packed and stored.kind == "u":
-        signed = "_Unsigned" in attributes or any(np.asarray(v).dtype == f"i{stored.itemsize}" for v in given.values())
+        signed = "_Unsigned" in attributes or any(array_of(v).dtype == f"i{stored.itemsize}" for v in given.values())
         turn = 2 ** (8 * stored.itemsize) if signed else 0
         low, high = (limit + turn if -np.inf < limit < 0 else limit for limit in (low, high))
     elif stored.kind == "f":

@@ -101,6 +101,8 @@ class Stored:
     attributes: Mapping[str, Any]
     group: str = ""
     """Its path within the file, "Grid" or "a/b"; empty for the root."""
+    inherited: frozenset[str] = frozenset()
+    """Names of the variables that are of a group above."""
     close: Callable[[], None] = field(default=lambda: None)
 
     @property
@@ -123,6 +125,7 @@ class Stored:
             variables=variables,
             attributes={**above.attributes, **self.attributes},
             group=self.group,
+            inherited=frozenset(above.variables) - frozenset(self.variables),
             close=close,
         )
 

@@ -251,7 +251,8 @@ def _fields(stored: Stored) -> list[str]:
         for name in text(variable.attributes, key).replace(":", " ").split()
     }
     sizes = stored.sizes
-    able = [v for v in stored.variables.values() if v.numeric and v.name not in about and v.name not in sizes]
+    aside = {*about, *sizes, *stored.inherited}
+    able = [v for v in stored.variables.values() if v.numeric and v.name not in aside]
     return [v.name for v in able if _is_field(stored, v)]
 
 

@@ -70,7 +70,7 @@ def _codecs(said: Any) -> set[str]:
         part = waiting.pop()
         if isinstance(part, dict):
             names |= {str(part[key]).rpartition(".")[2].lower() for key in ("id", "name") if key in part}
-            waiting += [value for key, value in part.items() if key not in ("attributes", ".zattrs")]
+            waiting += [value for key, value in part.items() if key != "attributes" and not key.endswith(".zattrs")]
         elif isinstance(part, list):
             waiting += part
     return names
