@@ -5,13 +5,14 @@ import os
 import zipfile
 from itertools import permutations
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nextframe.api import inspect_path
+from nextframe.api import fit, forecast_file, inspect_path, verify
 from nextframe.errors import ConfigError, DataError, ShapeError
 from nextframe.frames.formats.axes import as_movies, axes_of
 from nextframe.frames.source import open_source
@@ -243,3 +244,16 @@ def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
 def test_names_that_no_file_may_have(name: str) -> None:
     with pytest.raises((DataError, ConfigError)):
         open_source(name)
+
+
+def test_an_array_is_trained_on_forecast_from_and_verified(tmp_path: Path) -> None:
+    movies = np.zeros((6, 12, 16, 16, 1), np.float32)
+    for n, t in np.ndindex(6, 12):
+        movies[n, t, 4 + n % 3 : 9 + n % 3, t : t + 5] = 0.9
+    small: dict[str, Any] = {"epochs": 1, "filters": (4,), "past": 4, "future": 3, "axes": "NTHWC"}
+    model = fit(movies, out=tmp_path / "run", progress=False, **small)
+    forecast, past, _ = forecast_file(tmp_path / "run", movies[:1])
+    assert past.name == "array"
+    assert forecast.values.shape[-2:] == (16, 16)
+    verification = verify(model, movies[..., 0].repeat(2, 1)[:, :20], past=4, lead_times=3, limit=5, progress=False)
+    assert verification.scores
