@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from nextframe.errors import DataError, ShapeError
 from nextframe.frames.formats.cf import spatial_axes
+from nextframe.frames.formats.opening import open_dataset
 from nextframe.frames.grid import counted
 from nextframe.frames.sequence import FloatArray, FrameSequence, FrameSource
 from nextframe.frames.steps import nearest
@@ -54,9 +55,11 @@ def grade(
     """
     if not isinstance(forecast, xr.Dataset):
         try:
-            opened = xr.open_dataset(forecast)
-        except (OSError, ValueError) as error:
-            raise DataError("cannot be read as a forecast", where=forecast, received=error) from error
+            opened = open_dataset(Path(forecast))
+        except DataError as error:
+            raise DataError(
+                "cannot be read as a forecast", where=forecast, received=error.received or error.what, hint=error.hint
+            ) from error
         with opened:
             name = data or observation.name
             return grade(opened, observation, thresholds=thresholds, scales=scales, data=name, command=command)

@@ -133,7 +133,7 @@ def test_frames_that_claim_more_than_memory_holds(tmp_path: Path, kind: str) -> 
 
         group = zarr.open_group(str(path), mode="w")
         group.create_array("rain", shape=(3, 10**6, 10**6), dtype="f4", chunks=(1, 64, 64))
-    with pytest.raises(NextframeError, match=rf"a\.{kind}: .*1,?000,?000"):
+    with pytest.raises(NextframeError, match=rf"a\.{kind}: rain cannot be read \(received takes 12 TB"):
         open_source(path).sequences[0].read(0, 1)
 
 

@@ -5,13 +5,11 @@
 from __future__ import annotations
 
 import re
-import warnings
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nextframe.errors import NextframeWarning
-from nextframe.frames.formats.attributes import text
+from nextframe.frames.formats.attributes import tell_once, text
 from nextframe.frames.formats.stored import Stored, Variable
 from nextframe.frames.formats.times import NAMES, decode, is_time
 from nextframe.words import duration
@@ -46,12 +44,10 @@ def accumulation_of(stored: Stored, field: Variable, axis: str | None) -> np.tim
         if shortest > np.timedelta64(0) and longest - shortest <= _SAME * longest:
             return np.timedelta64(np.median(periods), "ns")
         if longest > np.timedelta64(0) and not _monthly(periods):
-            warnings.warn(
-                NextframeWarning(
-                    f"{stored.path}: {field.name} is summed over differing times ({duration(shortest)} to "
-                    f"{duration(longest)}), so that it has no one accumulation"
-                ),
-                stacklevel=2,
+            tell_once(
+                stored.path,
+                f"{field.name} is summed over differing times ({duration(shortest)} to {duration(longest)}), so that "
+                "it has no one accumulation",
             )
         return None
     interval = _INTERVAL.search(methods) if about_time == "sum" else None

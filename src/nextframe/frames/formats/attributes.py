@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import warnings
+from collections import deque
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -71,9 +73,22 @@ def tell_odd(where: object, name: str, attributes: Mapping[Any, Any]) -> None:
     """
     odd = [key for key in _TEXTS if key in attributes and not text(attributes, key) and not _empty(attributes[key])]
     if odd:
-        warnings.warn(
-            NextframeWarning(f"{where}: {name} has a {listing(odd)} that is no text, which is ignored"), stacklevel=2
-        )
+        tell_once(where, f"{name} has a {listing(odd)} that is no text, which is ignored")
+
+
+def tell_once(where: object, text: str) -> None:
+    """Warn of a file, but not of each of its folder that has the same.
+
+    Warns:
+        NextframeWarning: this was not said of the folder before.
+    """
+    if (said := (Path(str(where)).parent, text)) not in _told:
+        _told.append(said)
+        warnings.warn(NextframeWarning(f"{where}: {text}"), stacklevel=3)
+
+
+_told: deque[tuple[Path, str]] = deque(maxlen=256)
+"""What was said last of the files of which folder."""
 
 
 def number(attributes: Mapping[Any, Any], key: str, default: float, *, where: object, of: str) -> float:

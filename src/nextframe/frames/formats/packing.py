@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from nextframe.errors import DataError, NextframeWarning
-from nextframe.frames.formats.attributes import array_of, number
+from nextframe.errors import DataError
+from nextframe.frames.formats.attributes import array_of, number, tell_once
 from nextframe.frames.formats.fills import default_fill
 
 _FILLS = ("_FillValue", "missing_value")
@@ -123,12 +122,10 @@ class Packing:
         return self.undeclared is not None and bool(_equal(np.asarray(numbers), self.undeclared).any())
 
     def _tell(self, where: object) -> None:
-        warnings.warn(
-            NextframeWarning(
-                f"{where}: {self.name} holds {self.undeclared:g}, which NetCDF fills unwritten values with, "
-                "and does not declare it; taken as missing"
-            ),
-            stacklevel=3,
+        tell_once(
+            where,
+            f"{self.name} holds {self.undeclared:g}, which NetCDF fills unwritten values with, and does not declare "
+            "it; taken as missing",
         )
 
 
@@ -153,9 +150,7 @@ def _fills(name: str, key: str, given: Any, stored: np.dtype, where: object) -> 
         if array_of(given).dtype.kind not in "iuf":
             given = np.asarray(_plain(given)).astype(np.float64)  # some write numbers as text
     except (TypeError, ValueError):
-        warnings.warn(
-            NextframeWarning(f"{where}: {name} has a {key} that is no number ({given}), which is ignored"), stacklevel=4
-        )
+        tell_once(where, f"{name} has a {key} that is no number ({given}), which is ignored")
         return []
     fills = []
     for value in np.ravel(np.asarray(given)):

@@ -89,7 +89,7 @@ class Stores:
                     break
             when = "" if store.times is None else f" at {in_seconds(store.times[begin])}"
             what = f"{', '.join(store.variables)} cannot be read{when}"
-            raise DataError(what, where=store.path, received=error.received, hint=error.hint) from error
+            raise DataError(what, where=store.path, received=error.received or error.what, hint=error.hint) from error
 
     def _opened(self, store: Store) -> Opened:
         if store.path not in self._open:

@@ -5,6 +5,7 @@ Axes: T time, C channel, H height, W width.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nextframe.errors import ConfigError, DataError, ShapeError
+from nextframe.frames.bounds import hold_memory
 from nextframe.frames.formats.accumulation import accumulation_of
 from nextframe.frames.formats.attributes import tell_odd, text
 from nextframe.frames.formats.cf import (
@@ -33,6 +35,10 @@ from nextframe.frames.formats.times import is_time, times_of
 from nextframe.frames.grid import Grid
 from nextframe.frames.mapped import WholeFile
 
+_AT_ONCE = 3
+"""Copies of what is read that lie in memory at once while it is unpacked."""
+_LARGE = 2**28
+"""Bytes from which memory is asked whether it holds them."""
 _SHARED = ("group", "variables", "dims", "axes", "shape", "units", "variable_attributes", "packing", "accumulation")
 """What the stores of an archive mostly have in common."""
 
@@ -139,9 +145,18 @@ class Store:
             if packing.undeclared is not None
         )
 
+    @property
+    def _sizes(self) -> tuple[int, int, int]:
+        """Lengths of the axes."""
+        return self.shape[0], *self.shape[2:]
+
     def _stored(self, opened: Opened, n: int, part: Mapping[str | None, slice]) -> NDArray[Any]:
         """Stored numbers of a variable."""
         index: tuple[Any, ...] = tuple(part.get(dim, 0) for dim in self.dims[n])
+        sizes = [len(range(*part[axis].indices(size))) for axis, size in zip(self.axes, self._sizes, strict=True)]
+        needed = _AT_ONCE * self.packing[n].dtype.itemsize * math.prod(sizes)
+        if needed > _LARGE:
+            hold_memory(self.path, needed)
         try:
             return np.asarray(opened.arrays[n][index])
         except LIBRARY as error:

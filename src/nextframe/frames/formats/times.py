@@ -6,7 +6,6 @@ Sources: CF conventions; WRF's `Times` and `XTIME`; "day as %Y%m%d.%f" of CDO an
 from __future__ import annotations
 
 import re
-import warnings
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
@@ -15,8 +14,8 @@ import cftime
 import numpy as np
 from numpy.typing import NDArray
 
-from nextframe.errors import DataError, NextframeWarning
-from nextframe.frames.formats.attributes import text
+from nextframe.errors import DataError
+from nextframe.frames.formats.attributes import tell_once, text
 from nextframe.frames.formats.stored import Stored, Variable
 
 NAMES = ("time", "valid_time", "t", "times", "xtime", "datetime", "date")
@@ -77,12 +76,10 @@ def times_of(stored: Stored, field: Variable, axis: str | None) -> NDArray[np.da
             hold_increasing(times.ravel(), stored.path)
             return times.ravel()
     if problems:
-        warnings.warn(
-            NextframeWarning(
-                f"{stored.path}: its times cannot be read, so that lead times are counted in frames and gaps are not "
-                f"seen ({'; '.join(problems)})"
-            ),
-            stacklevel=2,
+        tell_once(
+            stored.path,
+            "its times cannot be read, so that lead times are counted in frames and gaps are not seen "
+            f"({'; '.join(problems)})",
         )
     return None
 
