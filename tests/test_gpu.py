@@ -64,8 +64,8 @@ def twins(kind: str, **options: Any) -> tuple[Network, Network]:
 
 def loss_and_logits(model: Network, movie: Tensor) -> tuple[Tensor, Tensor]:
     past, future = movie[:, :5], movie[:, 5:]
-    logits = model.logits(movie[:, :-1])[0] if model.one_step else model.logits(past, future)[0]
-    target = movie[:, 1:] if model.one_step else future
+    logits = model.training_logits(past, future)
+    target = movie[:, -logits.shape[1] :]
     return binary_cross_entropy_with_logits(logits, target), logits
 
 

@@ -54,9 +54,9 @@ def measure(model: Network, goal: Goal, movies: Tensor) -> dict[str, Any]:
         for some in movies.split(TOGETHER):
             frames = some.float()
             past, future = frames[:, : goal.past], frames[:, goal.past :]
-            given = model.logits(frames[:, :-1]) if model.one_step else model.logits(past, future)
-            target = frames[:, 1:] if model.one_step else future
-            loss += elementwise_loss(given[0], target, "bce", "sigmoid").mean().item() * len(frames) / len(movies)
+            logits = model.training_logits(past, future)
+            target = frames[:, -logits.shape[1] :]
+            loss += elementwise_loss(logits, target, "bce", "sigmoid").mean().item() * len(frames) / len(movies)
             if goal.csi:
                 skill.update(rollout(model, past, goal.frames - goal.past), future, torch.ones_like(future).bool())
     csi = skill.compute()["csi"].tolist() if goal.csi else []

@@ -38,11 +38,8 @@ def nextframe_step(
     if task in PASSES:
 
         def loss() -> Tensor:
-            if model.one_step:
-                logits, target = model.logits(movie[:, :-1])[0], movie[:, 1:]
-            else:
-                logits, target = model.logits(past, future)[0], future
-            return elementwise_loss(logits, target, "bce", "sigmoid").mean()
+            logits = model.training_logits(past, future)
+            return elementwise_loss(logits, movie[:, -logits.shape[1] :], "bce", "sigmoid").mean()
 
         return training_pass(task, loss, make_optimizer(model, config.training))
     model.eval()

@@ -11,7 +11,8 @@ from torch.nn.functional import conv3d
 
 from nextframe import engine
 from nextframe.engine.status import native
-from nextframe.models.stacked import StackedConvLSTM, TemporalReadout
+from nextframe.models.readout import TemporalReadout
+from nextframe.models.stacked import StackedConvLSTM
 
 pytestmark = pytest.mark.skipif(native is None, reason="the native engine was not built")
 

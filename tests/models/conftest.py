@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from nextframe.models.convlstm import ConvLSTM2d
-from nextframe.models.stacked import TemporalReadout
+from nextframe.models.readout import TemporalReadout
 
 
 class Keras:

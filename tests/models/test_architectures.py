@@ -172,7 +172,7 @@ def test_no_output_sees_a_later_frame(kind: str) -> None:
 @pytest.mark.parametrize("kind", ALL)
 def test_gradients_reach_every_parameter(kind: str) -> None:
     model = small(kind)
-    model.logits(torch.rand(2, 4, 1, 8, 8), **({} if model.one_step else {"lead_times": 3}))[
+    model.logits(torch.rand(2, 4, 1, 8, 8), **({} if model.task == "one-step" else {"lead_times": 3}))[
         0
     ].square().mean().backward()
     assert not [name for name, p in model.named_parameters() if p.grad is None or not p.grad.any()]
@@ -182,7 +182,7 @@ def test_gradients_reach_every_parameter(kind: str) -> None:
 def test_quantiles_residual_and_rollout(kind: str) -> None:
     model = small(kind, quantiles=3, residual=True, output="linear").eval()
     past = torch.rand(2, 3, 1, 8, 8)
-    assert model(past, **({} if model.one_step else {"lead_times": 3}))[0].shape == (2, 3, 3, 8, 8)
+    assert model(past, **({} if model.task == "one-step" else {"lead_times": 3}))[0].shape == (2, 3, 3, 8, 8)
     with torch.inference_mode():
         forecast = rollout(model, past, 4)
     torch.testing.assert_close(forecast, past[:, -1:].expand(-1, 4, -1, -1, -1))  # untrained, it is persistence
@@ -202,7 +202,7 @@ def test_it_is_trained_saved_and_loaded(kind: Any, tmp_path: Path) -> None:
     assert rows[-1]["train_loss"] < rows[0]["train_loss"]
     model, card = load_model(tmp_path / "run")
     assert card.config.model.model == kind
-    lead_times = {} if model.one_step else {"lead_times": 2}
+    lead_times = {} if model.task == "one-step" else {"lead_times": 2}
     assert model(torch.rand(1, 2, 1, 9, 11), **lead_times)[0].shape == (1, 2, 1, 9, 11)
 
 

@@ -29,12 +29,10 @@ F64 = torch.float64
 class LastFrame(Network):
     """Persistence, of any number of quantiles; keeps what it was given."""
 
-    one_step = True
-    output = "linear"
+    task = "one-step"
 
     def __init__(self, in_channels: int, static_channels: int, quantiles: int) -> None:
-        super().__init__()
-        self.in_channels, self.static_channels, self.quantiles = in_channels, static_channels, quantiles
+        super().__init__(in_channels, output="linear", static_channels=static_channels, quantiles=quantiles)
         self.seen: list[Tensor] = []
 
     def logits(self, frames: Tensor, state: Any = None) -> tuple[Tensor, Any]:
@@ -46,6 +44,15 @@ class LastFrame(Network):
 
     def step(self, frame: Tensor, state: Any) -> tuple[Tensor, Any]:
         return self.logits(frame[:, None])[0][:, -1], state
+
+    def trained_frames(self, past: int, future: int) -> int:
+        return past + future - 1
+
+    def training_logits(self, past: Tensor, future: Tensor, feedback: Tensor | None = None) -> Tensor:
+        return self.logits(torch.cat([past, future], dim=1)[:, :-1])[0]
+
+    def rollout_logits(self, past: Tensor, lead_times: int) -> Tensor:
+        return self.logits(past[:, -1:])[0].expand(-1, lead_times, -1, -1, -1)
 
 
 def into_patches(frames: NDArray[Any], p: int) -> NDArray[Any]:

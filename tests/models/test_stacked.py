@@ -15,7 +15,8 @@ from nextframe.config import ModelConfig, Norm
 from nextframe.errors import ConfigError, ShapeError
 from nextframe.models.build import build_model
 from nextframe.models.encoder_decoder import EncoderDecoder
-from nextframe.models.stacked import StackedConvLSTM, TemporalReadout
+from nextframe.models.readout import TemporalReadout
+from nextframe.models.stacked import StackedConvLSTM
 
 F64 = torch.float64
 

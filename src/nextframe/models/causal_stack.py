@@ -1,4 +1,4 @@
-"""`CausalStack`: what the recurrent architectures share: a recurrence over the frames, and the causal readout on top.
+"""`CausalStack`: what the recurrent architectures share: a recurrence over the frames, and the readout on top.
 
 Shapes: B batch, T time, C input channels, S static channels, F filters, H height, W width. Output t is the forecast of
 frame t + 1 and depends on no frame after t.
@@ -7,74 +7,68 @@ frame t + 1 and depends on no frame after t.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Unpack
 
 import torch
 from torch import Tensor, nn
 
-from nextframe.config import Norm, OutputActivation
+from nextframe.config import Norm
 from nextframe.errors import ConfigError
 from nextframe.models.convlstm import check_frames
-from nextframe.models.layers import activate, check_output, make_norm, repeated
-from nextframe.models.network import Network
-from nextframe.models.stacked import TemporalReadout
+from nextframe.models.layers import activate, make_norm, repeated
+from nextframe.models.network import Network, Outputs
+from nextframe.models.readout import TemporalReadout
 
 
-class CausalState(NamedTuple):
+class StackState(NamedTuple):
     """Memory of such a model between frames."""
 
-    inside: Any
-    """The state of the recurrence."""
+    layers: Any
+    """The state of the recurrence: that of each layer."""
     recent: Tensor
     """The readout's input at the last two frames, (B, 2, F, H, W)."""
 
 
 class CausalStack(Network):
     """A recurrence over frames with `TemporalReadout` on top; a subclass says what the recurrence is, by its `layers`
-    or in `read`.
+    or in `read`, and calls `add_readout`.
 
     Args:
         in_channels: channels C of the frames.
         filters: filters of each layer; as many layers as numbers.
         kernel_size: of the recurrent layers, odd.
-        norm: "batch", "layer" (over a pixel's channels), "group" (over a frame), or "none"; after each layer.
-        output: "sigmoid" for values in 0..1, or "linear".
-        residual: add the input frame to the output, so that the network forecasts the change; takes a linear output.
-        quantiles: quantiles Q of each value that the output holds, an odd number.
-        static_channels: channels S that never change, which follow those of the frame in every input.
+        outputs: see `Outputs`.
 
     Raises:
         ConfigError: no layer, an even kernel, or options that exclude each other.
     """
 
-    one_step = True
+    task = "one-step"
     layers: nn.ModuleList
+    norms: nn.ModuleList
+    readout: TemporalReadout
 
-    def __init__(
-        self,
-        in_channels: int,
-        filters: Sequence[int],
-        kernel_size: int,
-        *,
-        norm: Norm,
-        output: OutputActivation,
-        residual: bool,
-        quantiles: int,
-        static_channels: int,
-    ) -> None:
-        super().__init__()
-        check_output(output, residual, quantiles)
+    def __init__(self, in_channels: int, filters: Sequence[int], kernel_size: int, **outputs: Unpack[Outputs]) -> None:
+        super().__init__(in_channels, **outputs)
         if not filters or min(filters) < 1:
             raise ConfigError("names no layer, or an empty one", where="filters", received=tuple(filters))
         if kernel_size < 1 or kernel_size % 2 == 0:
             raise ConfigError("is not odd", where="kernel_size", received=kernel_size)
-        self.in_channels, self.output, self.residual, self.quantiles = in_channels, output, residual, quantiles
-        self.static_channels, self.radius = static_channels, kernel_size // 2
-        self.inputs = (in_channels + static_channels, *filters[:-1])
+        self.radius = kernel_size // 2
+        self.inputs = (in_channels + self.static_channels, *filters[:-1])
         """Input channels of each layer."""
+
+    def add_readout(self, norm: Norm, filters: Sequence[int], *, sees_next: bool = False) -> None:
+        """Add the norms after the layers, and the readout of the last of them.
+
+        Args:
+            norm: "batch", "layer" (over a pixel's channels), "group" (over a frame), or "none".
+            filters: of each layer.
+            sees_next: see `TemporalReadout`.
+        """
         self.norms = nn.ModuleList(make_norm(norm, f) for f in filters)
-        self.readout = TemporalReadout(filters[-1], quantiles * in_channels)
-        if residual:
+        self.readout = TemporalReadout(filters[-1], self.quantiles * self.in_channels, sees_next=sees_next)
+        if self.residual:
             nn.init.zeros_(self.readout.weight)  # an untrained network then forecasts persistence
 
     def read(self, frames: Tensor, state: Any) -> tuple[Tensor, Any]:
@@ -95,7 +89,7 @@ class CausalStack(Network):
         normed: Tensor = self.norms[layer](features.flatten(0, 1)).unflatten(0, features.shape[:2])
         return normed
 
-    def forward(self, frames: Tensor, state: CausalState | None = None) -> tuple[Tensor, CausalState]:
+    def forward(self, frames: Tensor, state: StackState | None = None) -> tuple[Tensor, StackState]:
         """Forecast the next frame at each frame.
 
         Args:
@@ -111,21 +105,45 @@ class CausalStack(Network):
         logits, state = self.logits(frames, state)
         return activate(logits, self.output), state
 
-    def logits(self, frames: Tensor, state: CausalState | None = None) -> tuple[Tensor, CausalState]:
+    def logits(self, frames: Tensor, state: StackState | None = None) -> tuple[Tensor, StackState]:
         """`forward` without the output's activation, for losses that take logits."""
         check_frames(frames, self.in_channels + self.static_channels, type(self).__name__)
-        features, inside = self.read(frames.transpose(0, 1), None if state is None else state.inside)
+        features, layers = self.read(frames.transpose(0, 1), None if state is None else state.layers)
         before = torch.zeros_like(features[:1]).repeat(2, 1, 1, 1, 1) if state is None else state.recent.transpose(0, 1)
         logits = self.readout(features, None if state is None else before).transpose(0, 1)
         if self.residual:
             logits = logits + repeated(frames[:, :, : self.in_channels], self.quantiles)
-        recent = torch.cat([before, features[-2:]])[-2:]
-        return logits, CausalState(inside, recent.transpose(0, 1))
+        recent = features[-2:] if len(features) >= 2 else torch.cat([before[1:], features])
+        return logits, StackState(layers, recent.transpose(0, 1))
 
-    def begin(self, past: Tensor) -> tuple[Tensor, CausalState]:
+    def begin(self, past: Tensor) -> tuple[Tensor, Any]:
         output, state = self(past)
         return output[:, -1], state
 
-    def step(self, frame: Tensor, state: CausalState) -> tuple[Tensor, CausalState]:
+    def step(self, frame: Tensor, state: Any) -> tuple[Tensor, Any]:
         output, state = self(frame[:, None], state)
         return output[:, -1], state
+
+    def trained_frames(self, past: int, future: int) -> int:
+        return past + future - 1
+
+    def training_logits(self, past: Tensor, future: Tensor, feedback: Tensor | None = None) -> Tensor:
+        """See `Network.training_logits`. Scheduled sampling is in two passes, the first of them taken as given
+        (Mihaylova and Martins 2019, arXiv 1906.07651).
+        """
+        inputs, seen = torch.cat([past, future], dim=1)[:, :-1], past.shape[1]
+        if feedback is not None:
+            true = inputs[:, seen:]
+            with torch.no_grad():
+                own = self.shown(self.logits(inputs)[0][:, seen - 1 : -1], true)
+            chosen = feedback[:, 1:].view(*true.shape[:2], 1, 1, 1)
+            inputs = torch.cat([past, torch.where(chosen, own, true)], dim=1)
+        return self.logits(inputs)[0]
+
+    def rollout_logits(self, past: Tensor, lead_times: int) -> Tensor:
+        read, state = self.logits(past)
+        steps = [read[:, -1:]]
+        for _ in range(lead_times - 1):
+            read, state = self.logits(self.shown(steps[-1], past[:, -1:]), state)
+            steps.append(read)
+        return torch.cat(steps, dim=1)

@@ -204,7 +204,7 @@ def _predicts(model: Any) -> bool:
 
 def _task_of(model: Any) -> Task:
     if isinstance(model, Network):
-        return "one-step" if model.one_step else "teacher-forcing"
+        return model.task
     if isinstance(model, nn.Module):
         parameters = inspect.signature(model.forward).parameters
         return "teacher-forcing" if {"past", "future"} <= set(parameters) else "one-step"

@@ -13,14 +13,17 @@ Shapes: B batch, T time, C input channels, F filters, H height, W width.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Unpack
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from nextframe.config import Norm, OutputActivation
+from nextframe.architectures import architecture
+from nextframe.config import Norm
 from nextframe.models.causal_stack import CausalStack
-from nextframe.models.stacked import reach_of_layers
+from nextframe.models.network import Outputs
+from nextframe.models.readout import reach_of_layers
 
 
 class ConvGRU2d(nn.Module):
@@ -69,25 +72,14 @@ class StackedConvGRU(CausalStack):
     def __init__(
         self,
         in_channels: int = 1,
-        filters: Sequence[int] = (46, 46, 46),
+        filters: Sequence[int] = architecture("convgru").filters,
         kernel_size: int = 3,
         *,
         norm: Norm = "layer",
-        output: OutputActivation = "sigmoid",
-        residual: bool = False,
-        quantiles: int = 1,
-        static_channels: int = 0,
+        **outputs: Unpack[Outputs],
     ) -> None:
-        super().__init__(
-            in_channels,
-            filters,
-            kernel_size,
-            norm=norm,
-            output=output,
-            residual=residual,
-            quantiles=quantiles,
-            static_channels=static_channels,
-        )
+        super().__init__(in_channels, filters, kernel_size, **outputs)
+        self.add_readout(norm, filters)
         pairs = zip(self.inputs, filters, strict=True)
         self.layers = nn.ModuleList(ConvGRU2d(c, f, kernel_size) for c, f in pairs)
 

@@ -7,20 +7,21 @@ Shapes: B batch, T past frames, K lead times, C channels, F filters, H height, W
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Unpack
 
 import torch
 from torch import Tensor, nn
 
-from nextframe.config import GateActivation, Norm, OutputActivation
+from nextframe.config import GateActivation, Norm
 from nextframe.errors import ConfigError, ShapeError
 from nextframe.models.convlstm import ConvLSTM2d, ConvLSTMState, check_frames
-from nextframe.models.layers import activate, check_output, make_norm, median, repeated
-from nextframe.models.network import Network
+from nextframe.models.layers import activate, make_norm, repeated
+from nextframe.models.network import FromPast, Outputs
 
 LayerStates = tuple[ConvLSTMState, ...]
 
 
-class EncoderDecoder(Network):
+class EncoderDecoder(FromPast):
     """Reads frames 1 .. T-1 with the encoder; the decoder starts from frame T and writes frames T+1 .. T+K.
 
     The decoder is fed the true previous frame where the future is given (teacher forcing), and its own otherwise. The
@@ -44,8 +45,6 @@ class EncoderDecoder(Network):
         ConfigError: no layer, or options that exclude each other.
     """
 
-    one_step = False
-
     def __init__(
         self,
         in_channels: int = 1,
@@ -55,18 +54,13 @@ class EncoderDecoder(Network):
         norm: Norm = "batch",
         gate_activation: GateActivation = "sigmoid",
         peepholes: bool = False,
-        output: OutputActivation = "sigmoid",
-        residual: bool = False,
-        quantiles: int = 1,
-        static_channels: int = 0,
+        **outputs: Unpack[Outputs],
     ) -> None:
-        super().__init__()
-        check_output(output, residual, quantiles)
+        super().__init__(in_channels, **outputs)
         if not filters:
             raise ConfigError("names no layer", where="filters")
-        self.in_channels, self.output, self.residual, self.quantiles = in_channels, output, residual, quantiles
-        self.static_channels, self.radius = static_channels, kernel_size // 2
-        inputs = (in_channels + static_channels, *filters[:-1])
+        self.radius = kernel_size // 2
+        inputs = (in_channels + self.static_channels, *filters[:-1])
 
         def stack() -> nn.ModuleList:
             return nn.ModuleList(
@@ -77,10 +71,10 @@ class EncoderDecoder(Network):
         self.encoder, self.decoder = stack(), stack()
         self.encoder_norms = nn.ModuleList(make_norm(norm, f) for f in filters[:-1])
         self.decoder_norms = nn.ModuleList(make_norm(norm, f) for f in filters[:-1])
-        self.readout = nn.Conv2d(filters[-1], quantiles * in_channels, 1)
+        self.readout = nn.Conv2d(filters[-1], self.quantiles * in_channels, 1)
         nn.init.xavier_uniform_(self.readout.weight)
         nn.init.zeros_(self.readout.bias)  # type: ignore[arg-type]
-        if residual:
+        if self.residual:
             nn.init.zeros_(self.readout.weight)  # an untrained network then forecasts persistence
 
     def forward(
@@ -129,8 +123,7 @@ class EncoderDecoder(Network):
                 previous = torch.where(feedback[:, k].view(-1, 1, 1, 1), previous, forced[:, k])
             logits, states = self._decode(previous[:, None], states)
             outputs.append(logits)
-            shown = median(activate(logits[:, 0], self.output), self.quantiles)
-            previous = torch.cat([shown, previous[:, self.in_channels :]], dim=1) if self.static_channels else shown
+            previous = self.shown(logits, past[:, -1:])[:, 0]
         assert states is not None
         return torch.cat(outputs, dim=1), states
 

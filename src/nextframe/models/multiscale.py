@@ -14,15 +14,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Unpack
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from nextframe.config import Norm, OutputActivation
+from nextframe.architectures import architecture
+from nextframe.config import Norm
 from nextframe.models.causal_stack import CausalStack
 from nextframe.models.convlstm import ConvLSTM2d, ConvLSTMState
-from nextframe.models.layers import make_norm
+from nextframe.models.network import Outputs
 
 
 def double(features: Tensor, like: Tensor) -> Tensor:
@@ -40,30 +42,18 @@ class MultiscaleConvLSTM(CausalStack):
     def __init__(
         self,
         in_channels: int = 1,
-        filters: Sequence[int] = (20, 27, 33),
+        filters: Sequence[int] = architecture("multiscale").filters,
         kernel_size: int = 3,
         *,
         norm: Norm = "layer",
-        output: OutputActivation = "sigmoid",
-        residual: bool = False,
-        quantiles: int = 1,
-        static_channels: int = 0,
+        **outputs: Unpack[Outputs],
     ) -> None:
-        # The readout reads the finest level, which comes last on the way up.
-        super().__init__(
-            in_channels,
-            tuple(reversed(filters)),
-            kernel_size,
-            norm=norm,
-            output=output,
-            residual=residual,
-            quantiles=quantiles,
-            static_channels=static_channels,
-        )
         levels = list(filters)
+        # The readout reads the finest level, which comes last on the way up.
+        super().__init__(in_channels, levels[::-1], kernel_size, **outputs)
+        self.add_readout(norm, [*levels, *levels[-2::-1]])
         self.stride = 2 ** (len(levels) - 1)
-        self.norms = nn.ModuleList(make_norm(norm, f) for f in [*levels, *levels[-2::-1]])
-        inputs = [in_channels + static_channels, *levels[1:]]
+        inputs = [in_channels + self.static_channels, *levels[1:]]
         self.down = nn.ModuleList(ConvLSTM2d(c, f, kernel_size) for c, f in zip(inputs, levels, strict=True))
         steps = list(pairwise(levels))
         self.halves = nn.ModuleList(nn.Conv2d(fine, coarse, 3, stride=2, padding=1) for fine, coarse in steps)

@@ -1,38 +1,67 @@
 """`Network`: what training, rollouts and forecasters ask of a model, whatever is inside it.
 
-Shapes: B batch, T time, C channel, S static channel, Q quantile, H height, W width.
+Shapes: B batch, T time, K lead time, C channel, S static channel, Q quantile, H height, W width.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any
+from typing import Any, Literal, TypedDict
 
+import torch
 from torch import Tensor, nn
 
 from nextframe.config import OutputActivation
+from nextframe.models.layers import activate, check_output, median
+
+
+class Outputs(TypedDict, total=False):
+    """Options of what a network reads and writes, which all of them take."""
+
+    output: OutputActivation
+    """"sigmoid" for values in 0..1 (the default), or "linear"."""
+    residual: bool
+    """Add the last frame read to the output, so that the network forecasts the change; takes a linear output."""
+    quantiles: int
+    """Quantiles Q of each value that the output holds, an odd number: those of levels m / (Q + 1), each as likely as
+    another. Outputs then have Q C channels, quantile after quantile."""
+    static_channels: int
+    """Channels S that never change (elevation), which follow those of the frame in every input, and are not forecast:
+    inputs then have C + S channels."""
 
 
 class Network(nn.Module, ABC):
     """A model that forecasts frames (B, T, C, H, W) of any length, height and width.
 
     Its `forward` takes what its `logits` takes.
+
+    Args:
+        in_channels: channels C of a frame.
+        output, residual, quantiles, static_channels: see `Outputs`.
+
+    Raises:
+        ConfigError: options that exclude each other.
     """
 
-    in_channels: int
-    """Channels C of a frame."""
-    static_channels: int
-    """Channels S that never change, which follow those of the frame in every input."""
-    quantiles: int
-    """Quantiles Q of each value in the output, (B, T, Q C, H, W)."""
-    output: OutputActivation
-    """Activation that makes the output of the logits."""
-    one_step: bool
-    """Dialect of its training. True: `logits(frames, state=None)`, output t being the forecast of frame t + 1. False:
-    `logits(past, future=None, *, lead_times=1, feedback=None)`, the outputs being those of the future, with the true
-    previous frame as input where the future is given."""
+    task: Literal["one-step", "teacher-forcing"]
+    """Kind of its outputs while it is trained, in the words of `check_causal`: at each frame a forecast of the next one,
+    or forecasts of the future alone, given the true frames before each."""
     stride: int = 1
     """Frames moved by a multiple of so many pixels, along either axis, give outputs moved as much."""
+
+    def __init__(
+        self,
+        in_channels: int = 1,
+        *,
+        output: OutputActivation = "sigmoid",
+        residual: bool = False,
+        quantiles: int = 1,
+        static_channels: int = 0,
+    ) -> None:
+        super().__init__()
+        check_output(output, residual, quantiles)
+        self.in_channels, self.static_channels = in_channels, static_channels
+        self.output, self.residual, self.quantiles = output, residual, quantiles
 
     @abstractmethod
     def logits(self, *args: Any, **options: Any) -> tuple[Tensor, Any]:
@@ -46,6 +75,38 @@ class Network(nn.Module, ABC):
     def step(self, frame: Tensor, state: Any) -> tuple[Tensor, Any]:
         """Read one more frame (B, C + S, H, W); return the next one and the state after it."""
 
+    @abstractmethod
+    def trained_frames(self, past: int, future: int) -> int:
+        """Number of outputs of `training_logits`, for so many frames of past and future."""
+
+    @abstractmethod
+    def training_logits(self, past: Tensor, future: Tensor, feedback: Tensor | None = None) -> Tensor:
+        """Forecasts to be held against the truth: those of the last N frames of past and future, N as `trained_frames`.
+
+        Args:
+            past: (B, T, C + S, H, W).
+            future: the true future (B, K, C + S, H, W); no forecast reads the frame that it is of.
+            feedback: (B, K) of booleans, for scheduled sampling (Bengio et al. 2015, arXiv 1506.03099): where True, the
+                model's own forecast stands for the true frame that is read at that lead time.
+
+        Returns:
+            Logits (B, N, Q C, H, W).
+        """
+
+    @abstractmethod
+    def rollout_logits(self, past: Tensor, lead_times: int) -> Tensor:
+        """Logits (B, K, Q C, H, W) of a free rollout, through which gradients flow back; see `rollout`."""
+
+    def shown(self, logits: Tensor, like: Tensor) -> Tensor:
+        """Forecasts (B, T, Q C, H, W) as frames to read (B, T, C + S, H, W): their medians, with the static channels of
+        the frames (B, T or 1, C + S, H, W) that they stand for.
+        """
+        frames = median(activate(logits, self.output), self.quantiles)
+        if not self.static_channels:
+            return frames
+        static = like[:, :, self.in_channels :].expand(-1, frames.shape[1], -1, -1, -1)
+        return torch.cat([frames, static], dim=2)
+
     def reach(self, past: int, lead_times: int) -> int | None:
         """Radius of the receptive field of a rollout, in pixels; None where no bound is known.
 
@@ -53,3 +114,20 @@ class Network(nn.Module, ABC):
         further away along either axis.
         """
         return None
+
+
+class FromPast(Network):
+    """A network that starts from the whole past: `logits(past, future=None, *, lead_times=1, feedback=None)` are those
+    of the future, with the true frames before each where the future is given.
+    """
+
+    task = "teacher-forcing"
+
+    def trained_frames(self, past: int, future: int) -> int:
+        return future
+
+    def training_logits(self, past: Tensor, future: Tensor, feedback: Tensor | None = None) -> Tensor:
+        return self.logits(past, future, feedback=feedback)[0]
+
+    def rollout_logits(self, past: Tensor, lead_times: int) -> Tensor:
+        return self.logits(past, lead_times=lead_times)[0]

@@ -24,9 +24,9 @@ class Patched(Network):
 
     Channels stay in order: those of the frame before the static ones in the input, quantile after quantile in the
     output; each becomes p^2 neighbouring ones. Frames whose size p does not divide are filled up at the bottom and on
-    the right with their last row and column, and the outputs are cut to size again. Where a model writes several
-    frames at one call without a future, each of them is fed back together with what it says of this margin; `begin`
-    and `step` fill the margin anew.
+    the right with their last row and column, and the outputs are cut to size again. Where a model feeds
+    its own frames back within one call, each of them is so together with what it says of this margin; `begin` and
+    `step` fill the margin anew.
 
     Args:
         inner: the model of patches; its `in_channels` and `static_channels` are multiples of p^2.
@@ -50,7 +50,7 @@ class Patched(Network):
             )
         self.inner, self.patch = inner, patch
         self.in_channels, self.static_channels = (number // patch**2 for number in channels)
-        self.quantiles, self.output, self.one_step = inner.quantiles, inner.output, inner.one_step
+        self.quantiles, self.output, self.task = inner.quantiles, inner.output, inner.task
         self.stride = patch * inner.stride
 
     def forward(self, frames: Tensor, *others: Any, **options: Any) -> tuple[Tensor, Any]:
@@ -74,6 +74,16 @@ class Patched(Network):
     def step(self, frame: Tensor, state: Any) -> tuple[Tensor, Any]:
         output, state = self.inner.step(self._patches(frame), state)
         return self._frames(output, frame), state
+
+    def trained_frames(self, past: int, future: int) -> int:
+        return self.inner.trained_frames(past, future)
+
+    def training_logits(self, past: Tensor, future: Tensor, feedback: Tensor | None = None) -> Tensor:
+        logits = self.inner.training_logits(self._patches(past), self._patches(future), feedback)
+        return self._frames(logits, past)
+
+    def rollout_logits(self, past: Tensor, lead_times: int) -> Tensor:
+        return self._frames(self.inner.rollout_logits(self._patches(past), lead_times), past)
 
     def reach(self, past: int, lead_times: int) -> int | None:
         inside = self.inner.reach(past, lead_times)

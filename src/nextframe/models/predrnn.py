@@ -17,14 +17,16 @@ Shapes: B batch, T time, C input channels, F filters, H height, W width.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Unpack
 
 import torch
 from torch import Tensor, nn
 
-from nextframe.config import Norm, OutputActivation
+from nextframe.architectures import architecture
+from nextframe.config import Norm
 from nextframe.errors import ConfigError
 from nextframe.models.causal_stack import CausalStack
+from nextframe.models.network import Outputs
 
 
 class PredRNNState(NamedTuple):
@@ -83,14 +85,11 @@ class PredRNN(CausalStack):
     def __init__(
         self,
         in_channels: int = 1,
-        filters: Sequence[int] = (27, 27, 27),
+        filters: Sequence[int] = architecture("predrnn").filters,
         kernel_size: int = 3,
         *,
         norm: Norm = "layer",
-        output: OutputActivation = "sigmoid",
-        residual: bool = False,
-        quantiles: int = 1,
-        static_channels: int = 0,
+        **outputs: Unpack[Outputs],
     ) -> None:
         if len(set(filters)) > 1:
             raise ConfigError("differ between layers", where="filters", expected="equal numbers", received=filters)
@@ -100,16 +99,8 @@ class PredRNN(CausalStack):
                 where="norm='batch'",
                 hint="use {norm=layer}",
             )
-        super().__init__(
-            in_channels,
-            filters,
-            kernel_size,
-            norm=norm,
-            output=output,
-            residual=residual,
-            quantiles=quantiles,
-            static_channels=static_channels,
-        )
+        super().__init__(in_channels, filters, kernel_size, **outputs)
+        self.add_readout(norm, filters)
         self.filters = filters[0]
         pairs = zip(self.inputs, filters, strict=True)
         self.layers = nn.ModuleList(STLSTMCell(c, f, kernel_size) for c, f in pairs)

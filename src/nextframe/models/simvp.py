@@ -12,17 +12,18 @@ H height, W width.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Unpack
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from nextframe.config import Norm, OutputActivation
+from nextframe.architectures import architecture
+from nextframe.config import Norm
 from nextframe.errors import ConfigError
 from nextframe.models.convlstm import check_frames
-from nextframe.models.layers import activate, check_output, make_norm, median, repeated
-from nextframe.models.network import Network
+from nextframe.models.layers import activate, make_norm, repeated
+from nextframe.models.network import FromPast, Outputs
 
 
 class BlockState(NamedTuple):
@@ -34,7 +35,7 @@ class BlockState(NamedTuple):
     """Forecasts of this block that were not handed out yet, (B, K', Q C, H, W)."""
 
 
-class SimVP(Network):
+class SimVP(FromPast):
     """Reads the last P frames and forecasts K at once; more of them by reading its own.
 
     Args:
@@ -53,25 +54,20 @@ class SimVP(Network):
         ConfigError: no block, blocks of different size, an even kernel, or options that exclude each other.
     """
 
-    one_step = False
     stride = 4
 
     def __init__(
         self,
         in_channels: int = 1,
-        filters: Sequence[int] = (16, 16),
+        filters: Sequence[int] = architecture("simvp").filters,
         kernel_size: int = 3,
         *,
         past: int = 7,
         future: int = 8,
         norm: Norm = "layer",
-        output: OutputActivation = "sigmoid",
-        residual: bool = False,
-        quantiles: int = 1,
-        static_channels: int = 0,
+        **outputs: Unpack[Outputs],
     ) -> None:
-        super().__init__()
-        check_output(output, residual, quantiles)
+        super().__init__(in_channels, **outputs)
         if not filters or len(set(filters)) > 1 or filters[0] < 1:
             raise ConfigError(
                 "differ, or name no block",
@@ -81,22 +77,21 @@ class SimVP(Network):
             )
         if kernel_size < 1 or kernel_size % 2 == 0:
             raise ConfigError("is not odd", where="kernel_size", received=kernel_size)
-        self.in_channels, self.output, self.residual, self.quantiles = in_channels, output, residual, quantiles
-        self.static_channels, self.past, self.future = static_channels, past, future
+        self.past, self.future = past, future
         size, features = kernel_size, filters[0]
 
         def convolved(channels: int, *, stride: int = 1, larger: int = 1) -> nn.Module:
             steps = [nn.Conv2d(channels, features * larger**2, size, stride, size // 2), nn.PixelShuffle(larger)]
             return nn.Sequential(*steps, make_norm(norm, features), nn.SiLU())
 
-        self.first = convolved(in_channels + static_channels)
+        self.first = convolved(in_channels + self.static_channels)
         self.encoder = nn.Sequential(convolved(features, stride=2), convolved(features), convolved(features, stride=2))
         self.translator = nn.Sequential(*(_GatedAttention(past * features, norm) for _ in filters))
         self.to_future = nn.Conv2d(past * features, future * features, 1)
         self.decoder = nn.Sequential(convolved(features, larger=2), convolved(features), convolved(features, larger=2))
         self.last = convolved(2 * features)
-        self.readout = nn.Conv2d(features, quantiles * in_channels, 1)
-        if residual:
+        self.readout = nn.Conv2d(features, self.quantiles * in_channels, 1)
+        if self.residual:
             for parameter in self.readout.parameters():
                 nn.init.zeros_(parameter)  # an untrained network then forecasts persistence
 
@@ -128,11 +123,11 @@ class SimVP(Network):
         wanted = lead_times if future is None else future.shape[1]
         read, blocks = past, [self._block(self._window(past))]
         while len(blocks) * self.future < wanted:
-            read = torch.cat([read, self._shown(blocks[-1], past)], dim=1)
+            read = torch.cat([read, self.shown(blocks[-1], past[:, -1:])], dim=1)
             blocks.append(self._block(self._window(read)))
         logits = torch.cat(blocks, dim=1)
         # The last forecast that is handed out was not read yet, as by `begin` and `step`.
-        read = torch.cat([past, self._shown(logits[:, : wanted - 1], past)], dim=1)
+        read = torch.cat([past, self.shown(logits[:, : wanted - 1], past[:, -1:])], dim=1)
         ahead = activate(logits[:, wanted:], self.output)
         return logits[:, :wanted], BlockState(self._window(read), ahead)
 
@@ -154,12 +149,6 @@ class SimVP(Network):
         if missing > 0:
             frames = torch.cat([frames[:, :1].expand(-1, missing, -1, -1, -1), frames], dim=1)
         return frames[:, -self.past :]
-
-    def _shown(self, logits: Tensor, like: Tensor) -> Tensor:
-        """Forecasts as frames to read, with the static channels of others."""
-        shown = median(activate(logits, self.output), self.quantiles)
-        static = like[:, -1:, self.in_channels :].expand(-1, shown.shape[1], -1, -1, -1)
-        return torch.cat([shown, static], dim=2)
 
     def _block(self, frames: Tensor) -> Tensor:
         """Logits (B, K, Q C, H, W) of the frames that follow (B, P, C + S, H, W)."""

@@ -6,69 +6,21 @@ Shapes: B batch, T time, C input channels, F filters, H height, W width. Output 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Unpack
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
-import nextframe.engine as engine
-from nextframe.config import GateActivation, Norm, OutputActivation, TemporalPadding
+from nextframe.config import GateActivation, Norm, TemporalPadding
 from nextframe.errors import ConfigError
-from nextframe.models.convlstm import ConvLSTM2d, ConvLSTMState, check_frames
-from nextframe.models.layers import activate, check_output, make_norm, repeated
-from nextframe.models.network import Network
+from nextframe.models.causal_stack import CausalStack, StackState
+from nextframe.models.convlstm import ConvLSTM2d
+from nextframe.models.layers import activate
+from nextframe.models.network import Outputs
+from nextframe.models.readout import reach_of_layers
 
 
-class StackState(NamedTuple):
-    """Memory of the stack between frames."""
-
-    layers: tuple[ConvLSTMState, ...]
-    """The state of each ConvLSTM layer."""
-    recent: Tensor
-    """The readout's input at the last two frames, (B, 2, F, H, W); empty in time for the 'same' padding."""
-
-
-class TemporalReadout(nn.Module):
-    """A 3-D convolution with kernel 3x3x3 over (time, height, width), on features with time first.
-
-    One filter is a shape that libraries do slowly. The engine has kernels for it; elsewhere it is computed as three 2-D
-    convolutions at once: every frame with the kernel's three time slices (F -> 3 C), and then the results of three
-    neighbouring frames are added, which is the same sum and keeps memory in the layout of the ConvLSTM layers.
-
-    Args:
-        in_channels: features F.
-        out_channels: outputs C.
-        sees_next: whether output t sees the features at t-1, t and t+1 ('same' padding in time) instead of t-2, t-1
-            and t.
-
-    `weight` has the shape of `torch.nn.Conv3d`'s, (C, F, 3, 3, 3), and starts Glorot uniform as in Keras.
-    """
-
-    def __init__(self, in_channels: int, out_channels: int, *, sees_next: bool = False) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.empty(out_channels, in_channels, 3, 3, 3))
-        self.bias = nn.Parameter(torch.zeros(out_channels))
-        self.sees_next = sees_next
-        nn.init.xavier_uniform_(self.weight)
-
-    def forward(self, features: Tensor, recent: Tensor | None = None) -> Tensor:
-        """Features (T, B, F, H, W), after two `recent` ones (2, B, F, H, W) or zeros, to outputs (T, B, C, H, W)."""
-        if engine.usable(features, self.weight[0]):
-            return engine.readout(features, recent, self.weight, self.bias, sees_next=self.sees_next)
-        outputs = self.weight.shape[0]
-        kernels = self.weight.permute(2, 0, 1, 3, 4).flatten(0, 1)  # rows: time slice, then output
-        seen = features if recent is None else torch.cat([recent, features])
-        slices = functional.conv2d(seen.flatten(0, 1), kernels, padding=1).unflatten(0, seen.shape[:2])
-        around = (1, 1) if self.sees_next else (2, 0)
-        missing = (around[0] - (0 if recent is None else len(recent)), around[1])
-        slices = functional.pad(slices, (0, 0, 0, 0, 0, 0, 0, 0, *missing))
-        first, second, third = slices.split(outputs, dim=2)
-        summed: Tensor = first[:-2] + second[1:-1] + third[2:] + self.bias.view(-1, 1, 1)
-        return summed
-
-
-class StackedConvLSTM(Network):
+class StackedConvLSTM(CausalStack):
     """Fed any number of frames, it forecasts the next one at each of them.
 
     With no argument: three ConvLSTM layers of 40 filters 3x3, batch normalisation after each, a 3x3x3 convolution
@@ -95,8 +47,6 @@ class StackedConvLSTM(Network):
         ConfigError: no layer, or options that exclude each other.
     """
 
-    one_step = True
-
     def __init__(
         self,
         in_channels: int = 1,
@@ -107,29 +57,17 @@ class StackedConvLSTM(Network):
         temporal_padding: TemporalPadding = "causal",
         gate_activation: GateActivation = "sigmoid",
         peepholes: bool = False,
-        output: OutputActivation = "sigmoid",
-        residual: bool = False,
-        quantiles: int = 1,
-        static_channels: int = 0,
+        **outputs: Unpack[Outputs],
     ) -> None:
-        super().__init__()
-        check_output(output, residual, quantiles)
-        if not filters:
-            raise ConfigError("names no layer", where="filters")
+        super().__init__(in_channels, filters, kernel_size, **outputs)
         if temporal_padding not in ("causal", "same"):
             raise ConfigError("unknown", where="temporal_padding", expected="causal or same", received=temporal_padding)
-        self.in_channels, self.output, self.residual, self.quantiles = in_channels, output, residual, quantiles
-        self.static_channels, self.radius = static_channels, kernel_size // 2
         self.temporal_padding: TemporalPadding = temporal_padding
-        inputs = (in_channels + static_channels, *filters[:-1])
         self.layers = nn.ModuleList(
             ConvLSTM2d(c, f, kernel_size, gate_activation=gate_activation, peepholes=peepholes)
-            for c, f in zip(inputs, filters, strict=True)
+            for c, f in zip(self.inputs, filters, strict=True)
         )
-        self.norms = nn.ModuleList(make_norm(norm, f) for f in filters)
-        self.readout = TemporalReadout(filters[-1], quantiles * in_channels, sees_next=temporal_padding == "same")
-        if residual:
-            nn.init.zeros_(self.readout.weight)  # an untrained network then forecasts persistence
+        self.add_readout(norm, filters, sees_next=temporal_padding == "same")
 
     def forward(self, frames: Tensor, state: StackState | None = None) -> tuple[Tensor, StackState]:
         """Forecast the next frame at each frame.
@@ -151,34 +89,16 @@ class StackedConvLSTM(Network):
 
     def logits(self, frames: Tensor, state: StackState | None = None) -> tuple[Tensor, StackState]:
         """`forward` without the output's activation, for losses that take logits."""
-        check_frames(frames, self.in_channels + self.static_channels, "StackedConvLSTM")
-        causal = self.temporal_padding == "causal"
-        if state is not None and not causal:
+        if self.temporal_padding == "causal":
+            return super().logits(frames, state)
+        if state is not None:
             raise ConfigError(
                 "cannot go on from a state: each output depends on the frame after it",
                 where="temporal_padding='same'",
-                hint="give it the whole movie, or train with temporal_padding='causal'",
+                hint="give it the whole movie, or train with {temporal_padding=causal}",
             )
-        features = frames.transpose(0, 1)
-        shape = features.shape[:2]
-        states = []
-        for n, (layer, norm) in enumerate(zip(self.layers, self.norms, strict=True)):
-            assert isinstance(layer, ConvLSTM2d)
-            features, layer_state = layer.scan(features, None if state is None else state.layers[n])
-            features = norm(features.flatten(0, 1)).unflatten(0, shape)
-            states.append(layer_state)
-        before = None if state is None else state.recent.transpose(0, 1)
-        logits = self.readout(features, before).transpose(0, 1)
-        if not causal:
-            recent = features[:0]
-        elif len(features) >= 2:
-            recent = features[-2:]
-        else:
-            earlier = torch.zeros_like(features) if before is None else before[1:]
-            recent = torch.cat([earlier, features])
-        if self.residual:
-            logits = logits + repeated(frames[:, :, : self.in_channels], self.quantiles)
-        return logits, StackState(tuple(states), recent.transpose(0, 1))
+        logits, (layers, recent) = super().logits(frames)
+        return logits, StackState(layers, recent[:, :0])
 
     def begin(self, past: Tensor) -> tuple[Tensor, StackState | Tensor]:
         """Read the past (B, T, C, H, W) and forecast the next frame (B, C, H, W); the first step of a rollout."""
@@ -199,18 +119,3 @@ class StackedConvLSTM(Network):
 
     def reach(self, past: int, lead_times: int) -> int | None:
         return reach_of_layers(self.norms, self.radius, past, lead_times)
-
-
-def reach_of_layers(norms: nn.ModuleList, radius: int, past: int, lead_times: int) -> int | None:
-    """`Network.reach` of recurrent layers, a norm after each, with `TemporalReadout` on top.
-
-    Args:
-        norms: of the layers, as many as there are.
-        radius: pixels that a layer's kernels reach to every side, on its input and on its state.
-        past: frames read.
-        lead_times: frames forecast.
-    """
-    if any(isinstance(norm, nn.GroupNorm) for norm in norms):
-        return None
-    # Along the recurrence while the past is read; then up all layers and through the readout with each frame.
-    return (past - 1) * radius + lead_times * (len(norms) * radius + 1)

@@ -16,15 +16,18 @@ Shapes: B batch, T time, C input channels, F filters, L links, H height, W width
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Unpack
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from nextframe.config import Norm, OutputActivation
+from nextframe.architectures import architecture
+from nextframe.config import Norm
 from nextframe.errors import ConfigError
 from nextframe.models.causal_stack import CausalStack
 from nextframe.models.convgru import gru_step
+from nextframe.models.network import Outputs
 
 FLOW_FEATURES = 32
 
@@ -98,25 +101,14 @@ class StackedTrajGRU(CausalStack):
     def __init__(
         self,
         in_channels: int = 1,
-        filters: Sequence[int] = (35, 35, 35),
+        filters: Sequence[int] = architecture("trajgru").filters,
         kernel_size: int = 3,
         *,
         links: int = 5,
         norm: Norm = "layer",
-        output: OutputActivation = "sigmoid",
-        residual: bool = False,
-        quantiles: int = 1,
-        static_channels: int = 0,
+        **outputs: Unpack[Outputs],
     ) -> None:
-        super().__init__(
-            in_channels,
-            filters,
-            kernel_size,
-            norm=norm,
-            output=output,
-            residual=residual,
-            quantiles=quantiles,
-            static_channels=static_channels,
-        )
+        super().__init__(in_channels, filters, kernel_size, **outputs)
+        self.add_readout(norm, filters)
         pairs = zip(self.inputs, filters, strict=True)
         self.layers = nn.ModuleList(TrajGRU2d(c, f, kernel_size, links) for c, f in pairs)

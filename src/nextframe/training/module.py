@@ -17,7 +17,6 @@ from torch.optim.lr_scheduler import OneCycleLR
 
 from nextframe.config import RunConfig, TrainingConfig
 from nextframe.models.convlstm import recompute_in_segments
-from nextframe.models.layers import activate, median
 from nextframe.models.network import Network
 from nextframe.models.rollout import rollout
 from nextframe.training.losses import balanced_weights, elementwise_loss, masked_mean
@@ -25,6 +24,9 @@ from nextframe.training.muon import Muon
 from nextframe.training.skill import PerFrameLoss, RolloutSkill
 
 Batch = dict[str, Tensor]
+
+_COUNTED = {"one-step": "frames_seen", "teacher-forcing": "lead_time"}
+"""Count that numbers the outputs of a training step, in the names of their losses."""
 
 
 class ForecastTraining(lightning.LightningModule):
@@ -55,8 +57,8 @@ class ForecastTraining(lightning.LightningModule):
         self.register_buffer("loss_weights", torch.tensor(config.training.loss_weights), persistent=False)
         self.model, self.config = model, config
         recompute_in_segments(model, config.training.recompute)
-        outputs = config.data.past + config.data.future - 1 if model.one_step else config.data.future
-        self.first_counted = min(config.training.min_seen, outputs) - 1 if model.one_step else 0
+        outputs = model.trained_frames(config.data.past, config.data.future)
+        self.first_counted = min(config.training.min_seen, outputs) - 1
         self.training_loss, self.validation_loss = (PerFrameLoss(outputs, self.first_counted) for _ in range(2))
         self.skill = RolloutSkill(config.data.future, threshold)
         self.persistence_skill = RolloutSkill(config.data.future, threshold)
@@ -102,7 +104,7 @@ class ForecastTraining(lightning.LightningModule):
             "val_persistence_mse": persistence["mse"].nanmean(),
             "val_persistence_csi": persistence["csi"].nanmean(),
         }
-        seen = "frames_seen" if self.model.one_step else "lead_time"
+        seen = _COUNTED[self.model.task]
         # A metric of one value comes without its axis.
         for n, value in enumerate(loss["by_frame"].reshape(-1), start=1):
             values[f"val_loss_{seen}_{n}"] = value
@@ -131,29 +133,11 @@ class ForecastTraining(lightning.LightningModule):
     def _losses(self, batch: Batch, feedback: Tensor | None) -> tuple[Tensor, Tensor]:
         """Loss of every output value and whether it counts, (B, T or K, C, H, W)."""
         past, future = batch["past"], batch["future"]
-        if self.model.one_step:
-            movie = torch.cat([past, future], dim=1)
-            inputs = movie[:, :-1] if feedback is None else self._partly_own(movie[:, :-1], feedback)
-            logits, _ = self.model.logits(inputs)
-            target = self._forecast_part(movie)[:, 1:]
-            valid = torch.cat([batch["past_valid"], batch["future_valid"]], dim=1)[:, 1:]
-        else:
-            logits, _ = self.model.logits(past, future, feedback=feedback)
-            target, valid = self._forecast_part(future), batch["future_valid"]
+        logits = self.model.training_logits(past, future, feedback)
+        frames = logits.shape[1]
+        target = self._forecast_part(torch.cat([past, future], dim=1)[:, -frames:])
+        valid = torch.cat([batch["past_valid"], batch["future_valid"]], dim=1)[:, -frames:]
         return self._loss(logits, target, valid), valid
-
-    @torch.no_grad()
-    def _partly_own(self, inputs: Tensor, feedback: Tensor) -> Tensor:
-        """Inputs (B, T, C + S, H, W) with the model's forecasts in place of some frames after the past: scheduled
-        sampling in two passes, the first of them taken as given (Mihaylova and Martins 2019, arXiv 1906.07651).
-        """
-        past = self.config.data.past
-        forecast = self.model.logits(inputs)[0][:, past - 1 : -1]
-        own = median(activate(forecast, self.config.model.output), self.model.quantiles)
-        true = inputs[:, past:]
-        own = torch.cat([own, true[:, :, self.model.in_channels :]], dim=2)
-        chosen = feedback[:, 1:].view(*true.shape[:2], 1, 1, 1)
-        return torch.cat([inputs[:, :past], torch.where(chosen, own, true)], dim=1)
 
     def _loss(self, logits: Tensor, target: Tensor, valid: Tensor) -> Tensor:
         loss = self.config.training.loss
@@ -164,21 +148,7 @@ class ForecastTraining(lightning.LightningModule):
 
     def _rollout_losses(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Loss of every value of the free rollout, (B, K, C, H, W); gradients flow back through the frames fed back."""
-        past, lead_times = batch["past"], batch["future"].shape[1]
-        output = self.config.model.output
-        if not self.model.one_step:
-            logits, _ = self.model.logits(past, lead_times=lead_times)
-        else:
-            read, state = self.model.logits(past)
-            steps = [read[:, -1:]]
-            static = past[:, -1:, self.model.in_channels :]
-            for _ in range(lead_times - 1):
-                shown = median(activate(steps[-1], output), self.model.quantiles)
-                if self.model.static_channels:
-                    shown = torch.cat([shown, static], dim=2)
-                read, state = self.model.logits(shown, state)
-                steps.append(read)
-            logits = torch.cat(steps, dim=1)
+        logits = self.model.rollout_logits(batch["past"], batch["future"].shape[1])
         valid = batch["future_valid"]
         return self._loss(logits, self._forecast_part(batch["future"]), valid), valid
 
