@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor, library
 
-from nextframe.engine import buffers
+from nextframe.engine.buffers import take
 from nextframe.engine.status import native
 
 
@@ -82,7 +82,7 @@ def _pack(shape: list[int], weight_x: Tensor, weight_h: Tensor, *, reuse: bool) 
             _packed.move_to_end(key)
             return packed
     floats = (native.packed_forward_floats(shape),)
-    packed = torch.empty(floats) if reuse else buffers.take(floats)
+    packed = torch.empty(floats) if reuse else take(floats)
     x, h = weight_x.contiguous(), weight_h.contiguous()
     native.pack_forward(shape, x.data_ptr(), h.data_ptr(), packed.data_ptr(), torch.get_num_threads())
     if reuse:
@@ -99,7 +99,7 @@ def _run(
     shape = _shape(frames, weight_h)
     steps, batch, height, width, _, filters, _ = shape
     frames, bias, hidden, cell = (tensor.contiguous() for tensor in (frames, bias, hidden, cell))
-    empty = buffers.take if keep else torch.empty
+    empty = take if keep else torch.empty
     hiddens = empty((steps, batch, height, width, filters))
     cells = empty((steps if keep else 2, batch, height, width, filters))
     gates = empty((native.gates_floats(shape) if keep else 0,))
@@ -175,10 +175,10 @@ def convlstm_backward(
     weight_x, weight_h = weight_x.contiguous(), weight_h.contiguous()
     grad_cell = grad_cell.clone(memory_format=torch.contiguous_format)
     grad_hidden = frames.new_zeros(2, batch, height, width, filters)
-    grad_frames = buffers.take(frames.shape if wants_frames else (0,))
+    grad_frames = take(frames.shape if wants_frames else (0,))
     grad_weight_x, grad_weight_h = torch.zeros_like(weight_x), torch.zeros_like(weight_h)
     grad_bias = frames.new_zeros(4 * filters)
-    packed = buffers.take((native.packed_backward_floats(shape, wants_frames),))
+    packed = take((native.packed_backward_floats(shape, wants_frames),))
     given = (frames, weight_x, weight_h, hidden.contiguous(), cell.contiguous(), gates, cells, hiddens, grad_hiddens)
     worked = (packed, grad_hidden, grad_cell)
     addresses = [tensor.data_ptr() for tensor in (*given, *worked)]

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, library
 from torch.nn.functional import pad
 
-from nextframe.engine import buffers
+from nextframe.engine.buffers import take
 from nextframe.engine.status import native
 
 _TAPS = 27
@@ -79,7 +79,7 @@ def readout_backward(
     assert native is not None
     grad_outputs, features, recent = grad_outputs.contiguous(), features.contiguous(), recent.contiguous()
     packed = _features_last(weight)
-    grad_features = buffers.take(features.shape if wants_features else (0,))
+    grad_features = take(features.shape if wants_features else (0,))
     grad_recent = torch.empty_like(recent if wants_features else recent[:0])
     sums = torch.zeros_like(packed)
     addresses = [

@@ -9,12 +9,12 @@ import torch
 from torch import Tensor
 
 try:
-    from nextframe.engine import _native as _found  # type: ignore[attr-defined]
+    import nextframe.engine._native as _built
 except ImportError as error:  # no compiler when the package was installed
     native: ModuleType | None = None
     _reason = f"it was not built ({error})"
 else:
-    native = _found
+    native = _built
     _reason = ""
 
 _SWITCH = "NEXTFRAME_ENGINE"

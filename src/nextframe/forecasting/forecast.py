@@ -27,6 +27,19 @@ class Forecast:
 
     Raises:
         ShapeError: values that are not (lead time, channel, height, width).
+
+    >>> members = np.array([0, 1, 2, 4], np.float32).reshape(4, 1, 1, 1, 1)
+    >>> rain = Forecast(
+    ...     values=members.mean(0),
+    ...     forecaster="mine",
+    ...     members=members,
+    ...     init_time=np.datetime64("2019-03-01T06:00"),
+    ...     time_step=np.timedelta64(5, "m"),
+    ... )
+    >>> rain.probability(2).item()
+    0.5
+    >>> rain.valid_time[0]
+    np.datetime64('2019-03-01T06:05')
     """
 
     values: FloatArray

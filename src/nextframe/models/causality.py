@@ -163,6 +163,12 @@ def check_causal(
         ShapeError: frames that are not (B, T, C, H, W) with two frames or more, or outputs that are no sequence.
         ConfigError: an unknown task, a past that leaves nothing to come, a model that cannot be called, or one whose
             outputs differ from call to call.
+
+    >>> from nextframe.models.stacked import StackedConvLSTM
+    >>> check_causal(StackedConvLSTM(filters=(2,))).is_causal
+    True
+    >>> check_causal(StackedConvLSTM(filters=(2,), temporal_padding="same")).lookahead
+    1
     """
     if task is None:
         task = _task_of(model)

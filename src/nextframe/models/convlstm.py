@@ -85,6 +85,15 @@ class ConvLSTM2d(nn.Module):
 
     Raises:
         ConfigError: a kernel of even size, or fewer than one filter, channel or step of a segment.
+
+    >>> layer = ConvLSTM2d(3, 8)
+    >>> movies = torch.rand(2, 5, 3, 16, 24)
+    >>> hidden, state = layer(movies)
+    >>> hidden.shape
+    torch.Size([2, 5, 8, 16, 24])
+    >>> later, state = layer(movies, state)  # goes on where it has ended
+    >>> torch.equal(later[:, -1], state.hidden)
+    True
     """
 
     def __init__(

@@ -43,6 +43,13 @@ class EncoderDecoder(FromPast):
 
     Raises:
         ConfigError: no layer, or options that exclude each other.
+
+    >>> model = EncoderDecoder(filters=(8,))
+    >>> past, future = torch.rand(2, 5, 1, 16, 16), torch.rand(2, 3, 1, 16, 16)
+    >>> forced, _ = model(past, future)  # with the true frame before each, as it is trained
+    >>> free, _ = model(past, lead_times=10)  # with its own
+    >>> forced.shape, free.shape
+    (torch.Size([2, 3, 1, 16, 16]), torch.Size([2, 10, 1, 16, 16]))
     """
 
     def __init__(

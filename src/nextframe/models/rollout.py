@@ -43,6 +43,12 @@ def rollout(model: Steppable, past: Tensor, lead_times: int) -> Tensor:
 
     Raises:
         ConfigError: fewer than one lead time.
+
+    >>> from nextframe.models.stacked import StackedConvLSTM
+    >>> model = StackedConvLSTM(filters=(4,)).eval()
+    >>> with torch.inference_mode():
+    ...     rollout(model, torch.rand(1, 5, 1, 12, 12), lead_times=3).shape
+    torch.Size([1, 3, 1, 12, 12])
     """
     return median(rollout_outputs(model, past, lead_times), getattr(model, "quantiles", 1))
 

@@ -45,6 +45,15 @@ class StackedConvLSTM(CausalStack):
 
     Raises:
         ConfigError: no layer, or options that exclude each other.
+
+    >>> model = StackedConvLSTM(filters=(8, 8), norm="layer").eval()
+    >>> movies = torch.rand(2, 7, 1, 16, 16)
+    >>> output, state = model(movies)
+    >>> output.shape  # output t is the forecast of frame t + 1
+    torch.Size([2, 7, 1, 16, 16])
+    >>> following, state = model.step(output[:, -1], state)
+    >>> following.shape
+    torch.Size([2, 1, 16, 16])
     """
 
     def __init__(
