@@ -44,8 +44,8 @@ class Network(nn.Module, ABC):
     """
 
     task: Literal["one-step", "teacher-forcing"]
-    """Kind of its outputs while it is trained, in the words of `check_causal`: at each frame a forecast of the next one,
-    or forecasts of the future alone, given the true frames before each."""
+    """Kind of its outputs while it is trained, in the words of `check_causal`: at each frame a forecast of the next
+    one, or forecasts of the future alone, given the true frames before each."""
     stride: int = 1
     """Frames moved by a multiple of so many pixels, along either axis, give outputs moved as much."""
 
