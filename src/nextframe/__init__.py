@@ -14,7 +14,15 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from nextframe.api import fit, load_run, print_table, verify
-    from nextframe.errors import CheckpointError, ConfigError, DataError, NextframeError, NextframeWarning, ShapeError
+    from nextframe.errors import (
+        CheckpointError,
+        ConfigError,
+        DataError,
+        NextframeError,
+        NextframeWarning,
+        ShapeError,
+        TrainingError,
+    )
     from nextframe.forecasting.ensemble import EnsembleForecaster
     from nextframe.forecasting.extrapolation import Extrapolation
     from nextframe.forecasting.forecast import Forecast, Forecaster
@@ -49,6 +57,7 @@ _HOME = {
     "Persistence": "nextframe.forecasting.persistence",
     "ShapeError": "nextframe.errors",
     "StackedConvLSTM": "nextframe.models.stacked",
+    "TrainingError": "nextframe.errors",
     "check_causal": "nextframe.models.causality",
     "fit": "nextframe.api",
     "load_run": "nextframe.api",
@@ -77,6 +86,7 @@ __all__ = [
     "Persistence",
     "ShapeError",
     "StackedConvLSTM",
+    "TrainingError",
     "__version__",
     "check_causal",
     "fit",

@@ -2,7 +2,8 @@
 
 Every error of this package that a user can mend derives from `NextframeError`. Its text names where the fault is (a
 file, a frame, an option), what is wrong, what was expected and what was received, and what to do. The command line
-prints that sentence and exits with code 2; any other exception is a defect of the package.
+prints that sentence and exits with code 2, or 1 for work that went wrong on its way; any other exception is a defect of
+the package.
 """
 
 from __future__ import annotations
@@ -92,3 +93,7 @@ class ConfigError(NextframeError):
 
 class CheckpointError(NextframeError):
     """A run folder or a weights file that is incomplete, damaged, or of another version."""
+
+
+class TrainingError(NextframeError):
+    """A training that went wrong on its way: a loss that is not finite, a run folder that was removed."""

@@ -1,9 +1,10 @@
-"""Files that are there whole or not at all."""
+"""Atomic writes: files that are there whole or not at all."""
 
 from __future__ import annotations
 
 import errno
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,33 +13,74 @@ from pathlib import Path
 from nextframe.errors import ConfigError
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_LONGEST = 255  # bytes of a file's name, on all common file systems
+_OURS = re.compile(r"\..*\.(\d+)\.tmp(\.[^.]*)?")
 
 
 @contextmanager
 def replacing(path: str | Path) -> Iterator[Path]:
     """A temporary path beside `path` to write to; it takes its place at the end, or is removed if anything fails.
 
-    The temporary name keeps the suffix, since many libraries choose a format by it.
+    The temporary name keeps the suffix, since many libraries choose a format by it. A process that is killed leaves it;
+    `remove_leftovers` knows it by its name.
 
     Raises:
         ConfigError: a place that cannot be written to, or that is full.
+
+    >>> import tempfile
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> place = Path(folder.name) / "scores.csv"
+    >>> with replacing(place) as temporary:
+    ...     _ = temporary.write_text("mse,0.1")
+    >>> [file.name for file in place.parent.iterdir()]
+    ['scores.csv']
+    >>> folder.cleanup()
     """
     path = Path(path)
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
+    ending = f".{os.getpid()}.tmp{path.suffix}"
+    stem = os.fsdecode(os.fsencode(path.stem)[: _LONGEST - 1 - len(os.fsencode(ending))])
+    temporary = path.with_name(f".{stem}{ending}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary.touch()
     except OSError as error:
-        raise _cannot_be_written(path, error) from error
+        raise cannot_be_written(path, error) from error
     try:
         yield temporary
         temporary.replace(path)
     except OSError as error:
-        if error.errno in _FULL or path.is_dir():
-            raise _cannot_be_written(path, error) from error
+        if error.errno in _FULL or path.is_dir() or _names(error, temporary):
+            raise cannot_be_written(path, error) from error
         raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _names(error: OSError, path: Path) -> bool:
+    """Whether an error is about this very file: its folder has gone, or is closed to us since the work began."""
+    return error.filename is not None and os.fspath(error.filename) == str(path)
+
+
+def remove_leftovers(folder: str | Path) -> None:
+    """Remove the temporary files that processes which are no more have left in a folder, when they were killed.
+
+    For whoever owns the folder, at a start: a file that bears this process's own number is left by one before it.
+    """
+    for path in Path(folder).glob(".*.tmp*"):
+        written_by = _OURS.fullmatch(path.name)
+        if path.is_file() and written_by is not None and (int(written_by[1]) == os.getpid() or not process_lives(int(written_by[1]))):
+            path.unlink(missing_ok=True)
+
+
+def process_lives(number: int) -> bool:
+    """Whether a process of this number runs on this machine."""
+    try:
+        os.kill(number, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def check_writable(path: str | Path) -> None:
@@ -48,19 +90,20 @@ def check_writable(path: str | Path) -> None:
         ConfigError: a folder, or a place that cannot be written to.
     """
     path = Path(path)
-    if path.is_dir():
-        raise ConfigError("is a folder", where=path, hint="name a file in it")
-    folder = path.absolute().parent
-    while not folder.exists():
-        folder = folder.parent
     try:
+        if path.is_dir():
+            raise ConfigError("is a folder", where=path, hint="name a file in it")
+        folder = path.absolute().parent
+        while not folder.exists():
+            folder = folder.parent
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        raise _cannot_be_written(path, error) from error
+        raise cannot_be_written(path, error) from error
 
 
-def _cannot_be_written(path: Path, error: OSError) -> ConfigError:
+def cannot_be_written(path: Path, error: OSError) -> ConfigError:
+    """The error of a place that takes no file."""
     return ConfigError("cannot be written", where=path, received=error.strerror or error, hint="choose another place")
 
 
