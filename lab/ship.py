@@ -46,7 +46,8 @@ from nextframe.frames.source import open_as
 from nextframe.report.cards import Card, load_card
 from nextframe.report.tables import to_markdown, verdict
 from nextframe.runs import shipped as weights
-from nextframe.runs.folder import STATIC, load_config, member_folders, read_metrics, save_config
+from nextframe.runs.folder import STATIC, load_config, member_folders, save_config
+from nextframe.runs.metrics import read_metrics
 from nextframe.runs.shipped import CARD, HOME
 from nextframe.verification.result import Verification
 

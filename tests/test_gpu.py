@@ -25,7 +25,7 @@ from nextframe.models.causality import check_causal
 from nextframe.models.convlstm import recompute_in_segments
 from nextframe.models.network import Network
 from nextframe.models.rollout import rollout
-from nextframe.runs.folder import append_metrics, read_metrics
+from nextframe.runs.metrics import append_metrics, read_metrics
 from nextframe.training.fit import train
 from nextframe.training.presets import preset_config
 

@@ -21,7 +21,8 @@ from lab.options import parser
 from lab.place import DOCS, RESULTS
 from nextframe.files import write_text
 from nextframe.machine import describe_machine
-from nextframe.runs.folder import load_config, read_metrics
+from nextframe.runs.folder import load_config
+from nextframe.runs.metrics import read_metrics
 from nextframe.verification.result import Verification
 
 TUTORIAL = RESULTS / "tutorial"

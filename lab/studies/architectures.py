@@ -38,7 +38,7 @@ from nextframe.machine import describe_machine
 from nextframe.models.build import build_model
 from nextframe.models.network import Network
 from nextframe.models.rollout import rollout
-from nextframe.runs.folder import read_metrics
+from nextframe.runs.metrics import read_metrics
 from nextframe.training.presets import preset_config
 
 RESULT = RESULTS / "architectures.json"

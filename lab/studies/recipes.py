@@ -31,7 +31,7 @@ from lab.studies import recipe_variants as variants
 from nextframe.config import RunConfig
 from nextframe.files import write_text
 from nextframe.frames.generated.squares import MovingSquares
-from nextframe.runs.folder import read_metrics
+from nextframe.runs.metrics import read_metrics
 from nextframe.training.module import ForecastTraining
 from nextframe.training.presets import preset_config
 from nextframe.training.skill import RolloutSkill

@@ -5,7 +5,8 @@ them.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -31,8 +32,9 @@ from nextframe.inspection.inspect import inspect_source
 from nextframe.inspection.result import Inspection
 from nextframe.report.html import write_report
 from nextframe.report.tables import score_tables
+from nextframe.runs.lock import claim, claim_new
 from nextframe.runs.shipped import shipped_name
-from nextframe.training.fit import train, train_ensemble
+from nextframe.training.fit import default_tell, train, train_ensemble
 from nextframe.training.presets import Preset, preset_config
 from nextframe.verification.evaluate import Example, check_numbers, evaluate, evaluate_file
 from nextframe.verification.held_out import first_held_out
@@ -40,6 +42,8 @@ from nextframe.verification.result import Verification
 from nextframe.verification.run import evaluate_run
 from nextframe.verification.statistics import SCALES
 from nextframe.words import Face, in_python, python_call
+
+_LONGEST_NAME = 100  # characters of the name of a run folder that is made from the name of its data
 
 
 def resolve(model: str = "stacked", preset: Preset = "default", **options: Any) -> RunConfig:
@@ -59,6 +63,7 @@ def fit(
     out: str | Path | None = None,
     resume: bool = False,
     progress: bool = True,
+    tell: Callable[[str], None] | None = None,
     **options: Any,
 ) -> TrainedForecaster:
     """Train a model, or an ensemble (`members=5`), calibrate its uncertainty on the validation part (see
@@ -72,27 +77,33 @@ def fit(
         out: the run folder; by default a new one under `runs/`.
         resume: go on with an interrupted run in `out`.
         progress: show a progress bar and a line for each epoch.
+        tell: takes the lines that are to be said; by default they stand above the progress bar.
         **options: any field of `nextframe.config.RunConfig`'s sections, by its name: `epochs=3`, `filters=(64, 64)`.
 
     Raises:
-        ConfigError: options that do not make sense, or a folder that holds another run.
+        ConfigError: options that do not make sense, or a folder that is in use or holds another run.
         DataError, ShapeError: frames that cannot be read or trained on.
+        TrainingError: a loss that is not finite, or a run folder that is removed during the training.
     """
     if source is not None:
         options["data"] = name_of(source)
     config = resolve(model, preset, **options)
-    opened = open_as(config.data) if source is None else open_source(source, config.data)
-    run = (
-        Path(out)
-        if out is not None
-        else _free_folder(Path("runs"), "-".join([model, *re.findall(r"\w+", _stem(config.data.data))]))
-    )
-    (train if config.training.members == 1 else train_ensemble)(opened, config, run, resume=resume, progress=progress)
-    try:
-        calibrate_run(run, opened)
-    except DataError as error:  # the weights are there, and good for forecasts without intervals
-        print(f"{run} is not calibrated: {error}")
-    return load_run(run)
+    tell = default_tell(tell, progress)
+    name = "-".join([model, *re.findall(r"\w+", _stem(config.data.data))])[:_LONGEST_NAME]
+    with ExitStack() as stack:
+        if out is None:
+            run = stack.enter_context(claim_new("runs", name))
+        else:
+            run = Path(out)
+            stack.enter_context(claim(run))
+        opened = open_as(config.data) if source is None else open_source(source, config.data)
+        work = train if config.training.members == 1 else train_ensemble
+        work(opened, config, run, resume=resume, progress=progress, tell=tell)
+        try:
+            calibrate_run(run, opened)
+        except DataError as error:  # the weights are there, and good for forecasts without intervals
+            tell(f"{run} is not calibrated: {error}")
+        return load_run(run)
 
 
 def forecast_file(
@@ -351,15 +362,6 @@ def inspect_path(path: Source, *, face: Face = in_python, **options: Any) -> Ins
 
 def _stem(source: str) -> str:
     return Path(source.partition(":")[0]).stem
-
-
-def _free_folder(parent: Path, name: str) -> Path:
-    """A folder of this name that is not there yet, numbered if need be."""
-    folder, number = parent / name, 1
-    while folder.exists():
-        number += 1
-        folder = parent / f"{name}-{number}"
-    return folder
 
 
 __all__ = [

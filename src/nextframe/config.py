@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -30,6 +31,7 @@ RainUnit = Literal["mm/h", "dBZ"]
 Missing = Literal["error", "mask"]
 Coordinates = Literal["eulerian", "lagrangian"]
 Damaged = Literal["error", "skip"]
+LARGEST_SEED = 2**63
 SplitBy = Literal["auto", "time", "sequence", "event"]
 
 
@@ -39,6 +41,22 @@ def _at_least(section: object, minimum: float, *names: str) -> None:
         for item in value if isinstance(value, tuple) else (value,):
             if item is not None and not item >= minimum:
                 raise ConfigError("is too small", where=name, expected=f"at least {minimum:g}", received=item)
+
+
+def _positive(section: object, *names: str) -> None:
+    for name in names:
+        value = getattr(section, name)
+        if value is not None and not value > 0:
+            raise ConfigError("is not positive", where=name, expected="more than 0", received=value)
+
+
+def _finite(section: object) -> None:
+    """Hold every number of a section to be finite: neither NaN nor infinite."""
+    for name in getattr(section, "__dataclass_fields__", ()):
+        value = getattr(section, name)
+        for item in value if isinstance(value, tuple) else (value,):
+            if isinstance(item, float) and not math.isfinite(item):
+                raise ConfigError("is not finite", where=name, expected="a number", received=item)
 
 
 def choices(hint: Any) -> tuple[Any, ...]:
@@ -173,6 +191,7 @@ class DataConfig(Reading):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        _finite(self)
         _at_least(self, 1, "past", "future", "stride")
         _at_least(self, 0, "gap", "validation", "test")
         if self.validation + self.test >= 1:
@@ -242,7 +261,7 @@ class TrainingConfig:
     epochs: int = 5
     """Passes over the training part."""
     batch_size: int = 10
-    """Windows in one step."""
+    """Windows in one step, of all devices together."""
     optimizer: Optimizer = "adamw"
     """Optimiser; "muon" orthogonalises the updates of the kernels, gate by gate (Jordan et al. 2024)."""
     learning_rate: float = 3e-3
@@ -285,7 +304,7 @@ class TrainingConfig:
     accelerator: str = "auto"
     """Device to compute on, as Lightning names it: "auto", "cpu", "cuda", "mps"."""
     devices: int = 1
-    """Number of devices."""
+    """Number of devices, each with a process of its own and an even share of every batch."""
     precision: str = "32-true"
     """Arithmetic, as Lightning names it: "32-true", "bf16-mixed"."""
     workers: int = 0
@@ -293,10 +312,22 @@ class TrainingConfig:
 
     def __post_init__(self) -> None:
         _check_choices(self)
+        _finite(self)
         _at_least(
             self, 1, "epochs", "batch_size", "min_seen", "train_crop", "recompute", "patience", "devices", "members"
         )
-        _at_least(self, 0, "learning_rate", "weight_decay", "seed", "workers", "scheduled_sampling", "rollout_training")
+        _at_least(self, 0, "weight_decay", "seed", "workers", "scheduled_sampling", "rollout_training")
+        _positive(self, "learning_rate", "gradient_clip")
+        if self.seed + self.members > LARGEST_SEED:
+            raise ConfigError("is too large", where="seed", expected=f"below {LARGEST_SEED}", received=self.seed)
+        if self.batch_size % self.devices:
+            raise ConfigError(
+                "cannot be shared evenly",
+                where="batch_size",
+                expected=f"a multiple of devices={self.devices}",
+                received=self.batch_size,
+                hint=f"use {{batch_size={self.batch_size + -self.batch_size % self.devices}}}",
+            )
         if self.importance is not None and not 0 < self.importance <= 1:
             raise ConfigError("is no probability", where="importance", expected="0 < p <= 1", received=self.importance)
         thresholds, weights = self.loss_thresholds, self.loss_weights
@@ -381,7 +412,7 @@ class RunConfig:
         names = {f.name for f in dataclasses.fields(cls)}
         flat: dict[str, Any] = {}
         for key, value in sections.items():
-            flat.update(value if key in names and isinstance(value, Mapping) else {key: value})
+            flat.update(value if key in names and isinstance(value, Mapping) else {str(key): value})
         return (base or cls()).replace(flat)
 
 

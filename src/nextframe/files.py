@@ -68,7 +68,11 @@ def remove_leftovers(folder: str | Path) -> None:
     """
     for path in Path(folder).glob(".*.tmp*"):
         written_by = _OURS.fullmatch(path.name)
-        if path.is_file() and written_by is not None and (int(written_by[1]) == os.getpid() or not process_lives(int(written_by[1]))):
+        if (
+            path.is_file()
+            and written_by is not None
+            and (int(written_by[1]) == os.getpid() or not process_lives(int(written_by[1])))
+        ):
             path.unlink(missing_ok=True)
 
 

@@ -10,13 +10,13 @@ from nextframe.errors import ConfigError, DataError, ShapeError
 from nextframe.forecasting.model_forecaster import ModelForecaster
 from nextframe.models.build import build_model
 from nextframe.models.rollout import rollout
-from nextframe.runs.folder import ModelCard
+from nextframe.runs.manifest import Manifest
 
 
 def forecaster(channels: int = 1) -> ModelForecaster:
     torch.manual_seed(0)
     config = RunConfig().replace({"filters": (4,)})
-    card = ModelCard(
+    card = Manifest(
         config=config,
         normaliser=Normaliser(method="range", offset=(200.0,) * channels, scale=(50.0,) * channels),
         threshold=225.0,

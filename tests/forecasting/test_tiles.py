@@ -22,7 +22,7 @@ from nextframe.forecasting.model_forecaster import ModelForecaster
 from nextframe.forecasting.tiles import Tiling, forecast_in_tiles
 from nextframe.models.build import build_model
 from nextframe.models.convlstm import ConvLSTM2d
-from nextframe.runs.folder import ModelCard
+from nextframe.runs.manifest import Manifest
 
 
 @given(
@@ -119,7 +119,7 @@ def trained(
     with torch.no_grad():
         for p in model.parameters():
             p.add_(0.1 * torch.randn_like(p))
-    card = ModelCard(
+    card = Manifest(
         config=config,
         normaliser=Normaliser(method="standard", offset=(3.0,) * channels, scale=(2.0,) * channels),
         threshold=4.0,

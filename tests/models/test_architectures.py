@@ -21,7 +21,8 @@ from nextframe.models.predrnn import PredRNN, STLSTMCell
 from nextframe.models.rollout import rollout
 from nextframe.models.simvp import SimVP
 from nextframe.models.trajgru import TrajGRU2d
-from nextframe.runs.folder import load_model, read_metrics
+from nextframe.runs.folder import load_model
+from nextframe.runs.metrics import read_metrics
 from nextframe.training.presets import preset_config
 
 KINDS = ("convgru", "trajgru", "predrnn", "multiscale")

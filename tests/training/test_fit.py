@@ -19,7 +19,8 @@ from nextframe.errors import CheckpointError, ConfigError, DataError
 from nextframe.frames.sequence import FrameSequence, FrameSource
 from nextframe.frames.source import open_source
 from nextframe.models.build import build_model
-from nextframe.runs.folder import load_config, load_model, read_metrics
+from nextframe.runs.folder import load_config, load_model
+from nextframe.runs.metrics import read_metrics
 from nextframe.training.fit import train
 from nextframe.training.presets import preset_config
 from nextframe.training.skill import PerFrameLoss
@@ -101,12 +102,12 @@ def test_bar_and_line_count_epochs_alike(tmp_path: Path, capsys: pytest.CaptureF
 
 
 def test_patience_stops_a_training_that_no_longer_gains(tmp_path: Path) -> None:
-    run_tiny(tmp_path / "run", tiny(epochs=20, learning_rate=0.0, schedule="constant", patience=2))
+    run_tiny(tmp_path / "run", tiny(epochs=20, learning_rate=1e-30, schedule="constant", patience=2))
     assert len(read_metrics(tmp_path / "run")) == 3
 
 
 def test_a_run_that_has_ended_is_not_trained_again(tmp_path: Path) -> None:
-    still = tiny(epochs=3, learning_rate=0.0, schedule="constant")  # no epoch after the first is better
+    still = tiny(epochs=3, learning_rate=1e-30, schedule="constant")  # no epoch after the first is better
     for name, config in (("whole", still), ("stopped", still.replace({"epochs": 20, "patience": 2}))):
         run = tmp_path / name
         run_tiny(run, config)

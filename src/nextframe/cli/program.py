@@ -1,8 +1,8 @@
 """The program: its commands, and how it ends.
 
-Exit codes: 0 done; 2 a mistake that the user can mend, told in one sentence; 130 interrupted; 141 the output's reader
-has gone. Any other exception is a
-defect of the package and is shown whole.
+Exit codes: 0 done; 2 a mistake that the user can mend, told in one sentence; 1 a training that went wrong on its way,
+told likewise; 130 interrupted; 141 the output's reader has gone; 143 ended by SIGTERM. Any other exception is a defect
+of the package and is shown whole.
 """
 
 from __future__ import annotations
@@ -10,20 +10,26 @@ from __future__ import annotations
 import io
 import os
 import re
+import signal
 import sys
+import threading
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib.metadata import version
 from inspect import cleandoc
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from cyclopts import App, CycloptsError
 
 from nextframe.cli.face import on_command_line
 from nextframe.cli.watchdog import watchdog
-from nextframe.errors import NextframeError, NextframeWarning
+from nextframe.errors import NextframeError, NextframeWarning, TrainingError
 from nextframe.frames.watch import watch
+
+TERMINATED = 128 + signal.SIGTERM
 
 app = App(
     name="nextframe",
@@ -63,7 +69,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         warnings.simplefilter("always", NextframeWarning)
         before = watch.set(watchdog)
         try:
-            return _run(tokens)
+            with _ending_on_sigterm():
+                return _run(tokens)
         finally:
             watch.reset(before)
 
@@ -98,7 +105,7 @@ def _run(tokens: list[str]) -> int:
     except (CycloptsError, NextframeError) as error:
         text = error.render(on_command_line) if isinstance(error, NextframeError) else str(error)
         print(f"nextframe: {' '.join(text.split())}", file=sys.stderr)
-        return 2
+        return 1 if isinstance(error, TrainingError) else 2
     except KeyboardInterrupt:
         return _interrupted()
     except BrokenPipeError:  # whoever read the output, such as `head`, has seen enough
@@ -108,8 +115,28 @@ def _run(tokens: list[str]) -> int:
     except SystemExit as stop:
         if isinstance(stop.__context__, KeyboardInterrupt):  # so Lightning ends a training after Ctrl-C
             return _interrupted()
+        if stop.code == TERMINATED:
+            print("nextframe: terminated", file=sys.stderr)
+            return TERMINATED
         raise
     return 0
+
+
+@contextmanager
+def _ending_on_sigterm() -> Iterator[None]:
+    """SIGTERM ends the work as an exception does, so that temporary files are removed on the way."""
+    if threading.current_thread() is not threading.main_thread():  # only there can signals be handled
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, _end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    raise SystemExit(TERMINATED)
 
 
 def _write_page(command: App) -> None:

@@ -11,7 +11,7 @@ from rich.text import Text
 from nextframe.api import load_run
 from nextframe.forecasting.trained import TrainedForecaster
 from nextframe.models.causality import check_causal
-from nextframe.runs.folder import read_metrics
+from nextframe.runs.metrics import read_metrics
 
 COLUMNS = {
     "epoch": "epoch",

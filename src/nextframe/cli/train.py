@@ -16,6 +16,11 @@ from nextframe.words import joined
 MODEL = Parameter(help=f"Architecture: {joined(names(), 'or')}. [default: stacked]", show_default=False)
 
 
+def say(line: str) -> None:
+    """Print a line at once, also where the output is a file that somebody follows."""
+    print(line, flush=True)
+
+
 def train(
     model: Annotated[str | None, MODEL] = None,
     /,
@@ -53,7 +58,7 @@ def train(
 
     from nextframe.api import fit
 
-    run = fit(**call).run
+    run = fit(**call, tell=say).run
     print(f"wrote {run}: try `nextframe verify {run}`, or `nextframe forecast {run} --input FILE`")
 
 

@@ -7,8 +7,6 @@ weighed by the inverse, so that the expected loss is that of all windows alike. 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -71,18 +69,19 @@ class ImportanceSampler(SeededSampler):
     Args:
         probabilities: (N,), each above 0 and at most 1.
         seed: seed of the draws.
+        share: of one of several processes, as `SeededSampler` has it.
     """
 
-    def __init__(self, probabilities: NDArray[np.float64], seed: int = 0) -> None:
+    def __init__(self, probabilities: NDArray[np.float64], seed: int = 0, *, share: tuple[int, int] = (0, 1)) -> None:
         # Rounded down: with larger steps than 1 no window is met twice.
-        super().__init__(max(1, int(probabilities.sum() + 1e-9)), seed)
+        super().__init__(max(1, int(probabilities.sum() + 1e-9)), seed, share=share)
         self.probabilities = probabilities
 
-    def __iter__(self) -> Iterator[int]:
+    def order(self) -> list[int]:
         draw = np.random.default_rng((self.seed, self.epoch))
         order = draw.permutation(len(self.probabilities))
         ends = np.cumsum(self.probabilities[order])
-        points = (draw.random() + np.arange(len(self))) * ends[-1] / len(self)
+        points = (draw.random() + np.arange(self.length)) * ends[-1] / self.length
         chosen = order[np.minimum(np.searchsorted(ends, points, side="right"), len(order) - 1)]
         drawn: list[int] = draw.permutation(chosen).tolist()
-        return iter(drawn)
+        return drawn

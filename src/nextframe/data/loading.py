@@ -101,18 +101,36 @@ class SeededSampler(Sampler[int]):
     Args:
         length: number of items.
         seed: seed of the shuffling.
+        share: (n, of): take every `of`-th item from the n-th on, the share of one of several processes whose batches
+            together are those of one process alone.
+
+    >>> list(SeededSampler(6)), list(SeededSampler(6, share=(0, 2))), list(SeededSampler(6, share=(1, 2)))
+    ([3, 2, 5, 4, 0, 1], [3, 5, 0], [2, 4, 1])
     """
 
-    def __init__(self, length: int, seed: int = 0) -> None:
-        self.length, self.seed, self.epoch = length, seed, 0
+    def __init__(self, length: int, seed: int = 0, *, share: tuple[int, int] = (0, 1)) -> None:
+        self.length, self.seed, self.share, self.epoch = length, seed, share, 0
+        self._begun: tuple[int, int] | None = None
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch whose order comes next; Lightning calls this before each one."""
         self.epoch = epoch
 
-    def __iter__(self) -> Iterator[int]:
+    def resume(self, epoch: int, items: int) -> None:
+        """Go on in an epoch of which so many items have been taken, by all processes together."""
+        # Lightning tells the epoch only after processes that read ahead have begun.
+        self.epoch, self._begun = epoch, (epoch, items)
+
+    def order(self) -> list[int]:
+        """The order of this epoch."""
         order: list[int] = np.random.default_rng((self.seed, self.epoch)).permutation(self.length).tolist()
-        return iter(order)
+        return order
+
+    def __iter__(self) -> Iterator[int]:
+        first, processes = self.share
+        taken = self._begun[1] if self._begun is not None and self._begun[0] == self.epoch else 0
+        whole = self.length // processes * processes
+        return iter(self.order()[taken:whole][first::processes])
 
     def __len__(self) -> int:
-        return self.length
+        return self.length // self.share[1]

@@ -21,7 +21,8 @@ from nextframe.forecasting.trained import TrainedForecaster
 from nextframe.frames.sequence import FloatArray
 from nextframe.models.network import Network
 from nextframe.models.rollout import rollout_outputs
-from nextframe.runs.folder import ModelCard, load_model, load_static
+from nextframe.runs.folder import load_model, load_static
+from nextframe.runs.manifest import Manifest
 
 
 class ModelForecaster(TrainedForecaster):
@@ -38,7 +39,7 @@ class ModelForecaster(TrainedForecaster):
     def __init__(
         self,
         model: Network,
-        card: ModelCard,
+        card: Manifest,
         *,
         name: str = "model",
         run: Path | None = None,

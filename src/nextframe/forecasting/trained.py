@@ -23,7 +23,7 @@ from nextframe.frames.grid import Grid
 from nextframe.frames.sequence import FloatArray, FrameSequence
 from nextframe.frames.units import same_unit
 from nextframe.models.network import Network
-from nextframe.runs.folder import ModelCard
+from nextframe.runs.manifest import Manifest
 from nextframe.words import seconds
 
 CALIBRATION = "calibration.json"
@@ -40,7 +40,7 @@ class TrainedForecaster(Forecaster):
         run: the run folder it comes from, if any.
     """
 
-    def __init__(self, card: ModelCard, config: RunConfig, *, name: str, run: Path | None) -> None:
+    def __init__(self, card: Manifest, config: RunConfig, *, name: str, run: Path | None) -> None:
         self.card, self.config, self.run = card, config, run
         self._name = name
         path = None if run is None else run / CALIBRATION

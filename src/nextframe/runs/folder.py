@@ -13,76 +13,41 @@ verification.json, report.html    written by `nextframe verify`
 
 from __future__ import annotations
 
-import csv
-import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import safetensors
 import safetensors.torch
+import torch
 import yaml
-from torch import nn
+from torch import Tensor, nn
 
 from nextframe.config import RunConfig
-from nextframe.data.normalise import Normaliser
 from nextframe.errors import CheckpointError, ConfigError, first_line
 from nextframe.files import replacing, write_text
 from nextframe.frames.sequence import FloatArray
 from nextframe.models.build import build_model
 from nextframe.models.network import Network
+from nextframe.runs.manifest import MANIFEST, Manifest, read_manifest, write_manifest
 
-FORMAT = 1
 STATIC = "static.npy"
+WEIGHTS = "model.safetensors"
 
 
-@dataclass(frozen=True, kw_only=True)
-class ModelCard:
-    """Facts that a weights file needs beside it to be used."""
+def save_model(run: Path, model: nn.Module, manifest: Manifest) -> None:
+    """Write `model.safetensors` and `model.json` into the run folder.
 
-    config: RunConfig
-    """The configuration it was trained with."""
-    normaliser: Normaliser
-    """Normalisation of frames to the model's range, and of forecasts out of it."""
-    threshold: float
-    """Threshold of an event in these data, in source units."""
-    channels: int
-    """Channels of the frames."""
-    height: int
-    """Height of the frames that it was trained on."""
-    width: int
-    """Width of the frames that it was trained on."""
-    variables: tuple[str, ...]
-    """Name of each channel."""
-    units: tuple[str, ...]
-    """Unit of each channel."""
-    grid: tuple[tuple[float, ...], tuple[float, ...]] | None = None
-    """Coordinates of rows and columns, where static fields hold it to their place."""
-    time_step: float | None = None
-    """Seconds between two frames; None where the frames had no times."""
-    epoch: int = 0
-    """Epochs trained when these weights were taken."""
-
-
-def save_model(run: Path, model: nn.Module, card: ModelCard) -> None:
-    """Write `model.safetensors` and `model.json` into the run folder."""
-    description = {
-        "format": FORMAT,
-        "nextframe": version("nextframe"),
-        "parameters": sum(p.numel() for p in model.parameters()),
-        **{k: v for k, v in asdict(card).items() if k not in ("config", "normaliser")},
-        "config": card.config.to_dict(),
-        "normaliser": card.normaliser.to_dict(),
-    }
+    Raises:
+        ConfigError: a place that cannot be written to.
+    """
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
-    with replacing(run / "model.safetensors") as temporary:
+    with replacing(run / WEIGHTS) as temporary:
         # The epoch in both files tells a pair that a crash has torn apart.
         # Written by Python, so that others may read the file as they may the ones beside it.
-        temporary.write_bytes(safetensors.torch.save(weights, metadata={"epoch": str(card.epoch)}))
-    write_text(run / "model.json", json.dumps(description, indent=2) + "\n")
+        temporary.write_bytes(safetensors.torch.save(weights, metadata={"epoch": str(manifest.epoch)}))
+    write_manifest(run, manifest, parameters=sum(p.numel() for p in model.parameters()))
 
 
 def save_static(run: Path, static: FloatArray) -> None:
@@ -92,89 +57,95 @@ def save_static(run: Path, static: FloatArray) -> None:
             np.save(file, static)
 
 
-def load_static(run: str | Path, card: ModelCard) -> FloatArray:
+def load_static(run: str | Path, manifest: Manifest) -> FloatArray:
     """The static fields (S, H, W) of a run's model, in its range.
 
     Raises:
         CheckpointError: fields that are missing or damaged.
     """
-    path, count = Path(run) / STATIC, len(card.config.data.static)
+    path, count = Path(run) / STATIC, len(manifest.config.data.static)
     if not count:
-        return np.empty((0, card.height, card.width), np.float32)
+        return np.empty((0, manifest.height, manifest.width), np.float32)
     try:
         static: FloatArray = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise CheckpointError("cannot be read", where=path, received=error, hint="train the model again") from error
-    if static.shape != (count, card.height, card.width) or static.dtype != np.float32:
-        expected = (count, card.height, card.width)
+    if static.shape != (count, manifest.height, manifest.width) or static.dtype != np.float32:
+        expected = (count, manifest.height, manifest.width)
         raise CheckpointError("holds something else", where=path, expected=expected, received=static.shape)
     return static
 
 
-def load_model(run: str | Path) -> tuple[Network, ModelCard]:
-    """Read a run folder's model, in `eval()` mode, and its card.
+def load_model(run: str | Path) -> tuple[Network, Manifest]:
+    """Read a run folder's model, in `eval()` mode, and its manifest.
 
     Raises:
-        CheckpointError: no such folder, no weights in it, damaged files, or files of another version.
+        CheckpointError: no such folder, no weights in it, damaged files, or files of a later version.
     """
     run = Path(run)
     if not run.is_dir():
         raise CheckpointError("is not a run folder", where=run, hint="train one first")
-    card_path, weights_path = run / "model.json", run / "model.safetensors"
-    for path in (card_path, weights_path):
-        if not path.is_file():
-            what = f"holds no {path.name}: its training has not finished an epoch"
+    path = run / WEIGHTS
+    for part in (run / MANIFEST, path):
+        if not part.is_file():
+            what = f"holds no {part.name}: its training has not finished an epoch"
             hint = "train it; if it was interrupted, go on with {resume=True}"
             raise CheckpointError(
-                what if (run / "config.yaml").is_file() else f"holds no {path.name}", where=run, hint=hint
+                what if (run / "config.yaml").is_file() else f"holds no {part.name}", where=run, hint=hint
             )
-    try:
-        description = json.loads(card_path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    manifest = read_manifest(run / MANIFEST)
+    epoch, weights = _read_weights(path)
+    _check_shapes(path, weights, manifest)
+    model = _build(manifest)
+    model.load_state_dict(weights)
+    if epoch != str(manifest.epoch):
         raise CheckpointError(
-            "cannot be read", where=card_path, received=error, hint="train the model again"
-        ) from error
-    found = description.get("format") if isinstance(description, dict) else None
-    if found != FORMAT:
-        raise CheckpointError(
-            "is of another version of nextframe",
-            where=card_path,
-            expected=f"format {FORMAT}",
-            received=f"format {found}",
-            hint="use the nextframe version that wrote it, or train the model again",
+            "is of another epoch than model.json", where=path, received=epoch, hint="resume the training"
         )
+    return model.eval(), manifest
+
+
+def _read_weights(path: Path) -> tuple[str | None, dict[str, Tensor]]:
+    """The epoch that a weights file names, and its tensors."""
     try:
-        card = ModelCard(
-            config=RunConfig.from_dict(description["config"]),
-            normaliser=Normaliser.from_dict(description["normaliser"]),
-            threshold=description["threshold"],
-            channels=description["channels"],
-            height=description["height"],
-            width=description["width"],
-            variables=tuple(description["variables"]),
-            units=tuple(description["units"]),
-            grid=None if (grid := description.get("grid")) is None else (tuple(grid[0]), tuple(grid[1])),
-            time_step=description.get("time_step"),
-            epoch=description["epoch"],
-        )
-    except (AttributeError, KeyError, TypeError, ValueError, ConfigError) as error:
-        raise CheckpointError("is damaged", where=card_path, received=error, hint="train the model again") from error
-    data = card.config.data
-    model = build_model(card.config.model, card.channels, len(data.static), past=data.past, future=data.future)
-    try:
-        with safetensors.safe_open(weights_path, framework="pt") as file:
+        with safetensors.safe_open(path, framework="pt") as file:
             epoch = (file.metadata() or {}).get("epoch")
-        model.load_state_dict(safetensors.torch.load_file(weights_path))
-    except (OSError, RuntimeError, safetensors.SafetensorError) as error:
-        what = "does not hold the weights that model.json describes"
+        return epoch, safetensors.torch.load_file(path)
+    except (OSError, RuntimeError, ValueError, KeyError, safetensors.SafetensorError) as error:
+        raise _other_weights(path, first_line(error)) from error
+
+
+def _check_shapes(path: Path, weights: Mapping[str, Tensor], manifest: Manifest) -> None:
+    """Hold weights to what the manifest describes before any memory is taken for that."""
+    try:
+        with torch.device("meta"):
+            described = {name: tuple(tensor.shape) for name, tensor in _build(manifest).state_dict().items()}
+    except (RuntimeError, ConfigError) as error:
+        where = path.with_name(MANIFEST)
         raise CheckpointError(
-            what, where=weights_path, received=first_line(error), hint="train the model again"
+            "describes no network", where=where, received=first_line(error), hint="train the model again"
         ) from error
-    if epoch != str(card.epoch):
-        raise CheckpointError(
-            "is of another epoch than model.json", where=weights_path, received=epoch, hint="resume the training"
-        )
-    return model.eval(), card
+    stored = {name: tuple(tensor.shape) for name, tensor in weights.items()}
+    differing = sorted(name for name in described.keys() | stored.keys() if described.get(name) != stored.get(name))
+    if differing:
+        name = differing[0]
+        told = f"{name} {stored.get(name, 'missing')}, not {described.get(name, 'there')}"
+        raise _other_weights(path, told)
+    for name, tensor in weights.items():
+        if tensor.is_floating_point() and not torch.isfinite(tensor).all():
+            raise CheckpointError(
+                "holds weights that are not finite", where=path, received=name, hint="train the model again"
+            )
+
+
+def _build(manifest: Manifest) -> Network:
+    data = manifest.config.data
+    return build_model(manifest.config.model, manifest.channels, len(data.static), past=data.past, future=data.future)
+
+
+def _other_weights(path: Path, why: str) -> CheckpointError:
+    what = "does not hold the weights that model.json describes"
+    return CheckpointError(what, where=path, received=why, hint="train the model again")
 
 
 def member_folders(run: str | Path) -> list[Path]:
@@ -205,26 +176,9 @@ def read_yaml(path: str | Path) -> Mapping[str, Any]:
     """
     try:
         content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         reason = str(error).replace("\n", " ")
         raise ConfigError("cannot be read as a configuration", where=path, received=reason) from error
     if not isinstance(content, dict):
         raise ConfigError("is not a configuration", where=path, expected="lines of `option: value`")
     return content
-
-
-def append_metrics(run: Path, row: Mapping[str, float]) -> None:
-    """Add an epoch's row to `metrics.csv`, replacing rows of that epoch and later ones (left by a killed run)."""
-    path = run / "metrics.csv"
-    rows = [old for old in read_metrics(run) if old["epoch"] < row["epoch"]] if path.exists() else []
-    rows.append(dict(row))
-    with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, fieldnames=list(row))
-        writer.writeheader()
-        writer.writerows(rows)
-
-
-def read_metrics(run: Path) -> list[dict[str, float]]:
-    """The rows of `metrics.csv`, numbers as numbers."""
-    with (run / "metrics.csv").open(newline="", encoding="utf-8") as file:
-        return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]

@@ -62,6 +62,7 @@ class ForecastTraining(lightning.LightningModule):
         self.training_loss, self.validation_loss = (PerFrameLoss(outputs, self.first_counted) for _ in range(2))
         self.skill = RolloutSkill(config.data.future, threshold)
         self.persistence_skill = RolloutSkill(config.data.future, threshold)
+        self._begun: dict[str, Tensor] | None = None
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
         batch = self._cut(batch)
@@ -74,7 +75,7 @@ class ForecastTraining(lightning.LightningModule):
             first = self.first_counted
         losses = losses * weight
         self.training_loss.update(losses.detach(), valid)
-        loss = masked_mean(losses[:, first:], valid[:, first:])
+        loss = self._mean(losses[:, first:], valid[:, first:])
         self.log("loss", loss.detach(), prog_bar=True, logger=False)
         return loss
 
@@ -89,6 +90,30 @@ class ForecastTraining(lightning.LightningModule):
 
     def on_train_epoch_start(self) -> None:
         self.training_loss.reset()
+
+    def on_validation_epoch_start(self) -> None:
+        if self.trainer.world_size > 1:  # each process has statistics of its own batches alone
+            for buffer in self.model.buffers():
+                if buffer.is_floating_point():
+                    buffer.copy_(self.trainer.strategy.reduce(buffer.clone(), reduce_op="mean"))
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        # For an epoch that is left in its midst.
+        sums = {"total": self.training_loss.total, "count": self.training_loss.count}
+        if self.trainer.world_size > 1:
+            sums = {n: self.trainer.strategy.reduce(each.clone(), reduce_op="sum") for n, each in sums.items()}
+        checkpoint["training_loss"] = sums
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        sums = checkpoint.get("training_loss")  # version 0.1 kept none
+        if sums is not None and self.trainer.is_global_zero:
+            self._begun = sums
+
+    def on_train_start(self) -> None:
+        if self._begun is not None:  # only now do the sums lie where the training takes place
+            for name, values in self._begun.items():
+                getattr(self.training_loss, name).copy_(values)
+            self._begun = None
 
     def on_validation_epoch_end(self) -> None:
         if self.trainer.sanity_checking:
@@ -152,6 +177,15 @@ class ForecastTraining(lightning.LightningModule):
         valid = batch["future_valid"]
         return self._loss(logits, self._forecast_part(batch["future"]), valid), valid
 
+    def _mean(self, losses: Tensor, valid: Tensor) -> Tensor:
+        """Mean loss of the valid values, of all processes together: gradients are averaged over these."""
+        processes = self.trainer.world_size
+        if processes == 1:
+            return masked_mean(losses, valid)
+        number = self.trainer.strategy.reduce(valid.sum().float(), reduce_op="mean")
+        assert isinstance(number, Tensor)
+        return (losses * valid).sum() / number.clamp(min=1 / processes)
+
     def _forecast_part(self, frames: Tensor) -> Tensor:
         """The channels of (B, T, C + S, H, W) that are forecast; the static ones follow them."""
         return frames[:, :, : self.model.in_channels]
@@ -177,7 +211,9 @@ class ForecastTraining(lightning.LightningModule):
         final = self.config.training.scheduled_sampling
         if final == 0:
             return None
-        drawn = self._random().random(batch["future"].shape[:2]) < final * self._done()
+        movies, lead_times = batch["future"].shape[:2]
+        rank, processes = self.trainer.global_rank, self.trainer.world_size
+        drawn = self._random().random((movies * processes, lead_times))[rank::processes] < final * self._done()
         return torch.from_numpy(drawn).to(batch["future"].device)
 
     def _random(self) -> np.random.Generator:

@@ -1,0 +1,148 @@
+"""The manifest of a model: `model.json`, which says what the weights beside it are and how to use them."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Self
+
+from nextframe.config import RunConfig
+from nextframe.data.normalise import Normaliser
+from nextframe.errors import CheckpointError, ConfigError, first_line
+from nextframe.files import write_text
+
+FORMAT = 2
+MANIFEST = "model.json"
+
+Description = Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manifest:
+    """What a weights file needs beside it to be used.
+
+    Raises:
+        ValueError: numbers that no model can have.
+    """
+
+    config: RunConfig
+    """The configuration it was trained with."""
+    normaliser: Normaliser
+    """Normalisation of frames to the model's range, and of forecasts out of it."""
+    threshold: float
+    """Least value of an event in these data, in source units."""
+    channels: int
+    """Channels of the frames."""
+    height: int
+    """Height of the frames that it was trained on."""
+    width: int
+    """Width of the frames that it was trained on."""
+    variables: tuple[str, ...]
+    """Name of each channel."""
+    units: tuple[str, ...]
+    """Unit of each channel."""
+    grid: tuple[tuple[float, ...], tuple[float, ...]] | None = None
+    """Coordinates of rows and columns, where static fields hold it to their place."""
+    time_step: float | None = None
+    """Seconds between two frames; None where the frames had no times."""
+    epoch: int = 0
+    """Epochs trained when these weights were taken."""
+
+    def __post_init__(self) -> None:
+        for name, least in (("channels", 1), ("height", 1), ("width", 1), ("epoch", 0)):
+            value = getattr(self, name)
+            if not isinstance(value, int) or isinstance(value, bool) or not least <= value < 2**31:
+                raise ValueError(f"{name} is {value!r}")
+        for name in ("threshold", "time_step"):
+            value = getattr(self, name)
+            if (value is not None or name == "threshold") and not math.isfinite(value):
+                raise ValueError(f"{name} is {value!r}")
+        for name, length in (("variables", len(self.variables)), ("units", len(self.units))):
+            if length != self.channels:
+                raise ValueError(f"{name} has {length} names for {self.channels} channels")
+        if self.normaliser.channels != self.channels:
+            raise ValueError(f"normaliser is for {self.normaliser.channels} of {self.channels} channels")
+        if self.grid is not None and tuple(map(len, self.grid)) != (self.height, self.width):
+            raise ValueError(f"grid is not of {self.height} x {self.width} pixels")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, ready for JSON."""
+        plain = {name: value for name, value in asdict(self).items() if name not in ("config", "normaliser", "grid")}
+        return {
+            **plain,
+            "grid": None if self.grid is None else dict(zip("yx", self.grid, strict=True)),
+            "config": self.config.to_dict(),
+            "normaliser": self.normaliser.to_dict(),
+        }
+
+    @classmethod
+    def from_dict(cls, values: Description) -> Self:
+        """The inverse of `to_dict`.
+
+        Raises:
+            AttributeError, KeyError, TypeError, ValueError, ConfigError: a mapping that `to_dict` did not make.
+        """
+        grid = values["grid"]
+        return cls(
+            config=RunConfig.from_dict(values["config"]),
+            normaliser=Normaliser.from_dict(values["normaliser"]),
+            threshold=values["threshold"],
+            channels=values["channels"],
+            height=values["height"],
+            width=values["width"],
+            variables=tuple(map(str, values["variables"])),
+            units=tuple(map(str, values["units"])),
+            grid=None if grid is None else (tuple(map(float, grid["y"])), tuple(map(float, grid["x"]))),
+            time_step=values["time_step"],
+            epoch=values["epoch"],
+        )
+
+
+def write_manifest(run: Path, manifest: Manifest, *, parameters: int) -> None:
+    """Write `model.json`."""
+    about = {"format": FORMAT, "nextframe": version("nextframe"), "parameters": parameters}
+    write_text(run / MANIFEST, json.dumps({**about, **manifest.to_dict()}, indent=2) + "\n")
+
+
+def read_manifest(path: Path) -> Manifest:
+    """Read `model.json`, of this format or an earlier one.
+
+    Raises:
+        CheckpointError: a file that cannot be read, is damaged, or is of a later format.
+    """
+    try:
+        description = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise CheckpointError(
+            "cannot be read", where=path, received=first_line(error), hint="train the model again"
+        ) from error
+    form = description.get("format") if isinstance(description, dict) else None
+    if not isinstance(form, int) or not (form == FORMAT or form in _FROM):
+        raise CheckpointError(
+            "is of another version of nextframe" if isinstance(form, int) else "is no manifest",
+            where=path,
+            expected=f"format 1 to {FORMAT}",
+            received=f"format {form}",
+            hint="use the nextframe version that wrote it, or train the model again",
+        )
+    try:
+        for step in range(form, FORMAT):
+            description = _FROM[step](description)
+        return Manifest.from_dict(description)
+    except (AttributeError, KeyError, TypeError, ValueError, OverflowError, ConfigError) as error:
+        what = f"{error} is missing" if isinstance(error, KeyError) else first_line(error)
+        raise CheckpointError("is damaged", where=path, received=what, hint="train the model again") from error
+
+
+def _from_1(old: Description) -> Description:
+    """Format 1 (version 0.1): coordinates were a pair, and early ones have neither these nor the time step."""
+    grid = old.get("grid")
+    return {"time_step": None, **old, "grid": None if grid is None else dict(zip("yx", grid, strict=True))}
+
+
+_FROM: Mapping[int, Callable[[Description], Description]] = {1: _from_1}
+"""From each earlier format to the one after it."""

@@ -1,0 +1,99 @@
+"""Batches of a training: its windows, in the order of the epoch, as loaders of data."""
+
+from __future__ import annotations
+
+import signal
+from typing import Any
+
+import torch
+from torch.utils.data import DataLoader
+
+from nextframe.config import RunConfig
+from nextframe.data.importance import ImportanceSampler, draw_probabilities, draw_weights, window_content
+from nextframe.data.loading import SeededSampler, WindowDataset
+from nextframe.data.normalise import Normaliser
+from nextframe.data.split import Split
+from nextframe.data.windows import Windows, cut_windows
+from nextframe.errors import ConfigError, DataError
+from nextframe.frames.sequence import FloatArray
+from nextframe.training.checkpoints import ResumePoint
+from nextframe.training.devices import Place
+
+Loader = DataLoader[dict[str, torch.Tensor]]
+
+
+def make_loaders(
+    parts: Split,
+    config: RunConfig,
+    normaliser: Normaliser,
+    threshold: float,
+    static: FloatArray,
+    *,
+    place: Place,
+    resumed: ResumePoint | None,
+) -> tuple[Loader, Loader]:
+    """Loaders of the training and of the validation part.
+
+    Args:
+        parts: the frames.
+        config: how they are cut, drawn and batched.
+        normaliser: how values come into the model's range.
+        threshold: where the content of a window levels off, in source units, where windows are drawn by it.
+        static: (S, H, W), in the model's range.
+        place: whose share of each batch is loaded.
+        resumed: where the training goes on, if it was begun before.
+
+    Raises:
+        ConfigError: no validation part.
+        DataError: a part without a window, or with fewer than there are devices.
+    """
+    data, training = config.data, config.training
+    if not parts.validation:
+        raise ConfigError("is zero", where="validation", hint="hold out a share, to see what the training is worth")
+
+    def windows(part: Any, name: str) -> Windows:
+        cut = cut_windows(part, past=data.past, future=data.future, stride=data.stride, part=name)
+        if len(cut) < place.processes:
+            raise DataError(
+                "holds fewer windows than there are devices",
+                where=f"{name} part",
+                expected=f"{place.processes} or more",
+                received=len(cut),
+                hint=f"use {{devices={len(cut)}}}",
+            )
+        return cut
+
+    to_train, to_validate = windows(parts.train, "training"), windows(parts.validation, "validation")
+    share = (place.rank, place.processes)
+    sampler, weights = SeededSampler(len(to_train), training.seed, share=share), None
+    if training.importance is not None:
+        probabilities = draw_probabilities(window_content(to_train, max(threshold, 1e-12)), training.importance)
+        sampler, weights = ImportanceSampler(probabilities, training.seed, share=share), draw_weights(probabilities)
+    own = max(1, min(training.batch_size // place.processes, len(sampler)))  # windows of a batch
+    if resumed is not None:
+        sampler.resume(resumed.epochs, resumed.batches * own * place.processes)
+    inputs: dict[str, Any] = {
+        "lagrangian": data.coordinates == "lagrangian",
+        "static": static if len(static) else None,
+    }
+    common: dict[str, Any] = {
+        "num_workers": training.workers,
+        "persistent_workers": training.workers > 0,
+        "worker_init_fn": _leave_signals,
+    }
+    train_set = WindowDataset(to_train, normaliser, weights, **inputs)
+    validation_set = WindowDataset(to_validate, normaliser, **inputs)
+    return (
+        DataLoader(train_set, batch_size=own, sampler=sampler, drop_last=True, **common),
+        DataLoader(
+            validation_set,
+            batch_size=training.batch_size // place.processes,
+            sampler=range(place.rank, len(validation_set), place.processes),
+            **common,
+        ),
+    )
+
+
+def _leave_signals(worker: int) -> None:
+    """Leave SIGTERM to the process that trains, which may send it to all of its group: it saves a checkpoint first."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
