@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from nextframe.errors import ConfigError
+from nextframe.errors import ConfigError, first_line
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _LONGEST = 255  # bytes of a file's name, on all common file systems
@@ -43,7 +43,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary.touch()
-    except OSError as error:
+    except (OSError, ValueError) as error:  # the latter of a name that no file can have
         raise cannot_be_written(path, error) from error
     try:
         yield temporary
@@ -102,13 +102,14 @@ def check_writable(path: str | Path) -> None:
             folder = folder.parent
         with tempfile.TemporaryFile(dir=folder):
             pass
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise cannot_be_written(path, error) from error
 
 
-def cannot_be_written(path: Path, error: OSError) -> ConfigError:
+def cannot_be_written(path: Path, error: OSError | ValueError) -> ConfigError:
     """The error of a place that takes no file."""
-    return ConfigError("cannot be written", where=path, received=error.strerror or error, hint="choose another place")
+    why = getattr(error, "strerror", None) or first_line(error)
+    return ConfigError("cannot be written", where=repr(str(path))[1:-1], received=why, hint="choose another place")
 
 
 def write_text(path: str | Path, text: str) -> None:

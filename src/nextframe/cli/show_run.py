@@ -9,9 +9,14 @@ from rich.table import Table
 from rich.text import Text
 
 from nextframe.api import load_run
-from nextframe.forecasting.trained import TrainedForecaster
+from nextframe.cli.face import on_command_line
+from nextframe.errors import CheckpointError, ConfigError, NextframeError
+from nextframe.forecasting.ensemble import EnsembleForecaster
+from nextframe.forecasting.model_forecaster import ModelForecaster
+from nextframe.forecasting.trained import CALIBRATION, TrainedForecaster
 from nextframe.models.causality import check_causal
-from nextframe.runs.metrics import read_metrics
+from nextframe.runs.folder import load_config, load_model, load_static, member_folders
+from nextframe.runs.metrics import METRICS, read_metrics
 
 COLUMNS = {
     "epoch": "epoch",
@@ -25,18 +30,48 @@ COLUMNS = {
 
 
 def describe_run(run: Path) -> RenderableType:
-    """The model, whether it sees its answer, and its training, for rich's console.
+    """The model, whether it sees its answer, and its training, for rich's console; of a damaged file, why it cannot be
+    read, beside what the others hold.
 
     Raises:
-        CheckpointError: no weights yet, damaged files, or files of another version.
+        CheckpointError: nothing that can be shown.
     """
-    forecaster = load_run(run)
-    frame = (1, 6, forecaster.card.channels + len(forecaster.config.data.static), 12, 12)
-    leak = check_causal(forecaster.networks[0], shape=frame).sentence
-    blocks: list[RenderableType] = [Text(str(run), style="bold"), _model(forecaster), Text(leak)]
-    if (run / "metrics.csv").is_file():
-        blocks += [Text(), _training(run)]
+    blocks: list[RenderableType] = [Text(str(run), style="bold")]
+    try:
+        blocks += _weights(run)
+    except (CheckpointError, ConfigError) as error:
+        if not (run / METRICS).is_file():
+            raise
+        blocks += [_sentence(error)]
+    if (run / METRICS).is_file():
+        try:
+            blocks += [Text(), _training(run)]
+        except CheckpointError as error:
+            blocks += [_sentence(error)]
     return Group(*blocks)
+
+
+def _weights(run: Path) -> list[RenderableType]:
+    damage: list[RenderableType] = []
+    try:
+        forecaster = load_run(run)
+    except CheckpointError as error:
+        if error.where != run / CALIBRATION:
+            raise
+        damage, forecaster = [_sentence(error)], _load_uncalibrated(run)
+    frame = (1, 6, forecaster.card.channels + len(forecaster.config.data.static), 12, 12)
+    return [_model(forecaster), Text(check_causal(forecaster.networks[0], shape=frame).sentence), *damage]
+
+
+def _load_uncalibrated(run: Path) -> TrainedForecaster:
+    if folders := member_folders(run):
+        return EnsembleForecaster(list(map(ModelForecaster.load, folders)), load_config(run / "config.yaml"))
+    network, manifest = load_model(run)
+    return ModelForecaster(network, manifest, static=load_static(run, manifest))
+
+
+def _sentence(error: NextframeError) -> Text:
+    return Text(error.render(on_command_line), style="red")
 
 
 def _model(forecaster: TrainedForecaster) -> Table:

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nextframe.data.windows import Window
-from nextframe.errors import CheckpointError, DataError
+from nextframe.errors import CheckpointError, DataError, first_line
 from nextframe.files import write_text
 from nextframe.forecasting.forecast import Forecaster
 from nextframe.frames.sequence import FloatArray
@@ -130,6 +130,14 @@ class Calibration:
         )
         if not sound:
             raise ValueError("its tables do not fit each other")
+        numbers = [
+            *(edge for leads in self.edges for edges in leads for edge in edges),
+            *(error for leads in self.errors for classes in leads for errors in classes for error in errors),
+            *(bound for bound in (*self.low, *self.high) if bound is not None),
+            self.windows,
+        ]
+        if not np.isfinite(np.asarray(numbers, np.float64)).all():
+            raise ValueError("its tables hold values that are not finite")
 
     def save(self, path: Path) -> None:
         """Write it as JSON, whole or not at all."""
@@ -146,9 +154,12 @@ class Calibration:
             found = cls(**json.loads(path.read_text(encoding="utf-8")))
             found._check()
             return found
-        except (OSError, ValueError, TypeError) as error:
+        except (OSError, ValueError, TypeError, RecursionError) as error:
             raise CheckpointError(
-                "cannot be read", where=path, received=error, hint="write it again with `nextframe calibrate RUN`"
+                "cannot be read",
+                where=path,
+                received=first_line(error),
+                hint="write it again with `nextframe calibrate RUN`",
             ) from error
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nextframe.errors import ConfigError, ShapeError
+from nextframe.errors import ConfigError, DataError, ShapeError
 from nextframe.frames.grid import Grid
 from nextframe.frames.sequence import FloatArray, FrameSequence
 from nextframe.frames.steps import after
@@ -209,6 +209,7 @@ class Forecaster(ABC):
         Raises:
             ConfigError: fewer than one lead time.
             ShapeError: frames that this forecaster cannot take.
+            DataError: not one value of the forecast is finite.
         """
         if lead_times < 1:
             raise ConfigError("asks for no frame", where="lead_times", expected="at least 1", received=lead_times)
@@ -220,6 +221,7 @@ class Forecaster(ABC):
             values, drawn = self.distribution(frames[None], lead_times)
         else:
             values = self.predict(frames[None], lead_times)
+        _hold_to_values(values[0], frames, where=f"{self.name}, from {past.name}")
         return Forecast(
             values=values[0],
             members=drawn[0] if drawn is not None and drawn.shape[1] > 1 else None,
@@ -234,3 +236,14 @@ class Forecaster(ABC):
             source=past.name,
             attributes=past.attributes,
         )
+
+
+def _hold_to_values(values: FloatArray, past: FloatArray, *, where: str) -> None:
+    """A forecast without a value is none, whatever would be written of it."""
+    if np.isfinite(values).any():
+        return
+    if not np.isfinite(past[-1]).any():
+        raise DataError(
+            "cannot be forecast from: its last frame holds no value", where=where, hint="start from a frame that does"
+        )
+    raise DataError("forecasts no finite value", where=where, hint="train the model again, or look at its frames")

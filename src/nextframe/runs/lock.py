@@ -104,7 +104,7 @@ def _make(run: Path, place: Path, *, new: bool) -> list[Path]:
         place.mkdir(exist_ok=not new)
     except FileExistsError:
         raise
-    except OSError as error:
+    except (OSError, ValueError) as error:  # the latter of a name that no file can have
         raise cannot_be_written(run, error) from error
     return missing
 

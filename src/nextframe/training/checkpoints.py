@@ -80,7 +80,9 @@ def find_resume_point(run: Path, tell: Callable[[str], None]) -> ResumePoint | N
             damage = damage or error
             continue
         if damage is not None:
-            tell(f"{damage.where}: {damage.what} ({damage.received}): going on from {path.name}, epoch {point.epochs}")
+            tell(
+                f"{damage.where}: {damage.what} ({damage.received}): going on from {path.name}, after epoch {point.epochs}"
+            )
         return point
     if damage is not None:
         raise damage

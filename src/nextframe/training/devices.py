@@ -12,9 +12,10 @@ import pickle
 import signal
 import subprocess
 import sys
+import threading
 import traceback
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -80,7 +81,7 @@ def make_trainer(
             gradient_clip_val=training.gradient_clip,
             callbacks=list(callbacks),
             plugins=[WholeCheckpoints()],
-            logger=TensorBoardLogger(run, name="", version="tensorboard") if boards else False,
+            logger=_Boards(run, name="", version="tensorboard") if boards else False,
             use_distributed_sampler=False,  # ours know their share
             enable_model_summary=False,
             enable_progress_bar=progress,
@@ -95,6 +96,22 @@ def make_trainer(
             received=given,
             hint="try {accelerator=cpu}, {devices=1}, {precision=32-true}",
         ) from error
+
+
+class _Boards(TensorBoardLogger):
+    """Lightning's, which leaves out what cannot be written: what matters is in metrics.csv, and told there."""
+
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        with suppress(OSError, ValueError):  # the latter is what Lightning makes of the former
+            super().log_metrics(metrics, step)
+
+    def save(self) -> None:
+        with suppress(OSError):
+            super().save()
+
+    def finalize(self, status: str) -> None:
+        with suppress(OSError):
+            super().finalize(status)
 
 
 class _Together(DDPStrategy):
@@ -263,8 +280,16 @@ def quiet_lightning() -> Iterator[None]:
             warnings.filterwarnings("ignore", message=message)
         for logger in loggers:
             logger.setLevel(logging.ERROR)
+        hook = threading.excepthook
+        threading.excepthook = lambda failed: None if _of_boards(failed) else hook(failed)
         try:
             yield
         finally:
+            threading.excepthook = hook
             for logger, level in zip(loggers, levels, strict=True):
                 logger.setLevel(level)
+
+
+def _of_boards(failed: threading.ExceptHookArgs) -> bool:
+    """Whether TensorBoard's own thread could not write."""
+    return type(failed.thread).__module__.startswith("tensorboard") and isinstance(failed.exc_value, OSError)
