@@ -13,6 +13,7 @@ import yaml
 import nextframe
 from nextframe import api
 from nextframe.cli import main
+from nextframe.cli.train import say
 from nextframe.errors import DataError
 
 HEAVY = ("torch", "lightning", "xarray", "matplotlib", "pandas", "scipy", "av")
@@ -134,6 +135,7 @@ def test_train_calls_the_api_with_what_was_given(tmp_path: Path, monkeypatch: py
             "filters": [8, 8],
             "epochs": 4,
             "seed": 5,
+            "tell": say,
         }
     ]
 
@@ -307,7 +309,7 @@ def test_a_place_that_cannot_be_written_to_is_told_before_the_work(
     monkeypatch.setattr(api, "evaluate_run", lambda *_, **__: pytest.fail("verified"))
     below = tmp_path / "file" / "deep" / "er"
     assert "cannot be written" in refused(capsys, "verify", run, "--out", below)
-    assert f"{below / 'config.yaml'}: cannot be written" in refused(capsys, *TRAIN, "--out", below)
+    assert f"{below}: cannot be written" in refused(capsys, *TRAIN, "--out", below)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder.gif"]
 
 

@@ -45,8 +45,8 @@ TINY: dict[str, Any] = {
 }
 
 
-def tiny(model: str = "stacked", **options: object) -> RunConfig:
-    return preset_config(model).replace({**TINY, **options})
+def tiny(**options: object) -> RunConfig:
+    return preset_config("stacked").replace({**TINY, **options})
 
 
 def run_tiny(out: Path, config: RunConfig, **more: Any) -> None:

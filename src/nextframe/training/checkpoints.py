@@ -80,9 +80,8 @@ def find_resume_point(run: Path, tell: Callable[[str], None]) -> ResumePoint | N
             damage = damage or error
             continue
         if damage is not None:
-            tell(
-                f"{damage.where}: {damage.what} ({damage.received}): going on from {path.name}, after epoch {point.epochs}"
-            )
+            instead = f"going on from {path.name}, after epoch {point.epochs}"
+            tell(f"{damage.where}: {damage.what} ({damage.received}): {instead}")
         return point
     if damage is not None:
         raise damage
