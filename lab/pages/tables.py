@@ -20,7 +20,7 @@ from nextframe.cli.face import on_command_line
 from nextframe.files import write_text
 from nextframe.forecasting.baselines import baselines
 from nextframe.frames.formats import formats
-from nextframe.verification.metrics import METRICS
+from nextframe.verification.metrics import metrics
 
 EXTENSION = ROOT / "tests" / "extension"
 """The package that adds a row to each table; the pages for contributors show its files."""
@@ -107,13 +107,13 @@ def metrics_table() -> str:
     """Metrics: equation, which values are better, unit."""
     rows = (
         (
-            f"`{name}`",
-            row.name,
+            f"`{row.name}`",
+            row.title,
             equation(row.equation),
             row.better if isinstance(row.better, str) else f"{row.better:g}",
             "" if row.unit == "1" else row.unit.replace("{}", "source's"),
         )
-        for name, row in METRICS.items()
+        for row in metrics()
     )
     return markdown(("score", "", "equation", "better", "unit"), rows)
 

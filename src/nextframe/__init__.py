@@ -13,6 +13,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from nextframe import verification
     from nextframe.api import fit, load_run, print_table, verify
     from nextframe.errors import (
         CheckpointError,
@@ -95,6 +96,7 @@ __all__ = [
     "print_table",
     "rollout",
     "save_forecast",
+    "verification",
     "verify",
 ]
 
@@ -104,6 +106,8 @@ def __getattr__(name: str) -> object:
         from importlib.metadata import version
 
         value: object = version("nextframe")
+    elif name == "verification":  # the scores, as nextframe.verification.csi
+        value = import_module("nextframe.verification")
     elif name in _HOME:
         value = getattr(import_module(_HOME[name]), name)
     else:

@@ -36,11 +36,11 @@ from nextframe.runs.lock import claim, claim_new
 from nextframe.runs.shipped import shipped_name
 from nextframe.training.fit import default_tell, train, train_ensemble
 from nextframe.training.presets import Preset, preset_config
+from nextframe.verification.additive import SCALES
 from nextframe.verification.evaluate import Example, check_numbers, evaluate, evaluate_file
 from nextframe.verification.held_out import first_held_out
 from nextframe.verification.result import Verification
 from nextframe.verification.run import evaluate_run
-from nextframe.verification.statistics import SCALES
 from nextframe.words import Face, in_python, python_call
 
 _LONGEST_NAME = 100  # characters of the name of a run folder that is made from the name of its data

@@ -8,18 +8,18 @@ import torch
 from rich.console import Console
 
 from nextframe.report.tables import convention_tables
+from nextframe.verification.additive import Settings
 from nextframe.verification.conventions import CONVENTIONS, conventional_scores
+from nextframe.verification.metrics import measure, scores_of
 from nextframe.verification.result import Verification
-from nextframe.verification.statistics import Statistics
 
 
 @pytest.mark.parametrize("data_range", [1.0, 255.0])
 def test_conventions_are_what_they_say(data_range: float) -> None:
     draw = np.random.default_rng(0)
     truth, forecast = draw.random((2, 4, 3, 1, 12, 11))
-    metrics = Statistics.of(
-        (forecast * data_range).astype(np.float32), (truth * data_range).astype(np.float32), data_range=data_range
-    ).metrics()
+    said, came = ((frames * data_range).astype(np.float32) for frames in (forecast, truth))
+    metrics = scores_of([part.total() for part in measure(said, came, Settings(data_range=data_range))])
     found = conventional_scores({n: v.tolist() for n, v in metrics.items()}, (1, 12, 11), data_range)
     assert found.keys() == CONVENTIONS.keys()
     error = forecast - truth
@@ -33,7 +33,8 @@ def test_conventions_are_what_they_say(data_range: float) -> None:
 
 
 def test_other_ranges_have_no_convention() -> None:
-    metrics = Statistics.of(np.full((1, 1, 1, 12, 12), 280.0), np.full((1, 1, 1, 12, 12), 281.0)).metrics()
+    warm, warmer = (np.full((1, 1, 1, 12, 12), value) for value in (280.0, 281.0))
+    metrics = scores_of([part.total() for part in measure(warm, warmer, Settings())])
     assert conventional_scores({n: v.tolist() for n, v in metrics.items()}, (1, 12, 12), 30.0) == {}
 
 

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from scores.probability import brier_score_for_ensemble, crps_for_ensemble
 
 from nextframe.errors import ShapeError
-from nextframe.verification.additive import join
-from nextframe.verification.ensembles import EnsembleStatistics
+from nextframe.verification.additive import Settings, join
+from nextframe.verification.ensembles import Members, Probabilities
+from nextframe.verification.metrics import scores_of
 
 
 def drawn(members: int = 7, batch: int = 3, seed: int = 0, spread: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
@@ -21,9 +22,14 @@ def drawn(members: int = 7, batch: int = 3, seed: int = 0, spread: float = 1.0) 
     return ensemble.astype(np.float32), truth.astype(np.float32)
 
 
+def both(members: np.ndarray, truth: np.ndarray, *thresholds: float) -> tuple[Members, Probabilities]:
+    chosen = Settings(thresholds=thresholds or (0.5,))
+    return Members.each(members, truth, chosen).total(), Probabilities.each(members, truth, chosen).total()
+
+
 def test_crps_and_brier_score_are_those_of_scores() -> None:
     members, truth = drawn()
-    found = EnsembleStatistics.each(members, truth, thresholds=(-0.5, 1.0)).total().metrics()
+    found = scores_of(both(members, truth, -0.5, 1.0))
     axes = ("batch", "member", "lead", "channel", "y", "x")
     ensemble = xr.DataArray(members.astype(np.float64), dims=axes)
     observed = xr.DataArray(truth.astype(np.float64), dims=[axis for axis in axes if axis != "member"])
@@ -38,36 +44,37 @@ def test_crps_and_brier_score_are_those_of_scores() -> None:
 
 def test_a_value_reaches_the_threshold_that_it_is() -> None:
     truth = np.full((1, 1, 1, 2, 2), 0.7, np.float32)
-    statistics = EnsembleStatistics.each(np.stack([truth, truth], axis=1), truth, thresholds=(0.7,)).total()
-    assert statistics.came.sum() == 4
-    assert statistics.metrics()["brier_0.7"] == [0]
+    parts = both(np.stack([truth, truth], axis=1), truth, 0.7)
+    assert parts[1].came.sum() == 4
+    assert scores_of(parts)["brier_0.7"] == [0]
 
 
 def test_the_crps_of_a_single_forecast_is_its_absolute_error() -> None:
     members, truth = drawn(members=1)
-    found = EnsembleStatistics.each(members, truth).total().metrics()
+    found = scores_of(both(members, truth))
     np.testing.assert_allclose(found["crps"], np.abs(members[:, 0] - truth).mean((0, 2, 3, 4)), rtol=1e-6)
     assert "spread" not in found
 
 
 def test_members_that_are_like_the_truth_have_level_ranks_and_the_right_spread() -> None:
     members, truth = drawn(members=19, batch=200)
-    statistics = EnsembleStatistics.each(members, truth, thresholds=(0.0,)).total()
-    found = statistics.metrics()
+    statistics, events = both(members, truth, 0.0)
+    found = scores_of([statistics])
     np.testing.assert_allclose(found["spread"], 1, atol=0.03)
     np.testing.assert_allclose(found["coverage"], 0.9, atol=0.01)
     share = statistics.ranks / statistics.count
     np.testing.assert_allclose(share, 1 / 20, atol=0.006)
-    frequency = statistics.came[0].sum(-1) / statistics.said[0].sum(-1)
-    probability = statistics.probability[0].sum(-1) / statistics.said[0].sum(-1)
+    frequency = events.came[0].sum(-1) / events.said[0].sum(-1)
+    probability = events.probability[0].sum(-1) / events.said[0].sum(-1)
     np.testing.assert_allclose(frequency, probability, atol=0.06)
 
 
 def test_members_that_differ_too_little_are_found_out() -> None:
     members, truth = drawn(members=19, batch=50, spread=0.3)
-    statistics = EnsembleStatistics.each(members, truth).total()
-    assert statistics.metrics()["spread"].max() < 0.5
-    assert statistics.metrics()["coverage"].max() < 0.5
+    statistics, _ = both(members, truth)
+    found = scores_of([statistics])
+    assert found["spread"].max() < 0.5
+    assert found["coverage"].max() < 0.5
     assert statistics.ranks[0].min() > 3 * statistics.ranks[10].max()  # a valley
 
 
@@ -76,7 +83,7 @@ def test_a_truth_that_ties_with_members_is_shared_out() -> None:
     members[:, 2] = 5
     truth = np.zeros((1, 1, 1, 1, 2), np.float32)
     truth[..., 1] = 9
-    ranks = EnsembleStatistics.each(members, truth).total().ranks[:, 0]
+    ranks = Members.each(members, truth, Settings()).total().ranks[:, 0]
     np.testing.assert_allclose(ranks, [1 / 3, 1 / 3, 1 / 3, 1])  # ties with two of three; above all three
 
 
@@ -85,17 +92,18 @@ def test_a_truth_that_ties_with_members_is_shared_out() -> None:
 def test_merged_is_the_same_as_joint(seed: int, cut: int, missing: float) -> None:
     members, truth = drawn(batch=4, seed=seed)
     truth[np.random.default_rng(seed).random(truth.shape) < missing] = np.nan
-    each = EnsembleStatistics.each(members, truth)
-    parts = [EnsembleStatistics.each(members[a:b], truth[a:b]) for a, b in ((0, cut), (cut, 4))]
-    joined = join(parts, axis=0)
-    for name, value in each.arrays().items():
-        np.testing.assert_allclose(joined.arrays()[name], value)
-    added = parts[0].total() + parts[1].total()
-    for name, value in each.total().metrics().items():
-        np.testing.assert_allclose(added.metrics()[name], value, rtol=1e-9)
+    for kind in (Members, Probabilities):
+        each = kind.each(members, truth, Settings())
+        parts = [kind.each(members[a:b], truth[a:b], Settings()) for a, b in ((0, cut), (cut, 4))]
+        joined = join(parts, axis=0)
+        for name, value in each.arrays().items():
+            np.testing.assert_allclose(joined.arrays()[name], value)
+        added = join([part.total() for part in parts]).total()
+        for name, value in scores_of([each.total()]).items():
+            np.testing.assert_allclose(scores_of([added])[name], value, rtol=1e-9)
 
 
 def test_members_of_another_shape_are_refused() -> None:
     members, truth = drawn()
     with pytest.raises(ShapeError, match="members have another shape"):
-        EnsembleStatistics.each(members[..., :5], truth)
+        Members.each(members[..., :5], truth, Settings())

@@ -4,13 +4,15 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
-from nextframe.verification.spectra import SpectralStatistics
+from nextframe.verification.additive import Settings
+from nextframe.verification.metrics import scores_of
+from nextframe.verification.spectra import Spectra
 
 
 def test_spectra_are_those_of_pysteps() -> None:
     spectral = pytest.importorskip("pysteps.utils.spectral")
     field = np.random.default_rng(0).normal(size=(1, 1, 1, 32, 32)).astype(np.float32)
-    found = SpectralStatistics.each(field, field)
+    found = Spectra.each(field, field, Settings())
     expected = spectral.rapsd(field[0, 0, 0].astype(np.float64), fft_method=np.fft)
     np.testing.assert_allclose(found.power[0, 0, : len(expected)], expected, rtol=1e-6)
 
@@ -20,7 +22,7 @@ def test_a_wave_stands_at_its_wavelength(size: tuple[int, int]) -> None:
     x = np.arange(size[1])
     periods = 4
     wave = np.broadcast_to(np.sin(2 * np.pi * periods * x / size[1]), size).astype(np.float32)
-    found = SpectralStatistics.each(wave[None, None, None], wave[None, None, None])
+    found = Spectra.each(wave[None, None, None], wave[None, None, None], Settings())
     peak = int(found.power[0, 0].argmax())
     assert found.wavelength[peak] == pytest.approx(size[1] / periods, rel=0.15)
 
@@ -29,11 +31,11 @@ def test_a_blurred_forecast_lacks_power_at_small_scales_alone() -> None:
     draw = np.random.default_rng(1)
     truth = draw.normal(size=(2, 3, 1, 40, 40)).astype(np.float32)
     blurred = gaussian_filter(truth, (0, 0, 0, 1, 1))
-    found = SpectralStatistics.each(blurred, truth).total()
-    assert found.metrics()["power_8px"].max() < 0.4
+    found = Spectra.each(blurred, truth, Settings()).total()
+    assert scores_of([found])["power_8px"].max() < 0.4
     ratio = found.power / found.truth_power
     assert ratio[:, 1].min() > 0.9
-    assert SpectralStatistics.each(truth, truth).total().metrics()["power_8px"] == pytest.approx([1, 1, 1])
+    assert scores_of([Spectra.each(truth, truth, Settings()).total()])["power_8px"] == pytest.approx([1, 1, 1])
 
 
 def test_missing_values_say_nothing() -> None:
@@ -41,4 +43,4 @@ def test_missing_values_say_nothing() -> None:
     forecast = truth.copy()
     truth[..., :5] = np.nan
     forecast[..., :5] = 1000
-    assert SpectralStatistics.each(forecast, truth).total().metrics()["power_8px"] == pytest.approx([1])
+    assert scores_of([Spectra.each(forecast, truth, Settings()).total()])["power_8px"] == pytest.approx([1])

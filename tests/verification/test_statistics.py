@@ -1,5 +1,7 @@
 """Scores against other people's implementations, and merging against computing at once."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -11,8 +13,9 @@ from skimage.metrics import mean_squared_error, peak_signal_noise_ratio, structu
 from torchmetrics.functional.image import structural_similarity_index_measure
 
 from nextframe.errors import ShapeError
-from nextframe.verification.metrics import better, perfect, unit_of
-from nextframe.verification.statistics import Statistics
+from nextframe.verification.additive import Additive, Settings
+from nextframe.verification.metrics import better, measure, perfect, scores_of, unit_of
+from nextframe.verification.statistics import Events, Values
 
 
 def pair(batch: int = 3, leads: int = 2, size: int = 20, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -21,9 +24,17 @@ def pair(batch: int = 3, leads: int = 2, size: int = 20, seed: int = 0) -> tuple
     return np.clip(truth + draw.normal(0, 0.2, truth.shape), 0, 1).astype(np.float32), truth
 
 
+def sums(forecast: np.ndarray, truth: np.ndarray, **settings: Any) -> list[Additive]:
+    return [part.total() for part in measure(forecast, truth, Settings(**settings))]
+
+
+def every(forecast: np.ndarray, truth: np.ndarray, **settings: Any) -> dict[str, np.ndarray]:
+    return scores_of(sums(forecast, truth, **settings))
+
+
 def test_metrics_are_those_of_other_libraries() -> None:
     forecast, truth = pair()
-    metrics = Statistics.of(forecast, truth, thresholds=(0.3, 0.8)).metrics()
+    metrics = every(forecast, truth, thresholds=(0.3, 0.8))
     for lead in range(2):
         a, b = forecast[:, lead], truth[:, lead]
         assert metrics["mse"][lead] == pytest.approx(mean_squared_error(b, a), rel=1e-6)
@@ -59,7 +70,7 @@ def test_metrics_are_those_of_other_libraries() -> None:
 def test_the_fractions_skill_score_is_that_of_pysteps() -> None:
     spatialscores = pytest.importorskip("pysteps.verification.spatialscores")
     forecast, truth = pair(leads=1)
-    metrics = Statistics.of(forecast, truth, thresholds=(0.3, 0.8), scales=(1, 4, 7)).metrics()
+    metrics = every(forecast, truth, thresholds=(0.3, 0.8), scales=(1, 4, 7))
     for threshold in (0.3, 0.8):
         for scale in (1, 4, 7):
             sums = spatialscores.fss_init(threshold, scale)
@@ -81,10 +92,10 @@ def test_merged_is_the_same_as_joint(cut: int, seed: int, missing: float, thresh
     draw = np.random.default_rng(seed)
     truth[draw.random(truth.shape) < missing] = np.nan
     options = {"thresholds": tuple(thresholds), "data_range": 1.0}
-    joint = Statistics.of(forecast, truth, **options).metrics()  # type: ignore[arg-type]
-    parts = [Statistics.of(f, t, **options) for f, t in ((forecast[:cut], truth[:cut]), (forecast[cut:], truth[cut:]))]  # type: ignore[arg-type]
-    for merged in (parts[0] + parts[1], parts[1] + parts[0]):
-        found = merged.metrics()
+    joint = every(forecast, truth, **options)
+    first, second = (sums(forecast[part], truth[part], **options) for part in (slice(cut), slice(cut, None)))
+    for left, right in ((first, second), (second, first)):
+        found = scores_of([a + b for a, b in zip(left, right, strict=True)])
         assert found.keys() == joint.keys()
         for name, values in joint.items():
             np.testing.assert_allclose(found[name], values, rtol=1e-9, atol=1e-12)
@@ -94,8 +105,8 @@ def test_missing_values_count_nowhere() -> None:
     forecast, truth = pair(size=12)
     holes = truth.copy()
     holes[:, :, :, :6] = np.nan
-    found = Statistics.of(forecast, holes).metrics()
-    half = Statistics.of(forecast[:, :, :, 6:], truth[:, :, :, 6:]).metrics()
+    found = every(forecast, holes)
+    half = every(forecast[:, :, :, 6:], truth[:, :, :, 6:])
     for name in ("mse", "mae", "bce", "bias", "correlation", "csi_0.5", "hss_0.5"):
         np.testing.assert_allclose(found[name], half[name], rtol=1e-12)
     assert np.isnan(found["ssim"]).all()
@@ -103,24 +114,24 @@ def test_missing_values_count_nowhere() -> None:
 
 def test_without_an_event_csi_is_not_defined_and_neither_is_bce_outside_0_to_1() -> None:
     zeros = np.zeros((1, 2, 1, 12, 12), np.float32)
-    metrics = Statistics.of(zeros, zeros).metrics()
+    metrics = every(zeros, zeros)
     assert np.isnan(metrics["csi_0.5"]).all()
     assert metrics["psnr"].tolist() == [np.inf, np.inf]
-    assert "bce" not in Statistics.of(zeros + 2, zeros, data_range=2.0).metrics()
-    assert np.isnan(Statistics.of(zeros[..., :5], zeros[..., :5]).metrics()["ssim"]).all()
+    assert "bce" not in every(zeros + 2, zeros, data_range=2.0)
+    assert np.isnan(every(zeros[..., :5], zeros[..., :5])["ssim"]).all()
 
 
 def test_what_does_not_go_together_is_refused() -> None:
     forecast, truth = pair()
     with pytest.raises(ShapeError, match="another shape"):
-        Statistics.of(forecast[:, :1], truth)
+        Values.each(forecast[:, :1], truth, Settings())
     with pytest.raises(ValueError, match="cannot be added"):
-        Statistics.of(forecast, truth) + Statistics.of(forecast, truth, thresholds=(0.1,))
+        _ = Events.each(forecast, truth, Settings()) + Events.each(forecast, truth, Settings(thresholds=(0.1,)))
 
 
 def test_the_contingency_table_is_whole() -> None:
     forecast, truth = pair()
-    found = Statistics.of(forecast, truth, thresholds=(0.3, 0.8))
+    found = Events.each(forecast, truth, Settings(thresholds=(0.3, 0.8))).total()
     for n, threshold in enumerate((0.3, 0.8)):
         quiet = (forecast < threshold) & (truth < threshold)
         np.testing.assert_array_equal(found.correct_negatives[n], quiet.sum((0, 2, 3, 4)))
@@ -128,9 +139,9 @@ def test_the_contingency_table_is_whole() -> None:
 
 def test_every_metric_is_described() -> None:
     forecast, truth = pair()
-    for name in Statistics.of(forecast, truth).metrics():
-        assert better(name) in ("lower", "higher", 0.0)
-        assert (perfect(name) is None) == (name in ("bias", "psnr"))
+    for name in every(forecast, truth):
+        assert better(name) in ("lower", "higher", 0.0, 1.0)
+        assert (perfect(name) is None) == (name in ("bias", "psnr", "power_8px"))
     assert [unit_of(name, "mm") for name in ("mse", "mae", "psnr", "ssim", "csi_2", "bias")] == [
         "mm²",
         "mm",
@@ -149,7 +160,7 @@ def test_ssim_of_pressure_is_that_of_its_anomalies() -> None:
     truth = draw.normal(0, 50, (1, 1, 1, 20, 20)).round()
     forecast = (truth + draw.normal(0, 20, truth.shape)).round()
     both = [(frames + 101325).astype(np.float32) for frames in (forecast, truth)]
-    found = Statistics.of(both[0], both[1], data_range=300.0).metrics()["ssim"]
+    found = every(both[0], both[1], data_range=300.0)["ssim"]
     _, whole = structural_similarity(  # type: ignore[no-untyped-call]
         truth[0, 0, 0] + 101325,
         forecast[0, 0, 0] + 101325,
@@ -165,16 +176,16 @@ def test_ssim_of_pressure_is_that_of_its_anomalies() -> None:
 @pytest.mark.parametrize("value", [0.0, 0.1, 0.3, 1.1, 280.1])
 def test_a_constant_forecast_has_no_correlation(value: float) -> None:
     truth = np.random.default_rng(0).random((2, 1, 1, 7, 9)).astype(np.float32)
-    assert np.isnan(Statistics.of(np.full_like(truth, value), truth).metrics()["correlation"]).all()
+    assert np.isnan(every(np.full_like(truth, value), truth)["correlation"]).all()
 
 
 def test_ssim_leaves_out_the_windows_that_lack_a_value() -> None:
     forecast, truth = pair(batch=1, leads=1, size=40)
     forecast[..., 20:] = truth[..., 20:]
-    expected = Statistics.of(forecast[..., 20:], truth[..., 20:]).metrics()["ssim"]
+    expected = every(forecast[..., 20:], truth[..., 20:])["ssim"]
     forecast[..., :20] = np.nan
-    np.testing.assert_allclose(Statistics.of(forecast, truth).metrics()["ssim"], expected)
+    np.testing.assert_allclose(every(forecast, truth)["ssim"], expected)
     forecast, truth = pair(batch=1, leads=1, size=40)
-    whole = Statistics.of(forecast, truth).metrics()["ssim"]
+    whole = every(forecast, truth)["ssim"]
     truth[0, 0, 0, 3, 4] = np.nan
-    assert Statistics.of(forecast, truth).metrics()["ssim"] == pytest.approx(whole, abs=0.03)
+    assert every(forecast, truth)["ssim"] == pytest.approx(whole, abs=0.03)

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from nextframe.errors import CheckpointError
-from nextframe.report.tables import mean, number, score_tables, title
+from nextframe.report.tables import heading, mean, number, score_tables
 from nextframe.runs.shipped import CARD, HOME, card_content, shipped
 from nextframe.verification.result import Verification
 from nextframe.words import count
@@ -68,7 +68,7 @@ class Card:
     def skill_in_short(self) -> str:
         """The mean CSI over all lead times, beside that of the baselines."""
         (name, own), *others = ((name, number(mean(s[self.event]))) for name, s in self.skill.scores.items())
-        what = title(self.event, self.skill.units).rpartition(" ")[0]
+        what = heading(self.event, self.skill.units)
         beside = ", ".join(f"{other} {value}" for other, value in others)
         return f"{what}, mean of {len(self.skill.lead_time)} lead times: {name} {own} ({beside})"
 

@@ -15,12 +15,14 @@ from matplotlib.figure import Figure
 from nextframe.frames.sequence import FloatArray
 from nextframe.report.palette import RGB, Palette, probability_picture
 from nextframe.report.tables import title
+from nextframe.verification.metrics import score_named
 from nextframe.verification.result import Verification
 from nextframe.words import printable
 
 # Okabe and Ito's colours, told apart by the colour-blind.
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#8c8c8c")
 BASELINES = ("persistence", "translation", "climatology", "extrapolation", "steps", "anvil")
+_MARGIN = 0.02  # beyond the limits of a metric, so that a curve along them is seen
 _COLUMNS = 20
 """Frames in a row of a strip; more could not be told apart, and would take minutes to draw."""
 
@@ -70,10 +72,8 @@ def skill_curves(
         panel.tick_params(labelsize=8)
         panel.grid(alpha=0.25, lw=0.6)
         panel.spines[["top", "right"]].set_visible(False)
-        if metric.partition("_")[0] in ("csi", "pod", "far", "fss"):
-            panel.set_ylim(-0.02, 1.02)
-        elif metric == "ssim":
-            panel.set_ylim(top=1.02)
+        smallest, largest = score_named(metric).metric.limits
+        panel.set_ylim(None if smallest is None else smallest - _MARGIN, None if largest is None else largest + _MARGIN)
     for panel in panels.flat[len(metrics) :]:
         panel.remove()
     figure.legend(

@@ -32,12 +32,11 @@ from nextframe.report.tables import (
     verdict,
 )
 from nextframe.verification.evaluate import Example
-from nextframe.verification.metrics import METRICS
+from nextframe.verification.metrics import score_named
 from nextframe.verification.result import Verification
 from nextframe.words import lead_label, lead_number, minute, printable
 
 _LARGEST = 400  # pixels along a side of a picture
-_DRAWN = ("mae", "bce", "correlation", "fss", "power", "brier")  # metrics with a curve, beside the leading ones
 
 
 def write_report(
@@ -55,7 +54,7 @@ def write_report(
     leading = [name for name in default_metrics(verification) if name in known]
     # The others stand in the tables: RMSE and PSNR follow from MSE, and of events the CSI says most.
     rest = [name for name in known if name not in leading]
-    drawn = [*leading, *(name for name in rest if name.partition("_")[0] in _DRAWN)]
+    drawn = [*leading, *(name for name in rest if score_named(name).metric.drawn)]
     template = files("nextframe.report").joinpath("template.html").read_text(encoding="utf-8")
     page = Environment(autoescape=True, undefined=StrictUndefined, finalize=_shown).from_string(template)
     text = page.render(
@@ -161,8 +160,12 @@ def _table(verification: Verification, metric: str) -> dict[str, object]:
             continue
         cells = [(number(value), name in best(verification, metric, lead)) for lead, value in enumerate(values)]
         rows.append((name, cells, number(mean(values))))
-    about = METRICS[metric.partition("_")[0]]
-    return {"title": title(metric, verification.units), "about": f"{about.name}: {about.equation}", "rows": rows}
+    about = score_named(metric).metric
+    return {
+        "title": title(metric, verification.units),
+        "about": f"{about.title}: {about.equation}" if about.equation else about.title,
+        "rows": rows,
+    }
 
 
 def _animate(example: Example) -> dict[str, object]:

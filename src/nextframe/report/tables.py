@@ -12,35 +12,27 @@ from rich.table import Table
 from rich.text import Text
 
 from nextframe.verification.conventions import CONVENTIONS
-from nextframe.verification.metrics import better, unit_of
+from nextframe.verification.metrics import better, score_named, unit_of
 from nextframe.verification.result import Skill, Verification
 from nextframe.words import lead_number, printable
 
-_WORDS = {
-    "bias": "bias",
-    "correlation": "correlation",
-    "power": "power ratio",
-    "brier": "Brier score",
-    "spread": "spread-skill ratio",
-    "coverage": "coverage of the 90 % interval",
-}
-"""Metrics that are not called by an abbreviation."""
-
 
 def metric_names(verification: Verification) -> list[str]:
-    """Metrics that any forecaster has: CSI first, then in the order in which they were computed."""
+    """Metrics that any forecaster has: those that lead, then the others in the order in which they were computed."""
     names: dict[str, None] = {}
     for metrics in verification.scores.values():
         names.update(dict.fromkeys(metrics))
-    # What decides first: how many events were caught, then how large the errors are.
-    return sorted(names, key=lambda name: not name.startswith("csi_"))
+    return sorted(names, key=_place)
 
 
 def default_metrics(verification: Verification) -> list[str]:
     """The few that a first look needs: CSI at each threshold, MSE, SSIM, and the CRPS of ensembles."""
-    names = metric_names(verification)
-    few = ("mse", "ssim", "crps")
-    return [name for name in names if name.startswith("csi_")] + [name for name in few if name in names]
+    return [name for name in metric_names(verification) if score_named(name).metric.leads is not None]
+
+
+def _place(name: str) -> float:
+    leads = score_named(name).metric.leads
+    return math.inf if leads is None else leads
 
 
 def title(metric: str, units: Sequence[str] = ()) -> str:
@@ -50,27 +42,29 @@ def title(metric: str, units: Sequence[str] = ()) -> str:
         metric: its name in the scores.
         units: the unit of each channel; a unit is printed where all have the same.
     """
-    name, _, event = metric.partition("_")
-    threshold, _, scale = event.rpartition("_") if event.endswith("px") else (event, "", "")
+    score = score_named(metric)
     source = units[0] if len(set(units)) == 1 else "1"
     unit = unit_of(metric, source)
-    text = _WORDS.get(name, name.upper())
-    if threshold:
-        text += f" at {threshold}" + ("" if source == "1" else f" {source}")
-    if name == "power":
-        text += f" below {scale.removesuffix('px')} px"
-    elif scale:
-        text += f" in {scale.removesuffix('px')} px"
+    text = score.metric.label
+    if score.threshold:
+        text += f" at {score.threshold}" + ("" if source == "1" else f" {source}")
+    if score.scale:
+        text += f" {score.metric.scale.format(score.scale)}"
     if unit:
         text += f" in {unit}"
-    return f"{text} {_arrow(metric)}"
+    return f"{text} {_arrow(metric)}".rstrip()
+
+
+def heading(metric: str, units: Sequence[str] = ()) -> str:
+    """A metric's title without its arrow, for sentences."""
+    return title(metric, units).removesuffix(f" {_arrow(metric)}")
 
 
 def best(verification: Verification, metric: str, lead: int) -> set[str]:
     """The forecasters that are best at one lead time (its index); none where no one has a value."""
     values = {name: metrics[metric][lead] for name, metrics in verification.scores.items() if metric in metrics}
     values = {name: value for name, value in values.items() if not math.isnan(value)}
-    if not values:
+    if not values or better(metric) is None:
         return set()
     merit = {name: _merit(metric, value) for name, value in values.items()}
     return {name for name, value in merit.items() if value == max(merit.values())}
@@ -87,6 +81,8 @@ def _merit(metric: str, value: float) -> float:
 def _arrow(metric: str) -> str:
     """Where the better values lie."""
     side = better(metric)
+    if side is None:
+        return ""
     if isinstance(side, float):
         return f"→ {side:g}"
     return "↑" if side == "higher" else "↓"
@@ -158,8 +154,8 @@ def convention_tables(verification: Verification) -> RenderableType:
     return Group(table, *meanings, Text())
 
 
-def _table(heading: str) -> Table:
-    return Table(title=Text(printable(heading), "bold"), title_justify="left", box=None, pad_edge=False)
+def _table(said: str) -> Table:
+    return Table(title=Text(printable(said), "bold"), title_justify="left", box=None, pad_edge=False)
 
 
 def to_markdown(verification: Verification, metrics: Sequence[str] | None = None) -> str:
@@ -211,7 +207,7 @@ def verdict(verification: Verification, forecaster: str | None = None, metric: s
     names = list(verification.scores)
     forecaster = forecaster or names[0]
     if metric is None:
-        candidates = [*(name for name in metric_names(verification) if name.startswith("csi_")), "mse"]
+        candidates = [*(name for name in metric_names(verification) if score_named(name).metric.name == "csi"), "mse"]
         metric = next(m for m in candidates if not math.isnan(mean(verification.scores[forecaster][m])) or m == "mse")
     clauses = []
     sure = True
@@ -232,7 +228,7 @@ def verdict(verification: Verification, forecaster: str | None = None, metric: s
         if any(losses):
             parts.append(f"loses to {'it' if parts else other} {_when(verification, losses)}")
         clauses.append(" and ".join(parts) or f"is level with {other}")
-    what = title(metric).removesuffix(f" {_arrow(metric)}")
+    what = heading(metric)
     if not clauses:
         values = verification.scores[forecaster][metric]
         first, last = number(values[0]), number(values[-1])
@@ -249,7 +245,7 @@ def skill_sentences(verification: Verification, metric: str) -> list[str]:
         if repeats(verification, other, metric):
             continue
         if metric in found and not math.isnan(found[metric].mean[0]):
-            what = title(metric, verification.units).removesuffix(f" {_arrow(metric)}")
+            what = heading(metric, verification.units)
             sentences.append(f"{what}: skill of {first} over {other}, {_skill_words(found[metric])}")
     return sentences
 
@@ -265,7 +261,7 @@ def skill_table(verification: Verification, metrics: Sequence[str]) -> str:
     in bold what is really better or really worse.
     """
     chosen = [m for m in metrics if any(m in found for found in verification.skill.values())]
-    names = [title(m, verification.units).rpartition(" ")[0].partition(" in (")[0] for m in chosen]
+    names = [heading(m, verification.units).partition(" in (")[0] for m in chosen]
     lines = [f"| skill over | {' | '.join(names)} |", "|---" + "|---:" * len(chosen) + "|"]
     for other, found in verification.skill.items():
         cells = []

@@ -1,1 +1,71 @@
-"""How good a forecast is: additive statistics, scores, files graded; no torch."""
+"""How good a forecast is: additive statistics, scores, files graded; no torch.
+
+Scores of two arrays are here by name, and imported when they are first asked for:
+
+    >>> import nextframe.verification
+    >>> nextframe.verification.csi([[0.0, 2.0, 3.0]], [[0.0, 2.0, 0.0]], threshold=1.0)
+    0.5
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from nextframe.verification.metrics import Metric
+    from nextframe.verification.scores import (
+        bce,
+        bias,
+        brier,
+        correlation,
+        coverage,
+        crps,
+        csi,
+        far,
+        fss,
+        hss,
+        mae,
+        mse,
+        pod,
+        power,
+        psnr,
+        rmse,
+        spread,
+        ssim,
+    )
+
+__all__ = [
+    "Metric",
+    "bce",
+    "bias",
+    "brier",
+    "correlation",
+    "coverage",
+    "crps",
+    "csi",
+    "far",
+    "fss",
+    "hss",
+    "mae",
+    "mse",
+    "pod",
+    "power",
+    "psnr",
+    "rmse",
+    "spread",
+    "ssim",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name not in __all__:
+        raise AttributeError(f"module 'nextframe.verification' has no attribute {name!r}")
+    home = "metrics" if name == "Metric" else "scores"
+    value: object = getattr(import_module(f"nextframe.verification.{home}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -6,15 +6,49 @@ averaged. The same sums, kept for each forecast apart, are what a bootstrap draw
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import Any, Self, TypeVar
+from typing import Any, ClassVar, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nextframe.errors import ConfigError, ShapeError
+
 Sums = NDArray[np.float64]
 Part = TypeVar("Part", bound="Additive")
+
+
+SCALES = (5, 15)
+"""Neighbourhoods of the fractions skill score, in pixels along each side."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Settings of scores: what counts as an event, where, and how large values can be.
+
+    Raises:
+        ConfigError: a neighbourhood of no pixel, or a threshold or range that is no number.
+    """
+
+    thresholds: tuple[float, ...] = (0.5,)
+    """What counts as an event: a value of at least so much, in source units."""
+    scales: tuple[int, ...] = SCALES
+    """Neighbourhoods of the fractions skill score, in pixels along each side."""
+    data_range: float = 1.0
+    """Distance between the smallest and the largest possible value, for SSIM and PSNR."""
+
+    def __post_init__(self) -> None:
+        # Plain numbers, which NumPy compares with values in the type of these, so that 0.7 in float32 reaches 0.7.
+        object.__setattr__(self, "thresholds", tuple(map(float, self.thresholds)))
+        object.__setattr__(self, "scales", tuple(self.scales))
+        if min(self.scales, default=1) < 1:
+            raise ConfigError("is too small", where="scales", expected="at least 1 pixel", received=min(self.scales))
+        if any(map(math.isnan, self.thresholds)):
+            raise ConfigError("must be a number", where="thresholds", received="NaN")
+        if not 0 < self.data_range < math.inf:
+            raise ConfigError("must be finite and positive", where="data_range", received=self.data_range)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,15 +57,33 @@ class Additive:
     other fields are settings, which must be the same for parts that are put together.
     """
 
+    of_members: ClassVar[bool] = False
+    """Whether they are sums over members, and not over one forecast."""
+
     def arrays(self) -> dict[str, NDArray[Any]]:
         """The sums by name."""
         found = ((f.name, getattr(self, f.name)) for f in fields(self))
         # A sum over the only axis is a scalar of NumPy.
         return {name: np.asarray(value) for name, value in found if isinstance(value, (np.ndarray, np.generic))}
 
-    def metrics(self) -> dict[str, Sums]:
-        """Every metric by its name, (..., K); NaN where it is not defined."""
+    @classmethod
+    def each(cls, forecast: NDArray[Any], truth: NDArray[Any], settings: Settings) -> Self:
+        """Sums of every forecast of a batch apart, along a first axis B.
+
+        Args:
+            forecast: (B, K, C, H, W) in source units, NaN where missing; members (B, M, K, C, H, W) where the class is
+                one of `of_members`.
+            truth: (B, K, C, H, W).
+            settings: what they are computed by.
+
+        Raises:
+            ShapeError: forecast and truth of different shapes.
+        """
         raise NotImplementedError
+
+    def named(self, name: str, values: Sums) -> dict[str, Sums]:
+        """Values of a metric, with axes as those of the sums, by the names that they have in the scores, (..., K)."""
+        return {name: values}
 
     def __add__(self, other: Self) -> Self:
         """Both parts together.
@@ -68,3 +120,18 @@ def join(parts: Sequence[Part], *, axis: int | None = None) -> Part:
     put = np.stack if axis is None else np.concatenate
     columns = {name: put([part[name] for part in sums], axis=axis or 0) for name in sums[0]}
     return first._replace(columns)
+
+
+def hold_alike(forecast: NDArray[Any], truth: NDArray[Any]) -> None:
+    """Hold a forecast (B, K, C, H, W) to the shape of the truth.
+
+    Raises:
+        ShapeError: another shape.
+    """
+    if forecast.shape != truth.shape or forecast.ndim != 5:
+        raise ShapeError(
+            "the forecast has another shape than the truth",
+            where="verification",
+            expected=truth.shape,
+            received=forecast.shape,
+        )

@@ -5,17 +5,16 @@ Axes: B batch, M member, K lead time, C channel, H height, W width.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nextframe.errors import ShapeError
 from nextframe.forecasting.forecast import central_interval
-from nextframe.frames.sequence import FloatArray
-from nextframe.verification.additive import Additive, Sums
+from nextframe.verification.additive import Additive, Settings, Sums
 
 BINS = 11
 """Classes of forecast probability in the reliability diagram: 0 to 0.05, to 0.15, ..., to 1."""
@@ -23,18 +22,23 @@ COVERAGE = 0.9
 """Nominal coverage of the central interval whose real coverage is counted."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class EnsembleStatistics(Additive):
-    """Sums over verified values, each (K,) where not said otherwise."""
+MEMBERS = ("member", "realization", "number", "ens_number", "ensemble")
+"""Names of the axis of an ensemble's members: ours, and those of CF, ECMWF and pysteps."""
 
-    thresholds: tuple[float, ...]
-    """What counts as an event: a value of at least so much, in source units."""
+
+@dataclass(frozen=True, kw_only=True)
+class Members(Additive):
+    """Sums over values verified by members, each (K,) where not said otherwise."""
+
+    of_members: ClassVar[bool] = True
     members: int
     """Members M of each forecast."""
     count: Sums
     """Values verified."""
-    crps: Sums
-    """Sum of the continuous ranked probability scores."""
+    absolute_error: Sums
+    """Sum of the mean over members of |member - truth|."""
+    pairs: Sums
+    """Sum of half the mean over all pairs of members of |member - other|, each with itself among them."""
     variance: Sums
     """Sum of the members' variances about their mean, each over M - 1."""
     squared_error: Sums
@@ -44,8 +48,26 @@ class EnsembleStatistics(Additive):
     ranks: Sums
     """How often the truth had so many members below it, (M + 1, K); shared evenly among ranks where members equal it.
     """
-    brier: Sums
-    """Sum of squared differences between probability and event, (thresholds, K)."""
+
+    @classmethod
+    def each(cls, forecast: NDArray[Any], truth: NDArray[Any], settings: Settings) -> Self:
+        """Sums of every forecast of a batch apart, from members (B, M, K, C, H, W); errors of `Additive.each`."""
+        return cls(members=forecast.shape[1], **_stacked(forecast, truth, _of_one_lead))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Probabilities(Additive):
+    """Sums over the probabilities of events that members give, each (thresholds, K) where not said otherwise."""
+
+    of_members: ClassVar[bool] = True
+    thresholds: tuple[float, ...]
+    """What counts as an event: a value of at least so much, in source units."""
+    members: int
+    """Members M of each forecast."""
+    count: Sums
+    """Values verified."""
+    squared_error: Sums
+    """Sum of squared differences between probability and event."""
     said: Sums
     """Forecasts by class of probability, (thresholds, BINS, K)."""
     probability: Sums
@@ -54,80 +76,80 @@ class EnsembleStatistics(Additive):
     """Events that came, by class of probability, (thresholds, BINS, K)."""
 
     @classmethod
-    def each(cls, members: FloatArray, truth: FloatArray, *, thresholds: Sequence[float] = (0.5,)) -> Self:
-        """Statistics of every forecast of a batch apart, along a first axis B.
+    def each(cls, forecast: NDArray[Any], truth: NDArray[Any], settings: Settings) -> Self:
+        """Sums of every forecast of a batch apart, from members (B, M, K, C, H, W); errors of `Additive.each`."""
 
-        Args:
-            members: (B, M, K, C, H, W) in source units, NaN where missing.
-            truth: (B, K, C, H, W).
-            thresholds: what counts as an event.
+        def of_one_lead(members: NDArray[Any], was: NDArray[Any]) -> dict[str, NDArray[np.float64]]:
+            return _events_of_one_lead(members, was, settings.thresholds)
 
-        Raises:
-            ShapeError: members and truth that do not fit each other.
-        """
-        if members.ndim != 6 or members[:, 0].shape != truth.shape:
-            raise ShapeError(
-                "the members have another shape than the truth",
-                where="verification",
-                expected=(truth.shape[0], "M", *truth.shape[1:]),
-                received=members.shape,
-            )
-        parts = [_of_one(m, t, tuple(thresholds)) for m, t in zip(members, truth, strict=True)]
-        names = parts[0].keys()
-        return cls(
-            thresholds=tuple(thresholds),
-            members=members.shape[1],
-            **{name: np.stack([part[name] for part in parts]) for name in names},
-        )
+        sums = _stacked(forecast, truth, of_one_lead)
+        return cls(thresholds=settings.thresholds, members=forecast.shape[1], **sums)
 
-    def metrics(self) -> dict[str, Sums]:
-        """CRPS, Brier score by threshold, spread-skill ratio and coverage, (..., K); the last two of members only."""
-        with np.errstate(divide="ignore", invalid="ignore"):
-            found = {"crps": self.crps / self.count}
-            for n, threshold in enumerate(self.thresholds):
-                found[f"brier_{threshold:g}"] = self.brier[..., n, :] / self.count
-            if self.members > 1:
-                share = (self.members + 1) / self.members
-                found["spread"] = np.sqrt(share * self.variance / self.squared_error)
-                found["coverage"] = self.covered / self.count
-        return found
+    def named(self, name: str, values: Sums) -> dict[str, Sums]:
+        """Values of a metric by threshold: "brier_0.5"."""
+        return {f"{name}_{threshold:g}": values[..., n, :] for n, threshold in enumerate(self.thresholds)}
 
 
-def _of_one(members: FloatArray, truth: FloatArray, thresholds: tuple[float, ...]) -> dict[str, NDArray[np.float64]]:
-    """The sums of one forecast (M, K, C, H, W); lead time after lead time, since members take room."""
-    leads = [_of_one_lead(members[:, k], truth[k], thresholds) for k in range(len(truth))]
-    return {name: np.stack([lead[name] for lead in leads], axis=-1) for name in leads[0]}
-
-
-def _of_one_lead(
-    members: FloatArray, truth: FloatArray, thresholds: tuple[float, ...]
+def _stacked(
+    members: NDArray[Any], truth: NDArray[Any], of_one_lead: Callable[[Any, Any], dict[str, NDArray[np.float64]]]
 ) -> dict[str, NDArray[np.float64]]:
-    """The sums of members (M, C, H, W) against the truth (C, H, W), without the axis of lead times."""
+    """The sums of each forecast (B, M, K, C, H, W); lead time after lead time, since members take room.
+
+    Raises:
+        ShapeError: members and truth that do not fit each other.
+    """
+    if members.ndim != 6 or members[:, 0].shape != truth.shape:
+        raise ShapeError(
+            "the members have another shape than the truth",
+            where="verification",
+            expected=(truth.shape[0], "M", *truth.shape[1:]),
+            received=members.shape,
+        )
+    rows = [[of_one_lead(m[:, k], t[k]) for k in range(len(t))] for m, t in zip(members, truth, strict=True)]
+    names = rows[0][0].keys()
+    return {name: np.stack([np.stack([lead[name] for lead in row], -1) for row in rows]) for name in names}
+
+
+def _ordered(members: NDArray[Any], truth: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Members (M, N) in rising order and truth (N,), of the values that neither lacks."""
     valid = np.isfinite(members).all(0) & np.isfinite(truth)
-    was = truth[valid].astype(np.float64)
-    ordered = np.sort(members[:, valid].astype(np.float64), axis=0)
+    return np.sort(members[:, valid].astype(np.float64), axis=0), truth[valid].astype(np.float64)
+
+
+def _of_one_lead(members: NDArray[Any], truth: NDArray[Any]) -> dict[str, NDArray[np.float64]]:
+    """The sums of members (M, C, H, W) against the truth (C, H, W), without the axis of lead times."""
+    ordered, was = _ordered(members, truth)
     number = len(ordered)
-    # The sum over all pairs of |f - f'| from the ordered members: each gap is counted by the members on both sides.
+    # Half the mean over all pairs of |f - f'|: each gap is counted by the members on both sides.
     weights = (2 * np.arange(1, number + 1) - number - 1) / number**2
     low, high = central_interval(ordered, COVERAGE)
-    brier = np.zeros(len(thresholds))
-    tables = {name: np.zeros((len(thresholds), BINS)) for name in ("said", "probability", "came")}
-    for n, threshold in enumerate(map(np.float32, thresholds)):  # as the values, so that 0.7 reaches 0.7
-        probability, event = (ordered >= threshold).mean(0), was >= threshold
-        brier[n] = ((probability - event) ** 2).sum()
-        chosen = np.minimum((probability * (BINS - 1) + 0.5).astype(int), BINS - 1)
-        for name, amount in (("said", None), ("probability", probability), ("came", event)):
-            tables[name][n] = np.bincount(chosen, amount, BINS)
     return {
         "count": np.array(float(was.size)),
-        "crps": (np.abs(ordered - was).mean(0) - weights @ ordered).sum(),
+        "absolute_error": np.abs(ordered - was).mean(0).sum(),
+        "pairs": (weights @ ordered).sum(),
         "variance": ordered.var(0, ddof=1 if number > 1 else 0).sum(),
         "squared_error": ((ordered.mean(0) - was) ** 2).sum(),
         "covered": np.array(float(((low <= was) & (was <= high)).sum())),
         "ranks": _ranks(ordered, was),
-        "brier": brier,
-        **tables,
     }
+
+
+def _events_of_one_lead(
+    members: NDArray[Any], truth: NDArray[Any], thresholds: tuple[float, ...]
+) -> dict[str, NDArray[np.float64]]:
+    """The sums of the probabilities that members (M, C, H, W) give, without the axis of lead times."""
+    ordered, was = _ordered(members, truth)
+    count, squared = np.full(len(thresholds), float(was.size)), np.zeros(len(thresholds))
+    tables = {name: np.zeros((len(thresholds), BINS)) for name in ("said", "probability", "came")}
+    for n, threshold in enumerate(thresholds):
+        # In the type of the values, so that 0.7 reaches 0.7.
+        at = np.float64(np.asarray(threshold, truth.dtype if truth.dtype.kind == "f" else np.float64))
+        probability, event = (ordered >= at).mean(0), was >= at
+        squared[n] = ((probability - event) ** 2).sum()
+        chosen = np.minimum((probability * (BINS - 1) + 0.5).astype(int), BINS - 1)
+        for name, amount in (("said", None), ("probability", probability), ("came", event)):
+            tables[name][n] = np.bincount(chosen, amount, BINS)
+    return {"count": count, "squared_error": squared, **tables}
 
 
 def _ranks(ordered: NDArray[np.float64], was: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -19,9 +19,9 @@ from nextframe.forecasting.baselines import make_baselines
 from nextframe.forecasting.forecast import Forecast, Forecaster
 from nextframe.frames.formats.opening import open_dataset
 from nextframe.frames.sequence import FloatArray, FrameSource
+from nextframe.verification.additive import SCALES
 from nextframe.verification.grade import grade
 from nextframe.verification.result import Verification
-from nextframe.verification.statistics import SCALES
 from nextframe.verification.verify import verify
 from nextframe.words import evenly
 

@@ -17,14 +17,15 @@ from nextframe.frames.grid import counted
 from nextframe.frames.sequence import FloatArray, FrameSequence, FrameSource
 from nextframe.frames.steps import nearest
 from nextframe.frames.units import same_unit
+from nextframe.verification.additive import SCALES, Settings
+from nextframe.verification.ensembles import MEMBERS
+from nextframe.verification.metrics import measure
 from nextframe.verification.result import Verification
-from nextframe.verification.statistics import SCALES
-from nextframe.verification.summary import finite, measure, range_of, summarise
+from nextframe.verification.statistics import usual_range
+from nextframe.verification.summary import finite, summarise
 from nextframe.words import lead_times as in_words
 
 _METRES = {"m": 1.0, "metre": 1.0, "meter": 1.0, "metres": 1.0, "meters": 1.0, "km": 1000.0, "kilometre": 1000.0}
-_MEMBERS = ("member", "realization", "number", "ens_number", "ensemble")
-"""What the axis of an ensemble's members is called, by us, by CF, by ECMWF and by pysteps."""
 _INIT = ("init_time", "forecast_reference_time")
 """What the initial time is called, by us and by CF."""
 
@@ -74,17 +75,16 @@ def grade(
         what = "holds no value: all are missing" if empty else "has no value where the observations have one"
         raise DataError(what, where=empty or where)
     known = finite(truth)
-    data_range = range_of(float(known.min()), float(known.max()), sequence)
-    found = measure(
-        values[None],
-        truth[None],
-        members=None if members is None else members[None],
-        thresholds=thresholds,
-        data_range=data_range,
-        scales=scales,
+    settings = Settings(
+        thresholds=tuple(thresholds),
+        scales=tuple(scales),
+        data_range=usual_range(float(known.min()), float(known.max()), sequence.values.dtype),
     )
+    parts = measure(values[None], truth[None], settings, members=None if members is None else members[None])
     name = str(forecast.attrs.get("forecaster", "forecast"))
-    result = summarise({name: found}, sequence, len(values), data=data or observation.name, command=command)
+    result = summarise(
+        {name: parts}, sequence, len(values), settings=settings, data=data or observation.name, command=command
+    )
     lead_time, unit = _stated_lead_times(forecast, len(values))
     if not lead_time or result.lead_time_unit == "months":  # of which the observations know the calendar
         return result
@@ -126,7 +126,7 @@ def _channel(variable: xr.DataArray, sequence: FrameSequence, where: str) -> Flo
     """One variable as (M, K, H, W), with one member where it has no axis of members."""
     y, x = _spatial(variable, sequence)
     leading = [str(dim) for dim in variable.dims if dim not in (y, x)]
-    member = next((dim for dim in leading if dim in _MEMBERS), None)
+    member = next((dim for dim in leading if dim in MEMBERS), None)
     named = [dim for dim in leading if dim in ("lead_time", "step", "valid_time", "time")]
     steps = named or [dim for dim in leading if dim != member]
     along = max(steps, key=lambda dim: variable.sizes[dim], default=None)

@@ -14,10 +14,10 @@ from nextframe.forecasting.baselines import learns
 from nextframe.forecasting.matching import ProbabilityMatched
 from nextframe.forecasting.trained import TrainedForecaster, Uncalibrated
 from nextframe.runs.shipped import measured, shipped_name
+from nextframe.verification.additive import SCALES
 from nextframe.verification.evaluate import Example, evaluate
 from nextframe.verification.held_out import held_out, training_part
 from nextframe.verification.result import Verification
-from nextframe.verification.statistics import SCALES
 
 
 def evaluate_run(

@@ -6,20 +6,20 @@ Axes: B batch, K lead time, C channel, H height, W width, F wavenumber.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nextframe.frames.sequence import FloatArray
-from nextframe.verification.additive import Additive, Sums
+from nextframe.verification.additive import Additive, Settings, Sums, hold_alike
 
 FINE = 8
 """Wavelengths shorter than so many pixels are what the power ratio looks at: what a blurred forecast lacks first."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class SpectralStatistics(Additive):
+class Spectra(Additive):
     """Sums of power spectra over frames and channels, (K, F)."""
 
     side: int
@@ -30,16 +30,16 @@ class SpectralStatistics(Additive):
     """Of the truth, (K, F)."""
 
     @classmethod
-    def each(cls, forecast: FloatArray, truth: FloatArray) -> Self:
-        """Spectra of every forecast of a batch apart, along a first axis B.
+    def each(cls, forecast: NDArray[Any], truth: NDArray[Any], settings: Settings) -> Self:
+        """Spectra of every forecast of a batch apart; arguments and errors of `Additive.each`.
 
-        The power of a wavenumber is the mean of |FFT|^2 / (H W) over the ring of that radius, as pysteps' `rapsd` has
-        it. A value that is missing on either side is the mean of the others of its frame on both.
-
-        Args:
-            forecast: (B, K, C, H, W) in source units, NaN where missing.
-            truth: the same shape.
+        The power of a wavenumber is the mean of |FFT|^2 / (H W) over the coefficients whose wavenumber rounds to it,
+        with wavenumbers counted in waves along the longer side: on a frame that is not square, a wave along the shorter
+        side counts by its length in pixels and not by its number of periods. On square frames that is pysteps' `rapsd`;
+        on others `rapsd` counts periods along each side by themselves, and mixes waves of different lengths. A value
+        that is missing on either side is the mean of the others of its frame on both.
         """
+        hold_alike(forecast, truth)
         valid = np.isfinite(forecast) & np.isfinite(truth)
         return cls(side=max(truth.shape[-2:]), power=_rings(forecast, valid), truth_power=_rings(truth, valid))
 
@@ -49,12 +49,21 @@ class SpectralStatistics(Additive):
         with np.errstate(divide="ignore"):
             return self.side / np.arange(self.power.shape[-1], dtype=np.float64)
 
-    def metrics(self) -> dict[str, Sums]:
-        """The power ratio, (..., K); NaN where the truth has no power at the fine scales."""
-        fine = self.wavelength < FINE
-        with np.errstate(divide="ignore", invalid="ignore"):
-            truth = self.truth_power[..., fine].sum(-1)
-            return {f"power_{FINE}px": np.where(truth > 0, self.power[..., fine].sum(-1) / truth, np.nan)}
+    @property
+    def fine(self) -> Sums:
+        """Power of the forecasts at wavelengths shorter than `FINE` pixels, (..., K)."""
+        fine: Sums = self.power[..., self.wavelength < FINE].sum(-1)
+        return fine
+
+    @property
+    def fine_truth(self) -> Sums:
+        """Power of the truth there, (..., K)."""
+        fine: Sums = self.truth_power[..., self.wavelength < FINE].sum(-1)
+        return fine
+
+    def named(self, name: str, values: Sums) -> dict[str, Sums]:
+        """Values of a metric by wavelength: "power_8px"."""
+        return {f"{name}_{FINE}px": values}
 
 
 def _rings(frames: FloatArray, valid: NDArray[np.bool_]) -> Sums:

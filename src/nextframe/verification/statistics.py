@@ -1,45 +1,34 @@
-"""Additive statistics of single forecasts by lead time, and the metrics that follow from them.
+"""Additive statistics of single forecasts by lead time: of values, of structure, of events, of neighbourhoods.
 
-A value that is missing (NaN) in the forecast or in the truth counts nowhere.
+A value that is missing (NaN) in the forecast or in the truth counts nowhere. Libraries that only one of them needs are
+imported there.
 
 Axes: B batch, K lead time, C channel, H height, W width.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nextframe.errors import ConfigError, ShapeError
-from nextframe.frames.sequence import FloatArray
-from nextframe.verification.additive import Additive, Sums
+from nextframe.verification.additive import Additive, Settings, Sums, hold_alike
 
 # Keras clips probabilities by as much before it takes their logarithm.
 _EPSILON = 1e-7
-
-SCALES = (5, 15)
-"""Neighbourhoods of the fractions skill score, in pixels along each side."""
 
 _PIXELS = (-3, -2, -1)
 _REACH = 5  # of SSIM's Gaussian window, sigma 1.5, in pixels
 
 
 @dataclass(frozen=True, kw_only=True)
-class Statistics(Additive):
-    """Sums over verified values, each (K,); (thresholds, K) for the contingency tables; (thresholds, scales, K) for the
-    neighbourhoods.
-    """
+class Values(Additive):
+    """Sums over verified values, each (K,)."""
 
-    thresholds: tuple[float, ...]
-    """What counts as an event: a value of at least so much, in source units."""
     data_range: float
-    """Distance between the smallest and the largest possible value, for SSIM and PSNR."""
-    scales: tuple[int, ...]
-    """Neighbourhoods of the fractions skill score, in pixels along each side."""
+    """Distance between the smallest and the largest possible value."""
     windows: Sums
     """Forecasts verified, ()."""
     count: Sums
@@ -60,77 +49,16 @@ class Statistics(Additive):
     """Sum of forecast times truth."""
     cross_entropy: Sums
     """Sum of binary cross-entropies of values in 0..1, or of bytes divided by 255; NaN for any others."""
-    similarity: Sums
-    """Sum of the frames' SSIM."""
-    frames: Sums
-    """Frames whose SSIM was taken: those with a window that lacks no value."""
-    hits: Sums
-    """Events forecast that came."""
-    misses: Sums
-    """Events that came and were not forecast."""
-    false_alarms: Sums
-    """Events forecast that did not come."""
-    fractions_error: Sums
-    """Sum over all neighbourhoods of (share of events forecast - share of events that came)^2."""
-    fractions_reference: Sums
-    """The same sum for a forecast whose events overlap nowhere with those that came: both shares squared."""
-
-    @property
-    def correct_negatives(self) -> Sums:
-        """Values that were no event and were not forecast as one, (thresholds, K)."""
-        return self.count[..., None, :] - self.hits - self.misses - self.false_alarms
 
     @classmethod
-    def each(
-        cls,
-        forecast: FloatArray,
-        truth: FloatArray,
-        *,
-        thresholds: Sequence[float] = (0.5,),
-        data_range: float = 1.0,
-        scales: Sequence[int] = SCALES,
-    ) -> Self:
-        """Statistics of every forecast of a batch apart, along a first axis B.
-
-        Args:
-            forecast: (B, K, C, H, W) in source units, NaN where missing.
-            truth: the same shape.
-            thresholds: what counts as an event.
-            data_range: distance between the smallest and the largest possible value.
-            scales: neighbourhoods of the fractions skill score, in pixels along each side; a value that is missing is
-                no event there.
-
-        Raises:
-            ShapeError: forecast and truth of different shapes.
-            ConfigError: a neighbourhood of no pixel.
-        """
-        if min(scales, default=1) < 1:
-            raise ConfigError("is too small", where="scales", expected="at least 1 pixel", received=min(scales))
-        if forecast.shape != truth.shape or forecast.ndim != 5:
-            raise ShapeError(
-                "the forecast has another shape than the truth",
-                where="verification",
-                expected=truth.shape,
-                received=forecast.shape,
-            )
-        valid = np.isfinite(forecast) & np.isfinite(truth)
-        said, was = np.where(valid, forecast, 0).astype(np.float64), np.where(valid, truth, 0).astype(np.float64)
+    def each(cls, forecast: NDArray[Any], truth: NDArray[Any], settings: Settings) -> Self:
+        """Sums of every forecast of a batch apart; arguments and errors of `Additive.each`."""
+        hold_alike(forecast, truth)
+        valid, said, was = _both(forecast, truth)
         error = said - was
-        with np.errstate(invalid="ignore"):
-            events = [((forecast >= t) & valid, (truth >= t) & valid) for t in thresholds]
-        similarity, frames = _similarity(forecast, truth, valid, data_range)
-        batch, leads = forecast.shape[:2]
-        tables = np.zeros((3, batch, len(events), leads))
-        fractions = np.zeros((2, batch, len(events), len(scales), leads))
-        for n, (said_so, came) in enumerate(events):
-            tables[:, :, n] = [part.sum(_PIXELS) for part in (said_so & came, ~said_so & came, said_so & ~came)]
-            for m, scale in enumerate(scales):
-                fractions[:, :, n, m] = _fractions(said_so, came, scale)
         return cls(
-            thresholds=tuple(thresholds),
-            data_range=data_range,
-            scales=tuple(scales),
-            windows=np.ones(batch),
+            data_range=settings.data_range,
+            windows=np.ones(len(truth)),
             count=valid.sum(_PIXELS).astype(np.float64),
             squared_error=(error**2).sum(_PIXELS),
             absolute_error=np.abs(error).sum(_PIXELS),
@@ -139,84 +67,147 @@ class Statistics(Additive):
             forecast_squared=(said**2).sum(_PIXELS),
             truth_squared=(was**2).sum(_PIXELS),
             product=(said * was).sum(_PIXELS),
-            cross_entropy=_cross_entropy(said, was, valid, data_range),
-            similarity=similarity,
-            frames=frames,
-            hits=tables[0],
-            misses=tables[1],
-            false_alarms=tables[2],
-            fractions_error=fractions[0],
-            fractions_reference=fractions[1],
+            cross_entropy=_cross_entropy(said, was, valid, settings.data_range),
         )
 
+    @property
+    def forecast_deviations(self) -> Sums:
+        """Sum of squared deviations of the forecast from its mean; NaN where its values are all the same."""
+        return _squared_deviations(self.forecast, self.forecast_squared, self.count)
+
+    @property
+    def truth_deviations(self) -> Sums:
+        """Sum of squared deviations of the truth from its mean; NaN where its values are all the same."""
+        return _squared_deviations(self.truth, self.truth_squared, self.count)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Similarity(Additive):
+    """Sums of structural similarity over frames, each (K,)."""
+
+    data_range: float
+    """Distance between the smallest and the largest possible value."""
+    similarity: Sums
+    """Sum of the frames' SSIM."""
+    frames: Sums
+    """Frames whose SSIM was taken: those with a window that lacks no value."""
+
     @classmethod
-    def of(
-        cls,
-        forecast: FloatArray,
-        truth: FloatArray,
-        *,
-        thresholds: Sequence[float] = (0.5,),
-        data_range: float = 1.0,
-        scales: Sequence[int] = SCALES,
-    ) -> Self:
-        """Statistics of a whole batch of forecasts; arguments and errors of `each`."""
-        return cls.each(forecast, truth, thresholds=thresholds, data_range=data_range, scales=scales).total()
+    def each(cls, forecast: NDArray[Any], truth: NDArray[Any], settings: Settings) -> Self:
+        """Sums of every forecast of a batch apart; arguments and errors of `Additive.each`."""
+        hold_alike(forecast, truth)
+        total, number = _similarity(forecast, truth, settings.data_range)
+        return cls(data_range=settings.data_range, similarity=total, frames=number)
 
-    def metrics(self) -> dict[str, Sums]:
-        """Every metric by lead time, (..., K); NaN where it is not defined.
 
-        The equations stand in `METRICS`. BCE is left out where it is defined at no lead time: for values
-        that are neither in 0..1 nor bytes.
-        Of the scores of events, none is defined where its denominator is zero: CSI, for one, where there was neither an
-        event nor the forecast of one. PSNR of a perfect forecast is infinite.
+@dataclass(frozen=True, kw_only=True)
+class Events(Additive):
+    """Contingency tables of events, each (thresholds, K)."""
+
+    thresholds: tuple[float, ...]
+    """What counts as an event: a value of at least so much, in source units."""
+    hits: Sums
+    """Events forecast that came."""
+    misses: Sums
+    """Events that came and were not forecast."""
+    false_alarms: Sums
+    """Events forecast that did not come."""
+    correct_negatives: Sums
+    """Values that were no event and were not forecast as one."""
+
+    @classmethod
+    def each(cls, forecast: NDArray[Any], truth: NDArray[Any], settings: Settings) -> Self:
+        """Sums of every forecast of a batch apart; arguments and errors of `Additive.each`."""
+        hold_alike(forecast, truth)
+        tables = np.zeros((4, len(truth), len(settings.thresholds), truth.shape[1]))
+        for n, threshold in enumerate(settings.thresholds):
+            valid, said, came = _events(forecast, truth, threshold)
+            parts = (said & came, ~said & came, said & ~came, valid & ~said & ~came)
+            tables[:, :, n] = [part.sum(_PIXELS) for part in parts]
+        hits, misses, false_alarms, negatives = tables
+        return cls(
+            thresholds=settings.thresholds,
+            hits=hits,
+            misses=misses,
+            false_alarms=false_alarms,
+            correct_negatives=negatives,
+        )
+
+    def named(self, name: str, values: Sums) -> dict[str, Sums]:
+        """Values of a metric by threshold: "csi_0.5"."""
+        return {f"{name}_{threshold:g}": values[..., n, :] for n, threshold in enumerate(self.thresholds)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Neighbourhoods(Additive):
+    """Sums over square neighbourhoods of pixels, each (thresholds, scales, K)."""
+
+    thresholds: tuple[float, ...]
+    """What counts as an event: a value of at least so much, in source units."""
+    scales: tuple[int, ...]
+    """Sides of the neighbourhoods in pixels."""
+    error: Sums
+    """Sum of (share of events forecast - share of events that came)^2."""
+    reference: Sums
+    """The same sum for a forecast whose events overlap nowhere with those that came: both shares squared."""
+
+    @classmethod
+    def each(cls, forecast: NDArray[Any], truth: NDArray[Any], settings: Settings) -> Self:
+        """Sums of every forecast of a batch apart; arguments and errors of `Additive.each`. A value that is missing is
+        no event here.
         """
-        with np.errstate(divide="ignore", invalid="ignore"):
-            mse = self.squared_error / self.count
-            bias = (self.forecast - self.truth) / self.count
-            spread = self._squared_deviations(self.forecast, self.forecast_squared) * self._squared_deviations(
-                self.truth, self.truth_squared
-            )
-            correlation = (self.product - self.forecast * self.truth / self.count) / np.sqrt(spread)
-            found = {
-                "mse": mse,
-                "rmse": np.sqrt(mse),
-                "mae": self.absolute_error / self.count,
-                "bias": bias,
-                "correlation": correlation,
-                "bce": self.cross_entropy / self.count,
-                "ssim": self.similarity / self.frames,
-                "psnr": 10 * np.log10(self.data_range**2 / mse),
-            }
-            for n, threshold in enumerate(self.thresholds):
-                hits, misses, false_alarms, negatives = (
-                    part[..., n, :] for part in (self.hits, self.misses, self.false_alarms, self.correct_negatives)
-                )
-                found[f"csi_{threshold:g}"] = hits / (hits + misses + false_alarms)
-                found[f"pod_{threshold:g}"] = hits / (hits + misses)
-                found[f"far_{threshold:g}"] = false_alarms / (hits + false_alarms)
-                found[f"hss_{threshold:g}"] = (2 * (hits * negatives - misses * false_alarms)) / (
-                    (hits + misses) * (misses + negatives) + (hits + false_alarms) * (false_alarms + negatives)
-                )
-                for m, scale in enumerate(self.scales):
-                    fss = 1 - self.fractions_error[..., n, m, :] / self.fractions_reference[..., n, m, :]
-                    found[f"fss_{threshold:g}_{scale}px"] = fss
-        if np.isnan(found["bce"]).all():
-            del found["bce"]
-        return found
+        from scipy.ndimage import uniform_filter
 
-    def _squared_deviations(self, total: Sums, squared: Sums) -> Sums:
-        """Sum of squared deviations from the mean; NaN for values that are all the same, but for rounding."""
-        deviations = squared - total**2 / self.count
-        return np.where(deviations > 1e-12 * squared, deviations, np.nan)
+        hold_alike(forecast, truth)
+        shape = (len(truth), len(settings.thresholds), len(settings.scales), truth.shape[1])
+        error, reference = np.zeros(shape), np.zeros(shape)
+        for n, threshold in enumerate(settings.thresholds):
+            _, *events = _events(forecast, truth, threshold)
+            for m, scale in enumerate(settings.scales):
+                size = (0, 0, 0, scale, scale)
+                said, came = (uniform_filter(part.astype(np.float64), size, mode="constant") for part in events)
+                error[:, n, m] = ((said - came) ** 2).sum(_PIXELS)
+                reference[:, n, m] = (said**2 + came**2).sum(_PIXELS)
+        return cls(thresholds=settings.thresholds, scales=settings.scales, error=error, reference=reference)
+
+    def named(self, name: str, values: Sums) -> dict[str, Sums]:
+        """Values of a metric by threshold and scale: "fss_0.5_5px"."""
+        return {
+            f"{name}_{threshold:g}_{scale}px": values[..., n, m, :]
+            for n, threshold in enumerate(self.thresholds)
+            for m, scale in enumerate(self.scales)
+        }
 
 
-def _fractions(forecast: NDArray[np.bool_], truth: NDArray[np.bool_], scale: int) -> tuple[Sums, Sums]:
-    """Error and reference of the fractions skill score of events (B, K, C, H, W), each (B, K)."""
-    from scipy.ndimage import uniform_filter
+def usual_range(smallest: float, largest: float, dtype: Any) -> float:
+    """The distance between the smallest and the largest possible value, judged from those that occur: 1 for values in
+    0..1, 255 for bytes, else what lies between them.
+    """
+    if smallest >= 0 and largest <= 1:
+        return 1.0
+    if dtype == np.uint8:
+        return 255.0
+    return largest - smallest if largest > smallest else 1.0
 
-    size = (0, 0, 0, scale, scale)
-    said, was = (uniform_filter(e.astype(np.float64), size, mode="constant") for e in (forecast, truth))
-    return ((said - was) ** 2).sum(_PIXELS), (said**2 + was**2).sum(_PIXELS)
+
+def _both(forecast: NDArray[Any], truth: NDArray[Any]) -> tuple[NDArray[np.bool_], Sums, Sums]:
+    """Where both have a value, and both in float64 with zeros elsewhere."""
+    valid = np.isfinite(forecast) & np.isfinite(truth)
+    said, was = (np.where(valid, frames, 0).astype(np.float64) for frames in (forecast, truth))
+    return valid, said, was
+
+
+def _events(forecast: NDArray[Any], truth: NDArray[Any], threshold: float) -> tuple[NDArray[np.bool_], ...]:
+    """Where both have a value, and where each of them is an event."""
+    valid = np.isfinite(forecast) & np.isfinite(truth)
+    with np.errstate(invalid="ignore"):
+        return valid, (forecast >= threshold) & valid, (truth >= threshold) & valid
+
+
+def _squared_deviations(total: Sums, squared: Sums, count: Sums) -> Sums:
+    """Sum of squared deviations from the mean; NaN for values that are all the same, but for rounding."""
+    deviations = squared - total**2 / count
+    return np.where(deviations > 1e-12 * squared, deviations, np.nan)
 
 
 def _cross_entropy(said: Sums, was: Sums, valid: NDArray[np.bool_], data_range: float) -> Sums:
@@ -230,9 +221,7 @@ def _cross_entropy(said: Sums, was: Sums, valid: NDArray[np.bool_], data_range: 
     return total
 
 
-def _similarity(
-    forecast: FloatArray, truth: FloatArray, valid: NDArray[np.bool_], data_range: float
-) -> tuple[Sums, Sums]:
+def _similarity(forecast: NDArray[Any], truth: NDArray[Any], data_range: float) -> tuple[Sums, Sums]:
     """Sum and number of the frames' SSIM, each (B, K): Gaussian weights, sigma 1.5, as in the paper.
 
     The mean over windows of 11 pixels in which no value is missing. Frames without such a window are left out, as are
@@ -244,11 +233,12 @@ def _similarity(
     total, number = np.zeros(truth.shape[:2]), np.zeros(truth.shape[:2])
     if min(truth.shape[-2:]) < 2 * _REACH + 1:
         return total, number
+
+    # In float64: the variance is a difference, which has no digits left in float32 where the mean is large.
+    valid, said, was = _both(forecast, truth)
     inner = (..., slice(_REACH, -_REACH), slice(_REACH, -_REACH))
     window = (1, 1, 1, 2 * _REACH + 1, 2 * _REACH + 1)
     whole = (valid if valid.all() else minimum_filter(valid, window, mode="nearest"))[inner]
-    # In float64: the variance is a difference, which has no digits left in float32 where the mean is large.
-    said, was = (np.where(valid, frames, 0).astype(np.float64) for frames in (forecast, truth))
     for movie, lead in zip(*np.nonzero(whole.any(axis=_PIXELS)), strict=True):
         _, similarity = structural_similarity(  # type: ignore[no-untyped-call]
             was[movie, lead],

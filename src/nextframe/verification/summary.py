@@ -13,51 +13,22 @@ from numpy.typing import NDArray
 from nextframe.data.windows import Window
 from nextframe.frames.sequence import FloatArray, FrameSequence
 from nextframe.machine import describe_machine
-from nextframe.verification.additive import Additive
+from nextframe.verification.additive import Additive, Settings
 from nextframe.verification.bootstrap import FEWEST_BLOCKS, draw_weights, independent_blocks, interval
 from nextframe.verification.conventions import conventional_scores
-from nextframe.verification.ensembles import EnsembleStatistics
-from nextframe.verification.metrics import perfect
+from nextframe.verification.ensembles import Members, Probabilities
+from nextframe.verification.metrics import perfect, scores_of
 from nextframe.verification.result import Reliability, Skill, Verification
-from nextframe.verification.spectra import SpectralStatistics
-from nextframe.verification.statistics import SCALES, Statistics
+from nextframe.verification.spectra import Spectra
+from nextframe.verification.statistics import Values, usual_range
 from nextframe.words import evenly
 from nextframe.words import lead_times as in_words
 
 _PACKAGES = ("nextframe", "torch", "numpy", "scikit-image", "pysteps")
 
 Parts = Sequence[Additive]
-"""One forecaster's statistics: of single forecasts, of spectra, and of ensembles where there are any; each along a
-first axis, one entry for each forecast verified."""
+"""One forecaster's sums, as `metrics.measure` makes them, along a first axis, one entry for each forecast verified."""
 Scores = dict[str, NDArray[np.float64]]
-
-
-def measure(
-    forecast: FloatArray,
-    truth: FloatArray,
-    *,
-    members: FloatArray | None,
-    thresholds: Sequence[float],
-    data_range: float,
-    scales: Sequence[int] = SCALES,
-) -> list[Additive]:
-    """All statistics of a batch of forecasts, each forecast apart.
-
-    Args:
-        forecast: (B, K, C, H, W) in source units, NaN where missing.
-        truth: the same shape.
-        members: (B, M, K, C, H, W); None where no forecaster is an ensemble, whose scores then say nothing more.
-        thresholds: what counts as an event.
-        data_range: distance between the smallest and the largest possible value.
-        scales: neighbourhoods of the fractions skill score, in pixels along each side.
-    """
-    found: list[Additive] = [
-        Statistics.each(forecast, truth, thresholds=thresholds, data_range=data_range, scales=scales),
-        SpectralStatistics.each(forecast, truth),
-    ]
-    if members is not None:
-        found.append(EnsembleStatistics.each(members, truth, thresholds=thresholds))
-    return found
 
 
 def summarise(
@@ -65,6 +36,7 @@ def summarise(
     sequence: FrameSequence,
     lead_times: int,
     *,
+    settings: Settings,
     windows: Sequence[Window] = (),
     data: str,
     command: str,
@@ -75,16 +47,17 @@ def summarise(
         parts: forecaster -> its statistics.
         sequence: what was observed: time step, units, frame size.
         lead_times: number of lead times K.
+        settings: what they were computed by.
         windows: what was forecast, in the order of the statistics' first axis; intervals are drawn from them.
         data: what was verified on, for the record.
         command: how to make the scores again, for the record.
     """
     totals = {name: [part.total() for part in found] for name, found in parts.items()}
-    scores = {name: _metrics(found) for name, found in totals.items()}
+    scores = {name: scores_of(found) for name, found in totals.items()}
     step = sequence.time_step
     lead_time, unit = in_words(None if step is None else np.arange(1, lead_times + 1) * step, lead_times)
     listed = {name: {metric: v.tolist() for metric, v in found.items()} for name, found in scores.items()}
-    statistics = next(part for part in next(iter(totals.values())) if isinstance(part, Statistics))
+    statistics = next(part for part in next(iter(totals.values())) if isinstance(part, Values))
     conventions = {
         name: conventional_scores(found, sequence.shape[1:], statistics.data_range) for name, found in listed.items()
     }
@@ -92,7 +65,7 @@ def summarise(
     samples: dict[str, Scores] = {}
     if blocks >= FEWEST_BLOCKS:
         weights = draw_weights(windows)
-        samples = {name: _metrics([part.weighed(weights) for part in found]) for name, found in parts.items()}
+        samples = {name: scores_of([part.weighed(weights) for part in found]) for name, found in parts.items()}
     return Verification(
         scores=listed,
         conventions={name: found for name, found in conventions.items() if found},
@@ -102,7 +75,7 @@ def summarise(
         command=command,
         data=data,
         units=sequence.units,
-        thresholds=statistics.thresholds,
+        thresholds=settings.thresholds,
         blocks=round(blocks, 1),
         intervals={name: _bounds(found) for name, found in samples.items()},
         skill=_skill(scores, samples),
@@ -113,10 +86,6 @@ def summarise(
         versions=dict(_versions()),
         machine=describe_machine(),
     )
-
-
-def _metrics(parts: Parts) -> Scores:
-    return {name: values for part in parts for name, values in part.metrics().items()}
 
 
 def _bounds(samples: Scores) -> dict[str, list[list[float]]]:
@@ -162,22 +131,17 @@ def _mean(values: NDArray[np.float64]) -> Any:
 
 
 def _spectra(totals: Mapping[str, Parts]) -> dict[str, list[list[float]]]:
-    spectral = {n: part for n, parts in totals.items() for part in parts if isinstance(part, SpectralStatistics)}
+    spectral = {n: part for n, parts in totals.items() for part in parts if isinstance(part, Spectra)}
     first = next(iter(spectral.values()))
     # The mean, at an infinite wavelength, is no structure.
     found = {"wavelength": [first.wavelength[1:].tolist()], "truth": first.truth_power[:, 1:].tolist()}
     return found | {name: part.power[:, 1:].tolist() for name, part in spectral.items()}
 
 
-def _ensembles(totals: Mapping[str, Parts]) -> Iterator[tuple[str, EnsembleStatistics]]:
-    for name, parts in totals.items():
-        for part in parts:
-            if isinstance(part, EnsembleStatistics) and part.members > 1:
-                yield name, part
-
-
 def _reliability(totals: Mapping[str, Parts]) -> Iterator[tuple[str, dict[str, Reliability]]]:
-    for name, part in _ensembles(totals):
+    for name, part in ((n, part) for n, parts in totals.items() for part in parts if isinstance(part, Probabilities)):
+        if part.members < 2:
+            continue
         said, probability, came = (table.sum(-1) for table in (part.said, part.probability, part.came))
         with np.errstate(invalid="ignore"):
             yield (
@@ -194,9 +158,10 @@ def _reliability(totals: Mapping[str, Parts]) -> Iterator[tuple[str, dict[str, R
 
 
 def _ranks(totals: Mapping[str, Parts]) -> Iterator[tuple[str, list[float]]]:
-    for name, part in _ensembles(totals):
-        counted = part.ranks.sum(-1)
-        yield name, (counted / max(counted.sum(), 1)).tolist()
+    for name, part in ((n, part) for n, parts in totals.items() for part in parts if isinstance(part, Members)):
+        if part.members > 1:
+            counted = part.ranks.sum(-1)
+            yield name, (counted / max(counted.sum(), 1)).tolist()
 
 
 def data_range_of(windows: Sequence[Window]) -> float:
@@ -204,22 +169,13 @@ def data_range_of(windows: Sequence[Window]) -> float:
     some = [window.read() for window in evenly(windows, 64)]
     smallest = min(float(finite(part).min()) for pair in some for part in pair)
     largest = max(float(finite(part).max()) for pair in some for part in pair)
-    return range_of(smallest, largest, windows[0].sequence)
+    return usual_range(smallest, largest, windows[0].sequence.values.dtype)
 
 
 def finite(values: FloatArray) -> FloatArray:
     """The values that are there; a zero where there is none."""
     found = values[np.isfinite(values)]
     return found if found.size else np.zeros(1, np.float32)
-
-
-def range_of(smallest: float, largest: float, sequence: FrameSequence) -> float:
-    """The distance between the smallest and the largest possible value, judged from those that occur."""
-    if smallest >= 0 and largest <= 1:
-        return 1.0
-    if sequence.values.dtype == np.uint8:
-        return 255.0
-    return largest - smallest if largest > smallest else 1.0
 
 
 def _versions() -> Iterator[tuple[str, str]]:

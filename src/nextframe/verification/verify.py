@@ -12,10 +12,10 @@ from nextframe.data.windows import Window
 from nextframe.errors import ConfigError, DataError, ShapeError
 from nextframe.forecasting.forecast import Forecaster
 from nextframe.frames.sequence import FloatArray
-from nextframe.verification.additive import Additive, join
+from nextframe.verification.additive import SCALES, Additive, Settings, join
+from nextframe.verification.metrics import measure
 from nextframe.verification.result import Verification
-from nextframe.verification.statistics import SCALES
-from nextframe.verification.summary import data_range_of, measure, summarise
+from nextframe.verification.summary import data_range_of, summarise
 
 _VALUES = 4_000_000
 """Forecast values of one batch; more would only cost memory."""
@@ -61,8 +61,11 @@ def verify(
         )
     if not windows:
         raise DataError("holds no window to verify on", where=data or "verification")
-    if data_range is None:
-        data_range = data_range_of(windows)
+    settings = Settings(
+        thresholds=tuple(thresholds),
+        scales=tuple(scales),
+        data_range=data_range_of(windows) if data_range is None else data_range,
+    )
     lead_times = windows[0].future
     batch_size = max(1, min(batch_size, _VALUES // (lead_times * math.prod(windows[0].sequence.shape[1:]))))
     found: dict[str, list[list[Additive]]] = {name: [] for name in names}
@@ -87,16 +90,7 @@ def verify(
         truth = np.where(common, truth, np.nan)
         ensembles = any(members.shape[1] > 1 for _, members in forecasts.values())
         for name, (forecast, members) in forecasts.items():
-            found[name].append(
-                measure(
-                    forecast,
-                    truth,
-                    members=members if ensembles else None,
-                    thresholds=thresholds,
-                    data_range=data_range,
-                    scales=scales,
-                )
-            )
+            found[name].append(measure(forecast, truth, settings, members=members if ensembles else None))
     for name, any_value in finite.items():
         if not any_value:
             hint = "leave it out, or look for what went wrong in its training"
@@ -104,7 +98,9 @@ def verify(
     if not compared:
         raise DataError("no value that every forecast and the truth have", where=data or "verification")
     parts = {name: [join(kind, axis=0) for kind in zip(*batches, strict=True)] for name, batches in found.items()}
-    return summarise(parts, windows[0].sequence, lead_times, windows=windows, data=data, command=command)
+    return summarise(
+        parts, windows[0].sequence, lead_times, settings=settings, windows=windows, data=data, command=command
+    )
 
 
 def _check_shape(name: str, forecast: FloatArray, truth: FloatArray) -> None:
