@@ -94,7 +94,7 @@ class Coarsened:
     reader: FrameReader
     factor: int
     skip_missing: bool = True
-    """True where missing values are left out of the means; else they make them missing. or make them missing."""
+    """True where missing values are left out of the means; else they make them missing."""
 
     @property
     def shape(self) -> tuple[int, ...]:
