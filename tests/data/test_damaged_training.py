@@ -1,5 +1,6 @@
 """A training on an archive with a damaged file: stops and says where, or goes on and says what it left out."""
 
+import html
 from pathlib import Path
 
 import h5py
