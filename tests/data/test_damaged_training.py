@@ -71,7 +71,7 @@ def test_it_is_skipped_counted_and_named_where_that_is_asked_for(
     assert f"{archive}: left out 1 damaged file and 3 damaged frames" in verified  # the fourth is in no window
     assert f"{archive}: no observed value reaches the threshold 70: choose a lower one" in verified
     assert "threshold 0.5:" not in verified
-    report = (run / "report.html").read_text()
+    report = html.unescape((run / "report.html").read_text())
     for told in ("no observed value reaches the threshold 70", "left out 1 damaged file", "damaged='skip'"):
         assert told in report
     assert "2020-01-01 00:00 to 2020-01-02 18:00" in report
