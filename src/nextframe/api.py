@@ -1,5 +1,7 @@
-"""The package in a few calls: fit, load, forecast, verify, inspect. The command line calls these and nothing below
-them.
+"""The package in a few calls: fit, load, forecast, verify, inspect.
+
+Each imports the rooms that it uses when it is called, so that a forecast loads nothing of the training and an
+inspection no torch.
 """
 
 from __future__ import annotations
@@ -8,40 +10,26 @@ import re
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
-from datetime import datetime
 from pathlib import Path
-from typing import Any
-
-from rich.console import Console
+from typing import TYPE_CHECKING, Any
 
 from nextframe.config import DataConfig, RunConfig
-from nextframe.data.split import whole_spans
-from nextframe.data.static import read_static
-from nextframe.errors import DataError
-from nextframe.files import check_writable
 from nextframe.forecasting.baselines import DEFAULT as BASELINES
-from nextframe.forecasting.calibrate import calibrate_run
-from nextframe.forecasting.forecast import Forecast, Forecaster
-from nextframe.forecasting.load import load_run
-from nextframe.forecasting.matching import match_distribution
-from nextframe.forecasting.start import start_at
-from nextframe.forecasting.trained import TrainedForecaster, in_tiles
-from nextframe.frames.sequence import FrameSequence
-from nextframe.frames.source import Source, name_of, open_as, open_source
-from nextframe.inspection.inspect import inspect_source
-from nextframe.inspection.result import Inspection
-from nextframe.report.html import write_report
-from nextframe.report.tables import score_tables
-from nextframe.runs.lock import claim, claim_new
-from nextframe.runs.shipped import shipped_name
-from nextframe.training.fit import default_tell, train, train_ensemble
 from nextframe.training.presets import Preset, preset_config
 from nextframe.verification.additive import SCALES
-from nextframe.verification.evaluate import Example, check_numbers, evaluate, evaluate_file
-from nextframe.verification.held_out import first_held_out
-from nextframe.verification.result import Verification
-from nextframe.verification.run import evaluate_run
 from nextframe.words import Face, in_python, python_call
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from nextframe.forecasting.calibration import Calibration
+    from nextframe.forecasting.forecast import Forecast, Forecaster
+    from nextframe.forecasting.trained import TrainedForecaster
+    from nextframe.frames.sequence import FrameSequence
+    from nextframe.frames.source import Source
+    from nextframe.inspection.result import Inspection
+    from nextframe.verification.evaluate import Example
+    from nextframe.verification.result import Verification
 
 _LONGEST_NAME = 100  # characters of the name of a run folder that is made from the name of its data
 
@@ -85,6 +73,13 @@ def fit(
         DataError, ShapeError: frames that cannot be read or trained on.
         TrainingError: a loss that is not finite, or a run folder that is removed during the training.
     """
+    from nextframe.errors import DataError
+    from nextframe.forecasting.calibrate import calibrate_run
+    from nextframe.forecasting.load import load_run
+    from nextframe.frames.source import name_of, open_as, open_source
+    from nextframe.runs.lock import claim, claim_new
+    from nextframe.training.fit import default_tell, train, train_ensemble
+
     if source is not None:
         options["data"] = name_of(source)
     config = resolve(model, preset, **options)
@@ -104,6 +99,24 @@ def fit(
         except DataError as error:  # the weights are there, and good for forecasts without intervals
             tell(f"{run} is not calibrated: {error}")
         return load_run(run)
+
+
+def load_run(run: str | Path) -> TrainedForecaster:
+    """Load a trained model, or an ensemble, from its run folder, or one of those that come with the package; arguments
+    and errors of `nextframe.forecasting.load.load_run`.
+    """
+    from nextframe.forecasting.load import load_run as load
+
+    return load(run)
+
+
+def calibrate_run(run: str | Path) -> Calibration:
+    """Measure a run's errors on its validation part, so that its forecasts have intervals and probabilities; arguments
+    and errors of `nextframe.forecasting.calibrate.calibrate_run`.
+    """
+    from nextframe.forecasting.calibrate import calibrate_run as calibrate
+
+    return calibrate(run)
 
 
 def forecast_file(
@@ -141,6 +154,12 @@ def forecast_file(
     Raises:
         ConfigError: a start without a frame before it, or no frames to start from.
     """
+    from nextframe.forecasting.load import load_run
+    from nextframe.forecasting.matching import match_distribution
+    from nextframe.forecasting.start import start_at
+    from nextframe.frames.source import open_as
+    from nextframe.verification.held_out import first_held_out
+
     model = load_run(run)
     lead_times = model.config.data.future if lead_times is None else lead_times
     if source is None:
@@ -192,6 +211,11 @@ def verify(
         command: how the scores were made, for the record; by default this call.
         progress: show a progress bar.
     """
+    from nextframe.data.split import whole_spans
+    from nextframe.forecasting.forecast import Forecaster
+    from nextframe.frames.source import open_source
+    from nextframe.verification.evaluate import check_numbers, evaluate
+
     check_numbers(limit=limit, examples=examples)
     _check_folder(out)
     everyone = [forecasters] if isinstance(forecasters, Forecaster) else list(forecasters)
@@ -247,6 +271,12 @@ def verify_run(
         ConfigError: the run held out no test part, and no other data was named.
         ShapeError, DataError: data of another kind, or in another unit, than the run was trained on.
     """
+    from nextframe.forecasting.load import load_run
+    from nextframe.forecasting.trained import in_tiles
+    from nextframe.runs.shipped import shipped_name
+    from nextframe.verification.evaluate import check_numbers
+    from nextframe.verification.run import evaluate_run
+
     out = out if out is not None or shipped_name(run) is not None else run
     check_numbers(limit=limit, examples=examples)
     _check_folder(out)
@@ -282,12 +312,16 @@ def verify_run(
 
 def _check_folder(out: str | Path | None) -> None:
     """Find out before the work whether scores and report can be written."""
+    from nextframe.files import check_writable
+
     if out is not None:
         check_writable(Path(out) / "verification.json")
 
 
 def _write(verification: Verification, examples: Sequence[Example], out: str | Path | None, title: str) -> None:
     """Write the scores and the report, where they are wanted."""
+    from nextframe.report.html import write_report
+
     if out is not None:
         verification.to_json(Path(out) / "verification.json")
         write_report(Path(out) / "report.html", verification, examples=examples, title=title)
@@ -316,6 +350,9 @@ def grade_file(
         DataError: a forecast that cannot be read, or that the observations do not cover.
         ShapeError: grids of different sizes.
     """
+    from nextframe.frames.source import name_of, open_source
+    from nextframe.verification.evaluate import evaluate_file
+
     config = DataConfig(data=name_of(observation), **options)
     return evaluate_file(
         forecast,
@@ -337,27 +374,23 @@ def print_table(
         metrics: which to show; by default CSI, MSE, SSIM, and the CRPS of ensembles.
         console: rich's console to print on; by default standard output.
     """
+    from rich.console import Console
+
+    from nextframe.report.tables import score_tables
+
     (console or Console()).print(score_tables(verification, metrics))
 
 
 def inspect_path(path: Source, *, face: Face = in_python, **options: Any) -> Inspection:
     """Find out what is in a source, what is wrong with it, and what there is to beat."""
+    from nextframe.data.static import read_static
+    from nextframe.frames.source import name_of, open_source
+    from nextframe.inspection.inspect import inspect_as
+
     config = DataConfig(data=name_of(path), **options)
     source = open_source(path, config)
     read_static(config, source.sequences[0])  # a training would stop at what is wrong with them
-    return inspect_source(
-        source,
-        past=config.past,
-        future=config.future,
-        validation=config.validation,
-        test=config.test,
-        gap=config.gap,
-        stride=config.stride,
-        normalisation=config.normalisation,
-        by=config.split,
-        test_from=None if config.test_from is None else datetime.fromisoformat(config.test_from),
-        face=face,
-    )
+    return inspect_as(source, config, face=face)
 
 
 def _stem(source: str) -> str:

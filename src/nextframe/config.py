@@ -212,6 +212,11 @@ class DataConfig(Reading):
         if self.static and self.coordinates == "lagrangian":
             raise ConfigError("do not move with the frames", where="static", hint="use {coordinates=eulerian}")
 
+    @property
+    def held_out_from(self) -> datetime | None:
+        """Time from which on frames are the test part; None where a share is."""
+        return None if self.test_from is None else datetime.fromisoformat(self.test_from)
+
 
 @dataclass(frozen=True, kw_only=True)
 class ModelConfig:

@@ -143,7 +143,7 @@ def split_as(source: FrameSource, config: DataConfig) -> Split:
         test=config.test,
         gap=config.gap,
         by=config.split,
-        test_from=None if config.test_from is None else datetime.fromisoformat(config.test_from),
+        test_from=config.held_out_from,
         minimum=config.past + config.future if config.split == "event" else 2,
     )
 

@@ -33,8 +33,13 @@ def readout(features: Tensor, recent: Tensor | None, weight: Tensor, bias: Tenso
         Outputs (T, B, C, H, W).
     """
     before = features.new_empty(0, *features.shape[1:]) if recent is None else recent
-    outputs: Tensor = readout_forward(features.movedim(2, -1), before.movedim(2, -1), weight, bias, int(sees_next))
-    return outputs
+    inputs = (features.movedim(2, -1), before.movedim(2, -1), weight, bias)
+    differentiated = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in inputs)
+    if differentiated or torch.compiler.is_compiling() or type(features) is not Tensor:
+        outputs: Tensor = readout_forward(*inputs, int(sees_next))
+        return outputs
+    # The operator's own work; its first call would import PyTorch's compiler, which costs more than a whole forecast.
+    return _run(*inputs, int(sees_next))
 
 
 def _shape(features: Tensor, recent: Tensor, weight: Tensor, shift: int) -> list[int]:
@@ -56,6 +61,16 @@ def _features_last(weight: Tensor) -> Tensor:
 @library.custom_op("nextframe::readout_forward", mutates_args=())
 def readout_forward(features: Tensor, recent: Tensor, weight: Tensor, bias: Tensor, shift: int) -> Tensor:
     """Features (T, B, H, W, F) and none or two before them to outputs (T, B, C, H, W)."""
+    return _run(features, recent, weight, bias, shift)
+
+
+@readout_forward.register_fake
+def _(features: Tensor, recent: Tensor, weight: Tensor, bias: Tensor, shift: int) -> Tensor:
+    steps, batch, height, width, _ = features.shape
+    return features.new_empty(steps, batch, weight.shape[0], height, width)
+
+
+def _run(features: Tensor, recent: Tensor, weight: Tensor, bias: Tensor, shift: int) -> Tensor:
     assert native is not None
     steps, batch, height, width, _ = features.shape
     features, recent, bias, packed = features.contiguous(), recent.contiguous(), bias.contiguous(), _taps_last(weight)
@@ -63,12 +78,6 @@ def readout_forward(features: Tensor, recent: Tensor, weight: Tensor, bias: Tens
     addresses = [tensor.data_ptr() for tensor in (features, recent, packed, bias, outputs)]
     native.readout_forward(_shape(features, recent, weight, shift), *addresses, torch.get_num_threads())
     return outputs
-
-
-@readout_forward.register_fake
-def _(features: Tensor, recent: Tensor, weight: Tensor, bias: Tensor, shift: int) -> Tensor:
-    steps, batch, height, width, _ = features.shape
-    return features.new_empty(steps, batch, weight.shape[0], height, width)
 
 
 @library.custom_op("nextframe::readout_backward", mutates_args=())

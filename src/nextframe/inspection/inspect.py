@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from nextframe.config import SplitBy
+from nextframe.config import DataConfig, SplitBy
 from nextframe.data.coverage import coverage
 from nextframe.data.normalise import Normaliser, normaliser_for, threshold_for
 from nextframe.data.split import Span, split, whole_spans
@@ -157,6 +157,23 @@ def inspect_source(
         persistence=scores,
         persistence_windows=len(verified) if scores else 0,
         problems=tuple(spell(problem, face) for problem in problems),
+    )
+
+
+def inspect_as(source: FrameSource, config: DataConfig, *, face: Face = in_python) -> Inspection:
+    """Look at a source as a training with a configuration's options would see it; see `inspect_source`."""
+    return inspect_source(
+        source,
+        past=config.past,
+        future=config.future,
+        validation=config.validation,
+        test=config.test,
+        gap=config.gap,
+        stride=config.stride,
+        normalisation=config.normalisation,
+        by=config.split,
+        test_from=config.held_out_from,
+        face=face,
     )
 
 
