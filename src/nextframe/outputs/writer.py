@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from nextframe.forecasting.forecast import Forecast
-from nextframe.frames.sequence import FloatArray
+if TYPE_CHECKING:  # the table is part of the command line's help, which loads no library
+    from nextframe.forecasting.forecast import Forecast
+    from nextframe.frames.sequence import FloatArray
 
 Part = Literal["past", "truth", "probabilities", "interval", "members"]
 """Something that a file may hold beside the forecast itself."""

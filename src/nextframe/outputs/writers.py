@@ -6,14 +6,17 @@ import errno
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from nextframe.errors import ConfigError, ShapeError
 from nextframe.files import replacing
-from nextframe.forecasting.forecast import Forecast
-from nextframe.frames.sequence import FloatArray
 from nextframe.outputs.writer import Beside, Part, Writer
 from nextframe.plugins import Late, table
 from nextframe.words import joined
+
+if TYPE_CHECKING:
+    from nextframe.forecasting.forecast import Forecast
+    from nextframe.frames.sequence import FloatArray
 
 _HERE = "nextframe.outputs"
 _SHOWN: frozenset[Part] = frozenset({"past", "truth", "probabilities"})
