@@ -81,10 +81,17 @@ def table(group: str, own: Sequence[Row], kind: type[Row] | None = None) -> tupl
 
 
 @cache
+def _entry_points() -> tuple[EntryPoint, ...]:
+    """Entry points of these groups, of all packages; to find them costs a look at every package."""
+    everything = entry_points()
+    return tuple(point for group in GROUPS for point in everything.select(group=group))
+
+
+@cache
 def _loaded(group: str) -> tuple[tuple[EntryPoint, Any], ...]:
     """Entry points of a group and what they name."""
     found = []
-    for point in entry_points(group=group):
+    for point in (point for point in _entry_points() if point.group == group):
         try:
             found.append((point, point.load()))
         except Exception as error:  # another package's code: whatever it raises

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import xarray as xr
 from numpy.typing import NDArray
 
 from nextframe.frames.formats.attributes import array_of, described, text
@@ -18,6 +17,9 @@ from nextframe.frames.formats.stored import Stored, Variable
 from nextframe.frames.formats.times import NAMES as _TIME
 from nextframe.frames.formats.times import is_time
 from nextframe.frames.grid import CoordinateField, Grid
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 _LATITUDE = ("lat", "latitude", "xlat", "xlat_m", "nav_lat", "lats", "tlat", "latitudes")
 _LONGITUDE = ("lon", "longitude", "xlong", "xlong_m", "nav_lon", "lons", "tlong", "longitudes", "long")

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import h5netcdf
 import h5py
 import numpy as np
-import xarray as xr
 from numpy.typing import NDArray
 
 from nextframe.errors import DataError
@@ -23,6 +22,9 @@ from nextframe.frames.formats.hdf5 import hold_within_folder
 from nextframe.frames.formats.stored import LIBRARY, Stored, Variable, unreadable
 from nextframe.frames.formats.zarr_store import groups as zarr_groups
 from nextframe.frames.formats.zarr_store import hold_safe, open_zarr
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 
 def is_hdf5(path: Path) -> bool:
@@ -44,6 +46,8 @@ def open_dataset(path: Path) -> xr.Dataset:
     Raises:
         DataError: something else, a damaged file, or one that links to files outside of its folder.
     """
+    import xarray as xr
+
     _hold_safe(path)
     try:
         if is_zarr(path):
@@ -134,6 +138,8 @@ def _open_hdf5(path: Path, group: str) -> Stored:
 
 
 def _open_classic(path: Path) -> Stored:
+    import xarray as xr
+
     # Through xarray, which keeps scipy from warning of maps that are in use when the file is closed.
     try:
         dataset = xr.open_dataset(

@@ -12,14 +12,16 @@ import json
 import struct
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import zarr
 
 from nextframe.errors import DataError
 from nextframe.frames.formats.fills import means_missing
 from nextframe.frames.formats.stored import LIBRARY, Stored, Variable, unreadable
+
+if TYPE_CHECKING:  # zarr takes as long to load as all else that NetCDF files need
+    import zarr
 
 _METADATA = (".zmetadata", ".zarray", ".zgroup", "zarr.json")
 _DEPTH = 8
@@ -83,6 +85,8 @@ def groups(path: Path) -> list[str]:
         DataError: it cannot be read.
     """
     try:
+        import zarr
+
         root = zarr.open_group(str(path.absolute()), mode="r")
         return ["", *_groups(root, "", _DEPTH)]
     except LIBRARY as error:
@@ -103,6 +107,8 @@ def open_zarr(path: Path, group: str = "") -> Stored:
         DataError: it cannot be read.
     """
     try:
+        import zarr
+
         opened = zarr.open_group(str(path.absolute()), mode="r", path=group or None)
         variables = {name: _variable(path, name, array) for name, array in opened.arrays()}
         attributes = dict(opened.attrs)
