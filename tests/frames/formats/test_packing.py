@@ -9,6 +9,7 @@ import pytest
 import xarray as xr
 import zarr
 
+from nextframe.api import inspect_path
 from nextframe.errors import DataError, NextframeWarning
 from nextframe.frames.formats.packing import Packing
 from nextframe.frames.source import open_source
@@ -169,3 +170,11 @@ def test_a_number_as_fill_value_of_zarr_3(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read(tmp_path / "a.zarr"), values)
     assert open_source(tmp_path / "a.zarr").sequences[0].time_step == np.timedelta64(1, "h")
     assert values.shape[1:] == (SIDE, SIDE)
+
+
+@pytest.mark.parametrize("fill", [1e20, -3.4028234663852886e38, -9999.0, -999.9, -32768.0])
+def test_the_doctor_names_numbers_that_look_like_fill_values(tmp_path: Path, fill: float) -> None:
+    values = rain()
+    values[:, 0] = fill
+    found = inspect_path(write(tmp_path / "a.nc", values), past=2, future=1)
+    assert any("looks like a fill value" in finding for finding in found.problems)
