@@ -13,8 +13,7 @@ import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from types import UnionType
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from nextframe.architectures import check_options
 from nextframe.errors import ConfigError
@@ -60,11 +59,8 @@ def _finite(section: object) -> None:
 
 
 def choices(hint: Any) -> tuple[Any, ...]:
-    """The values of a Literal, or of a union of such; none for other types."""
-    parts = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
-    if not all(get_origin(part) is Literal for part in parts):
-        return ()
-    return tuple(value for part in parts for value in get_args(part))
+    """Values of a Literal; none for other types."""
+    return get_args(hint) if get_origin(hint) is Literal else ()
 
 
 _HINTS: dict[type, dict[str, Any]] = {}
@@ -104,11 +100,11 @@ class Reading:
     """Read colour frames as grey."""
     crop: tuple[int, ...] = ()
     """Cut every frame to (top, left, height, width) pixels."""
-    rain_unit: Literal["as-read"] | RainUnit = "as-read"
+    rain_unit: Literal["as-read", RainUnit] = "as-read"
     """Bring rain or reflectivity to this unit, by Marshall and Palmer's relation (Z = 200 R^1.6)."""
     coarsen: int = 1
     """Average blocks of this many pixels along both axes."""
-    missing: Literal["auto"] | Missing = "auto"
+    missing: Literal["auto", Missing] = "auto"
     """Meaning of NaN: a gap to mask, or a fault of the file; by default masked where the file declares a fill value."""
     damaged: Damaged = "error"
     """Treatment of frames and files that cannot be read: stop with an error, or "skip" and count them."""

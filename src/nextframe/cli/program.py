@@ -27,6 +27,7 @@ from cyclopts import App, CycloptsError
 from nextframe.cli.face import on_command_line
 from nextframe.cli.watchdog import watchdog
 from nextframe.errors import NextframeError, NextframeWarning, TrainingError
+from nextframe.frames.formats import what_can_be_read
 from nextframe.frames.watch import watch
 
 TERMINATED = 128 + signal.SIGTERM
@@ -34,8 +35,7 @@ TERMINATED = 128 + signal.SIGTERM
 app = App(
     name="nextframe",
     help="Forecast the next frames of any image sequence, and say how good the forecast is.",
-    help_epilogue="A SOURCE of frames is `squares`, `moving-mnist`, or a path: .gif .mp4 .avi .npy .npz .nc .zarr, "
-    "radar composites (.h5 .gif .pgm), a folder of such files or of images or of such folders, a pattern of files.",
+    help_epilogue=f"A SOURCE of frames is one of: {what_can_be_read()}; or a pattern of files.",
     version=lambda: version("nextframe"),
     help_format="plaintext",
     suppress_keyboard_interrupt=False,

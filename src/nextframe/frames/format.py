@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from nextframe.config import Reading
-from nextframe.frames.damage import Damage
-from nextframe.frames.sequence import FrameSequence
+if TYPE_CHECKING:  # the table is part of the command line's help, which loads no library
+    from nextframe.config import Reading
+    from nextframe.frames.damage import Damage
+    from nextframe.frames.sequence import FrameSequence
 
-Open = Callable[[str, Sequence[Path], Reading, Damage | None], tuple[FrameSequence, ...]]
+Open = Callable[[str, Sequence[Path], "Reading", "Damage | None"], "tuple[FrameSequence, ...]"]
 """From the name of the whole, its files, how to read them and where to note damaged ones, to sequences. Nothing but
 headers is read. What every format shares (crop, grey, rain unit, coarsening, what NaN means) is not its business."""
 

@@ -14,7 +14,7 @@ from nextframe.config import DataConfig, Reading
 from nextframe.errors import ConfigError, DataError
 from nextframe.frames.damage import Damage, describe_each, hold_file
 from nextframe.frames.format import Format
-from nextframe.frames.formats import formats
+from nextframe.frames.formats import formats, what_can_be_read
 from nextframe.frames.generated import GENERATED
 from nextframe.frames.mapped import Mapped
 from nextframe.frames.names import natural_order
@@ -42,12 +42,6 @@ class DatasetLike(Protocol):
 _TO_CONVERT = {
     **dict.fromkeys((".grib", ".grib2", ".grb", ".grb2"), "convert it to NetCDF, for example with xarray and cfgrib"),
 }
-
-
-def what_can_be_read() -> str:
-    """Names and suffixes of all sources, in one line."""
-    suffixes = dict.fromkeys(suffix for row in formats() for suffix in row.suffixes)
-    return f"{', '.join(GENERATED)}, {' '.join(suffixes)}, a folder of these, or a folder of such folders"
 
 
 Source = str | Path | FrameSource | FrameSequence | NDArray[Any] | DatasetLike

@@ -6,18 +6,20 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nextframe.data.provenance import reading_in_words
 from nextframe.errors import ShapeError
 from nextframe.forecasting.baselines import learns
 from nextframe.forecasting.matching import ProbabilityMatched
-from nextframe.forecasting.trained import TrainedForecaster, Uncalibrated
 from nextframe.runs.shipped import measured, shipped_name
 from nextframe.verification.additive import SCALES
 from nextframe.verification.evaluate import Example, evaluate
 from nextframe.verification.held_out import held_out, training_part
 from nextframe.verification.result import Verification
+
+if TYPE_CHECKING:
+    from nextframe.forecasting.trained import TrainedForecaster
 
 
 def evaluate_run(
@@ -57,6 +59,8 @@ def evaluate_run(
         ConfigError: the run held out no test part, and no other data was named.
         ShapeError, DataError: data of another kind, or in another unit, than the run was trained on.
     """
+    from nextframe.forecasting.trained import Uncalibrated  # whoever has a model has loaded torch
+
     config, reading = model.config.data, reading or {}
     source, spans = held_out(run, config, data, reading=reading)
     if source.frame_shape[0] != model.card.channels:

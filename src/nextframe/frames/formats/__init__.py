@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from nextframe.frames.format import Format
-from nextframe.frames.radar.composites import is_composite
+from nextframe.frames.generated import GENERATED
 from nextframe.plugins import Late, table
 
 _HERE = "nextframe.frames.formats"
@@ -20,7 +20,7 @@ _FORMATS = (
     Format(
         name="radar composite",
         suffixes=(".h5", ".hdf5", ".hdf", ".pgm", ".gif"),
-        knows=is_composite,
+        knows=Late("nextframe.frames.radar.composites:is_composite"),
         open=Late("nextframe.frames.radar.composites:open_composites"),
         together=True,
         takes=frozenset({"variable"}),
@@ -75,3 +75,9 @@ _FORMATS = (
 def formats() -> tuple[Format, ...]:
     """The table of input formats, with rows of other packages (entry points `nextframe.formats`)."""
     return table("nextframe.formats", _FORMATS)
+
+
+def what_can_be_read() -> str:
+    """Names and suffixes of all sources, in one line."""
+    suffixes = dict.fromkeys(suffix for row in formats() for suffix in row.suffixes)
+    return f"{', '.join(GENERATED)}, {' '.join(suffixes)}, a folder of these, or a folder of such folders"

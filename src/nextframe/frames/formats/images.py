@@ -57,7 +57,7 @@ def open_images(folder: Path, files: Sequence[Path], damage: Damage | None = Non
     kinds: dict[Path, Kind] = {}
     for path in files:
         try:
-            kinds[path] = describe_picture(path)
+            kinds[path] = _describe(path)
         except DataError:
             if damage is None or (not kinds and path is files[-1]):
                 raise
@@ -72,7 +72,7 @@ def open_pages(path: Path) -> FrameSequence:
         ShapeError: pages of differing size; the first that differs is named.
     """
     if not is_tiff(path):
-        kind = describe_picture(path)
+        kind = _describe(path)
         return _sequence(_Images((path,), {path: kind}, kind), str(path))
     with Tiff(path) as tiff:
         order = tiff.stacked()
@@ -197,8 +197,8 @@ class _Images:
         return np.stack([self._read(path) for path in self.files[frames]])
 
     def _read(self, path: Path) -> NDArray[Any]:
-        kind = self.kinds.get(path) or describe_picture(path)
-        return _alike(read_picture(path, kind), self.kind)
+        kind = self.kinds.get(path) or _describe(path)
+        return _alike(_read(path, kind), self.kind)
 
 
 @dataclass(frozen=True)
@@ -229,3 +229,19 @@ class _Pages:
     def _channels(self, tiff: Tiff, pages: NDArray[np.intp]) -> Iterator[NDArray[Any]]:
         for number in pages.tolist():
             yield _alike(tiff.read(number, self.kinds[number]), self.common)
+
+
+def _describe(path: Path) -> Kind:
+    """Header of a picture of any format; errors of `still.describe_picture`."""
+    if not is_tiff(path):
+        return describe_picture(path)
+    with Tiff(path) as tiff:
+        return tiff.describe(0)
+
+
+def _read(path: Path, kind: Kind) -> NDArray[Any]:
+    """Pixels of a picture of any format; errors of `still.read_picture`."""
+    if not is_tiff(path):
+        return read_picture(path, kind)
+    with Tiff(path) as tiff:
+        return tiff.read(0, kind)

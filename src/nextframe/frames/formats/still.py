@@ -50,11 +50,6 @@ def describe_picture(path: Path) -> Kind:
     Raises:
         DataError: a file that is no picture, or claims more pixels than it can hold.
     """
-    if is_tiff(path):
-        from nextframe.frames.formats.tiff import Tiff
-
-        with Tiff(path) as tiff:
-            return tiff.describe(0)
     deep = _deep_png(path)
     with opened(path) as image:
         height, width = image.height, image.width
@@ -75,11 +70,6 @@ def read_picture(path: Path, kind: Kind) -> NDArray[Any]:
     Raises:
         DataError: a damaged file, or one that is not what it was.
     """
-    if is_tiff(path):
-        from nextframe.frames.formats.tiff import Tiff
-
-        with Tiff(path) as tiff:
-            return tiff.read(0, kind)
     with opened(path) as image:
         orientation = EXIF[_orientation(image)]
         with reported(path):
