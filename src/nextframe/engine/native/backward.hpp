@@ -1,5 +1,6 @@
-// The gradients, back through all time steps. With dM = A dZ A' the points of the gates' gradients, one transform serves both:
-// the inputs' gradients are B (dM U') B', tile overlapping tile, and the weights' G' (V' dM) G, summed over all tiles.
+// The gradients, back through all time steps. With dM = A dZ A' the points of the gates' gradients, one transform
+// serves both: the inputs' gradients are B (dM U') B', tile overlapping tile, and the weights' G' (V' dM) G, summed
+// over all tiles.
 #pragma once
 
 #include <cstring>
@@ -10,8 +11,8 @@
 namespace nextframe {
 namespace {
 
-// Columns of the products that lead to the inputs' gradients: hidden channels, then, where their gradient is wanted, the
-// frames', each rounded up to eight. They go in groups of 64 or 32, the last one of 16 where that is enough.
+// Columns of the products that lead to the inputs' gradients: hidden channels, then, where their gradient is wanted,
+// the frames', each rounded up to eight. They go in groups of 64 or 32, the last one of 16 where that is enough.
 struct InputColumns {
   int hidden, used, main, groups, tail;
   InputColumns(const Shape& s, bool frames) : hidden(round_up(s.filters, kLanes)) {
@@ -26,11 +27,12 @@ struct InputColumns {
 
 constexpr int kGates = 4 * kLanes;  // the four gates of eight filters lie side by side
 
-// Tiles of a block: the more, the more seldom all weights and the sums of their gradients pass through the cache; the fewer,
-// the closer the gates' points. Measured: 48 of 40 filters are as good as 24 and better than 96.
+// Tiles of a block: the more, the more seldom all weights and the sums of their gradients pass through the cache; the
+// fewer, the closer the gates' points. Measured: 48 of 40 filters are as good as 24 and better than 96.
 constexpr int kBackwardFloats = 1000000;
 inline int backward_tiles(const Shape& s) {
-  return larger(kRowStep, smaller(48, kBackwardFloats / (kPoints * parts_of(s.filters) * kGates)) / kRowStep * kRowStep);
+  return larger(kRowStep,
+                smaller(48, kBackwardFloats / (kPoints * parts_of(s.filters) * kGates)) / kRowStep * kRowStep);
 }
 
 // Where a thread keeps what, in its scratch memory.
@@ -74,17 +76,19 @@ void pack_backward(const BackwardJob& job, int id, int threads) {
         if (f >= s.filters || (n < columns.hidden ? n >= s.filters : frame >= s.channels)) return nullptr;
         return kernel_of<R>(s, job.weight_x, job.weight_h, n < columns.hidden ? n : s.filters + frame, gate, f);
       };
-      float* out = job.packed + static_cast<size_t>(group) * columns.main * depth + static_cast<size_t>(k) * width + inner;
+      float* out =
+          job.packed + static_cast<size_t>(group) * columns.main * depth + static_cast<size_t>(k) * width + inner;
       pack_row<R>(weight, out, static_cast<size_t>(depth) * columns.total());
     }
   }
 }
 
-// The gradients by the gates before their activation, of eight filters of a tile; leaves the one by the cell state before.
+// The gradients by the gates before their activation, of eight filters of a tile; leaves the one by the cell state
+// before.
 template <int M, bool whole>
-inline __attribute__((always_inline)) void gate_gradients(int rows, int columns, int n, int filters, ptrdiff_t line, const float* gates, const float* cell_before,
-                    const float* cell_after, const float* grad_hiddens, const float* grad_hidden, float* grad_cell,
-                    vec z[4][M][M]) {
+INLINE void gate_gradients(int rows, int columns, int n, int filters, ptrdiff_t line, const float* gates,
+                           const float* cell_before, const float* cell_after, const float* grad_hiddens,
+                           const float* grad_hidden, float* grad_cell, vec z[4][M][M]) {
   const auto read = [&](const float* p) { return whole ? load(p) : load(p, n); };
   for (int i = 0; i < M; ++i)
     for (int j = 0; j < M; ++j) {
@@ -94,7 +98,8 @@ inline __attribute__((always_inline)) void gate_gradients(int rows, int columns,
       }
       const ptrdiff_t at = i * line + static_cast<ptrdiff_t>(j) * filters;
       const float* kept = gates + (i * M + j) * kGates;
-      const vec input = load(kept), forget = load(kept + kLanes), output = load(kept + 2 * kLanes), update = load(kept + 3 * kLanes);
+      const vec input = load(kept), forget = load(kept + kLanes), output = load(kept + 2 * kLanes),
+                update = load(kept + 3 * kLanes);
       const vec squashed = hyperbolic_tangent(read(cell_after + at));
       const vec hidden = read(grad_hiddens + at) + read(grad_hidden + at);
       const vec cell = read(grad_cell + at) + hidden * output * (1.f - squashed * squashed);
@@ -109,15 +114,19 @@ inline __attribute__((always_inline)) void gate_gradients(int rows, int columns,
     }
 }
 
-// The points of the gates' gradients of tiles [first, last), D[36][filters / 8][tiles][4 gates][8]; adds to the bias' gradient.
+// The points of the gates' gradients of tiles [first, last), D[36][filters / 8][tiles][4 gates][8]; adds to the bias'
+// gradient.
 template <int M>
-void transform_gradients(const BackwardJob& job, const Tiling<M>& tiling, int t, int first, int last, int tiles, float* D, float* bias) {
+void transform_gradients(const BackwardJob& job, const Tiling<M>& tiling, int t, int first, int last, int tiles,
+                         float* D, float* bias) {
   const Shape& s = job.shape;
   const int F = s.filters, parts = parts_of(F);
-  const size_t plane = static_cast<size_t>(s.batch) * s.height * s.width * F, stride = static_cast<size_t>(parts) * tiles * kGates;
+  const size_t plane = static_cast<size_t>(s.batch) * s.height * s.width * F,
+               stride = static_cast<size_t>(parts) * tiles * kGates;
   const ptrdiff_t line = static_cast<ptrdiff_t>(s.width) * F;
   const float *cell_before = t == 0 ? job.cell : job.cells + (t - 1) * plane, *cell_after = job.cells + t * plane;
-  const float *grad_hiddens = job.grad_hiddens + t * plane, *grad_hidden = job.grad_hidden + (s.steps - 1 - t) % 2 * plane;
+  const float *grad_hiddens = job.grad_hiddens + t * plane,
+              *grad_hidden = job.grad_hidden + (s.steps - 1 - t) % 2 * plane;
   for (int tile = first; tile < last; ++tile) {
     const Place<M> at(tiling, tile);
     const bool inside = at.outputs_inside(tiling);
@@ -128,11 +137,11 @@ void transform_gradients(const BackwardJob& job, const Tiling<M>& tiling, int t,
       const float* gates = job.gates + chunk * M * M * kGates;
       vec z[4][M][M];
       if (inside && n == kLanes)
-        gate_gradients<M, true>(M, M, n, F, line, gates, cell_before + here, cell_after + here, grad_hiddens + here, grad_hidden + here,
-                                job.grad_cell + here, z);
+        gate_gradients<M, true>(M, M, n, F, line, gates, cell_before + here, cell_after + here, grad_hiddens + here,
+                                grad_hidden + here, job.grad_cell + here, z);
       else
-        gate_gradients<M, false>(s.height - at.y, s.width - at.x, n, F, line, gates, cell_before + here, cell_after + here,
-                                 grad_hiddens + here, grad_hidden + here, job.grad_cell + here, z);
+        gate_gradients<M, false>(s.height - at.y, s.width - at.x, n, F, line, gates, cell_before + here,
+                                 cell_after + here, grad_hiddens + here, grad_hidden + here, job.grad_cell + here, z);
       float* out = D + (static_cast<size_t>(part) * tiles + tile - first) * kGates;
       for (int gate = 0; gate < 4; ++gate) {
         output_gradient_to_points<M>(z[gate], out + gate * kLanes, stride);
@@ -144,10 +153,10 @@ void transform_gradients(const BackwardJob& job, const Tiling<M>& tiling, int t,
   }
 }
 
-// A thread's tile rows. Tiles overlap by pixels that may be another thread's: those rows are kept aside, the ones above the
-// band and the ones below, and handed over when all threads have met.
+// A thread's tile rows. Tiles overlap by pixels that may be another thread's: those rows are kept aside, the ones above
+// the band and the ones below, and handed over when all threads have met.
 struct Band {
-  int first, last;        // tile rows, counted over all images
+  int first, last;              // tile rows, counted over all images
   bool open_above, open_below;  // whether the neighbouring tile row of the same image is another thread's
   Band(int rows, int down, int id, int threads) : first(share(rows, id, threads)), last(share(rows, id + 1, threads)) {
     open_above = first < last && first % down != 0;
@@ -164,8 +173,8 @@ struct Target {
 
 // Add to the gradients of the inputs of tiles [first, last), from products[36][tiles][stride], from `column` on.
 template <int M>
-void add_input_gradients(const Target& target, const Tiling<M>& tiling, const Band& band, int first, int last, const float* products,
-                         int tiles, int columns, int column) {
+void add_input_gradients(const Target& target, const Tiling<M>& tiling, const Band& band, int first, int last,
+                         const float* products, int tiles, int columns, int column) {
   constexpr int pad = Tiling<M>::kPad;
   const int channels = target.channels;
   const ptrdiff_t line = static_cast<ptrdiff_t>(tiling.width) * channels;
@@ -180,7 +189,7 @@ void add_input_gradients(const Target& target, const Tiling<M>& tiling, const Ba
       const float* points = products + static_cast<size_t>(tile - first) * columns + column + c;
       const int n = channels - c;
       if (simple && n >= kLanes) {
-        points_to_input_gradient(points, stride, [&](int i, int j, vec d) __attribute__((always_inline)) {
+        points_to_input_gradient(points, stride, [&](int i, int j, vec d) ALWAYS_INLINE {
           float* p = corner + i * line + j * channels + c;
           store(p, load(p) + d);
         });
@@ -202,8 +211,16 @@ template <int M>
 class Backward {
  public:
   Backward(const BackwardJob& job, int id, int threads, Barrier& barrier, float* const* scratches)
-      : job_(job), s_(job.shape), id_(id), threads_(threads), barrier_(barrier), scratches_(scratches), tiling_(s_), layout_(s_),
-        columns_(s_, job.grad_frames != nullptr), band_(tiling_.down * s_.batch, tiling_.down, id, threads),
+      : job_(job),
+        s_(job.shape),
+        id_(id),
+        threads_(threads),
+        barrier_(barrier),
+        scratches_(scratches),
+        tiling_(s_),
+        layout_(s_),
+        columns_(s_, job.grad_frames != nullptr),
+        band_(tiling_.down * s_.batch, tiling_.down, id, threads),
         plane_(static_cast<size_t>(s_.batch) * s_.height * s_.width) {}
 
   void run() {
@@ -258,7 +275,8 @@ class Backward {
     if (job_.wants_weights) {
       const float* before = t == 0 ? job_.hidden : job_.hiddens + (t - 1) * plane_ * s_.filters;
       transform_input<M>(before, s_.filters, tiling_, first, last, V, tiles, layout_.rows, 0);
-      transform_input<M>(job_.frames + t * plane_ * s_.channels, s_.channels, tiling_, first, last, V, tiles, layout_.rows, hidden_rows);
+      transform_input<M>(job_.frames + t * plane_ * s_.channels, s_.channels, tiling_, first, last, V, tiles,
+                         layout_.rows, hidden_rows);
     }
     const int total = columns_.total();
     for (int point = 0; point < kPoints; ++point) {
@@ -268,11 +286,13 @@ class Backward {
                        products + static_cast<size_t>(point) * tiles * total, last - first);
       if (job_.wants_weights)
         accumulate_point(V + static_cast<size_t>(point) * layout_.rows * tiles * kLanes, gradients,
-                         scratch + layout_.sums + static_cast<size_t>(point) * layout_.rows * kLanes * layout_.depth, last - first);
+                         scratch + layout_.sums + static_cast<size_t>(point) * layout_.rows * kLanes * layout_.depth,
+                         last - first);
     }
     if (!inputs) return;
     add_input_gradients<M>(hidden, tiling_, band_, first, last, products, tiles, total, 0);
-    if (frames.pixels != nullptr) add_input_gradients<M>(frames, tiling_, band_, first, last, products, tiles, total, columns_.hidden);
+    if (frames.pixels != nullptr)
+      add_input_gradients<M>(frames, tiling_, band_, first, last, products, tiles, total, columns_.hidden);
   }
 
   void multiply_point(const float* gradients, const float* U, float* products, int used) const {
@@ -285,7 +305,8 @@ class Backward {
       else if constexpr (kWide == 16)
         multiply<64, kGates>(factor, tiles, used, U, out, total);
     }
-    if (columns_.tail > 0) multiply<16, kGates>(factor, tiles, used, U, products + columns_.groups * columns_.main, total);
+    if (columns_.tail > 0)
+      multiply<16, kGates>(factor, tiles, used, U, products + columns_.groups * columns_.main, total);
   }
 
   // sums[filters / 8][rows][4 gates][8] += V' D
@@ -320,7 +341,8 @@ class Backward {
     if (band_.open_below) {
       int other = id_ + 1;
       while (share(tiling_.down * s_.batch, other + 1, threads_) == band_.last) ++other;
-      add(mine.pixels + (pixel_row(band_.last) - kPad) * s_.width * mine.channels, target(t, other, frames).above, floats);
+      add(mine.pixels + (pixel_row(band_.last) - kPad) * s_.width * mine.channels, target(t, other, frames).above,
+          floats);
     }
   }
 
@@ -345,11 +367,13 @@ void finish_weight_gradient(const BackwardJob& job, int id, int threads, float* 
   for (int k = share(C + F, id, threads); k < share(C + F, id + 1, threads); ++k)
     for (int column = 0; column < layout.depth; column += kLanes) {
       const int row = k < F ? k : parts * kLanes + k - F, part = column / kGates, gate = column % kGates / kLanes;
-      const size_t at = layout.sums + (static_cast<size_t>(part) * layout.rows * kLanes + row) * kGates + column % kGates;
+      const size_t at =
+          layout.sums + (static_cast<size_t>(part) * layout.rows * kLanes + row) * kGates + column % kGates;
       vec u[6][6] = {}, w[6][R], g[R][R];
       for (int point = 0; point < kPoints; ++point)
         for (int thread = 0; thread < threads; ++thread)
-          u[point / 6][point % 6] += load(scratches[thread] + at + static_cast<size_t>(point) * layout.rows * kLanes * layout.depth);
+          u[point / 6][point % 6] +=
+              load(scratches[thread] + at + static_cast<size_t>(point) * layout.rows * kLanes * layout.depth);
       for (int i = 0; i < 6; ++i) transform_kernel_gradient_row<R>(u[i], w[i]);
       for (int j = 0; j < R; ++j) {
         vec in[6], result[R];

@@ -7,6 +7,10 @@
 #include <atomic>
 #include <cstddef>
 
+// The kernels are one function after all inlining, in which vectors stay in registers.
+#define ALWAYS_INLINE __attribute__((always_inline))
+#define INLINE inline ALWAYS_INLINE
+
 namespace nextframe {
 
 struct Shape {
@@ -40,9 +44,9 @@ struct BackwardJob {
   const float* hiddens;
   const float* grad_hiddens;  // (T, B, H, W, F)
   float* packed;
-  float* grad_hidden;    // (2, B, H, W, F), used in turn: in the end [T % 2] is the gradient by the initial hidden state
-  float* grad_cell;      // (B, H, W, F): by the last cell state at first, by the initial one in the end
-  float* grad_frames;    // (T, B, H, W, C), or null where nobody asks for it
+  float* grad_hidden;  // (2, B, H, W, F), used in turn: in the end [T % 2] is the gradient by the initial hidden state
+  float* grad_cell;    // (B, H, W, F): by the last cell state at first, by the initial one in the end
+  float* grad_frames;  // (T, B, H, W, C), or null where nobody asks for it
   float* grad_weight_x;  // (4F, C, k, k)
   float* grad_weight_h;  // (4F, F, k, k)
   float* grad_bias;      // (4F)
@@ -50,12 +54,12 @@ struct BackwardJob {
   bool wants_initial;    // whether the gradient by the initial hidden state is asked for
 };
 
-// The readout's features are (T, B, H, W, F); output t sees frames t - 2, t - 1 and t, or, shifted by one, t - 1, t and t + 1.
-// Before the first frame there is `recent`, where it is given, or nothing.
+// The readout's features are (T, B, H, W, F); output t sees frames t - 2, t - 1 and t, or, shifted by one, t - 1, t and
+// t + 1. Before the first frame there is `recent`, where it is given, or nothing.
 struct ReadoutShape {
   int steps, batch, height, width, filters, channels;  // channels C: of the outputs
-  int shift;   // 0 or 1
-  int recent;  // 2 frames or none
+  int shift;                                           // 0 or 1
+  int recent;                                          // 2 frames or none
 };
 
 struct ReadoutJob {
@@ -74,7 +78,7 @@ struct ReadoutJob {
 class Barrier {
  public:
   explicit Barrier(int threads) : threads_(threads) {}
-  __attribute__((always_inline)) void wait() {
+  ALWAYS_INLINE void wait() {
     if (threads_ == 1) return;
     const int phase = phase_.load(std::memory_order_relaxed);
     if (waiting_.fetch_add(1, std::memory_order_acq_rel) + 1 == threads_) {

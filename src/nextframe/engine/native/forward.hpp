@@ -1,5 +1,6 @@
-// The ConvLSTM over all time steps. For a block of tiles and a group of filters the transformed inputs, the products and the
-// outputs stay in the second-level cache: transform, 36 small matrix products, inverse transform, gates, states.
+// The ConvLSTM over all time steps. For a block of tiles and a group of filters the transformed inputs, the products
+// and the outputs stay in the second-level cache: transform, 36 small matrix products, inverse transform, gates,
+// states.
 #pragma once
 
 #include "products.hpp"
@@ -12,8 +13,8 @@ namespace {
 constexpr int kLargeGroup = kWide == 16 ? 16 : 8;
 inline int group_size(int filters) { return filters % kLargeGroup == 0 ? kLargeGroup : 8; }
 
-// Tiles of a block: few enough that its transformed inputs, its products and the weights of a point share the second-level
-// cache. Measured: 12 tiles of 80 channels are faster than 24, and those than 60.
+// Tiles of a block: few enough that its transformed inputs, its products and the weights of a point share the
+// second-level cache. Measured: 12 tiles of 80 channels are faster than 24, and those than 60.
 constexpr int kForwardFloats = 60000;
 inline int forward_tiles(int rows) {
   return larger(kRowStep, smaller(96, kForwardFloats / (kPoints * rows * kLanes)) / kRowStep * kRowStep);
@@ -56,7 +57,8 @@ inline void pack_row(Weight weight, float* out, size_t stride) {
 template <int R>
 inline const float* kernel_of(const Shape& s, const float* weight_x, const float* weight_h, int k, int gate, int f) {
   const size_t out = static_cast<size_t>(gate) * s.filters + f;
-  return k < s.filters ? weight_h + (out * s.filters + k) * R * R : weight_x + (out * s.channels + k - s.filters) * R * R;
+  return k < s.filters ? weight_h + (out * s.filters + k) * R * R
+                       : weight_x + (out * s.channels + k - s.filters) * R * R;
 }
 
 // The weights as U[group][36][F + C][4 gates][filters of the group].
@@ -81,8 +83,8 @@ void pack_forward(const ForwardJob& job, int id, int threads) {
 
 // Eight filters of a tile, from the points of their gates to what the step leaves.
 template <int M, bool whole>
-inline __attribute__((always_inline)) void finish_tile(const vec z[4][M][M], const vec bias[4], int rows, int columns, int n, int filters, ptrdiff_t line,
-                 const float* cell_before, float* cell_after, float* hidden, float* gates) {
+INLINE void finish_tile(const vec z[4][M][M], const vec bias[4], int rows, int columns, int n, int filters,
+                        ptrdiff_t line, const float* cell_before, float* cell_after, float* hidden, float* gates) {
   for (int i = 0; i < (whole ? M : rows); ++i)
     for (int j = 0; j < (whole ? M : columns); ++j) {
       const ptrdiff_t at = i * line + static_cast<ptrdiff_t>(j) * filters;
@@ -108,12 +110,13 @@ inline __attribute__((always_inline)) void finish_tile(const vec z[4][M][M], con
 }
 
 template <int M, int size>
-void forward_group(const ForwardJob& job, const Tiling<M>& tiling, int t, int group, int first, int last, const float* products,
-                   int tiles) {
+void forward_group(const ForwardJob& job, const Tiling<M>& tiling, int t, int group, int first, int last,
+                   const float* products, int tiles) {
   const Shape& s = job.shape;
   const int F = s.filters, parts = parts_of(F);
   constexpr int columns = 4 * size;
-  const size_t plane = static_cast<size_t>(s.batch) * s.height * s.width * F, stride = static_cast<size_t>(tiles) * columns;
+  const size_t plane = static_cast<size_t>(s.batch) * s.height * s.width * F,
+               stride = static_cast<size_t>(tiles) * columns;
   const bool keep = job.gates != nullptr;
   const float* cell_before = t == 0 ? job.cell : job.cells + (keep ? t - 1 : (t - 1) % 2) * plane;
   float* cell_after = job.cells + (keep ? t : t % 2) * plane;
@@ -129,7 +132,8 @@ void forward_group(const ForwardJob& job, const Tiling<M>& tiling, int t, int gr
       const ptrdiff_t line = static_cast<ptrdiff_t>(s.width) * F;
       vec z[4][M][M], bias[4];
       for (int gate = 0; gate < 4; ++gate) {
-        points_to_output<M>(products + static_cast<size_t>(tile - first) * columns + gate * size + part, stride, z[gate]);
+        points_to_output<M>(products + static_cast<size_t>(tile - first) * columns + gate * size + part, stride,
+                            z[gate]);
         bias[gate] = load(job.bias + gate * F + f, n);
       }
       const size_t chunk = (static_cast<size_t>(t) * tiling.count(s.batch) + tile) * parts + f / kLanes;
@@ -137,7 +141,8 @@ void forward_group(const ForwardJob& job, const Tiling<M>& tiling, int t, int gr
       if (inside && n == kLanes)
         finish_tile<M, true>(z, bias, M, M, n, F, line, cell_before + here, cell_after + here, hidden + here, gates);
       else
-        finish_tile<M, false>(z, bias, rows, cols, n, F, line, cell_before + here, cell_after + here, hidden + here, gates);
+        finish_tile<M, false>(z, bias, rows, cols, n, F, line, cell_before + here, cell_after + here, hidden + here,
+                              gates);
     }
   }
 }
@@ -155,7 +160,8 @@ void forward_all(const ForwardJob& job, int id, int threads, Barrier& barrier, f
   for (int t = 0; t < s.steps; ++t) {
     for (int first = share(count, id, threads); first < end; first += tiles) {
       const int last = smaller(end, first + tiles);
-      transform_input<M>(t == 0 ? job.hidden : job.hiddens + (t - 1) * plane * F, F, tiling, first, last, V, tiles, rows, 0);
+      transform_input<M>(t == 0 ? job.hidden : job.hiddens + (t - 1) * plane * F, F, tiling, first, last, V, tiles,
+                         rows, 0);
       transform_input<M>(job.frames + t * plane * C, C, tiling, first, last, V, tiles, rows, hidden_rows);
       for (int group = 0; group < groups; ++group) {
         const float* U = job.packed + static_cast<size_t>(group) * kPoints * depth * 4 * size;

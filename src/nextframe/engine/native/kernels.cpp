@@ -1,6 +1,6 @@
 // The kernels of one instruction set. Compiled once for each, with KERNELS the name of the table it exports and
-// REGISTER_FLOATS the width of a register; nothing here may have external linkage but that table, or a linker could hand one
-// processor's code to another.
+// REGISTER_FLOATS the width of a register; nothing here may have external linkage but that table, or a linker could
+// hand one processor's code to another.
 #include "backward.hpp"
 #include "forward.hpp"
 #include "readout.hpp"
@@ -18,7 +18,8 @@ void pack_forward_any(const ForwardJob& job, int id, int threads) {
   job.shape.kernel == 3 ? pack_forward<3>(job, id, threads) : pack_forward<5>(job, id, threads);
 }
 void forward_any(const ForwardJob& job, int id, int threads, Barrier& barrier, float* scratch) {
-  job.shape.kernel == 3 ? forward<4>(job, id, threads, barrier, scratch) : forward<2>(job, id, threads, barrier, scratch);
+  job.shape.kernel == 3 ? forward<4>(job, id, threads, barrier, scratch)
+                        : forward<2>(job, id, threads, barrier, scratch);
 }
 void pack_backward_any(const BackwardJob& job, int id, int threads) {
   job.shape.kernel == 3 ? pack_backward<3>(job, id, threads) : pack_backward<5>(job, id, threads);
@@ -36,9 +37,9 @@ void finish_weight_gradient_any(const BackwardJob& job, int id, int threads, flo
 
 #define NAME_OF(x) #x
 #define NAME(x) NAME_OF(x)
-extern const Kernels KERNELS = {NAME(INSTRUCTION_SET), packed_forward_floats, packed_backward_floats, gates_floats,
-                                scratch_floats,        pack_forward_any,      forward_any,            pack_backward_any,
-                                backward_any,          finish_weight_gradient_any,
-                                readout_scratch,       readout_forward,       readout_backward};
+extern const Kernels KERNELS = {
+    NAME(INSTRUCTION_SET), packed_forward_floats, packed_backward_floats, gates_floats, scratch_floats,
+    pack_forward_any,      forward_any,           pack_backward_any,      backward_any, finish_weight_gradient_any,
+    readout_scratch,       readout_forward,       readout_backward};
 
 }  // namespace nextframe

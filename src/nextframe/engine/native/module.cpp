@@ -1,5 +1,5 @@
-// The Python module `_native`: chooses the instruction set and runs jobs on the pool. Its arguments are addresses of tensors
-// that nextframe.engine.operators has checked and holds alive.
+// The Python module `_native`: chooses the instruction set and runs jobs on the pool. Its arguments are addresses of
+// tensors that nextframe.engine.operators has checked and holds alive.
 #include <nanobind/nanobind.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
@@ -21,7 +21,8 @@ std::vector<const Kernels*> available() {
 #ifdef NEXTFRAME_X86
   __builtin_cpu_init();
   const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-  if (avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq"))
+  if (avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
+      __builtin_cpu_supports("avx512dq"))
     all.push_back(&avx512_kernels);
   if (avx2) all.push_back(&avx2_kernels);
 #endif
@@ -81,8 +82,8 @@ void pack_forward(const std::vector<int>& shape, size_t weight_x, size_t weight_
   pool.run(threads, [&](int id) { chosen->pack_forward(job, id, threads); });
 }
 
-void forward(const std::vector<int>& shape, size_t frames, size_t bias, size_t hidden, size_t cell, size_t packed, size_t hiddens,
-             size_t cells, size_t gates, int threads) {
+void forward(const std::vector<int>& shape, size_t frames, size_t bias, size_t hidden, size_t cell, size_t packed,
+             size_t hiddens, size_t cells, size_t gates, int threads) {
   ForwardJob job{};
   job.shape = shape_of(shape);
   job.frames = pointer(frames);
@@ -101,7 +102,8 @@ void forward(const std::vector<int>& shape, size_t frames, size_t bias, size_t h
   pool.run(threads, [&](int id) { chosen->forward(job, id, threads, barrier, scratch[id]); });
 }
 
-void backward(const std::vector<int>& shape, const std::vector<size_t>& tensors, bool wants_initial, bool wants_weights, int threads) {
+void backward(const std::vector<int>& shape, const std::vector<size_t>& tensors, bool wants_initial, bool wants_weights,
+              int threads) {
   if (tensors.size() != 16) throw std::invalid_argument("a backward job has sixteen tensors");
   BackwardJob job{};
   job.shape = shape_of(shape);
@@ -139,7 +141,8 @@ ReadoutShape readout_shape_of(const std::vector<int>& s) {
   return {s[0], s[1], s[2], s[3], s[4], s[5], s[6], s[7]};
 }
 
-void readout_forward(const std::vector<int>& shape, size_t features, size_t recent, size_t weight, size_t bias, size_t outputs, int threads) {
+void readout_forward(const std::vector<int>& shape, size_t features, size_t recent, size_t weight, size_t bias,
+                     size_t outputs, int threads) {
   ReadoutJob job{};
   job.shape = readout_shape_of(shape);
   job.features = pointer(features);
@@ -154,8 +157,8 @@ void readout_forward(const std::vector<int>& shape, size_t features, size_t rece
   pool.run(threads, [&](int id) { chosen->readout_forward(job, id, threads, scratch[id]); });
 }
 
-void readout_backward(const std::vector<int>& shape, size_t features, size_t recent, size_t weight, size_t grad_outputs, size_t grad_features,
-                      size_t grad_recent, size_t grad_weight, size_t weight_floats, int threads) {
+void readout_backward(const std::vector<int>& shape, size_t features, size_t recent, size_t weight, size_t grad_outputs,
+                      size_t grad_features, size_t grad_recent, size_t grad_weight, size_t weight_floats, int threads) {
   ReadoutJob job{};
   job.shape = readout_shape_of(shape);
   job.features = pointer(features);
@@ -196,5 +199,6 @@ NB_MODULE(_native, m) {
   m.def("backward", &backward);
   m.def("readout_forward", &readout_forward);
   m.def("readout_backward", &readout_backward);
-  m.def("set_subnormals", &set_subnormals, "Whether subnormal numbers count as zero on PyTorch's threads, from now on.");
+  m.def("set_subnormals", &set_subnormals,
+        "Whether subnormal numbers count as zero on PyTorch's threads, from now on.");
 }

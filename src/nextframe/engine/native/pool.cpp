@@ -26,8 +26,9 @@ Pool* the_pool = nullptr;  // never destroyed: its threads sleep until the proce
 #ifdef NEXTFRAME_X86
 constexpr unsigned subnormals_flag = 0x8040;  // flush to zero, and denormals are zero
 
-// While it lives, numbers below 1.2e-38 count as zero. Where a trained network is sure of itself, gradients get that small, and
-// x86 processors take many times as long for them: late steps of a training would take up to twice as long as early ones.
+// While it lives, numbers below 1.2e-38 count as zero. Where a trained network is sure of itself, gradients get that
+// small, and x86 processors take many times as long for them: late steps of a training would take up to twice as long
+// as early ones.
 class SubnormalsAreZero {
  public:
   SubnormalsAreZero() : before_(_mm_getcsr()) { _mm_setcsr(before_ | subnormals_flag); }
@@ -61,12 +62,13 @@ Pool::Pool(bool openmp) {
     function = reinterpret_cast<std::decay_t<decltype(function)>>(dlsym(RTLD_DEFAULT, name));
     return function != nullptr;
   };
-  const bool all = find("omp_get_thread_num", thread_number_) && find("omp_get_num_threads", team_size_) && find("omp_in_parallel", inside_);
+  const bool all = find("omp_get_thread_num", thread_number_) && find("omp_get_num_threads", team_size_) &&
+                   find("omp_in_parallel", inside_);
   if (all) find("GOMP_parallel", parallel_);
 }
 
-// Whether it ran: not inside a parallel region, nor where the runtime gives fewer threads than asked for, whose barrier would
-// wait for the others for ever.
+// Whether it ran: not inside a parallel region, nor where the runtime gives fewer threads than asked for, whose barrier
+// would wait for the others for ever.
 bool Pool::run_on_openmp(int threads, const std::function<void(int)>& job) const {
   if (parallel_ == nullptr || inside_()) return false;
   struct Team {

@@ -1,5 +1,6 @@
-// Threads for the engine's jobs: PyTorch's own where they can be had, else threads that sleep between jobs. Two pools that spin
-// would fight for the cores; and a thread that has just worked for PyTorch is awake, where one of ours would have to be woken.
+// Threads for the engine's jobs: PyTorch's own where they can be had, else threads that sleep between jobs. Two pools
+// that spin would fight for the cores; and a thread that has just worked for PyTorch is awake, where one of ours would
+// have to be woken.
 #pragma once
 
 #include <condition_variable>
@@ -12,14 +13,15 @@ namespace nextframe {
 
 class Pool {
  public:
-  // The process' pool. A forked child has none of its parent's threads, and gets a pool of its own; GNU OpenMP would wait there
-  // for threads that are gone, so that the child's pool does without it.
+  // The process' pool. A forked child has none of its parent's threads, and gets a pool of its own; GNU OpenMP would
+  // wait there for threads that are gone, so that the child's pool does without it.
   static Pool& instance();
 
   // `openmp`: whether to use the GNU OpenMP runtime that the process has loaded, if it has.
   explicit Pool(bool openmp);
 
-  // Run job(0) .. job(threads - 1) at once and wait for all; job(0) runs on the caller's thread. Subnormal numbers count as zero.
+  // Run job(0) .. job(threads - 1) at once and wait for all; job(0) runs on the caller's thread. Subnormal numbers
+  // count as zero.
   void run(int threads, const std::function<void(int)>& job);
 
   // Whether subnormal numbers count as zero on the caller's thread and on those that share its work, from now on.

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 
+#include "engine.hpp"
 #include "winograd.hpp"
 
 namespace nextframe {
@@ -15,9 +16,7 @@ inline wide load_wide(const float* p) { return *reinterpret_cast<const wide*>(p)
 inline void store_wide(float* p, wide v) { *reinterpret_cast<wide*>(p) = v; }
 
 // Rows of a register block, for so many columns: enough accumulators to hide the latency, few enough for the registers.
-constexpr int rows_for(int columns) {
-  return kWide == 16 ? (columns == 64 ? 6 : 12) : (columns == 16 ? 6 : 3);
-}
+constexpr int rows_for(int columns) { return kWide == 16 ? (columns == 64 ? 6 : 12) : (columns == 16 ? 6 : 3); }
 constexpr int kRowStep = 12;  // a multiple of every rows_for
 
 // A factor that lies as [depth / block][tiles][block], of which `depth` count.
@@ -28,14 +27,14 @@ struct Factor {
 
 // out[rows][columns] = sum over the factors, side by side, of V[rows][depth] U[depth][columns].
 template <int rows, int columns, int block, int factors>
-inline __attribute__((always_inline)) void multiply_rows(const Factor* V, int tiles, const float* __restrict U, float* __restrict out, int stride) {
+INLINE void multiply_rows(const Factor* V, int tiles, const float* __restrict U, float* __restrict out, int stride) {
   constexpr int registers = columns / kWide;
   wide sum[rows][registers];
 #pragma GCC unroll 16
   for (int r = 0; r < rows; ++r)
 #pragma GCC unroll 8
     for (int v = 0; v < registers; ++v) sum[r][v] = wide{};
-  const auto step = [&](const float* a, const float* u) __attribute__((always_inline)) {
+  const auto step = [&](const float* a, const float* u) ALWAYS_INLINE {
     wide b[registers];
 #pragma GCC unroll 8
     for (int v = 0; v < registers; ++v) b[v] = load_wide(u + v * kWide);
@@ -61,8 +60,8 @@ inline __attribute__((always_inline)) void multiply_rows(const Factor* V, int ti
     for (int v = 0; v < registers; ++v) store_wide(out + r * stride + v * kWide, sum[r][v]);
 }
 
-// The same for all tiles in use, the last ones in a smaller block of registers. Up to three results past them are meaningless,
-// and there is room for these.
+// The same for all tiles in use, the last ones in a smaller block of registers. Up to three results past them are
+// meaningless, and there is room for these.
 template <int columns, int block, int factors>
 void multiply(const Factor (&V)[factors], int tiles, int used, const float* U, float* out, int stride) {
   constexpr int rows = rows_for(columns);
@@ -87,8 +86,8 @@ void multiply(const Factor (&V)[factors], int tiles, int used, const float* U, f
 
 // out[rows][columns] += V[tiles][8]' D[tiles][..]: a block of the weights' gradient. `rows` of the eight count.
 template <int rows, int columns>
-inline __attribute__((always_inline)) void accumulate(const float* __restrict V, const float* __restrict D, int stride, int tiles, float* __restrict out,
-                       int out_stride) {
+INLINE void accumulate(const float* __restrict V, const float* __restrict D, int stride, int tiles,
+                       float* __restrict out, int out_stride) {
   constexpr int registers = columns / kWide;
   wide sum[rows][registers];
 #pragma GCC unroll 8

@@ -1,7 +1,8 @@
 // The stack's readout: a 3-D convolution of 3x3x3 with few outputs, on features (T, B, H, W, F).
 //
-// A pixel's features meet all 27 taps of an output in one small matrix product, whose results are then added to the pixels
-// that they belong to; the gradients go the same way back. So features are read once, and nothing of theirs is copied.
+// A pixel's features meet all 27 taps of an output in one small matrix product, whose results are then added to the
+// pixels that they belong to; the gradients go the same way back. So features are read once, and nothing of theirs is
+// copied.
 #pragma once
 
 #include <cstring>
@@ -12,7 +13,7 @@
 namespace nextframe {
 namespace {
 
-constexpr int kTaps = 27;        // number (dt * 3 + dy) * 3 + dx
+constexpr int kTaps = 27;          // number (dt * 3 + dy) * 3 + dx
 constexpr int kPixelBlock = 2048;  // pixels that go together: their products stay in the second-level cache
 
 // A register of so many floats that may lie anywhere: as a template's argument, a type would lose its attributes.
@@ -29,8 +30,8 @@ struct Register<16> {
 
 // out[rows][registers] = sum over depth of a[rows][depth] W[depth][..].
 template <int lanes, int rows, int registers>
-inline __attribute__((always_inline)) void multiply_pixels(const float* __restrict a, int stride, int depth, const float* __restrict W, int line,
-                                                           typename Register<lanes>::type sum[rows][registers]) {
+INLINE void multiply_pixels(const float* __restrict a, int stride, int depth, const float* __restrict W, int line,
+                            typename Register<lanes>::type sum[rows][registers]) {
   using V = typename Register<lanes>::type;
 #pragma GCC unroll 16
   for (int r = 0; r < rows; ++r)
@@ -50,7 +51,8 @@ inline __attribute__((always_inline)) void multiply_pixels(const float* __restri
 }
 
 // out[count][32] and out[count][n <= 8] of the same product, for any number of pixels.
-inline void multiply_32(const float* a, int stride, int depth, const float* W, int line, float* out, int out_stride, int count) {
+inline void multiply_32(const float* a, int stride, int depth, const float* W, int line, float* out, int out_stride,
+                        int count) {
   constexpr int rows = rows_for(32), registers = 32 / kWide;
   int r = 0;
   const auto write = [&](const Register<kWide>::type* sum, int row) {
@@ -68,7 +70,8 @@ inline void multiply_32(const float* a, int stride, int depth, const float* W, i
     write(sum[0], r);
   }
 }
-inline void multiply_8(const float* a, int stride, int depth, const float* W, int line, float* out, int out_stride, int count, int n) {
+inline void multiply_8(const float* a, int stride, int depth, const float* W, int line, float* out, int out_stride,
+                       int count, int n) {
   constexpr int rows = 12;
   int r = 0;
   for (; r + rows <= count; r += rows) {
@@ -86,7 +89,8 @@ inline void multiply_8(const float* a, int stride, int depth, const float* W, in
 
 // sums[9][registers] += G[pixels][9]' X[pixels][..]: nine taps, a block of features. `read` loads a pixel's register v.
 template <int lanes, int registers, typename Read>
-inline __attribute__((always_inline)) void accumulate_pixels(const float* __restrict G, int taps, int count, Read read, float* __restrict sums, int line) {
+INLINE void accumulate_pixels(const float* __restrict G, int taps, int count, Read read, float* __restrict sums,
+                              int line) {
   using V = typename Register<lanes>::type;
   constexpr int rows = 9;
   V sum[rows][registers];
@@ -147,7 +151,8 @@ struct ReadoutLayout {
 
 size_t readout_scratch(const ReadoutShape& s) {
   const ReadoutLayout layout(s);
-  return static_cast<size_t>(layout.taps) * layout.features + static_cast<size_t>(layout.rows + 2) * s.width * layout.columns;
+  return static_cast<size_t>(layout.taps) * layout.features +
+         static_cast<size_t>(layout.rows + 2) * s.width * layout.columns;
 }
 
 void readout_forward(const ReadoutJob& job, int id, int threads, float* scratch) {
@@ -164,7 +169,8 @@ void readout_forward(const ReadoutJob& job, int id, int threads, float* scratch)
     for (int n = layout.first_frame(); n < s.steps; ++n) {
       const float* features = layout.frame(job, n) + (static_cast<size_t>(image) * s.height + from) * W * s.filters;
       for (int column = 0; column < columns; column += 32)
-        multiply_32(features, s.filters, s.filters, job.weight + column, columns, scratch + column, columns, (to - from) * W);
+        multiply_32(features, s.filters, s.filters, job.weight + column, columns, scratch + column, columns,
+                    (to - from) * W);
       for (int c = 0; c < s.channels; ++c)
         for (int dt = 0; dt < 3; ++dt) {
           const int t = layout.output_of(n, dt);
@@ -175,7 +181,8 @@ void readout_forward(const ReadoutJob& job, int id, int threads, float* scratch)
               const int row = y - dy + 1;
               if (row < first || row >= last) continue;
               float* out = plane + row * W;
-              const float* products = scratch + static_cast<size_t>(y - from) * W * columns + c * kTaps + (dt * 3 + dy) * 3;
+              const float* products =
+                  scratch + static_cast<size_t>(y - from) * W * columns + c * kTaps + (dt * 3 + dy) * 3;
               for (int x = 0; x < W; ++x) out[x] += products[static_cast<size_t>(x) * columns + 1];
               for (int x = 1; x < W; ++x) out[x] += products[static_cast<size_t>(x - 1) * columns];
               for (int x = 0; x + 1 < W; ++x) out[x] += products[static_cast<size_t>(x + 1) * columns + 2];
@@ -228,15 +235,20 @@ void readout_backward(const ReadoutJob& job, int id, int threads, float* scratch
           const float* x = features + f;
           if (kWide == 16 && whole)
             accumulate_pixels<kWide, 32 / kWide>(
-                G + tap, taps, count, [&](int p, int v) { return load_wide(x + static_cast<size_t>(p) * F + v * kWide); }, to, line);
+                G + tap, taps, count,
+                [&](int p, int v) { return load_wide(x + static_cast<size_t>(p) * F + v * kWide); }, to, line);
           else
             for (int part = 0; part < (whole ? 32 : kLanes); part += kLanes) {
               const int n = smaller(kLanes, F - f - part);
               const float* from = x + part;
               if (n == kLanes)
-                accumulate_pixels<kLanes, 1>(G + tap, taps, count, [&](int p, int) { return load(from + static_cast<size_t>(p) * F); }, to + part, line);
+                accumulate_pixels<kLanes, 1>(
+                    G + tap, taps, count, [&](int p, int) { return load(from + static_cast<size_t>(p) * F); },
+                    to + part, line);
               else
-                accumulate_pixels<kLanes, 1>(G + tap, taps, count, [&](int p, int) { return load(from + static_cast<size_t>(p) * F, n); }, to + part, line);
+                accumulate_pixels<kLanes, 1>(
+                    G + tap, taps, count, [&](int p, int) { return load(from + static_cast<size_t>(p) * F, n); },
+                    to + part, line);
             }
         }
         f += whole ? 32 : kLanes;

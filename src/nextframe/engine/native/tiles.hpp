@@ -13,7 +13,8 @@ namespace {
 
 inline int share(int n, int id, int threads) { return static_cast<int>(static_cast<long>(n) * id / threads); }
 
-// Tiles with MxM outputs over frames (images, H, W), row by row; a tile reads `kPad` pixels beyond its outputs on each side.
+// Tiles with MxM outputs over frames (images, H, W), row by row; a tile reads `kPad` pixels beyond its outputs on each
+// side.
 template <int M>
 struct Tiling {
   static constexpr int kPad = (kTile - M) / 2;
@@ -44,7 +45,7 @@ struct Place {
 
 // 6x6 pixels to 36 points. `pixel(i, j)` gives the eight channels of one pixel.
 template <typename Pixel>
-inline __attribute__((always_inline)) void input_to_points(Pixel pixel, float* out, size_t stride) {
+INLINE void input_to_points(Pixel pixel, float* out, size_t stride) {
   vec u[6][6];
 #pragma GCC unroll 6
   for (int i = 0; i < 6; ++i) {
@@ -65,8 +66,8 @@ inline __attribute__((always_inline)) void input_to_points(Pixel pixel, float* o
 
 // Tiles [first, last) of `source` (images, H, W, channels) into V, from its row of channels number `row` on.
 template <int M>
-void transform_input(const float* source, int channels, const Tiling<M>& tiling, int first, int last, float* V, int tiles, int rows,
-                     int row) {
+void transform_input(const float* source, int channels, const Tiling<M>& tiling, int first, int last, float* V,
+                     int tiles, int rows, int row) {
   const size_t stride = static_cast<size_t>(rows) * tiles * kLanes;
   const ptrdiff_t line = static_cast<ptrdiff_t>(tiling.width) * channels;
   constexpr int pad = Tiling<M>::kPad;
@@ -94,7 +95,7 @@ void transform_input(const float* source, int channels, const Tiling<M>& tiling,
 
 // M x M outputs' gradients to 36 points: the adjoint of points_to_output.
 template <int M>
-inline __attribute__((always_inline)) void output_gradient_to_points(const vec z[M][M], float* out, size_t stride) {
+INLINE void output_gradient_to_points(const vec z[M][M], float* out, size_t stride) {
   vec u[M][6];
 #pragma GCC unroll 4
   for (int i = 0; i < M; ++i) transform_gradient_row<M>(z[i], u[i]);
@@ -111,7 +112,7 @@ inline __attribute__((always_inline)) void output_gradient_to_points(const vec z
 
 // 36 points to M x M outputs.
 template <int M>
-inline __attribute__((always_inline)) void points_to_output(const float* points, size_t stride, vec y[M][M]) {
+INLINE void points_to_output(const float* points, size_t stride, vec y[M][M]) {
   vec u[6][M];
 #pragma GCC unroll 6
   for (int i = 0; i < 6; ++i) {
@@ -132,7 +133,7 @@ inline __attribute__((always_inline)) void points_to_output(const float* points,
 
 // 36 points to the gradients of 6x6 inputs: the adjoint of input_to_points. `add(i, j, gradient)` takes them.
 template <typename Add>
-inline __attribute__((always_inline)) void points_to_input_gradient(const float* points, size_t stride, Add add) {
+INLINE void points_to_input_gradient(const float* points, size_t stride, Add add) {
   vec u[6][6];
 #pragma GCC unroll 6
   for (int j = 0; j < 6; ++j) {

@@ -1,11 +1,12 @@
-// The transforms of Winograd's minimal filtering on tiles of 6x6 (Lavin and Gray 2015, arXiv 1509.09308), for the points
-// 0, 1, -1, 2, -2 and infinity. With them F(4x4, 3x3) and F(2x2, 5x5) share the input's transform B:
+// The transforms of Winograd's minimal filtering on tiles of 6x6 (Lavin and Gray 2015, arXiv 1509.09308), for the
+// points 0, 1, -1, 2, -2 and infinity. With them F(4x4, 3x3) and F(2x2, 5x5) share the input's transform B:
 //
 //     Y = A' [ (G g G') . (B' d B) ] A        d: 6x6 input, g: RxR kernel, Y: MxM output, M = 7 - R
 //
 // Its adjoint gives the kernel's gradient from the output's gradient dY:  dg = G' [ (B' d B) . (A dY A') ] G.
 //
-// A vector holds eight neighbouring channels of one pixel. Included by kernels.cpp alone, like all headers with kernels.
+// A vector holds eight neighbouring channels of one pixel. Included by kernels.cpp alone, like all headers with
+// kernels.
 #pragma once
 
 #include <cstring>
@@ -39,8 +40,8 @@ inline void store(float* p, vec v, int n) {
     std::memcpy(p, &v, sizeof(float) * n);
 }
 
-// What is not read again for long goes past the caches, and its lines need not be fetched first. `p` is aligned to a vector;
-// before another thread may read it, `finish_streams`.
+// What is not read again for long goes past the caches, and its lines need not be fetched first. `p` is aligned to a
+// vector; before another thread may read it, `finish_streams`.
 inline void stream(float* p, vec v) {
 #ifdef __AVX__
   _mm256_stream_ps(p, reinterpret_cast<__m256>(v));
