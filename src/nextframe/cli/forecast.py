@@ -63,7 +63,7 @@ def forecast(
     from nextframe.outputs.writers import check_output, save_forecast
     from nextframe.words import minute
 
-    check_output(out, exceed=exceed, coverage=coverage, members=members)  # before the work, not after it
+    writer = check_output(out, exceed=exceed, coverage=coverage, members=members)  # before the work, not after it
     check_writable(out)
     made, past, truth = forecast_file(
         run,
@@ -85,7 +85,7 @@ def forecast(
         coverage=coverage,
         members=members,
     )
-    beside = "" if truth is None else ", beside the truth"
+    beside = "" if truth is None or "truth" not in writer.holds else ", beside the truth"
     if truth is None and start is not None:
         beside = f" (no truth beside it: the frames hold fewer than {made.lead_times} from {start} on)"
     when = "" if made.valid_time is None else f", valid {minute(made.valid_time[0])} to {minute(made.valid_time[-1])}"
