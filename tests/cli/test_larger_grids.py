@@ -31,6 +31,7 @@ def frames(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_it_forecasts_and_verifies_another_size(run: Path, frames: Path, tmp_path: Path) -> None:
     out = tmp_path / "next.nc"
     assert main(["forecast", str(run), "--input", str(frames), "--lead-times", "3", "--out", str(out)]) == 0
@@ -55,6 +56,7 @@ def test_in_tiles_it_forecasts_the_same(run: Path, frames: Path, tmp_path: Path)
     np.testing.assert_allclose(made["default"], made["whole"], atol=1e-5)
 
 
+@pytest.mark.slow
 def test_probabilities_and_scores_in_tiles(run: Path, frames: Path, tmp_path: Path) -> None:
     out = tmp_path / "next.nc"
     options = ["--lead-times=2", "--tile=40", "--exceed=0.5", "--coverage=0.9", "--members"]

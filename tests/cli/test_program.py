@@ -212,6 +212,7 @@ def test_forecast_refuses_what_it_cannot_do(run: Path, tmp_path: Path, capsys: p
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_verify_prints_a_table_and_writes_scores_and_report(
     run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -248,6 +249,7 @@ def test_inspect_tells_of_frames_of_a_run_and_of_the_machine(run: Path, capsys: 
     assert "torch" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_later_frames_may_be_read_in_another_way(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     rng = np.random.default_rng(0)
     coloured, damaged = rng.random((9, 3, 16, 16), np.float32), rng.random((9, 16, 16), np.float32)
@@ -279,6 +281,7 @@ def test_a_forecast_does_not_start_from_before_a_gap(run: Path, tmp_path: Path) 
     assert (len(past), truth) == (3, None)
 
 
+@pytest.mark.slow
 def test_a_run_folder_may_be_called_as_a_forecast_file_is(run: Path, tmp_path: Path) -> None:
     folder = tmp_path / "rain.nc"
     shutil.copytree(run, folder)
@@ -381,6 +384,7 @@ def test_a_run_that_is_not_there_is_begun_and_told(tmp_path: Path, capsys: pytes
     assert "new: holds no run to resume, a new one begins" in " ".join(capsys.readouterr().out.split())
 
 
+@pytest.mark.slow
 def test_a_reader_that_has_seen_enough_is_no_defect() -> None:
     code = "import sys; from nextframe.cli import main; sys.exit(main(['inspect', 'squares:movies=12', '--json']))"
     process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE)

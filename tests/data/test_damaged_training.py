@@ -35,6 +35,7 @@ def archive(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_a_damaged_file_stops_a_training_with_a_sentence(archive: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["train", "stacked", "--data", str(archive), "--out", str(archive.parent / "run"), *SMALL, *MODEL]) == 2
     assert "2.nc: cannot be read as NetCDF" in capsys.readouterr().err
@@ -44,6 +45,7 @@ def test_a_damaged_file_stops_a_training_with_a_sentence(archive: Path, capsys: 
     assert "1.nc: rain cannot be read at 2020-01-01T04:00:00" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_it_is_skipped_counted_and_named_where_that_is_asked_for(
     archive: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -81,6 +83,7 @@ def test_it_is_skipped_counted_and_named_where_that_is_asked_for(
     assert f"{archive}: left out 1 damaged file" in " ".join(capsys.readouterr().out.split())
 
 
+@pytest.mark.slow
 def test_later_frames_are_held_to_the_unit_of_the_training(archive: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for name in ("1.nc", "2.nc"):
         (archive / name).unlink()
@@ -97,6 +100,7 @@ def test_later_frames_are_held_to_the_unit_of_the_training(archive: Path, capsys
             assert fits or "laterK.nc: is not in the unit of the training, in which rain was in mm (received K)" in said
 
 
+@pytest.mark.slow
 def test_where_all_is_missing_that_is_said(archive: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for name in ("1.nc", "2.nc"):
         (archive / name).unlink()
@@ -108,6 +112,7 @@ def test_where_all_is_missing_that_is_said(archive: Path, capsys: pytest.Capture
     assert "none of its 6 windows starts from a frame with a value: all is missing" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_weights_for_rain_are_not_taken_for_other_units(archive: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for name in ("1.nc", "2.nc"):
         (archive / name).unlink()

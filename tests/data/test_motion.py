@@ -78,6 +78,7 @@ def test_windows_are_moved_once_and_masked_at_the_border() -> None:
     assert first["past_valid"][-1].all()
 
 
+@pytest.mark.slow
 def test_an_untrained_residual_model_is_motion_extrapolation(tmp_path: Path) -> None:
     np.save(tmp_path / "hill.npy", hill(30)[:, 0])
     model = nextframe.fit(

@@ -72,6 +72,7 @@ def compare(
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("steps", "batch", "channels", "filters", "height", "width", "kernel"),
     [
@@ -250,6 +251,7 @@ def test_it_steps_aside_where_it_cannot_serve(monkeypatch: pytest.MonkeyPatch) -
     assert "PyTorch operations" in engine.describe()
 
 
+@pytest.mark.slow
 def test_the_environment_turns_it_off() -> None:
     program = "from nextframe import engine; print(engine.describe())"
     result = subprocess.run(
@@ -262,6 +264,7 @@ def test_the_environment_turns_it_off() -> None:
     assert "turned off" in result.stdout
 
 
+@pytest.mark.slow
 def test_a_forked_child_gets_threads_of_its_own(threads: int) -> None:
     program = (
         "import os, torch; torch.set_num_threads(2); from nextframe.models.convlstm import ConvLSTM2d\n"

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 
+import pytest
 import torch
 
 from nextframe.engine import subnormals_are_zero
@@ -38,6 +39,7 @@ def test_one_inside_another_does_not_end_it() -> None:
     assert kept() == (True, True)
 
 
+@pytest.mark.slow
 def test_numpy_does_not_warn_of_it() -> None:
     program = (
         "import warnings; warnings.simplefilter('error'); import numpy as np\n"

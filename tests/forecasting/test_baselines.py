@@ -100,6 +100,7 @@ def test_on_moving_squares_it_is_far_ahead_of_persistence() -> None:
     assert (gain > 0.3).all()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not RADAR.exists(), reason="needs shared/data/radar beside the repository")
 def test_on_rain_it_is_ahead_of_persistence(tmp_path: Path) -> None:
     for file in sorted(RADAR.glob("*.nc"))[20:32]:

@@ -145,6 +145,7 @@ def movie(size: tuple[int, int], channels: int = 1, frames: int = 3) -> NDArray[
 SIZE = (70, 83)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options",
     [

@@ -294,6 +294,7 @@ def test_boxes_and_blocks_that_do_not_fit(tmp_path: Path, options: dict[str, obj
         open_source(tmp_path / "a.npy", **options)  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 @needs_data
 def test_real_radar_one_file_a_step() -> None:
     (sequence,) = open_source(DATA / "radar" / "bom-brisbane-2020-10-31", coarsen=16).sequences
@@ -317,6 +318,7 @@ def test_real_reanalysis_and_video() -> None:
     np.testing.assert_array_equal(video.read(50, 60)[5], video.read(55, 56)[0])
 
 
+@pytest.mark.slow
 @needs_data
 @pytest.mark.parametrize("kind", ["a.npy", "a.npz", "a.zarr", "a.nc", "classic.nc", "files"])
 def test_real_rain_is_the_same_in_every_format(tmp_path: Path, kind: str) -> None:

@@ -21,6 +21,8 @@ from nextframe.errors import ConfigError
 SMALL = Work(model="stacked", batch=2, past=3, future=2, filters=(4, 4), size=12)
 KERAS = Contender(name="keras on nothing", kind="keras", backend="nothing")
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def measured() -> tuple[Measured, list[str]]:

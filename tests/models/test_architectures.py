@@ -189,6 +189,7 @@ def test_quantiles_residual_and_rollout(kind: str) -> None:
     torch.testing.assert_close(forecast, past[:, -1:].expand(-1, 4, -1, -1, -1))  # untrained, it is persistence
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ALL)
 def test_it_is_trained_saved_and_loaded(kind: Any, tmp_path: Path) -> None:
     options: dict[str, Any] = {

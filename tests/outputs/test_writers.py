@@ -45,6 +45,7 @@ def forecast(channels: int = 1, *, timed: bool = False, scale: float = 1.0) -> F
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("with_truth", [True, False])
 @pytest.mark.parametrize("suffix", [".gif", ".mp4", ".png"])

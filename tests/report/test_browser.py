@@ -228,6 +228,7 @@ def grey(frame: NDArray[np.float32]) -> NDArray[np.int64]:
     return np.round(255 * frame[0, ..., None].repeat(3, -1)).astype(int)
 
 
+@pytest.mark.slow
 def test_the_slider_shows_what_was_forecast_for_each_lead_time(browser: Browser) -> None:
     example = EXAMPLES[0]
     for step in range(PAST):

@@ -40,6 +40,8 @@ MACHINE_PATH = re.compile(r"(?<![\w.~:/-])/(home|root|tmp|work|mnt|data|srv|opt|
 FRESH, SPREADS = 12, 5
 GENERATED = [name for name in shipped() if load_card(name).held_out is not None]
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

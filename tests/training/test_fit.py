@@ -47,6 +47,7 @@ def run_tiny(out: Path, config: RunConfig, *, resume: bool = False) -> None:
     train(open_source(config.data.data), config, out, progress=False, resume=resume)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("model", "options"),
     [
@@ -106,6 +107,7 @@ def test_patience_stops_a_training_that_no_longer_gains(tmp_path: Path) -> None:
     assert len(read_metrics(tmp_path / "run")) == 3
 
 
+@pytest.mark.slow
 def test_a_run_that_has_ended_is_not_trained_again(tmp_path: Path) -> None:
     still = tiny(epochs=3, learning_rate=1e-30, schedule="constant")  # no epoch after the first is better
     for name, config in (("whole", still), ("stopped", still.replace({"epochs": 20, "patience": 2}))):
@@ -178,6 +180,7 @@ def weights(run: Path) -> dict[str, torch.Tensor]:
     return dict(last["state_dict"])
 
 
+@pytest.mark.slow
 def test_a_killed_and_resumed_run_ends_in_the_same_weights_bit_for_bit(tmp_path: Path) -> None:
     config = tiny("encoder-decoder", epochs=4, scheduled_sampling=0.5)
     run_tiny(tmp_path / "whole", config)

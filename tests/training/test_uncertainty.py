@@ -95,6 +95,7 @@ def test_probabilities_reach_the_file(ensemble: Path, tmp_path: Path, capsys: py
     assert "NetCDF" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_verified_ensemble_is_shown_with_and_without_calibration(ensemble: Path) -> None:
     assert main(["verify", str(ensemble), "--baselines", "persistence,climatology", "--no-progress"]) == 0
     found = Verification.from_json(ensemble / "verification.json")

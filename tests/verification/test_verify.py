@@ -279,6 +279,7 @@ def test_rows_are_turned_only_where_both_sides_have_coordinates(counted: str) ->
     assert result.scores["forecast"]["mse"] == [0, 0]
 
 
+@pytest.mark.slow
 def test_wholly_dry_observations_can_be_verified() -> None:
     dry = replace(numbered(), values=np.zeros((40, 1, 12, 13), np.float32))
     result = nextframe.verify(Oracle(), FrameSource(name="dry", sequences=(dry,)), past=4, lead_times=2)

@@ -116,6 +116,7 @@ def test_a_file_cut_anywhere_is_named(tmp_path: Path, engine: str) -> None:
             read_all()
 
 
+@pytest.mark.slow
 def test_files_are_closed_quietly_when_the_program_ends(tmp_path: Path) -> None:
     path = save(field(), tmp_path / "a.nc", "scipy")
     program = (

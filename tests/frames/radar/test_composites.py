@@ -281,6 +281,7 @@ def test_a_real_swiss_archive_of_two_events() -> None:
     assert 5 < np.nanmax(sequences[1].read(0, 10)) < 200
 
 
+@pytest.mark.slow
 @real
 def test_a_real_netcdf_archive_of_one_radar() -> None:
     (sequence,) = open_source(RADAR / "bom-brisbane-2020-10-31", rain_unit="mm/h", crop=(0, 0, 64, 64)).sequences
