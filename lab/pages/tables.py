@@ -128,8 +128,10 @@ SECTIONS = (
     Section(DOCS / "how-it-works.md", "architectures", architectures_table),
     Section(DOCS / "verification.md", "metrics", metrics_table),
     Section(DOCS / "verification.md", "baselines", baselines_table),
-    Section(DOCS / "contributing" / "format.md", "code", _shown("tiny/format.py")),
-    Section(DOCS / "contributing" / "baseline.md", "code", _shown("tiny/baseline.py")),
+    *(
+        Section(DOCS / "contributing" / f"{name}.md", "code", _shown(f"tiny/{name}.py"))
+        for name in ("format", "writer", "model", "baseline")
+    ),
 )
 
 

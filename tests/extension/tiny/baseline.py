@@ -5,7 +5,6 @@ Axes: B batch, T time of the past, K lead time, C channel, H height, W width.
 
 import numpy as np
 
-from nextframe.forecasting.baselines import Baseline
 from nextframe.forecasting.forecast import Forecaster
 from nextframe.frames.sequence import FloatArray
 
@@ -24,6 +23,3 @@ class Fading(Forecaster):
         """Fade the last frame of (B, T, C, H, W) to (B, K, C, H, W)."""
         left = np.float32(SHARE) ** np.arange(1, lead_times + 1, dtype=np.float32)
         return past[:, -1:] * left[:, None, None, None]
-
-
-FADING = Baseline(name="fading", make=Fading, title="the last frame, a tenth of which is lost at each lead time")

@@ -11,7 +11,6 @@ import numpy as np
 from nextframe.config import Reading
 from nextframe.errors import DataError, first_line
 from nextframe.frames.damage import Damage
-from nextframe.frames.format import Format
 from nextframe.frames.sequence import FrameSequence
 
 
@@ -29,6 +28,3 @@ def open_text(name: str, files: Sequence[Path], reading: Reading, damage: Damage
     except (OSError, ValueError) as error:
         raise DataError("cannot be read as plain text", where=path, received=first_line(error)) from error
     return (FrameSequence(values=values, name=name),)
-
-
-PLAIN_TEXT = Format(name="plain text", suffixes=(".frames",), open=open_text, library="NumPy")
