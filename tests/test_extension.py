@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -18,14 +19,63 @@ from nextframe.plugins import GROUPS
 
 EXTENSION = Path(__file__).parent / "extension"
 PROJECT = tomllib.loads((EXTENSION / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-PROGRAM = "import sys; from nextframe.cli import main; sys.exit(main(sys.argv[1:]))"
+
+PROGRAM = """
+import io, json, sys
+from contextlib import redirect_stderr, redirect_stdout
+from nextframe.cli import main
+results = []
+for arguments in json.loads(sys.argv[1]):
+    with redirect_stdout(io.StringIO()) as said, redirect_stderr(said):
+        code = main(arguments)
+    results.append((code, " ".join(said.getvalue().split())))
+print(json.dumps(results))
+"""
+"""Commands one after the other in one process, which imports torch once; a line of JSON with exit codes and texts."""
+
+SMALL = "--data squares:movies=8,frames=6,size=16 --past 3 --future 3 --filters 4 --epochs 1 --train-crop none"
+COMMANDS = {
+    "train": f"train leaky {SMALL} --test 0.25 --no-progress --out run",
+    "verify": "verify run --baselines persistence,fading --examples 0 --no-progress",
+    "forecast": "forecast run --lead-times 4 --out first.frames",
+    "inspect": "inspect first.frames --past 2 --future 1",
+    "forecast on": "forecast run --input first.frames --lead-times 2 --out second.frames",
+    "inspect cut": "inspect cut.frames",
+    "help of train": "train --help",
+    "help of verify": "verify --help",
+    "suffix": "forecast run --lead-times 1 --out a.xyz",
+    "slip": "train leeky",
+}
+
+
+class Said(NamedTuple):
+    """What a command ended with."""
+
+    code: int
+    text: str
+
+
+def run(folder: Path, commands: dict[str, str], *, site: Path | None = None) -> dict[str, Said]:
+    """Run commands in a folder, with what is installed in a site."""
+    path = os.pathsep.join(filter(None, [site and str(site), os.environ.get("PYTHONPATH")]))
+    order = json.dumps([command.split() for command in commands.values()])
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, order],
+        capture_output=True,
+        text=True,
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1", "COLUMNS": "200"},
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return dict(zip(commands, (Said(*said) for said in json.loads(done.stdout.splitlines()[-1])), strict=True))
 
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the package as an installer leaves it: its modules, its name, its entry points."""
     site = tmp_path_factory.mktemp("site")
-    shutil.copytree(EXTENSION / "tiny", site / "tiny")
+    shutil.copytree(EXTENSION / "tiny", site / "tiny", ignore=shutil.ignore_patterns("__pycache__"))
     metadata = site / f"{PROJECT['name']}-{PROJECT['version']}.dist-info"
     metadata.mkdir()
     (metadata / "METADATA").write_text(
@@ -38,73 +88,65 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return site
 
 
-def nextframe(site: Path, *arguments: str | Path, code: int = 0) -> str:
-    """Run a command where the package is installed; what it prints, errors after the rest."""
-    path = os.pathsep.join(filter(None, [str(site), os.environ.get("PYTHONPATH")]))
-    done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        cwd=site,
-        env={**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"},
-        check=False,
-    )
-    assert done.returncode == code, done.stderr
-    return " ".join((done.stdout + done.stderr).split())
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("work")
+    (folder / "cut.frames").write_text("2 1 4 4\n1 2 3\n")
+    return folder
 
 
 @pytest.fixture(scope="module")
-def run(site: Path) -> Path:
-    """A training of the package's architecture on moving squares."""
-    folder = site / "run"
-    options = "--data squares:movies=8,frames=6,size=16 --past 3 --future 3 --filters 4 --epochs 1 --train-crop none"
-    nextframe(site, "train", "leaky", *options.split(), "--test", "0.25", "--no-progress", "--out", folder)
-    return folder
+def said(site: Path, folder: Path) -> dict[str, Said]:
+    return run(folder, COMMANDS, site=site)
 
 
 def test_the_package_adds_a_row_to_every_table() -> None:
     assert set(PROJECT["entry-points"]) == set(GROUPS)
 
 
-def test_its_architecture_is_trained(run: Path) -> None:
-    assert json.loads((run / "model.json").read_text())["model"]["model"] == "leaky"
+def test_its_architecture_is_trained(said: dict[str, Said], folder: Path) -> None:
+    assert said["train"].code == 0, said["train"].text
+    assert "model: leaky" in (folder / "run" / "config.yaml").read_text()
+    assert (folder / "run" / "model.safetensors").is_file()
 
 
-def test_its_baseline_and_its_metric_stand_in_the_scores(site: Path, run: Path) -> None:
-    nextframe(site, "verify", run, "--baselines", "persistence,fading", "--examples", "0", "--no-progress")
-    scores = json.loads((run / "verification.json").read_text())["scores"]
-    assert list(scores) == ["model", "persistence", "fading"]
-    assert all("stray" in metrics for metrics in scores.values())
-    worst = scores["persistence"]["stray"]
-    # Persistence keeps values of 0 and 1, so that it strays by 1 where anything moves; fading loses a tenth more.
-    assert worst == [1.0] * 3
+def test_its_baseline_and_its_metric_stand_in_the_scores(said: dict[str, Said], folder: Path) -> None:
+    assert said["verify"].code == 0, said["verify"].text
+    scores = json.loads((folder / "run" / "verification.json").read_text())["scores"]
+    assert list(scores)[-2:] == ["persistence", "fading"]
+    # Where a square moves on, persistence is wrong by 1, which is the most that any pixel can be.
+    assert scores["persistence"]["stray"] == [1.0] * 3
+    assert all(len(metrics["stray"]) == 3 for metrics in scores.values())
 
 
-def test_its_writer_writes_what_its_format_reads(site: Path, run: Path) -> None:
-    first, second = site / "first.frames", site / "second.frames"
-    nextframe(site, "forecast", run, "--lead-times", "4", "--out", first)
-    values = np.loadtxt(first, skiprows=1)
+def test_its_writer_writes_what_its_format_reads(said: dict[str, Said], folder: Path) -> None:
+    assert said["forecast"].code == 0, said["forecast"].text
+    first = folder / "first.frames"
     assert first.read_text().splitlines()[0] == "4 1 16 16"
-    assert values.shape == (4, 256)
-    assert "4 frames" in nextframe(site, "inspect", first, "--past", "2", "--future", "1")
-    nextframe(site, "forecast", run, "--input", first, "--lead-times", "2", "--out", second)
-    assert second.read_text().splitlines()[0] == "2 1 16 16"
+    assert np.loadtxt(first, skiprows=1).shape == (4, 256)
+    assert said["inspect"].code == 0, said["inspect"].text
+    assert "4 frames" in said["inspect"].text
+    assert said["forecast on"].code == 0, said["forecast on"].text
+    assert (folder / "second.frames").read_text().splitlines()[0] == "2 1 16 16"
 
 
-def test_what_is_no_file_of_its_format_is_told_in_a_sentence(site: Path) -> None:
-    path = site / "cut.frames"
-    path.write_text("2 1 4 4\n1 2 3\n")
-    said = nextframe(site, "inspect", path, code=2)
-    assert "cut.frames: cannot be read as plain text" in said
+def test_what_is_no_file_of_its_format_is_told_in_a_sentence(said: dict[str, Said]) -> None:
+    assert said["inspect cut"].code == 2
+    assert "cut.frames: cannot be read as plain text" in said["inspect cut"].text
 
 
-def test_lists_name_its_rows(site: Path) -> None:
-    assert "leaky" in nextframe(site, "train", "--help")
-    assert "fading" in nextframe(site, "verify", "--help")
-    assert ".frames" in nextframe(site, "forecast", "nowhere", "--out", "a.xyz", code=2)
-    assert "leaky" in nextframe(site, "train", "leeky", code=2)
+def test_lists_name_its_rows(said: dict[str, Said]) -> None:
+    assert "leaky" in said["help of train"].text
+    assert "fading" in said["help of verify"].text
+    assert said["suffix"].code == 2
+    assert ".frames" in said["suffix"].text
+    assert said["slip"].code == 2
+    assert "'leaky'" in said["slip"].text
 
 
-def test_without_the_package_its_run_says_what_is_missing(run: Path, tmp_path: Path) -> None:
-    said = nextframe(tmp_path, "forecast", run, "--lead-times", "1", "--out", tmp_path / "a.npy", code=2)
-    assert "leaky" in said
+def test_without_the_package_its_run_says_what_is_missing(said: dict[str, Said], folder: Path) -> None:
+    assert said["train"].code == 0
+    alone = run(folder, {"forecast": "forecast run --lead-times 1 --out alone.npy"})["forecast"]
+    assert alone.code == 2
+    assert "leaky" in alone.text
+    assert not (folder / "alone.npy").exists()
