@@ -5,3 +5,5 @@ from hypothesis import settings
 # How long an example takes depends on what else the machine does.
 settings.register_profile("nextframe", deadline=None)
 settings.load_profile("nextframe")
+
+collect_ignore = ["extension"]  # a package of its own, whose tests run where it is installed (test_extension.py)

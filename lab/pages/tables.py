@@ -129,8 +129,9 @@ SECTIONS = (
     Section(DOCS / "verification.md", "metrics", metrics_table),
     Section(DOCS / "verification.md", "baselines", baselines_table),
     *(
-        Section(DOCS / "contributing" / f"{name}.md", "code", _shown(f"tiny/{name}.py"))
-        for name in ("format", "writer", "model", "baseline")
+        Section(DOCS / "contributing" / f"{name}.md", mark, _shown(file.format(name)))
+        for name in ("format", "writer", "model", "metric", "baseline")
+        for mark, file in (("code", "tiny/{}.py"), ("test", "test_{}.py"))
     ),
 )
 

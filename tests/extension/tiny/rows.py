@@ -1,10 +1,9 @@
 """The rows: what a table says of each, without importing what it names."""
 
-from nextframe.outputs.writer import Writer
-
 from nextframe.architectures import Architecture
 from nextframe.forecasting.baselines import Baseline
 from nextframe.frames.format import Format
+from nextframe.outputs.writer import Writer
 from nextframe.plugins import Late
 
 FORMAT = Format(name="plain text", suffixes=(".frames",), open=Late("tiny.format:open_text"), library="NumPy")

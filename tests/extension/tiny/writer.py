@@ -6,9 +6,9 @@ Axes: K lead time, C channel, H height, W width.
 from pathlib import Path
 
 import numpy as np
-from nextframe.outputs.writer import Beside
 
 from nextframe.forecasting.forecast import Forecast
+from nextframe.outputs.writer import Beside
 
 
 def write_text(forecast: Forecast, path: Path, beside: Beside) -> None:
