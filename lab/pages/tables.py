@@ -20,6 +20,7 @@ from nextframe.cli.face import on_command_line
 from nextframe.files import write_text
 from nextframe.forecasting.baselines import baselines
 from nextframe.frames.formats import formats
+from nextframe.outputs.writers import writers
 from nextframe.verification.metrics import metrics
 
 EXTENSION = ROOT / "tests" / "extension"
@@ -118,6 +119,21 @@ def metrics_table() -> str:
     return markdown(("score", "", "equation", "better", "unit"), rows)
 
 
+def writers_table() -> str:
+    """Output formats: suffix, what such a file shows, what is written beside the forecast where it is asked for."""
+    asks = {"probabilities": "exceed", "interval": "coverage", "members": "members"}
+    rows = (
+        (
+            f"`{row.suffix}`",
+            row.name + (f" (extra `{row.extra}`)" if row.extra else ""),
+            row.about,
+            options_of(option for part, option in asks.items() if part in row.holds),
+        )
+        for row in writers()
+    )
+    return markdown(("suffix of `--out`", "format", "what is written", "takes"), rows)
+
+
 def _shown(file: str, language: str = "py") -> Callable[[], str]:
     """A file of the extension as a block of code."""
     return lambda: f"\n```{language}\n{(EXTENSION / file).read_text(encoding='utf-8').rstrip()}\n```\n\n"
@@ -125,6 +141,7 @@ def _shown(file: str, language: str = "py") -> Callable[[], str]:
 
 SECTIONS = (
     Section(DOCS / "data.md", "formats", formats_table),
+    Section(DOCS / "command-line.md", "writers", writers_table),
     Section(DOCS / "how-it-works.md", "architectures", architectures_table),
     Section(DOCS / "verification.md", "metrics", metrics_table),
     Section(DOCS / "verification.md", "baselines", baselines_table),

@@ -31,13 +31,12 @@ class StackState(NamedTuple):
 
 class CausalStack(Network):
     """A recurrence over frames with `TemporalReadout` on top; a subclass says what the recurrence is, by its `layers`
-    or in `read`, and calls `add_readout`.
+    or in `read`, and calls `add_readout`. Beside the arguments it takes those of `Outputs`.
 
     Args:
         in_channels: channels C of the frames.
         filters: filters of each layer; as many layers as numbers.
         kernel_size: of the recurrent layers, odd.
-        outputs: see `Outputs`.
 
     Raises:
         ConfigError: no layer, an even kernel, or options that exclude each other.

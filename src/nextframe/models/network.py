@@ -37,7 +37,10 @@ class Network(nn.Module, ABC):
 
     Args:
         in_channels: channels C of a frame.
-        output, residual, quantiles, static_channels: see `Outputs`.
+        output: see `Outputs`.
+        residual: see `Outputs`.
+        quantiles: see `Outputs`.
+        static_channels: see `Outputs`.
 
     Raises:
         ConfigError: options that exclude each other.
