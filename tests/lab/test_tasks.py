@@ -61,7 +61,7 @@ def test_the_old_name_still_measures_and_says_the_new_one(tmp_path: Path) -> Non
 def test_without_a_checkout_the_old_name_says_where_it_went(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(sys.modules["nextframe.cli.benchmark"], "ROOT", tmp_path)
+    monkeypatch.setattr("nextframe.cli.benchmark.ROOT", tmp_path)
     assert nextframe_main(["benchmark", "training", "--steps", "2"]) == 2
     said = capsys.readouterr().err
     assert said.startswith("nextframe: benchmark: is not part of the package")
