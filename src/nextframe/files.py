@@ -57,7 +57,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
 
 
 def _names(error: OSError, path: Path) -> bool:
-    """Whether an error is about this very file: its folder has gone, or is closed to us since the work began."""
+    """Tell an error about this very file: its folder has gone, or is closed to us since the work began."""
     return error.filename is not None and os.fspath(error.filename) == str(path)
 
 
@@ -77,7 +77,7 @@ def remove_leftovers(folder: str | Path) -> None:
 
 
 def process_lives(number: int) -> bool:
-    """Whether a process of this number runs on this machine."""
+    """Tell if a process of this number runs on this machine."""
     try:
         os.kill(number, 0)
     except (ProcessLookupError, OverflowError):

@@ -16,7 +16,7 @@ from nextframe.runs.manifest import Manifest
 def forecaster(channels: int = 1) -> ModelForecaster:
     torch.manual_seed(0)
     config = RunConfig().replace({"filters": (4,)})
-    card = Manifest(
+    manifest = Manifest(
         config=config,
         normaliser=Normaliser(method="range", offset=(200.0,) * channels, scale=(50.0,) * channels),
         threshold=225.0,
@@ -26,7 +26,7 @@ def forecaster(channels: int = 1) -> ModelForecaster:
         variables=tuple(f"v{n}" for n in range(channels)),
         units=("K",) * channels,
     )
-    return ModelForecaster(build_model(config.model, channels), card)
+    return ModelForecaster(build_model(config.model, channels), manifest)
 
 
 def test_values_come_in_and_leave_in_source_units() -> None:

@@ -119,7 +119,7 @@ def trained(
     with torch.no_grad():
         for p in model.parameters():
             p.add_(0.1 * torch.randn_like(p))
-    card = Manifest(
+    manifest = Manifest(
         config=config,
         normaliser=Normaliser(method="standard", offset=(3.0,) * channels, scale=(2.0,) * channels),
         threshold=4.0,
@@ -130,7 +130,7 @@ def trained(
         units=("mm",) * channels,
     )
     fields = np.random.default_rng(7).standard_normal((static, *size)).astype(np.float32)
-    return ModelForecaster(model, card, static=fields)
+    return ModelForecaster(model, manifest, static=fields)
 
 
 def movie(size: tuple[int, int], channels: int = 1, frames: int = 3) -> NDArray[np.float32]:

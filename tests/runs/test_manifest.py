@@ -40,7 +40,7 @@ def test_a_run_of_version_0_1_loads_forecasts_verifies_and_goes_on(
     assert main(["forecast", str(run), "--input", source, "--out", str(out)]) == 0
     assert np.isfinite(np.load(out)).all()
     assert main(["verify", str(run), "--no-progress", "--baselines=persistence", "--out", str(tmp_path / "v")]) == 0
-    before, rows = forecaster.card.epoch, read_metrics(run)
+    before, rows = forecaster.manifest.epoch, read_metrics(run)
     capsys.readouterr()
     assert main(["train", "--config", str(run / "config.yaml"), "--out", str(run), "--resume", "--no-progress"]) == 0
     after = read_metrics(run)

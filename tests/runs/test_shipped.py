@@ -103,11 +103,11 @@ def test_the_text_and_the_page_show_the_card(name: str) -> None:
 @pytest.mark.parametrize("name", shipped())
 def test_it_forecasts_finite_values(name: str) -> None:
     model, card = nextframe.load_run(name), load_card(name)
-    drawn = np.random.default_rng(0).random((model.config.data.past, model.card.channels, 32, 32), np.float32)
+    drawn = np.random.default_rng(0).random((model.config.data.past, model.manifest.channels, 32, 32), np.float32)
     past = np.where(drawn > 0.8, drawn * card.skill.data_range, 0.0).astype(np.float32)
     lead_times = len(card.skill.lead_time)
     if model.config.data.static:  # these fix the grid
-        past = np.resize(past, (*past.shape[:2], model.card.height, model.card.width))
+        past = np.resize(past, (*past.shape[:2], model.manifest.height, model.manifest.width))
     made = model.forecast(past, lead_times)
     assert made.values.shape == (lead_times, *past.shape[1:])
     assert np.isfinite(made.values).all()

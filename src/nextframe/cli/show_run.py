@@ -59,7 +59,7 @@ def _weights(run: Path) -> list[RenderableType]:
         if error.where != run / CALIBRATION:
             raise
         damage, forecaster = [_sentence(error)], _load_uncalibrated(run)
-    frame = (1, 6, forecaster.card.channels + len(forecaster.config.data.static), 12, 12)
+    frame = (1, 6, forecaster.manifest.channels + len(forecaster.config.data.static), 12, 12)
     return [_model(forecaster), Text(check_causal(forecaster.networks[0], shape=frame).sentence), *damage]
 
 
@@ -75,9 +75,9 @@ def _sentence(error: NextframeError) -> Text:
 
 
 def _model(forecaster: TrainedForecaster) -> Table:
-    card, model = forecaster.card, forecaster.config.model
+    manifest, model = forecaster.manifest, forecaster.config.model
     parameters = sum(p.numel() for network in forecaster.networks for p in network.parameters())
-    channels = ", ".join(f"{name} ({unit})" for name, unit in zip(card.variables, card.units, strict=True))
+    channels = ", ".join(f"{name} ({unit})" for name, unit in zip(manifest.variables, manifest.units, strict=True))
     table = Table(show_header=False, box=None, pad_edge=False)
     table.add_row("model", f"{model.model}, filters {', '.join(map(str, model.filters))}, {parameters:,} parameters")
     if model.patch > 1:
@@ -86,12 +86,14 @@ def _model(forecaster: TrainedForecaster) -> Table:
         table.add_row("members", f"{len(forecaster.networks)}, each from a seed of its own")
     if model.quantiles > 1:
         table.add_row("output", f"{model.quantiles} quantiles of each value")
-    table.add_row("trained on", f"{forecaster.config.data.data}: {channels}, {card.height} x {card.width} pixels")
+    table.add_row(
+        "trained on", f"{forecaster.config.data.data}: {channels}, {manifest.height} x {manifest.width} pixels"
+    )
     table.add_row("frames", f"{forecaster.config.data.past} seen, {forecaster.config.data.future} forecast")
     table.add_row("receptive field", _receptive_field(forecaster))
     table.add_row("normalisation", forecaster.normaliser.describe())
-    table.add_row("event", f"{card.threshold:g} or more")
-    table.add_row("weights", f"after epoch {card.epoch}, the best rollout on the validation part")
+    table.add_row("event", f"{manifest.threshold:g} or more")
+    table.add_row("weights", f"after epoch {manifest.epoch}, the best rollout on the validation part")
     known = forecaster.calibration
     table.add_row(
         "calibration",

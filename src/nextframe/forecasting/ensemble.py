@@ -35,7 +35,7 @@ class EnsembleForecaster(TrainedForecaster):
     def __init__(
         self, models: Sequence[ModelForecaster], config: RunConfig, *, name: str = "model", run: Path | None = None
     ) -> None:
-        super().__init__(models[0].card, config, name=name, run=run)
+        super().__init__(models[0].manifest, config, name=name, run=run)
         self.models = tuple(models)
 
     @classmethod

@@ -30,7 +30,7 @@ class ModelForecaster(TrainedForecaster):
 
     Args:
         model: the network.
-        card: what the run folder says of it.
+        manifest: what the run folder says of it.
         name: what tables and reports call it.
         run: the run folder it comes from, if any.
         static: the fields that never change (S, H, W), in the model's range, where it was trained with such.
@@ -39,16 +39,18 @@ class ModelForecaster(TrainedForecaster):
     def __init__(
         self,
         model: Network,
-        card: Manifest,
+        manifest: Manifest,
         *,
         name: str = "model",
         run: Path | None = None,
         static: FloatArray | None = None,
     ) -> None:
-        super().__init__(card, card.config, name=name, run=run)
+        super().__init__(manifest, manifest.config, name=name, run=run)
         self.model = model.eval()
         fields = static if static is not None and len(static) else None
-        self.door = Door(card.normaliser, static=fields, lagrangian=card.config.data.coordinates == "lagrangian")
+        self.door = Door(
+            manifest.normaliser, static=fields, lagrangian=manifest.config.data.coordinates == "lagrangian"
+        )
         """Door through which frames come to the network, and forecasts from it."""
         self.tiling: Tiling | None = None
         """Tiling of grids; None where it forecasts the whole grid at once."""
@@ -60,8 +62,8 @@ class ModelForecaster(TrainedForecaster):
         Raises:
             CheckpointError: no such folder, no weights in it, damaged files, or files of another version.
         """
-        model, card = load_model(run)
-        return cls(model, card, name=name, run=Path(run), static=load_static(run, card))
+        model, manifest = load_model(run)
+        return cls(model, manifest, name=name, run=Path(run), static=load_static(run, manifest))
 
     @property
     def networks(self) -> tuple[Network, ...]:
@@ -99,11 +101,11 @@ class ModelForecaster(TrainedForecaster):
     def _quantiles(self, past: FloatArray, lead_times: int) -> FloatArray:
         """All that the network says, (B, Q, K, C, H, W)."""
         channels = past.shape[2]
-        if past.ndim != 5 or channels != self.card.channels:
+        if past.ndim != 5 or channels != self.manifest.channels:
             raise ShapeError(
                 "was trained on frames with another number of channels",
                 where=self.run or self.name,
-                expected=f"{self.card.channels} ({', '.join(self.card.variables)})",
+                expected=f"{self.manifest.channels} ({', '.join(self.manifest.variables)})",
                 received=channels,
                 hint="give it the same kind of frames; {grey=True} reads colour as grey",
             )

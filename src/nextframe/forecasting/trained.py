@@ -34,14 +34,14 @@ class TrainedForecaster(Forecaster):
     """Trained model that takes and returns frames in source units.
 
     Args:
-        card: what the run folder says of it.
+        manifest: what the run folder says of it.
         config: the configuration that it was trained with.
         name: what tables and reports call it.
         run: the run folder it comes from, if any.
     """
 
-    def __init__(self, card: Manifest, config: RunConfig, *, name: str, run: Path | None) -> None:
-        self.card, self.config, self.run = card, config, run
+    def __init__(self, manifest: Manifest, config: RunConfig, *, name: str, run: Path | None) -> None:
+        self.manifest, self.config, self.run = manifest, config, run
         self._name = name
         path = None if run is None else run / CALIBRATION
         self.calibration = Calibration.load(path) if path is not None and path.is_file() else None
@@ -52,9 +52,15 @@ class TrainedForecaster(Forecaster):
         return self._name
 
     @property
+    def card(self) -> Manifest:
+        """Manifest of the run folder, under its name of version 0.1."""
+        warn("`card` of a forecaster is its `manifest` now", NextframeWarning, stacklevel=2)
+        return self.manifest
+
+    @property
     def normaliser(self) -> Normaliser:
         """Normalisation of frames to the model's range, and of forecasts out of it."""
-        return self.card.normaliser
+        return self.manifest.normaliser
 
     @property
     @abstractmethod
@@ -137,7 +143,7 @@ class TrainedForecaster(Forecaster):
         Raises:
             DataError: another unit, or another place.
         """
-        for name, own, given in zip(self.card.variables, self.card.units, sequence.units, strict=False):
+        for name, own, given in zip(self.manifest.variables, self.manifest.units, sequence.units, strict=False):
             if "1" not in (own, given) and not same_unit(own, given):
                 raise DataError(
                     f"is not in the unit of the training, in which {name} was in {own}",
@@ -145,15 +151,15 @@ class TrainedForecaster(Forecaster):
                     received=given,
                     hint="bring the frames to it, for rain with {rain_unit}",
                 )
-        if self.card.grid is not None and sequence.grid is not None and not sequence.grid.counted:
-            trained = Grid(y=np.array(self.card.grid[0]), x=np.array(self.card.grid[1]))
+        if self.manifest.grid is not None and sequence.grid is not None and not sequence.grid.counted:
+            trained = Grid(y=np.array(self.manifest.grid[0]), x=np.array(self.manifest.grid[1]))
             if sequence.shape[2:] == (len(trained.y), len(trained.x)):  # another size is told by `predict`
                 trained.hold_in_place(sequence.grid, where=sequence.name, than="the static fields of the training")
         step = None if sequence.time_step is None else seconds(sequence.time_step)
-        if self.card.time_step is not None and step is not None and abs(step / self.card.time_step - 1) > 0.01:
+        if self.manifest.time_step is not None and step is not None and abs(step / self.manifest.time_step - 1) > 0.01:
             warn(
                 f"{sequence.name}: its frames are {_apart(step)} apart, those of the training were "
-                f"{_apart(self.card.time_step)} apart: motion looks faster or slower than the model learned it",
+                f"{_apart(self.manifest.time_step)} apart: motion looks faster or slower than the model learned it",
                 NextframeWarning,
                 stacklevel=3,
             )

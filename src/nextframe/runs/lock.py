@@ -142,7 +142,7 @@ def _lock(run: Path, path: Path, stack: ExitStack) -> None:
 
 
 def _is_at(descriptor: int, path: Path) -> bool:
-    """Whether an open file is still the one that bears this name."""
+    """Identity: an open file is still the one that bears this name."""
     try:
         return os.path.samestat(os.fstat(descriptor), path.stat())
     except FileNotFoundError:
@@ -151,7 +151,7 @@ def _is_at(descriptor: int, path: Path) -> bool:
 
 @dataclass(frozen=True, kw_only=True)
 class _Holder:
-    """Who holds a folder, as its lock file says."""
+    """Process that holds a folder, as its lock file says."""
 
     process: int
     host: str

@@ -23,7 +23,7 @@ Description = Mapping[str, Any]
 
 @dataclass(frozen=True, kw_only=True)
 class Manifest:
-    """What a weights file needs beside it to be used.
+    """Facts that a weights file needs beside it to be used.
 
     Raises:
         ValueError: numbers that no model can have.

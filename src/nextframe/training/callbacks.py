@@ -233,7 +233,7 @@ class ProgressBar(RichProgressBar):
 
 
 def of_any(trainer: lightning.Trainer, decision: bool | Tensor) -> bool:
-    """Whether any of the processes that train together says so; all of them are to ask at once."""
+    """Decision of processes that train together: true if one of them says so; all of them are to ask at once."""
     if trainer.world_size == 1:
         return bool(decision)
     return trainer.strategy.reduce_boolean_decision(bool(decision), all=False)

@@ -6,37 +6,26 @@ again. They end with it.
 
 from __future__ import annotations
 
-import logging
 import os
 import pickle
 import signal
 import subprocess
 import sys
-import threading
 import traceback
-import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from importlib.util import find_spec
-from pathlib import Path
 from typing import Any, BinaryIO
 
-import lightning
 import torch
-from lightning.fabric.plugins.environments.lightning import LightningEnvironment, find_free_network_port
-from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch.callbacks import Callback
-from lightning.pytorch.loggers import TensorBoardLogger
-from lightning.pytorch.strategies import DDPStrategy
+from lightning.fabric.plugins.environments.lightning import find_free_network_port
 from torch import distributed
 
-from nextframe.config import TrainingConfig
 from nextframe.errors import ConfigError, NextframeError, first_line
-from nextframe.training.checkpoints import WholeCheckpoints
 
 _PATIENCE = 10  # seconds for a process to tell why it has ended
 _PROGRAM = "from nextframe.training.devices import help_another; help_another()"
+_ALONE = "use {devices=1}"
 
 
 @dataclass(frozen=True)
@@ -46,107 +35,19 @@ class Place:
     rank: int = 0
     """Its number; the first one's is 0."""
     processes: int = 1
-    """How many there are."""
+    """Number of them."""
     port: int = 0
-    """Where the first one is to be found by the others."""
+    """Port at which the others find the first one."""
 
     @property
     def first(self) -> bool:
-        """Whether it writes, and speaks."""
+        """The one that writes, and speaks."""
         return self.rank == 0
 
 
 def first_place(devices: int) -> Place:
     """The place of the process that was started by the user."""
     return Place(0, devices, find_free_network_port()) if devices > 1 else Place()
-
-
-def make_trainer(
-    training: TrainingConfig, run: Path, place: Place, callbacks: Sequence[Callback], *, progress: bool
-) -> lightning.Trainer:
-    """Lightning's trainer.
-
-    Raises:
-        ConfigError: devices or an arithmetic that this machine does not have.
-    """
-    boards = place.first and find_spec("tensorboard") is not None
-    try:
-        return lightning.Trainer(
-            default_root_dir=run,
-            accelerator=training.accelerator,
-            devices=training.devices,
-            strategy=_Together(place) if place.processes > 1 else "auto",
-            precision=training.precision,  # type: ignore[arg-type]
-            max_epochs=training.epochs,
-            gradient_clip_val=training.gradient_clip,
-            callbacks=list(callbacks),
-            plugins=[WholeCheckpoints()],
-            logger=_Boards(run, name="", version="tensorboard") if boards else False,
-            use_distributed_sampler=False,  # ours know their share
-            enable_model_summary=False,
-            enable_progress_bar=progress,
-            num_sanity_val_steps=0,
-            log_every_n_steps=10,
-        )
-    except (MisconfigurationException, ImportError, RuntimeError, ValueError) as error:
-        given = f"{training.accelerator}, {training.devices}, {training.precision}"
-        raise ConfigError(
-            f"this machine cannot compute like that ({first_line(error).rstrip('.')})",
-            where="accelerator, devices, precision",
-            received=given,
-            hint="try {accelerator=cpu}, {devices=1}, {precision=32-true}",
-        ) from error
-
-
-class _Boards(TensorBoardLogger):
-    """Lightning's, which leaves out what cannot be written: what matters is in metrics.csv, and told there."""
-
-    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        with suppress(OSError, ValueError):  # the latter is what Lightning makes of the former
-            super().log_metrics(metrics, step)
-
-    def save(self) -> None:
-        with suppress(OSError):
-            super().save()
-
-    def finalize(self, status: str) -> None:
-        with suppress(OSError):
-            super().finalize(status)
-
-
-class _Together(DDPStrategy):
-    """Data-parallel training (gradients averaged over processes) of processes that are there already."""
-
-    def __init__(self, place: Place) -> None:
-        # Statistics of batch normalisation are averaged before each validation (`ForecastTraining`), and not sent
-        # about at every step, at which the processes' numbers of batches would have to be the same.
-        super().__init__(cluster_environment=_Environment(place), broadcast_buffers=False)
-
-
-class _Environment(LightningEnvironment):
-    """Where the processes find each other."""
-
-    def __init__(self, place: Place) -> None:
-        super().__init__()
-        self._place = place
-
-    @property
-    def creates_processes_externally(self) -> bool:
-        return True
-
-    @property
-    def main_address(self) -> str:
-        return "127.0.0.1"
-
-    @property
-    def main_port(self) -> int:
-        return self._place.port
-
-    def local_rank(self) -> int:
-        return self._place.rank
-
-    def node_rank(self) -> int:
-        return 0
 
 
 @contextmanager
@@ -195,9 +96,6 @@ def helpers(place: Place, work: Callable[[Any, Place], None], task: Any) -> Iter
         torch.set_num_threads(threads)
 
 
-_ALONE = "use {devices=1}"
-
-
 def _start(work: Callable[[Any, Place], None], task: Any, place: Place) -> subprocess.Popen[bytes]:
     try:
         pickled = pickle.dumps((work, task, place, torch.get_num_threads()), protocol=5)
@@ -220,7 +118,7 @@ def _start(work: Callable[[Any, Place], None], task: Any, place: Place) -> subpr
 
 
 def _read_report(other: subprocess.Popen[bytes]) -> object:
-    """What another process reports next: None that all is well, else its error, or the text of it."""
+    """Next report of another process: None that all is well, else its error, or the text of it."""
     assert other.stdout is not None
     try:
         return pickle.load(other.stdout)
@@ -252,44 +150,3 @@ def _report(to: BinaryIO, report: object) -> None:
     with suppress(BrokenPipeError):  # the first process has gone, and with it whoever would listen
         pickle.dump(report, to)
         to.flush()
-
-
-@contextmanager
-def quiet_lightning() -> Iterator[None]:
-    """Leave out Lightning's remarks on hardware and workers, which say nothing to a forecaster."""
-    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
-    levels = [logger.level for logger in loggers]
-    with warnings.catch_warnings():
-        for message in (
-            ".*does not have many workers.*",
-            ".*LeafSpec.*",
-            ".*number of training batches.*",
-            ".*exists and is not empty.*",
-            ".*GPU available but not used.*",
-            # Half precision leaves out first steps whose gradients overflow; the schedule goes on.
-            ".*`lr_scheduler.step\\(\\)` before `optimizer.step\\(\\)`.*",
-            # Samplers know where an epoch was left.
-            ".*your dataloader is not resumable.*",
-            # Checkpoints of version 0.1 hold the state of Lightning's own keeper of checkpoints.
-            ".*callbacks used to create the checkpoint.*",
-            # PyTorch has a new name for it, which earlier ones do not know.
-            ".*`broadcast_buffers` is deprecated.*",
-            # Scores are summed over processes before they are logged.
-            ".*sync_dist=True.*",
-        ):
-            warnings.filterwarnings("ignore", message=message)
-        for logger in loggers:
-            logger.setLevel(logging.ERROR)
-        hook = threading.excepthook
-        threading.excepthook = lambda failed: None if _of_boards(failed) else hook(failed)
-        try:
-            yield
-        finally:
-            threading.excepthook = hook
-            for logger, level in zip(loggers, levels, strict=True):
-                logger.setLevel(level)
-
-
-def _of_boards(failed: threading.ExceptHookArgs) -> bool:
-    """Whether TensorBoard's own thread could not write."""
-    return type(failed.thread).__module__.startswith("tensorboard") and isinstance(failed.exc_value, OSError)

@@ -39,9 +39,10 @@ from nextframe.training.callbacks import (
     on_console,
 )
 from nextframe.training.checkpoints import ResumePoint, find_resume_point, read_checkpoint
-from nextframe.training.devices import Place, first_place, helpers, make_trainer, quiet_lightning
+from nextframe.training.devices import Place, first_place, helpers
 from nextframe.training.malloc import keep_freed_memory
 from nextframe.training.module import ForecastTraining, make_optimizer
+from nextframe.training.trainer import make_trainer, quiet_lightning
 from nextframe.words import seconds
 
 
@@ -104,7 +105,7 @@ def train_ensemble(
 
 
 def default_tell(tell: Tell | None, progress: bool) -> Tell:
-    """Who takes the lines that are to be said: by default whoever looks at the progress bar."""
+    """Taker of the lines that are to be said: by default whoever looks at the progress bar."""
     return tell or (on_console if progress else nobody)
 
 

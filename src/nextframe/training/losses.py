@@ -96,6 +96,10 @@ def quantile_loss(forecast: Tensor, target: Tensor) -> Tensor:
 
     Returns:
         A tensor of the target's shape.
+
+    >>> levels, truth = torch.tensor([0.0, 1.0, 2.0]).view(3, 1, 1), torch.ones(1, 1, 1)
+    >>> quantile_loss(levels, truth).item()  # levels 1/4, 1/2, 3/4: errors of 1 below and above cost 1/4 each
+    0.3333333432674408
     """
     quantiles = forecast.shape[-3] // target.shape[-3]
     levels = torch.arange(1, quantiles + 1, device=forecast.device, dtype=forecast.dtype) / (quantiles + 1)
@@ -114,10 +118,17 @@ def balanced_weights(target: Tensor, thresholds: Tensor, weights: Tensor) -> Ten
         target: the true values, any shape.
         thresholds: (N,), increasing, in the same range of values.
         weights: (N + 1,).
+
+    >>> balanced_weights(torch.tensor([0.5, 2.0, 7.0]), torch.tensor([2.0, 5.0]), torch.tensor([1.0, 2.0, 5.0]))
+    tensor([1., 2., 5.])
     """
     return weights[torch.bucketize(target.contiguous(), thresholds, right=True)]
 
 
 def masked_mean(values: Tensor, valid: Tensor) -> Tensor:
-    """Mean over the valid values; zero, with a zero gradient, where there is none."""
+    """Mean over the valid values; zero, with a zero gradient, where there is none.
+
+    >>> masked_mean(torch.tensor([1.0, 3.0, 100.0]), torch.tensor([True, True, False]))
+    tensor(2.)
+    """
     return (values * valid).sum() / valid.sum().clamp(min=1)

@@ -1,6 +1,4 @@
-"""What is measured on the validation part during training: additive sums, merged at the end, never averages of
-averages.
-"""
+"""Skill on the validation part during training: additive sums, merged at the end, never averages of averages."""
 
 from __future__ import annotations
 
@@ -12,7 +10,7 @@ from torch import Tensor
 from torchmetrics import Metric
 
 
-class Sums(Metric):
+class SummedMetric(Metric):
     """Sums of float64, (frames,) each; of float32 on a device that has no more, such as Apple's.
 
     Args:
@@ -38,7 +36,7 @@ class Sums(Metric):
             return super()._apply(fn, *others)  # type: ignore[return-value]
 
 
-class PerFrameLoss(Sums):
+class PerFrameLoss(SummedMetric):
     """Mean loss by output frame.
 
     Args:
@@ -66,7 +64,7 @@ class PerFrameLoss(Sums):
         }
 
 
-class RolloutSkill(Sums):
+class RolloutSkill(SummedMetric):
     """Squared error and contingency table of a free rollout, by lead time.
 
     Everything is in the model's range of values; an event is a value of at least the threshold.

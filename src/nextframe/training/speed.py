@@ -28,7 +28,7 @@ SIZE = 40
 FRAMES = {"stacked": (15, 0), "encoder-decoder": (9, 10)}
 """Model -> frames read, and frames that its decoder forecasts from; as the tutorial trains them."""
 SECONDS = 4.0
-"""How long each model is measured, its warm-up included, but for the rounds that it needs at least."""
+"""Seconds for which each model is measured, its warm-up included, but for the rounds that it needs at least."""
 ROUNDS = (2, 15)
 """Rounds of each model, at least and at most."""
 
@@ -40,7 +40,7 @@ class Speed:
     """Seconds of training steps of one model."""
 
     model: str
-    """What was trained."""
+    """Name of what was trained."""
     plain: tuple[float, ...]
     """Seconds of each step on PyTorch's operations."""
     on_engine: tuple[float, ...]

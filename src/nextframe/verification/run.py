@@ -63,11 +63,11 @@ def evaluate_run(
 
     config, reading = model.config.data, reading or {}
     source, spans = held_out(run, config, data, reading=reading)
-    if source.frame_shape[0] != model.card.channels:
+    if source.frame_shape[0] != model.manifest.channels:
         raise ShapeError(
             "has another number of channels than the model was trained on",
             where=source.name,
-            expected=model.card.channels,
+            expected=model.manifest.channels,
             received=source.frame_shape[0],
             hint="give it the same kind of frames",
         )
@@ -98,7 +98,7 @@ def evaluate_run(
 def _own_thresholds(run: str | Path, model: TrainedForecaster) -> Sequence[float]:
     """Thresholds of a shipped model's card; else that of the training."""
     name = shipped_name(run)
-    return [model.card.threshold] if name is None else measured(name).thresholds
+    return [model.manifest.threshold] if name is None else measured(name).thresholds
 
 
 def _trained_by(run: str | Path) -> str:
