@@ -21,7 +21,7 @@ ADAM_SHARE = 0.3
 """Adam's learning rate, over that of the kernels."""
 
 GATED = ("weight_x", "weight_h", "from_input", "from_hidden", "from_memory")
-"""Names that recurrent layers have for their kernels of several gates: a parameter, or the convolution that it is of."""
+"""Names of recurrent layers for their kernels of several gates: a parameter, or the convolution that it is of."""
 
 
 class Muon(Optimizer):
@@ -115,7 +115,7 @@ def orthogonalised(matrices: Tensor) -> Tensor:
 
 
 def _gates(model: nn.Module) -> dict[int, int]:
-    """Number of gates that a parameter holds, by its id: the kernels of recurrent layers, `filters` rows for each gate."""
+    """Number of gates of a parameter, by its id: the kernels of recurrent layers, `filters` rows for each gate."""
     gates: dict[int, int] = {}
     for layer in model.modules():
         for kernel in (getattr(layer, name, None) for name in GATED):
