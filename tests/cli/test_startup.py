@@ -5,7 +5,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+import xarray as xr
 
 from nextframe.cli.program import COMMANDS
 
@@ -54,3 +56,23 @@ def test_the_list_of_commands_says_what_each_page_begins_with() -> None:
     for name, line in COMMANDS.items():
         page = getattr(importlib.import_module(f"nextframe.cli.{name}"), name).__doc__
         assert " ".join(page.partition("\n\n")[0].split()) == line
+
+
+def test_a_forecast_loads_nothing_of_training_reports_and_archives(tmp_path: Path) -> None:
+    modules = of_command("forecast", "squares-stacked", "--out", "next.gif", folder=tmp_path)
+    assert (tmp_path / "next.gif").is_file()
+    assert not (HEAVY - {"torch"} | {"rich"}) & modules
+    assert not {"torch._dynamo", "sympy", "imageio", "nextframe.training.fit", "nextframe.report.html"} & modules
+
+
+@pytest.mark.parametrize("archive", ["rain.nc", "rain.npy"])
+def test_an_inspection_loads_what_reads_the_file_and_no_more(archive: str, tmp_path: Path) -> None:
+    rain = np.random.default_rng(0).gamma(0.5, 2, (40, 16, 16)).astype(np.float32)
+    if archive == "rain.npy":
+        np.save(tmp_path / archive, rain)
+    else:
+        times = np.datetime64("2020-01-01", "ns") + np.arange(40) * np.timedelta64(600, "s")
+        field = xr.Dataset({"rain": (("time", "y", "x"), rain, {"units": "mm/h"})}, {"time": times})
+        field.to_netcdf(tmp_path / archive, engine="h5netcdf")
+    modules = of_command("inspect", archive, folder=tmp_path)
+    assert not (HEAVY - ({"h5py"} if archive == "rain.nc" else set())) & modules

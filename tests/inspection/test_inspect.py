@@ -6,6 +6,11 @@ import numpy as np
 import xarray as xr
 
 from nextframe.api import inspect_path
+from nextframe.data.split import split
+from nextframe.data.windows import cut_windows
+from nextframe.forecasting.persistence import Persistence
+from nextframe.frames.source import open_source
+from nextframe.verification.verify import verify
 
 
 def test_dry_is_zero_also_where_an_offset_left_values_below_it(tmp_path: Path) -> None:
@@ -46,3 +51,18 @@ def test_what_no_window_can_use_is_told(tmp_path: Path) -> None:
         "validation": (16, 0),
         "test": (0, 0),
     }
+
+
+def test_persistence_scores_are_those_of_verification(tmp_path: Path) -> None:
+    rain = np.random.default_rng(3).gamma(0.4, 2.0, (60, 1, 12, 14)).astype(np.float32)
+    rain[np.random.default_rng(4).random(rain.shape) < 0.1] = np.nan
+    np.save(tmp_path / "rain.npy", rain)
+    seen = inspect_path(tmp_path / "rain.npy", past=3, future=4, missing="mask", test=0.4)
+    assert seen.threshold is not None
+    spans = split(open_source(tmp_path / "rain.npy", missing="mask"), validation=0.1, test=0.4, minimum=2).test
+    windows = cut_windows(spans, past=3, future=4)
+    assert seen.persistence_windows == len(windows)
+    expected = verify([Persistence()], windows, thresholds=[seen.threshold]).scores["persistence"]
+    assert set(seen.persistence) == {"mse", "mae", f"csi_{seen.threshold:g}"}
+    for metric, values in seen.persistence.items():
+        np.testing.assert_allclose(np.asarray(values, float), expected[metric], rtol=1e-6)

@@ -50,6 +50,14 @@ def test_a_run_of_version_0_1_loads_forecasts_verifies_and_goes_on(
     assert load_model(run)[1].epoch == best["epoch"] >= before
 
 
+def test_an_option_that_version_0_1_let_pass_unused_is_no_damage(run: Path, tmp_path: Path) -> None:
+    old = json.loads((run / "model.json").read_text(encoding="utf-8"))
+    old["config"]["model"] |= {"model": "encoder-decoder", "temporal_padding": "same"}
+    old["config"]["training"]["min_seen"] = 1
+    (tmp_path / "model.json").write_text(json.dumps(old), encoding="utf-8")
+    assert read_manifest(tmp_path / "model.json").config.model.temporal_padding == "causal"
+
+
 def test_a_manifest_says_the_same_in_every_format(run: Path, tmp_path: Path) -> None:
     manifest = read_manifest(run / "model.json")
     write_manifest(tmp_path, manifest, parameters=1)

@@ -10,7 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Self
 
-from nextframe.config import RunConfig
+from nextframe.config import ModelConfig, RunConfig
 from nextframe.data.normalise import Normaliser
 from nextframe.errors import CheckpointError, ConfigError, first_line
 from nextframe.files import write_text
@@ -139,8 +139,14 @@ def read_manifest(path: Path) -> Manifest:
 
 
 def _from_1(old: Description) -> Description:
-    """Format 1 (version 0.1): coordinates were a pair, and early ones have neither these nor the time step."""
-    grid = old.get("grid")
+    """Format 1 (version 0.1): coordinates were a pair, and early ones have neither these nor the time step. The stack's
+    padding in time was let pass, unused, of other models.
+    """
+    grid, config = old.get("grid"), old["config"]
+    network = config.get("model", {})
+    if network.get("model") == "encoder-decoder":
+        network = {**network, "temporal_padding": ModelConfig.temporal_padding}
+        old = {**old, "config": {**config, "model": network}}
     return {"time_step": None, **old, "grid": None if grid is None else dict(zip("yx", grid, strict=True))}
 
 
