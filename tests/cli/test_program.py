@@ -305,11 +305,11 @@ def test_a_place_that_cannot_be_written_to_is_told_before_the_work(
 ) -> None:
     (tmp_path / "file").write_text("")
     (tmp_path / "folder.gif").mkdir()
-    monkeypatch.setattr(api, "load_run", lambda *_: pytest.fail("forecast"))
+    monkeypatch.setattr("nextframe.forecasting.load.load_run", lambda *_: pytest.fail("forecast"))
     for out, why in ((tmp_path / "file" / "f.gif", "cannot be written"), (tmp_path / "folder.gif", "is a folder")):
         assert f"{out}: {why}" in refused(capsys, "forecast", run, "--out", out)
     monkeypatch.undo()
-    monkeypatch.setattr(api, "evaluate_run", lambda *_, **__: pytest.fail("verified"))
+    monkeypatch.setattr("nextframe.verification.run.evaluate_run", lambda *_, **__: pytest.fail("verified"))
     below = tmp_path / "file" / "deep" / "er"
     assert "cannot be written" in refused(capsys, "verify", run, "--out", below)
     assert f"{below}: cannot be written" in refused(capsys, *TRAIN, "--out", below)
@@ -331,7 +331,7 @@ def test_a_forecast_is_as_long_as_those_of_the_training(
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["forecast", "RUN", "--exceed=0.5", "--out=f.npy"], "f.npy: has no place for probabilities"),
+        (["forecast", "RUN", "--exceed=0.5", "--out=f.npy"], "f.npy: NumPy array has no place for probabilities"),
         (["inspect", "RUN", "--json"], "--json: is for frames"),
         (["inspect", "--models", "--past=3"], "--past: is for frames"),
         ([*TRAIN, "--weight-decay=0.1"], "weight_decay: is for adamw"),

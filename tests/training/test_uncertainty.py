@@ -92,7 +92,7 @@ def test_probabilities_reach_the_file(ensemble: Path, tmp_path: Path, capsys: py
     assert "crps" in next(iter(graded.scores.values()))
     capsys.readouterr()
     assert main([*command, "--coverage", "0.8", "--out", str(tmp_path / "f.gif")]) == 2
-    assert "NetCDF" in capsys.readouterr().err
+    assert "f.gif: GIF has no place for interval" in capsys.readouterr().err
 
 
 @pytest.mark.slow
