@@ -67,14 +67,14 @@ def test_small_ones_are_plain_and_old_ones_are_given_back() -> None:
     pool.take(LARGE)
     for _ in range(KEPT_CALLS + 1):
         pool.take((LEAST_BYTES // 2,))
-    assert list(pool._known) == [LEAST_BYTES // 2]
+    assert list(pool._buffers_by_size) == [LEAST_BYTES // 2]
 
 
 def test_released_memory_is_not_taken_from_a_tensor() -> None:
     pool = Buffers()
     kept = pool.take(LARGE).fill_(9)
     pool.release()
-    assert not pool._known
+    assert not pool._buffers_by_size
     pool.take(LARGE).fill_(1)
     assert (kept == 9).all()
 

@@ -45,7 +45,7 @@ class Buffers:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._calls = 0
-        self._known: dict[int, list[_Buffer]] = {}
+        self._buffers_by_size: dict[int, list[_Buffer]] = {}
 
     def take(self, shape: Sequence[int]) -> Tensor:
         """An uninitialised tensor, contiguous, on the CPU."""
@@ -58,7 +58,7 @@ class Buffers:
             memory = _aligned(count) if buffer is None else buffer.memory
             view = memory[:count].reshape(shape)  # an object of its own, which the tensor's storage keeps alive
             if buffer is None:
-                self._known.setdefault(count, []).append(_Buffer(memory, weakref.ref(view), self._calls))
+                self._buffers_by_size.setdefault(count, []).append(_Buffer(memory, weakref.ref(view), self._calls))
             else:
                 buffer.lent, buffer.used = weakref.ref(view), self._calls
             self._forget()
@@ -66,20 +66,20 @@ class Buffers:
 
     def _free(self, count: int) -> _Buffer | None:
         """The smallest buffer that is free and holds so many values; None where none is of about the size."""
-        sizes = sorted(size for size in self._known if count <= size <= LARGEST_SHARE * count)
-        return next((one for size in sizes for one in self._known[size] if one.lent() is None), None)
+        sizes = sorted(size for size in self._buffers_by_size if count <= size <= LARGEST_SHARE * count)
+        return next((one for size in sizes for one in self._buffers_by_size[size] if one.lent() is None), None)
 
     def release(self) -> None:
         """Give all memory back that nothing refers to; the rest goes when its last tensor does."""
         with self._lock:
-            self._known.clear()
+            self._buffers_by_size.clear()
 
     def _forget(self) -> None:
         oldest = self._calls - KEPT_CALLS
-        for count, buffers in list(self._known.items()):
-            self._known[count] = recent = [one for one in buffers if one.used > oldest]
+        for count, buffers in list(self._buffers_by_size.items()):
+            self._buffers_by_size[count] = recent = [one for one in buffers if one.used > oldest]
             if not recent:
-                del self._known[count]
+                del self._buffers_by_size[count]
 
 
 def _aligned(count: int) -> NDArray[np.float32]:

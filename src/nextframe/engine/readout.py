@@ -125,8 +125,8 @@ def _differentiate(ctx: Any, grad_outputs: Tensor) -> tuple[Tensor | None, ...]:
             grad_outputs, *ctx.saved_tensors, ctx.shift, needs[0] or needs[1]
         )
     by_bias = grad_outputs.sum((0, 1, 3, 4)) if needs[3] else None
-    found = (by_features, by_recent, by_weight, by_bias)
-    return (*(result if need else None for result, need in zip(found, needs, strict=False)), None)
+    gradients = (by_features, by_recent, by_weight, by_bias)
+    return (*(result if need else None for result, need in zip(gradients, needs, strict=False)), None)
 
 
 readout_forward.register_autograd(_differentiate, setup_context=_remember)

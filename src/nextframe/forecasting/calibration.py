@@ -104,7 +104,7 @@ class Calibration:
         Each pixel's values are in order. They are quantiles of that pixel alone: one member is no likely picture.
         """
         batch, leads, channels, height, width = forecast.shape
-        found = np.empty((batch, LEVELS, leads, channels, height, width), np.float32)
+        drawn = np.empty((batch, LEVELS, leads, channels, height, width), np.float32)
         for c in range(channels):
             for k in range(leads):
                 values = forecast[:, k, c]
@@ -112,8 +112,8 @@ class Calibration:
                 which = np.searchsorted(np.asarray(self.edges[c][k], np.float32), values, side="right")
                 members = values[:, None] + np.moveaxis(table[which], -1, 1)
                 bounded = self.low[c] is not None or self.high[c] is not None
-                found[:, :, k, c] = np.clip(members, self.low[c], self.high[c]) if bounded else members
-        return found
+                drawn[:, :, k, c] = np.clip(members, self.low[c], self.high[c]) if bounded else members
+        return drawn
 
     def _check(self) -> None:
         """Hold what was read to its shape."""
@@ -151,9 +151,9 @@ class Calibration:
             CheckpointError: a file that holds something else.
         """
         try:
-            found = cls(**json.loads(path.read_text(encoding="utf-8")))
-            found._check()
-            return found
+            calibration = cls(**json.loads(path.read_text(encoding="utf-8")))
+            calibration._check()
+            return calibration
         except (OSError, ValueError, TypeError, RecursionError) as error:
             raise CheckpointError(
                 "cannot be read",

@@ -47,6 +47,6 @@ class Extrapolation(Forecaster):
             for channel in range(movie.shape[1]):
                 last = movie[-1, channel]
                 advected = advect(last, velocity, lead_times)
-                known = np.isfinite(advected) & np.isfinite(last)
-                moved[:, channel] = np.where(known, advected, moved[:, channel])
+                there = np.isfinite(advected) & np.isfinite(last)
+                moved[:, channel] = np.where(there, advected, moved[:, channel])
         return forecast

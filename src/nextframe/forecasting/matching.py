@@ -21,14 +21,14 @@ def match_distribution(forecast: FloatArray, last: FloatArray) -> FloatArray:
 
     Values that are missing on either side stay as they are in the forecast.
     """
-    found = forecast.copy()
-    for frame in found:
+    matched_forecast = forecast.copy()
+    for frame in matched_forecast:
         for values, seen in zip(frame, last, strict=True):
-            known = np.isfinite(values) & np.isfinite(seen)
-            matched = np.empty(int(known.sum()), values.dtype)
-            matched[np.argsort(values[known], kind="stable")] = np.sort(seen[known])
-            values[known] = matched
-    return found
+            both = np.isfinite(values) & np.isfinite(seen)
+            matched = np.empty(int(both.sum()), values.dtype)
+            matched[np.argsort(values[both], kind="stable")] = np.sort(seen[both])
+            values[both] = matched
+    return matched_forecast
 
 
 class ProbabilityMatched(Forecaster):

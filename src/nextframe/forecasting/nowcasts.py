@@ -83,7 +83,7 @@ class _PystepsNowcast(Forecaster):
             )
         batch, _, channels, height, width = past.shape
         last = past[:, None, -1:]
-        found = np.repeat(np.repeat(last, lead_times, axis=2), self.members, axis=1)
+        drawn = np.repeat(np.repeat(last, lead_times, axis=2), self.members, axis=1)
         # A cascade needs pixels at every one of its scales.
         levels = max(3, min(6, int(np.log2(min(height, width))) - 1))
         for movie in range(batch):
@@ -100,9 +100,9 @@ class _PystepsNowcast(Forecaster):
                     made = self.nowcast(np.nan_to_num(rain).astype(np.float64), motion, lead_times, levels)
                 except (RuntimeError, ValueError):  # no stationary model fits, as where rain has just begun
                     continue
-                known = np.isfinite(made) & np.isfinite(rain[-1])
-                found[movie, :, :, c] = np.where(known, np.maximum(made, 0), found[movie, :, :, c])
-        return found.mean(1), found
+                arrived = np.isfinite(made) & np.isfinite(rain[-1])
+                drawn[movie, :, :, c] = np.where(arrived, np.maximum(made, 0), drawn[movie, :, :, c])
+        return drawn.mean(1), drawn
 
 
 class Steps(_PystepsNowcast):

@@ -118,14 +118,14 @@ def forecast_in_tiles(
     Returns:
         (..., H, W).
     """
-    found: FloatArray | None = None
+    whole: FloatArray | None = None
     down, across = (tiling.along(length, reach=reach, stride=stride) for length in size)
     for row in down:
         for column in across:
             piece = forecast(slice(row.start, row.stop), slice(column.start, column.stop))
             piece *= row.weights[:, None] * column.weights
-            if found is None:
-                found = np.zeros((*piece.shape[:-2], *size), piece.dtype)
-            found[..., row.start : row.stop, column.start : column.stop] += piece
-    assert found is not None
-    return found
+            if whole is None:
+                whole = np.zeros((*piece.shape[:-2], *size), piece.dtype)
+            whole[..., row.start : row.stop, column.start : column.stop] += piece
+    assert whole is not None
+    return whole

@@ -194,13 +194,13 @@ def check_causal(
 
         changed = by_perturbation(run, movie, seed)
         sloped = by_gradient(run, movie, seed) if isinstance(movie, Tensor) else None
-    found = changed if sloped is None else changed | sloped
+    dependent = changed if sloped is None else changed | sloped
     return Causality(
         task=task,
-        method="gradient" if sloped is not None and np.array_equal(sloped, found) else "perturbation",
+        method="gradient" if sloped is not None and np.array_equal(sloped, dependent) else "perturbation",
         frames=count,
         past=past,
-        reads=tuple(tuple(np.flatnonzero(row).tolist()) for row in found),
+        reads=tuple(tuple(np.flatnonzero(row).tolist()) for row in dependent),
     )
 
 

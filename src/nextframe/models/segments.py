@@ -74,16 +74,16 @@ class _Segments(torch.autograd.Function):
             part.requires_grad_(needs[2])
             states = [first.requires_grad_(), second.requires_grad_()]
             with torch.enable_grad():
-                found, last = ctx.scan(part, (first, second))
-            by_found = torch.zeros_like(found) if grad_hiddens is None else grad_hiddens[stretch]
+                hiddens, last = ctx.scan(part, (first, second))
+            by_hiddens = torch.zeros_like(hiddens) if grad_hiddens is None else grad_hiddens[stretch]
             if grad_hidden is not None:
-                by_found = by_found if grad_hiddens is None else by_found.clone()
-                by_found[-1] += grad_hidden
+                by_hiddens = by_hiddens if grad_hiddens is None else by_hiddens.clone()
+                by_hiddens[-1] += grad_hidden
             if grad_cell is None:
                 grad_cell = torch.zeros_like(last)
             by = [*states, *wanted, *([part] if needs[2] else [])]
-            grad_hidden, grad_cell, *grads = torch.autograd.grad([found, last], by, [by_found, grad_cell])
-            del found, last
+            grad_hidden, grad_cell, *grads = torch.autograd.grad([hiddens, last], by, [by_hiddens, grad_cell])
+            del hiddens, last
             if grad_frames is not None:
                 grad_frames[stretch] = grads.pop()
             sums = [total + grad for total, grad in zip(sums, grads, strict=True)] if sums else grads
