@@ -159,7 +159,7 @@ class Calibration:
                 "cannot be read",
                 where=path,
                 received=first_line(error),
-                hint="write it again with `nextframe calibrate RUN`",
+                hint="calibrate the run again",
             ) from error
 
 

@@ -168,6 +168,8 @@ def _train(source: FrameSource, config: RunConfig, run: Path, resume: bool, prog
     if progress:
         counts = [len(part) for part in sets]  # type: ignore[arg-type]
         tell(f"{source.name}: {counts[0]} windows to train on, {counts[1]} to validate")
+        for note in source.notes:
+            tell(f"{source.name}: {note}")
         tell(check_causal(ready.module.model, shape=(1, 6, channels + len(static), 12, 12)).sentence)
     _say_losses(parts, config, statistics.empty_frames, tell)
     with helpers(place, _help, task):

@@ -104,5 +104,5 @@ def _own_thresholds(run: str | Path, model: TrainedForecaster) -> Sequence[float
 def _trained_by(run: str | Path) -> str:
     """The command that trains a run again."""
     if shipped_name(run) is not None:
-        return f"the command on its card: nextframe inspect --models {run}"
+        return "the command on its card"
     return shlex.join(["nextframe", "train", "--config", str(Path(run) / "config.yaml")])
