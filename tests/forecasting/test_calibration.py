@@ -62,7 +62,7 @@ def test_it_is_saved_and_read_again(tmp_path: Path) -> None:
     forecast = np.random.default_rng(0).gamma(1, 2, (2, 3, 1, 5, 5)).astype(np.float32)
     np.testing.assert_array_equal(again.members(forecast), calibration.members(forecast))
     (tmp_path / "calibration.json").write_text("{}")
-    with pytest.raises(CheckpointError, match="nextframe calibrate RUN"):
+    with pytest.raises(CheckpointError, match="calibrate the run again"):
         Calibration.load(tmp_path / "calibration.json")
 
 
@@ -93,5 +93,5 @@ def test_tables_that_do_not_fit_are_named(tmp_path: Path, broken: dict[str, obje
     path = tmp_path / "calibration.json"
     Calibration.fit(Persistence(), rain(30, 0)).save(path)
     path.write_text(json.dumps({**json.loads(path.read_text()), **broken}))
-    with pytest.raises(CheckpointError, match="nextframe calibrate RUN"):
+    with pytest.raises(CheckpointError, match="calibrate the run again"):
         Calibration.load(path)

@@ -232,7 +232,7 @@ def test_a_damaged_calibration_is_written_again(ensemble: Path, tmp_path: Path) 
     copy = tmp_path / "copy"
     shutil.copytree(ensemble, copy)
     (copy / "calibration.json").write_text("{")
-    with pytest.raises(CheckpointError, match="nextframe calibrate RUN"):
+    with pytest.raises(CheckpointError, match="calibrate the run again"):
         nextframe.load_run(copy)
     assert main(["calibrate", str(copy)]) == 0
     assert nextframe.load_run(copy).calibration is not None
