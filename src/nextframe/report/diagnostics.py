@@ -9,7 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullFormatter, ScalarFormatter
 
-from nextframe.report.figures import BASELINES, COLOURS, plain
+from nextframe.forecasting import baselines
+from nextframe.report.figures import COLOURS, plain
 from nextframe.verification.result import Verification
 from nextframe.words import lead_number
 
@@ -34,7 +35,7 @@ def spectra(verification: Verification) -> Figure | None:
     for panel, lead in zip(panels, leads, strict=True):
         panel.plot(wavelength, _positive(verification.spectra["truth"][lead]), color=_INK, lw=3, label="truth")
         for colour, name in zip(COLOURS * 9, verification.scores, strict=False):
-            style = "--" if name in BASELINES else "-"
+            style = "--" if name in baselines.names() else "-"
             power = _positive(verification.spectra[name][lead])
             panel.plot(wavelength, power, style, color=colour, lw=1.4, label=_label(name))
         panel.set(xscale="log", yscale="log", xlim=(max(wavelength), min(wavelength)))

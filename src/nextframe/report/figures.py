@@ -12,6 +12,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 
+from nextframe.forecasting import baselines
 from nextframe.frames.sequence import FloatArray
 from nextframe.report.palette import RGB, Palette, probability_picture
 from nextframe.report.tables import title
@@ -21,7 +22,6 @@ from nextframe.words import printable
 
 # Okabe and Ito's colours, told apart by the colour-blind.
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#8c8c8c")
-BASELINES = ("persistence", "translation", "climatology", "extrapolation", "steps", "anvil")
 _MARGIN = 0.02  # beyond the limits of a metric, so that a curve along them is seen
 _COLUMNS = 20
 """Frames in a row of a strip; more could not be told apart, and would take minutes to draw."""
@@ -57,7 +57,7 @@ def skill_curves(
     for panel, metric in zip(panels.flat, metrics, strict=False):
         for colour, (name, scores) in zip(COLOURS * 9, verification.scores.items(), strict=False):
             if metric in scores:
-                style = "--" if name in BASELINES else "-"
+                style = "--" if name in baselines.names() else "-"
                 lines[name] = panel.plot(
                     verification.lead_time, scores[metric], style, color=colour, marker="o", ms=3.5
                 )
