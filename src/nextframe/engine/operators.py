@@ -84,7 +84,13 @@ def _pack(shape: list[int], weight_x: Tensor, weight_h: Tensor, *, reuse: bool) 
     floats = (native.packed_forward_floats(shape),)
     packed = torch.empty(floats) if reuse else take(floats)
     x, h = weight_x.contiguous(), weight_h.contiguous()
-    native.pack_forward(shape, x.data_ptr(), h.data_ptr(), packed.data_ptr(), torch.get_num_threads())
+    native.pack_forward(
+        shape=shape,
+        weight_x=x.data_ptr(),
+        weight_h=h.data_ptr(),
+        packed=packed.data_ptr(),
+        threads=torch.get_num_threads(),
+    )
     if reuse:
         _packed[key] = (weight_x.detach().clone(), weight_h.detach().clone(), packed)
         if len(_packed) > _PACKED_LAYERS:
@@ -104,8 +110,18 @@ def _run(
     cells = empty((steps if keep else 2, batch, height, width, filters))
     gates = empty((native.gates_floats(shape) if keep else 0,))
     packed = _pack(shape, weight_x, weight_h, reuse=not keep)
-    addresses = [tensor.data_ptr() for tensor in (frames, bias, hidden, cell, packed, hiddens, cells)]
-    native.forward(shape, *addresses, gates.data_ptr() if keep else 0, torch.get_num_threads())
+    native.forward(
+        shape=shape,
+        frames=frames.data_ptr(),
+        bias=bias.data_ptr(),
+        hidden=hidden.data_ptr(),
+        cell=cell.data_ptr(),
+        packed=packed.data_ptr(),
+        hiddens=hiddens.data_ptr(),
+        cells=cells.data_ptr(),
+        gates=gates.data_ptr() if keep else 0,
+        threads=torch.get_num_threads(),
+    )
     return hiddens, cells, gates
 
 
@@ -170,7 +186,6 @@ def convlstm_backward(
     assert native is not None
     shape = _shape(frames, weight_h)
     steps, batch, height, width, _, filters, _ = shape
-    threads = torch.get_num_threads()
     frames, grad_hiddens = frames.contiguous(), grad_hiddens.contiguous()
     weight_x, weight_h = weight_x.contiguous(), weight_h.contiguous()
     grad_cell = grad_cell.clone(memory_format=torch.contiguous_format)
@@ -179,12 +194,29 @@ def convlstm_backward(
     grad_weight_x, grad_weight_h = torch.zeros_like(weight_x), torch.zeros_like(weight_h)
     grad_bias = frames.new_zeros(4 * filters)
     packed = take((native.packed_backward_floats(shape, wants_frames),))
-    given = (frames, weight_x, weight_h, hidden.contiguous(), cell.contiguous(), gates, cells, hiddens, grad_hiddens)
-    worked = (packed, grad_hidden, grad_cell)
-    addresses = [tensor.data_ptr() for tensor in (*given, *worked)]
-    addresses.append(grad_frames.data_ptr() if wants_frames else 0)
-    addresses += [tensor.data_ptr() for tensor in (grad_weight_x, grad_weight_h, grad_bias)]
-    native.backward(shape, addresses, wants_initial, wants_weights, threads)
+    hidden, cell = hidden.contiguous(), cell.contiguous()
+    native.backward(
+        shape=shape,
+        frames=frames.data_ptr(),
+        weight_x=weight_x.data_ptr(),
+        weight_h=weight_h.data_ptr(),
+        hidden=hidden.data_ptr(),
+        cell=cell.data_ptr(),
+        gates=gates.data_ptr(),
+        cells=cells.data_ptr(),
+        hiddens=hiddens.data_ptr(),
+        grad_hiddens=grad_hiddens.data_ptr(),
+        packed=packed.data_ptr(),
+        grad_hidden=grad_hidden.data_ptr(),
+        grad_cell=grad_cell.data_ptr(),
+        grad_frames=grad_frames.data_ptr() if wants_frames else 0,
+        grad_weight_x=grad_weight_x.data_ptr(),
+        grad_weight_h=grad_weight_h.data_ptr(),
+        grad_bias=grad_bias.data_ptr(),
+        wants_initial=wants_initial,
+        wants_weights=wants_weights,
+        threads=torch.get_num_threads(),
+    )
     return grad_frames, grad_weight_x, grad_weight_h, grad_bias, grad_hidden[steps % 2].clone(), grad_cell
 
 

@@ -75,8 +75,15 @@ def _run(features: Tensor, recent: Tensor, weight: Tensor, bias: Tensor, shift: 
     steps, batch, height, width, _ = features.shape
     features, recent, bias, packed = features.contiguous(), recent.contiguous(), bias.contiguous(), _taps_last(weight)
     outputs = features.new_empty(steps, batch, len(weight), height, width)
-    addresses = [tensor.data_ptr() for tensor in (features, recent, packed, bias, outputs)]
-    native.readout_forward(_shape(features, recent, weight, shift), *addresses, torch.get_num_threads())
+    native.readout_forward(
+        shape=_shape(features, recent, weight, shift),
+        features=features.data_ptr(),
+        recent=recent.data_ptr(),
+        weight=packed.data_ptr(),
+        bias=bias.data_ptr(),
+        outputs=outputs.data_ptr(),
+        threads=torch.get_num_threads(),
+    )
     return outputs
 
 
@@ -91,10 +98,18 @@ def readout_backward(
     grad_features = take(features.shape if wants_features else (0,))
     grad_recent = torch.empty_like(recent if wants_features else recent[:0])
     sums = torch.zeros_like(packed)
-    addresses = [
-        tensor.data_ptr() for tensor in (features, recent, packed, grad_outputs, grad_features, grad_recent, sums)
-    ]
-    native.readout_backward(_shape(features, recent, weight, shift), *addresses, sums.numel(), torch.get_num_threads())
+    native.readout_backward(
+        shape=_shape(features, recent, weight, shift),
+        features=features.data_ptr(),
+        recent=recent.data_ptr(),
+        weight=packed.data_ptr(),
+        grad_outputs=grad_outputs.data_ptr(),
+        grad_features=grad_features.data_ptr(),
+        grad_recent=grad_recent.data_ptr(),
+        grad_weight=sums.data_ptr(),
+        weight_floats=sums.numel(),
+        threads=torch.get_num_threads(),
+    )
     outputs, filters = weight.shape[:2]
     grad_weight = sums[:, :filters].view(outputs, _TAPS, filters).transpose(1, 2).reshape(weight.shape)
     return grad_features, grad_recent, grad_weight

@@ -1,5 +1,6 @@
 // The Python module `_native`: chooses the instruction set and runs jobs on the pool. Its arguments are addresses of
-// tensors that nextframe.engine.operators has checked and holds alive.
+// tensors that nextframe.engine.operators has checked and holds alive; jobs take them by name alone, as _native.pyi has
+// them, so that no two languages have to agree on an order.
 #include <nanobind/nanobind.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
@@ -12,6 +13,7 @@
 #include "pool.hpp"
 
 namespace nb = nanobind;
+using namespace nb::literals;
 using namespace nextframe;
 
 namespace {
@@ -102,27 +104,28 @@ void forward(const std::vector<int>& shape, size_t frames, size_t bias, size_t h
   pool.run(threads, [&](int id) { chosen->forward(job, id, threads, barrier, scratch[id]); });
 }
 
-void backward(const std::vector<int>& shape, const std::vector<size_t>& tensors, bool wants_initial, bool wants_weights,
-              int threads) {
-  if (tensors.size() != 16) throw std::invalid_argument("a backward job has sixteen tensors");
+void backward(const std::vector<int>& shape, size_t frames, size_t weight_x, size_t weight_h, size_t hidden,
+              size_t cell, size_t gates, size_t cells, size_t hiddens, size_t grad_hiddens, size_t packed,
+              size_t grad_hidden, size_t grad_cell, size_t grad_frames, size_t grad_weight_x, size_t grad_weight_h,
+              size_t grad_bias, bool wants_initial, bool wants_weights, int threads) {
   BackwardJob job{};
   job.shape = shape_of(shape);
-  job.frames = pointer(tensors[0]);
-  job.weight_x = pointer(tensors[1]);
-  job.weight_h = pointer(tensors[2]);
-  job.hidden = pointer(tensors[3]);
-  job.cell = pointer(tensors[4]);
-  job.gates = pointer(tensors[5]);
-  job.cells = pointer(tensors[6]);
-  job.hiddens = pointer(tensors[7]);
-  job.grad_hiddens = pointer(tensors[8]);
-  job.packed = pointer(tensors[9]);
-  job.grad_hidden = pointer(tensors[10]);
-  job.grad_cell = pointer(tensors[11]);
-  job.grad_frames = pointer(tensors[12]);
-  job.grad_weight_x = pointer(tensors[13]);
-  job.grad_weight_h = pointer(tensors[14]);
-  job.grad_bias = pointer(tensors[15]);
+  job.frames = pointer(frames);
+  job.weight_x = pointer(weight_x);
+  job.weight_h = pointer(weight_h);
+  job.hidden = pointer(hidden);
+  job.cell = pointer(cell);
+  job.gates = pointer(gates);
+  job.cells = pointer(cells);
+  job.hiddens = pointer(hiddens);
+  job.grad_hiddens = pointer(grad_hiddens);
+  job.packed = pointer(packed);
+  job.grad_hidden = pointer(grad_hidden);
+  job.grad_cell = pointer(grad_cell);
+  job.grad_frames = pointer(grad_frames);
+  job.grad_weight_x = pointer(grad_weight_x);
+  job.grad_weight_h = pointer(grad_weight_h);
+  job.grad_bias = pointer(grad_bias);
   job.wants_weights = wants_weights;
   job.wants_initial = wants_initial;
   nb::gil_scoped_release release;
@@ -189,16 +192,22 @@ void set_subnormals(bool zero, int threads) {
 NB_MODULE(_native, m) {
   m.doc() = "The ConvLSTM engine's kernels; use nextframe.engine.";
   m.def("instruction_sets", &instruction_sets, "Instruction sets that this processor has kernels for, best first.");
-  m.def("choose", &choose, "Use the kernels of one instruction set.");
+  m.def("choose", &choose, "name"_a, "Use the kernels of one instruction set.");
   m.def("chosen", [] { return std::string(chosen->name); }, "The instruction set in use.");
-  m.def("packed_forward_floats", &packed_forward_floats);
-  m.def("packed_backward_floats", &packed_backward_floats);
-  m.def("gates_floats", &gates_floats);
-  m.def("pack_forward", &pack_forward);
-  m.def("forward", &forward);
-  m.def("backward", &backward);
-  m.def("readout_forward", &readout_forward);
-  m.def("readout_backward", &readout_backward);
-  m.def("set_subnormals", &set_subnormals,
+  m.def("packed_forward_floats", &packed_forward_floats, "shape"_a);
+  m.def("packed_backward_floats", &packed_backward_floats, "shape"_a, "frames"_a);
+  m.def("gates_floats", &gates_floats, "shape"_a);
+  m.def("pack_forward", &pack_forward, nb::kw_only(), "shape"_a, "weight_x"_a, "weight_h"_a, "packed"_a, "threads"_a);
+  m.def("forward", &forward, nb::kw_only(), "shape"_a, "frames"_a, "bias"_a, "hidden"_a, "cell"_a, "packed"_a,
+        "hiddens"_a, "cells"_a, "gates"_a, "threads"_a);
+  m.def("backward", &backward, nb::kw_only(), "shape"_a, "frames"_a, "weight_x"_a, "weight_h"_a, "hidden"_a, "cell"_a,
+        "gates"_a, "cells"_a, "hiddens"_a, "grad_hiddens"_a, "packed"_a, "grad_hidden"_a, "grad_cell"_a,
+        "grad_frames"_a, "grad_weight_x"_a, "grad_weight_h"_a, "grad_bias"_a, "wants_initial"_a, "wants_weights"_a,
+        "threads"_a);
+  m.def("readout_forward", &readout_forward, nb::kw_only(), "shape"_a, "features"_a, "recent"_a, "weight"_a, "bias"_a,
+        "outputs"_a, "threads"_a);
+  m.def("readout_backward", &readout_backward, nb::kw_only(), "shape"_a, "features"_a, "recent"_a, "weight"_a,
+        "grad_outputs"_a, "grad_features"_a, "grad_recent"_a, "grad_weight"_a, "weight_floats"_a, "threads"_a);
+  m.def("set_subnormals", &set_subnormals, "zero"_a, "threads"_a,
         "Whether subnormal numbers count as zero on PyTorch's threads, from now on.");
 }
