@@ -25,10 +25,11 @@ $(STAMP): pyproject.toml constraints.txt CMakeLists.txt $(wildcard src/nextframe
 
 NATIVE := $(wildcard src/nextframe/engine/native/*.[ch]pp)
 
-lint: install ## ruff and mypy
+lint: install ## ruff, mypy and clang-format
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/clang-format --dry-run --Werror $(NATIVE)
 
 format: install ## let ruff and clang-format mend what they can
 	$(BIN)/ruff check --fix .

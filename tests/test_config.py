@@ -44,7 +44,7 @@ def test_a_slip_in_a_choice_is_told_with_the_choices(section: type[Any], name: s
         ({"epochs": 0}, "epochs: is too small"),
         ({"grey": "yes"}, "grey: has the wrong type"),
         ({"learning_rate": "fast"}, "learning_rate: has the wrong type"),
-        ({"learning_rate": float("nan")}, "learning_rate: is too small"),
+        ({"learning_rate": float("nan")}, "learning_rate: is not finite"),
         ({"filters": (8, "x")}, "filters: has the wrong type"),
         ({"filters": (8, 0)}, "filters: is too small"),
         ({"frames": (5, 2)}, "frames: is not a range"),
