@@ -59,6 +59,7 @@ def test_without_a_folder_a_new_one_is_taken(tmp_path: Path, monkeypatch: pytest
     assert folders == ["stacked-squares", "stacked-squares-2"]
 
 
+@pytest.mark.slow
 def test_scores_stand_beside_baselines_and_nothing_is_printed(
     run: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:

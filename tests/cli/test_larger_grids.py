@@ -41,6 +41,7 @@ def test_it_forecasts_and_verifies_another_size(run: Path, frames: Path, tmp_pat
     assert (tmp_path / "verification.json").is_file()
 
 
+@pytest.mark.slow
 def test_in_tiles_it_forecasts_the_same(run: Path, frames: Path, tmp_path: Path) -> None:
     made = {}
     for name, options in {

@@ -113,6 +113,7 @@ def test_a_rollout_reads_them_at_every_step_and_forecasts_only_the_frames(kind: 
     assert check_causal(model, shape=(1, 6, 3, 6, 7)).is_causal
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options",
     [

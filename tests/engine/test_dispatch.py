@@ -7,6 +7,7 @@ from nextframe import engine
 from nextframe.models.convlstm import ConvLSTM2d
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("steps", "batch", "channels", "filters", "size", "training", "expected"),
     [

@@ -101,6 +101,7 @@ def test_values_and_gradients_are_those_of_the_equations(
     assert gradients < 5e-5
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(
     steps=st.integers(1, 4),

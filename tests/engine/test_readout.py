@@ -101,6 +101,7 @@ def test_with_and_without_the_engine_a_readout_gives_the_same(sees_next: bool, s
     torch.testing.assert_close(ours, plain, atol=1e-5, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_compiler_sees_the_operators() -> None:
     features, recent = torch.randn(2, 1, 6, 7, 5, requires_grad=True), torch.randn(2, 1, 6, 7, 5, requires_grad=True)
     weight, bias = torch.randn(1, 5, 3, 3, 3, requires_grad=True), torch.randn(1, requires_grad=True)

@@ -177,6 +177,7 @@ def test_a_model_s_tiled_forecast_is_that_of_the_whole_grid(options: dict[str, A
     np.testing.assert_allclose(whole.forecast(past[0], leads, tile=4 * reach).values, expected[0], atol=2e-4)
 
 
+@pytest.mark.slow
 def test_static_fields_are_cut_with_the_frames() -> None:
     whole = trained(SIZE, 1, static=2)
     past = movie(SIZE)
@@ -187,6 +188,7 @@ def test_static_fields_are_cut_with_the_frames() -> None:
     assert np.abs(whole.predict(past, 2) - expected).max() > 0.01
 
 
+@pytest.mark.slow
 def test_an_ensemble_and_a_calibration_work_in_tiles() -> None:
     members = [trained(SIZE, seed=seed) for seed in (0, 1)]
     whole = EnsembleForecaster(members, members[0].config)
@@ -211,6 +213,7 @@ def test_an_ensemble_and_a_calibration_work_in_tiles() -> None:
     np.testing.assert_array_equal(without.values, calibrated.values)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [{}, {"norm": "group"}])
 def test_less_overlap_makes_no_seam(options: dict[str, Any]) -> None:
     """Tiles that disagree near their edges: the forecast is no rougher across them than elsewhere."""
@@ -241,6 +244,7 @@ class Largest(TorchDispatchMode):
         return result
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["stacked", "encoder-decoder"])
 def test_states_are_those_of_one_tile(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Four times the grid takes four times as many tiles, and tensors of the same size."""

@@ -91,6 +91,7 @@ def test_curves_are_kept_trial_by_trial(curves: tuple[Curve, ...], tmp_path: Pat
         load(tmp_path / "other.json")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("goal", [CAUSAL, ENCODER_DECODER], ids=lambda goal: goal.name)
 def test_quality_is_that_of_forecasts_of_all_movies(goal: Goal) -> None:
     trial = Trial(name="x", goal=goal, recipe="", steps=1, changes={"filters": (3,)})
@@ -301,6 +302,7 @@ def test_a_mark_counts_the_seeds_of_the_recipe_that_is_best_at_it(curves: tuple[
     assert [line["marks reached"] for line in cells] == ["none until it was stopped", "CSI 0.90 in 130 s"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("padding", ["same", "causal"])
 def test_a_stack_of_keras_forecasts_the_same_here(padding: str) -> None:
     os.environ.setdefault("KERAS_BACKEND", "torch")  # read when Keras is first imported

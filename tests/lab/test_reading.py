@@ -52,6 +52,7 @@ def test_showers_drift_and_are_mostly_dry() -> None:
     assert np.abs(np.diff(movie, axis=1)).max() < 0.3 * movie.max()  # smooth
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("archive", ARCHIVES, ids=lambda archive: archive.name)
 def test_archives_hold_the_showers(archive: Archive, tmp_path: Path) -> None:
     (truth,) = showers(40, 32)
@@ -98,6 +99,7 @@ def test_less_is_kept_than_the_archive_holds(tmp_path: Path) -> None:
     assert len(less.values._kept) == 10
 
 
+@pytest.mark.slow
 def test_training_is_timed_in_a_process_of_its_own() -> None:
     lines: list[str] = []
     found = reading.train_in_memory(SMALL, 12, 3, lines.append)

@@ -156,6 +156,7 @@ def test_versions_are_those_of_what_is_loaded() -> None:
     assert versions()["numpy"] == np.__version__
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras on torch tensors
 @pytest.mark.skipif(find_spec("keras") is None, reason="Keras is not installed")
 @pytest.mark.parametrize("task", get_args(Task))

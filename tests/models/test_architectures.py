@@ -165,6 +165,7 @@ def test_streaming_is_reading_at_once_at_any_size(kind: str) -> None:
     torch.testing.assert_close(torch.stack(outputs, dim=1), whole[:, 2:], atol=1e-5, rtol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ALL)
 def test_no_output_sees_a_later_frame(kind: str) -> None:
     assert check_causal(small(kind)).is_causal
@@ -276,6 +277,7 @@ def test_simvp_moves_with_its_frames_by_its_stride() -> None:
     assert float(whole[..., inner, inner].std()) > 1e-3
 
 
+@pytest.mark.slow
 def test_simvp_is_made_for_the_lengths_of_the_run(tmp_path: Path) -> None:
     options: dict[str, Any] = {"data": "squares:movies=12", "epochs": 1, "batch_size": 4, "filters": (2,), "patch": 2}
     run = nextframe.fit(model="simvp", past=3, future=5, out=tmp_path / "run", progress=False, **options)

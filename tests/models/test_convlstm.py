@@ -38,6 +38,7 @@ SIZES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-12), (torch.float32, 2e-5)], ids=["f64", "f32"])
 @pytest.mark.parametrize("activation", ["sigmoid", "hard_sigmoid"])
 @pytest.mark.parametrize(("steps", "batch", "channels", "filters", "kernel", "height", "width", "bias"), SIZES)
@@ -277,6 +278,7 @@ def test_frames_and_states_of_another_shape() -> None:
         layer(torch.zeros(1, 2, 2, 5, 6), state)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [{}, {"peepholes": True}, {"gate_activation": "hard_sigmoid"}], ids=str)
 @pytest.mark.parametrize("recompute", [1, 2, 5, 9])
 @pytest.mark.parametrize("read", ["everything", "the last hidden state", "the last cell state", "outputs"])

@@ -43,6 +43,7 @@ def keras_model(keras: Any, model: EncoderDecoder, size: tuple[int, int]) -> Any
     return keras.keras.Model([past, forced], frames)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("channels", "filters", "kernel", "size"),
     [(1, (4,), 3, (8, 8)), (2, (3, 5), 3, (7, 10)), (1, (2, 3, 2), 5, (4, 3))],

@@ -68,6 +68,7 @@ def into_patches(frames: NDArray[Any], p: int) -> NDArray[Any]:
     return found
 
 
+@pytest.mark.slow
 @given(
     size=st.tuples(st.integers(1, 9), st.integers(1, 9)),
     patch=st.integers(1, 5),
@@ -147,6 +148,7 @@ def test_a_residual_model_starts_as_persistence(kind: str) -> None:
     assert torch.equal(rollout(model, past, 3), past[:, -1:].expand(-1, 3, -1, -1, -1))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "options", "causal"),
     [("stacked", {}, True), ("stacked", {"temporal_padding": "same"}, False), ("encoder-decoder", {}, True)],
@@ -199,6 +201,7 @@ def measured_reach(model: Network, past: int, lead_times: int, size: int) -> int
     return reached
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("past", [1, 3])
 @pytest.mark.parametrize("lead_times", [1, 3])
 @pytest.mark.parametrize("kernel_size", [3, 5])

@@ -48,6 +48,7 @@ def weighed(outputs: list[Tensor], which: tuple[int, ...] = (0, 1)) -> Tensor:
 odd = st.sampled_from([1, 3, 5])
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None)
 @given(
     steps=st.integers(1, 4),
@@ -83,6 +84,7 @@ def test_values_and_gradients_are_those_of_the_equations(
         torch.testing.assert_close(a, b, rtol=1e-9, atol=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kernel", [(3, 3), (1, 5)])
 def test_gradients_are_difference_quotients(kernel: tuple[int, int]) -> None:
     layer, (frames, hidden, cell) = layer_and_inputs(2, 1, 2, 2, (3, 2), kernel, True)

@@ -252,6 +252,7 @@ def test_the_slider_shows_what_was_forecast_for_each_lead_time(browser: Browser)
     assert changed == seen[0].keys() - {"persistence"}, "persistence forecasts the same frame for every lead time"
 
 
+@pytest.mark.slow
 def test_another_example_has_other_pictures(browser: Browser) -> None:
     show(browser, PAST)
     before = sources(browser)

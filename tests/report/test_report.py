@@ -216,6 +216,7 @@ def test_a_name_of_a_file_ends_no_script(tmp_path: Path) -> None:
     assert json.loads(data.group(1))[0]["name"] == "<!--<script>"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("power", [0.0, math.nan])
 def test_spectra_without_power_are_left_out(tmp_path: Path, power: float) -> None:
     curves = {name: [[power] * 3] * 2 for name in ("truth", "model", "persistence")}

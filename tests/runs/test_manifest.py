@@ -29,6 +29,7 @@ def run(tmp_path: Path) -> Path:
     return shutil.copytree(EARLIER, tmp_path / "run")
 
 
+@pytest.mark.slow
 def test_a_run_of_version_0_1_loads_forecasts_verifies_and_goes_on(
     run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -183,6 +183,7 @@ def test_a_forecast_without_one_finite_value_is_an_error() -> None:
 # --- SIGTERM and SIGKILL ---
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("step", "batches"), [(6, 2), (8, 0)], ids=["within an epoch", "at its last step"])
 @pytest.mark.parametrize("workers", [0, 2])
 def test_sigterm_saves_a_checkpoint_from_which_the_training_goes_on_bit_for_bit(
@@ -352,6 +353,7 @@ def test_batches_that_devices_cannot_share_are_refused() -> None:
 # --- checkpoints ---
 
 
+@pytest.mark.slow
 def test_a_damaged_last_checkpoint_is_passed_over_and_told(tmp_path: Path) -> None:
     config = tiny(learning_rate=1e-30, schedule="constant")  # no epoch is better than the first
     run_tiny(tmp_path / "whole", config)
@@ -502,6 +504,7 @@ def test_a_name_that_no_folder_can_have_is_a_sentence(
 # --- what is said ---
 
 
+@pytest.mark.slow
 def test_the_library_says_nothing_but_through_tell(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     said: list[str] = []
     source = "squares:movies=24,frames=10,size=16"  # two frames of each movie are in no window of stride 4

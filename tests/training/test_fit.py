@@ -78,6 +78,7 @@ def test_a_run_folder_holds_everything_that_a_forecast_needs(
     assert not list(tmp_path.rglob("*.tmp*"))
 
 
+@pytest.mark.slow
 def test_training_lowers_the_loss_and_the_best_weights_are_kept(tmp_path: Path) -> None:
     config = tiny(epochs=6, learning_rate=1e-2)
     run_tiny(tmp_path / "run", config)
@@ -136,6 +137,7 @@ def test_a_single_step_trains(tmp_path: Path) -> None:
     assert min(moved) > 1e-3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("optimizer", ["adam", "adamw", "muon"])
 def test_mixed_precision_trains_with_clipped_gradients(tmp_path: Path, optimizer: str) -> None:
     run_tiny(tmp_path / "run", tiny(epochs=1, optimizer=optimizer, precision="bf16-mixed", gradient_clip=1.0))
@@ -210,6 +212,7 @@ def test_a_killed_and_resumed_run_ends_in_the_same_weights_bit_for_bit(tmp_path:
     ]
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_weights_and_another_seed_others(tmp_path: Path) -> None:
     for name, seed in (("a", 0), ("b", 0), ("c", 1)):
         run_tiny(tmp_path / name, tiny(epochs=1, seed=seed))
@@ -273,6 +276,7 @@ def test_missing_values_do_not_reach_the_loss(tmp_path: Path) -> None:
     assert np.isfinite([row["train_loss"], row["val_loss"], row["val_rollout_mse"]]).all()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not engine.instruction_sets(), reason="the native engine was not built on this machine")
 def test_engine_and_plain_path_learn_alike(tmp_path: Path) -> None:
     """An epoch of both, loss by loss: float32 differences of 1e-6 must not grow into another course."""

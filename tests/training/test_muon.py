@@ -18,6 +18,7 @@ from nextframe.training.module import make_optimizer
 from nextframe.training.muon import ADAM_SHARE, RMS, Muon, orthogonalised
 
 
+@pytest.mark.slow
 @given(st.integers(1, 4), st.integers(2, 12), st.integers(2, 40), st.integers(0, 1000))
 def test_orthogonalised_keeps_singular_vectors_and_brings_singular_values_near_one(
     count: int, rows: int, columns: int, seed: int
@@ -106,6 +107,7 @@ def test_it_goes_on_from_its_saved_state() -> None:
         assert torch.equal(a, b)
 
 
+@pytest.mark.slow
 def test_it_is_an_option_and_lowers_the_loss() -> None:
     torch.manual_seed(0)
     model = StackedConvLSTM(1, (4,), norm="layer")

@@ -95,6 +95,7 @@ def test_north_is_up_by_latitudes_of_pixels() -> None:
     assert Grid(y=np.arange(8.0), x=np.arange(8.0), fields={"XLAT": field}).rows_run_north
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", ["gif", "png"])
 def test_pictures_are_the_same_whichever_way_the_rows_run(tmp_path: Path, suffix: str) -> None:
     pictures = []

@@ -203,6 +203,7 @@ def test_a_finnish_picture_without_a_header_is_a_sentence(tmp_path: Path) -> Non
         open_source(path)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # pysteps leaves damaged files open
 @pytest.mark.parametrize("kind", ["swiss", "finnish", "zipped"])
 def test_flipped_bytes_and_truncations_are_sentences_or_values(tmp_path: Path, kind: str) -> None:
