@@ -89,7 +89,7 @@ def test_an_untrained_residual_model_is_motion_extrapolation(tmp_path: Path) -> 
         output="linear",
         residual=True,
         loss="mse",
-        learning_rate=0.0,
+        learning_rate=1e-30,
         past=4,
         future=3,
         validation=0.3,

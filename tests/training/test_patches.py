@@ -48,6 +48,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
         nextframe.fit(
             folder / "rain.npy",
             model="encoder-decoder",
+            axes="NTHW",
             out=folder / "run",
             patch=4,
             filters=(16, 12),

@@ -127,12 +127,25 @@ def _opened(source: Source, reading: Reading, damage: Damage | None) -> tuple[st
 
 
 def open_as(config: DataConfig, name: Source | None = None) -> FrameSource:
-    """Open a configuration's own source; or another one in the same way, of which all frames are taken.
+    """Open a configuration's own source; or another one in the same way, of which all frames are taken, and whose axes
+    are named only where it has as many to name.
 
     Raises:
         DataError, ConfigError, ShapeError: as `open_source`.
     """
-    return open_source(config.data, config) if name is None else open_source(name, config, frames=())
+    if name is None:
+        return open_source(config.data, config)
+    return open_source(name, config, frames=(), axes=config.axes if _has_axes(name, config.axes) else "")
+
+
+def _has_axes(name: Source, axes: str) -> bool:
+    """True where the axes of an array that a model was trained on can be those of another source."""
+    if isinstance(name, np.ndarray):
+        return name.ndim == len(axes)
+    if not isinstance(name, (str, Path)) or str(name).partition(":")[0] in GENERATED:
+        return False
+    row = _format_of(Path(name))
+    return row is not None and "axes" in row.takes
 
 
 def _shaped(sequence: FrameSequence, reading: Reading) -> FrameSequence:

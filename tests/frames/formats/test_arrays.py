@@ -13,9 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nextframe.api import fit, forecast_file, inspect_path, verify
+from nextframe.config import DataConfig
 from nextframe.errors import ConfigError, DataError, ShapeError
 from nextframe.frames.formats.axes import as_movies, axes_of
-from nextframe.frames.source import open_source
+from nextframe.frames.source import open_as, open_source
 
 AXES = sorted("".join(p) for n in (3, 4, 5) for p in permutations("NTCHW", n) if set("THW") <= set(p))
 
@@ -257,3 +258,12 @@ def test_an_array_is_trained_on_forecast_from_and_verified(tmp_path: Path) -> No
     assert forecast.values.shape[-2:] == (16, 16)
     verification = verify(model, movies[..., 0].repeat(2, 1)[:, :20], past=4, lead_times=3, limit=5, progress=False)
     assert verification.scores
+
+
+def test_axes_of_a_training_are_those_of_later_arrays_alone(tmp_path: Path) -> None:
+    np.save(tmp_path / "wind.npy", np.random.default_rng(0).random((12, 6, 16, 16)).astype(np.float32))
+    config = DataConfig(data=str(tmp_path / "wind.npy"), axes="NTHW")
+    assert open_as(config).sequences[0].shape == (6, 1, 16, 16)
+    assert len(open_as(config, np.zeros((4, 8, 16, 16), np.float32)).sequences) == 4
+    assert open_as(config, np.zeros((8, 16, 16), np.float32)).sequences[0].shape == (8, 1, 16, 16)
+    assert open_as(config, "squares:movies=1,frames=6,size=16").sequences[0].shape == (6, 1, 16, 16)
