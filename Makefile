@@ -36,11 +36,14 @@ format: install ## let ruff and clang-format mend what they can
 	$(BIN)/ruff format .
 	$(BIN)/clang-format -i $(NATIVE)
 
+# As many processes as cores, a file in one of them; threads of their own would take turns on the same cores.
+TESTS := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile
+
 quick: install ## the tests that are not marked slow, in under 90 seconds
-	$(BIN)/python -m pytest -m 'not slow'
+	$(TESTS) -m 'not slow'
 
 test: lint ## lint, then every test
-	$(BIN)/python -m pytest
+	$(TESTS)
 
 # An environment of its own: the sanitized build beside the packages of .venv, whose editable install it does not see.
 SANITIZED := build/sanitize

@@ -58,6 +58,7 @@ def test_the_list_of_commands_says_what_each_page_begins_with() -> None:
         assert " ".join(page.partition("\n\n")[0].split()) == line
 
 
+@pytest.mark.slow
 def test_a_forecast_loads_nothing_of_training_reports_and_archives(tmp_path: Path) -> None:
     modules = of_command("forecast", "squares-stacked", "--out", "next.gif", folder=tmp_path)
     assert (tmp_path / "next.gif").is_file()

@@ -36,6 +36,7 @@ def steps(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return read
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("norm", ["batch", "layer", "group", "none"])
 @pytest.mark.parametrize("seen", [1, 2, 7])
 def test_it_equals_reading_again(norm: Norm, seen: int) -> None:

@@ -72,6 +72,7 @@ def test_an_ensemble_tells_of_probabilities_that_are_not_calibrated(
     assert f"it is calibrated for {known} lead times and {known + 1} were asked for" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_probabilities_reach_the_file(ensemble: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "f.nc"
     command = ["forecast", str(ensemble), "--input", SQUARES, "--start", "3", "--lead-times", "3"]

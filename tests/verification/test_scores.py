@@ -201,6 +201,7 @@ def test_what_does_not_fit_is_refused() -> None:
         verification.crps(np.stack([forecast] * 2), truth, member=9)
 
 
+@pytest.mark.slow
 def test_a_metric_is_a_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One row more stands in the scores, in the tables and in the report."""
     row = Metric(

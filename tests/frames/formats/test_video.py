@@ -39,6 +39,7 @@ def decoded(path: Path, pixel_format: str = "rgb24") -> np.ndarray:
     return frames[:, None] if pixel_format == "gray" else np.moveaxis(frames, -1, 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("suffix", "codec", "options"),
     [
