@@ -14,6 +14,12 @@ SMALL = [f"--{option}" for option in ("past=2", "future=2", "validation=0.2", "t
 MODEL = [f"--{option}" for option in ("filters=2", "norm=layer", "epochs=1", "train-crop=none")]
 
 
+@pytest.fixture(autouse=True)
+def _wide_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A terminal on which no long path is broken."""
+    monkeypatch.setenv("COLUMNS", "400")
+
+
 @pytest.fixture
 def archive(tmp_path: Path) -> Path:
     """Forty hours in files of four; one is cut in its values, another in its header, and three hours are missing."""
