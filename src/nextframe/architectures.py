@@ -7,14 +7,13 @@ and documentation read this table, and nothing here imports torch.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from functools import cache
 from typing import Any
 
 from nextframe.errors import ConfigError
-from nextframe.plugins import table
+from nextframe.plugins import row_of, table
 
 OPTIONS: Mapping[str, str] = {
     "temporal_padding": "models whose readout can see the next frame",
@@ -146,17 +145,7 @@ def architecture(name: str) -> Architecture:
     >>> architecture("encoder-decoder").filters
     (128,)
     """
-    rows = {row.name: row for row in architectures()}
-    if name not in rows:
-        near = difflib.get_close_matches(str(name), rows, n=1)
-        raise ConfigError(
-            "unknown model",
-            where="model",
-            expected=f"one of {', '.join(rows)}",
-            received=name,
-            hint=f"did you mean {near[0]!r}?" if near else None,
-        )
-    return rows[name]
+    return row_of(architectures(), name, kind="model", where="model")
 
 
 def check_options(model: str, section: Any) -> None:

@@ -11,6 +11,7 @@ that is broken must not take the others with it.
 
 from __future__ import annotations
 
+import difflib
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,9 +19,9 @@ from functools import cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from operator import attrgetter
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
-from nextframe.errors import NextframeWarning, first_line
+from nextframe.errors import ConfigError, NextframeWarning, first_line
 
 GROUPS = (
     "nextframe.formats",
@@ -78,6 +79,41 @@ def table(group: str, own: Sequence[Row], kind: type[Row] | None = None) -> tupl
         taken.add(getattr(row, "name", None))
         added.append(row)
     return (*own, *added)
+
+
+class Named(Protocol):
+    """A row that is asked for by its name."""
+
+    @property
+    def name(self) -> str: ...
+
+
+NamedRow = TypeVar("NamedRow", bound=Named)
+
+
+def row_of(rows: Sequence[NamedRow], name: str, *, kind: str, where: str) -> NamedRow:
+    """The row of a name.
+
+    Args:
+        rows: a table.
+        name: what was asked for.
+        kind: what a row is, for the message: "model".
+        where: the option that named it.
+
+    Raises:
+        ConfigError: no row of this name; the nearest one is named.
+    """
+    known = {row.name: row for row in rows}
+    if name not in known:
+        near = difflib.get_close_matches(str(name), known, n=1)
+        raise ConfigError(
+            f"unknown {kind}",
+            where=where,
+            expected=f"one of {', '.join(known)}",
+            received=name,
+            hint=f"did you mean {near[0]!r}?" if near else None,
+        )
+    return known[name]
 
 
 @cache

@@ -6,14 +6,12 @@ A new baseline is a module with a `Forecaster` and a row here; one of another pa
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
-from nextframe.errors import ConfigError
-from nextframe.plugins import Late, table
+from nextframe.plugins import Late, row_of, table
 
 if TYPE_CHECKING:
     from nextframe.data.split import Span
@@ -105,17 +103,7 @@ def make_baseline(name: str, training: Sequence[Span] = ()) -> Forecaster:
     Raises:
         ConfigError: no baseline of this name, one whose library is not installed, or nothing to learn from.
     """
-    rows = {row.name: row for row in baselines()}
-    if name not in rows:
-        near = difflib.get_close_matches(name, rows, n=1)
-        raise ConfigError(
-            "unknown baseline",
-            where="baselines",
-            expected=f"one of {', '.join(rows)}",
-            received=name,
-            hint=f"did you mean {near[0]!r}?" if near else None,
-        )
-    row = rows[name]
+    row = row_of(baselines(), name, kind="baseline", where="baselines")
     return row.make(training) if "training" in row.needs else row.make()
 
 
