@@ -59,8 +59,8 @@ from nextframe.report.figures import COLOURS, png
 from nextframe.training.malloc import keep_freed_memory
 from nextframe.training.module import ForecastTraining
 from nextframe.training.presets import preset_config
+from nextframe.verification import ssim
 from nextframe.verification.conventions import CONVENTIONS, conventional_scores
-from nextframe.verification.scores import ssim
 
 RESULT = RESULTS / "moving-mnist.json"
 PICTURE = DOCS / "assets" / "moving-mnist.png"

@@ -23,7 +23,7 @@ from nextframe.machine import cores
 from nextframe.report.tables import repeats, skill_cell, skill_table, title, to_markdown, verdict
 from nextframe.runs.folder import member_folders
 from nextframe.runs.metrics import read_metrics
-from nextframe.verification.metrics import perfect
+from nextframe.verification.naming import perfect
 from nextframe.verification.result import Verification
 from nextframe.words import lead_number
 

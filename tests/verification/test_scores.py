@@ -20,7 +20,8 @@ from nextframe.errors import ConfigError, DataError, ShapeError
 from nextframe.report.tables import title
 from nextframe.verification import metrics as rows
 from nextframe.verification.additive import Settings
-from nextframe.verification.metrics import METRICS, Metric, measure, score_named, scores_of
+from nextframe.verification.metrics import METRICS, Metric, measure, scores_of
+from nextframe.verification.naming import score_named
 from nextframe.verification.statistics import Events
 
 DIMS = ("time", "lead_time", "y", "x")

@@ -14,7 +14,8 @@ from torchmetrics.functional.image import structural_similarity_index_measure
 
 from nextframe.errors import ShapeError
 from nextframe.verification.additive import Additive, Settings
-from nextframe.verification.metrics import better, measure, perfect, scores_of, unit_of
+from nextframe.verification.metrics import measure, scores_of
+from nextframe.verification.naming import better, perfect, unit_of
 from nextframe.verification.statistics import Events, Values
 
 

@@ -16,7 +16,7 @@ from nextframe.forecasting import baselines
 from nextframe.frames.sequence import FloatArray
 from nextframe.report.palette import RGB, Palette, probability_picture
 from nextframe.report.tables import title
-from nextframe.verification.metrics import score_named
+from nextframe.verification.naming import score_named
 from nextframe.verification.result import Verification
 from nextframe.words import printable
 

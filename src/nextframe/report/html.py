@@ -32,7 +32,7 @@ from nextframe.report.tables import (
     verdict,
 )
 from nextframe.verification.evaluate import Example
-from nextframe.verification.metrics import score_named
+from nextframe.verification.naming import score_named
 from nextframe.verification.result import Verification
 from nextframe.words import lead_label, lead_number, minute, printable
 

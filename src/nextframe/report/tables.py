@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from nextframe.verification.conventions import CONVENTIONS
-from nextframe.verification.metrics import better, score_named, unit_of
+from nextframe.verification.naming import better, score_named, unit_of
 from nextframe.verification.result import Skill, Verification
 from nextframe.words import lead_number, printable
 

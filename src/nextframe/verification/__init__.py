@@ -13,27 +13,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from nextframe.verification.event_scores import csi, far, fss, hss, pod
+    from nextframe.verification.member_scores import brier, coverage, crps, spread
     from nextframe.verification.metrics import Metric
-    from nextframe.verification.scores import (
-        bce,
-        bias,
-        brier,
-        correlation,
-        coverage,
-        crps,
-        csi,
-        far,
-        fss,
-        hss,
-        mae,
-        mse,
-        pod,
-        power,
-        psnr,
-        rmse,
-        spread,
-        ssim,
-    )
+    from nextframe.verification.value_scores import bce, bias, correlation, mae, mse, power, psnr, rmse, ssim
+
+_HOMES = {
+    "metrics": ("Metric",),
+    "value_scores": ("bce", "bias", "correlation", "mae", "mse", "power", "psnr", "rmse", "ssim"),
+    "event_scores": ("csi", "far", "fss", "hss", "pod"),
+    "member_scores": ("brier", "coverage", "crps", "spread"),
+}
+_HOME = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
     "Metric",
@@ -59,10 +50,9 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    if name not in __all__:
+    if name not in _HOME:
         raise AttributeError(f"module 'nextframe.verification' has no attribute {name!r}")
-    home = "metrics" if name == "Metric" else "scores"
-    value: object = getattr(import_module(f"nextframe.verification.{home}"), name)
+    value: object = getattr(import_module(f"nextframe.verification.{_HOME[name]}"), name)
     globals()[name] = value
     return value
 

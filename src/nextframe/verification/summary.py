@@ -17,7 +17,8 @@ from nextframe.verification.additive import Additive, Settings
 from nextframe.verification.bootstrap import FEWEST_BLOCKS, draw_weights, independent_blocks, interval
 from nextframe.verification.conventions import conventional_scores
 from nextframe.verification.ensembles import Members, Probabilities
-from nextframe.verification.metrics import perfect, scores_of
+from nextframe.verification.metrics import scores_of
+from nextframe.verification.naming import perfect
 from nextframe.verification.result import Reliability, Skill, Verification
 from nextframe.verification.spectra import Spectra
 from nextframe.verification.statistics import Values, usual_range
