@@ -214,7 +214,8 @@ def test_a_metric_is_a_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
         of=lambda sums: (sums.hits + sums.false_alarms) / (sums.hits + sums.misses),
         better=1.0,
     )
-    monkeypatch.setattr(rows, "metrics", lambda: (*METRICS, row))
+    for module in (rows, naming):
+        monkeypatch.setattr(module, "metrics", lambda: (*METRICS, row))
     source = nextframe.open_source("squares:movies=2,frames=12,size=24")
     result = nextframe.verify(
         nextframe.Persistence(), source, past=3, lead_times=2, baselines=(), out=tmp_path, progress=False
