@@ -28,7 +28,8 @@ Schedule = Literal["constant", "one-cycle"]
 Normalisation = Literal["auto", "identity", "range", "standard", "log"]
 RainUnit = Literal["mm/h", "dBZ"]
 Missing = Literal["error", "mask"]
-Coordinates = Literal["eulerian", "lagrangian"]
+Coordinates = Literal["eulerian", "lagrangian", "translated"]
+Edges = Literal["missing", "last"]
 Damaged = Literal["error", "skip"]
 LARGEST_SEED = 2**63
 SplitBy = Literal["auto", "time", "sequence", "event"]
@@ -178,7 +179,11 @@ class DataConfig(Reading):
     """Hold out all frames from this time on as the test part (2016-07-01, 2016-07-01T12:00), in place of a share."""
     coordinates: Coordinates = "eulerian"
     """Frames as they are ("eulerian"), or moved to where the motion of the last two frames seen takes them
-    ("lagrangian"; Ritvanen et al. 2023), so that the network learns growth and decay alone."""
+    ("lagrangian"; Ritvanen et al. 2023), so that the network learns growth and decay alone; "translated" moves them as
+    a whole, by one shift."""
+    edges: Edges = "missing"
+    """Gaps that a model reads, as moved frames have them where they come from beyond the edge: "missing", or filled
+    with the "last" frame seen."""
     normalisation: Normalisation = "auto"
     """Normalisation of values to the model's range; chosen from the training part by default."""
     static: tuple[str, ...] = ()
@@ -205,7 +210,7 @@ class DataConfig(Reading):
             if not sound:
                 expected = "a date (2016-07-01) or a time (2016-07-01T12:00), as the frames have it, without a zone"
                 raise ConfigError("is no time", where="test_from", expected=expected, received=self.test_from)
-        if self.static and self.coordinates == "lagrangian":
+        if self.static and self.coordinates != "eulerian":
             raise ConfigError("do not move with the frames", where="static", hint="use {coordinates=eulerian}")
 
     @property

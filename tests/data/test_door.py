@@ -78,11 +78,10 @@ def test_a_part_of_the_grid_has_its_part_of_the_static_fields() -> None:
 
 
 def test_coordinates_lead_there_and_back() -> None:
-    pytest.importorskip("pysteps")
     y, x = np.mgrid[:48, :48]
     t = np.arange(8)[:, None, None]
     hill = np.exp(-((y - 18 - t) ** 2 + (x - 14 - 2 * t) ** 2) / 60).astype(np.float32)[:, None]
-    door = Door(Normaliser(method="identity", offset=(0.0,), scale=(1.0,)), lagrangian=True)
+    door = Door(Normaliser(method="identity", offset=(0.0,), scale=(1.0,)), coordinates="lagrangian")
     along = door.motion(hill[:5])
     aligned = door.align(hill, 5, along)
     forecast = door.move_on(aligned[5:], hill[4], along)
@@ -91,3 +90,17 @@ def test_coordinates_lead_there_and_back() -> None:
     still = Door(METHODS[0])
     assert still.motion(hill) is None
     assert still.move_on(forecast, hill[4], None) is forecast
+
+
+def test_gaps_are_filled_with_the_last_frame_seen_where_asked_for() -> None:
+    frames = np.arange(12, dtype=np.float32).reshape(3, 1, 2, 2)
+    frames[0, 0, 0, 0] = frames[2, 0, 1, 1] = np.nan
+    frames[:, 0, 0, 1] = np.nan
+    identity = Normaliser(method="identity", offset=(0.0,), scale=(1.0,))
+    tensor, valid = Door(identity, edges="last").enter(frames, 2)
+    assert tensor[:, 0].tolist() == [[[4.0, 0.0], [2.0, 3.0]], [[4.0, 0.0], [6.0, 7.0]], [[8.0, 0.0], [10.0, 7.0]]]
+    np.testing.assert_array_equal(valid.numpy(), np.isfinite(frames))
+    missing, _ = Door(identity).enter(frames, 2)
+    np.testing.assert_array_equal(missing.numpy(), np.nan_to_num(frames))
+    batch, _ = Door(identity, edges="last").enter(frames[None, :2])
+    torch.testing.assert_close(batch[0], tensor[:2], rtol=0, atol=0)

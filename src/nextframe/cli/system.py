@@ -12,7 +12,7 @@ import nextframe.engine as engine
 from nextframe.machine import describe_machine
 
 PACKAGES = ("nextframe", "torch", "lightning", "numpy", "xarray", "h5netcdf", "zarr", "av", "imageio", "matplotlib")
-OPTIONAL = {"pysteps": "no extrapolation baseline", "tensorboard": "no TensorBoard log"}
+OPTIONAL = {"pysteps": "no STEPS, no ANVIL", "tensorboard": "no TensorBoard log"}
 
 
 def describe_system() -> Table:

@@ -16,7 +16,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nextframe.data.motion import Motion, align, from_lagrangian, motion_field
+from nextframe.config import Coordinates, Edges
+from nextframe.data.motion import WHOLE, Box, Motion, align, from_lagrangian, motion_for
 from nextframe.data.normalise import Normaliser
 from nextframe.frames.sequence import FloatArray
 
@@ -39,11 +40,22 @@ class Door:
     """Normalisation to the model's range."""
     static: FloatArray | None = None
     """Fields that never change (S, H, W), in the model's range."""
-    lagrangian: bool = False
-    """True where frames are moved to where the motion of the last two frames seen takes them."""
+    coordinates: Coordinates = "eulerian"
+    """Frames as they are, or moved to where the motion of the last two frames seen takes them."""
+    edges: Edges = "missing"
+    """Content of gaps: "missing" (0), or the "last" frame seen."""
 
-    def enter(self, frames: FloatArray) -> tuple[Tensor, Tensor]:
-        """Frames (..., C, H, W) in source units, aligned where need be, to what a network reads.
+    @property
+    def moves(self) -> bool:
+        """True where frames are moved."""
+        return self.coordinates != "eulerian"
+
+    def enter(self, frames: FloatArray, past: int | None = None) -> tuple[Tensor, Tensor]:
+        """Frames (..., T, C, H, W) in source units, aligned where need be, to what a network reads.
+
+        Args:
+            frames: the frames; where `edges` is "missing", they may have no axis T.
+            past: how many of them are seen; by default all.
 
         Returns:
             Frames (..., C + S, H, W), float32, and which values are real, (..., C, H, W).
@@ -59,7 +71,11 @@ class Door:
         )
         tensor = torch.from_numpy(own)
         valid = torch.isfinite(tensor)
-        tensor = tensor.masked_fill_(~valid, 0)
+        if self.edges == "last" and not valid.all():
+            last = len(tensor[0] if tensor.ndim == 5 else tensor) - 1 if past is None else past - 1
+            seen = tensor.select(-4, last).unsqueeze(-4).clone()
+            tensor = torch.where(valid, tensor, seen)
+        tensor = tensor.masked_fill_(~torch.isfinite(tensor), 0)
         if self.static is not None:
             fields = torch.from_numpy(self.static)
             tensor = torch.cat([tensor, fields.expand(*tensor.shape[:-3], *fields.shape)], dim=-3)
@@ -75,13 +91,13 @@ class Door:
 
     def motion(self, past: FloatArray) -> Motion | None:
         """The motion that a past (T, C, H, W) has at its end; None where nothing is to be moved."""
-        return motion_field(past[-2:]) if self.lagrangian else None
+        return motion_for(self.coordinates, past)
 
-    def align(self, frames: FloatArray, past: int, along: Motion | None) -> FloatArray:
+    def align(self, frames: FloatArray, past: int, along: Motion | None, box: Box = WHOLE) -> FloatArray:
         """Frames (T, C, H, W), of which the first `past` are seen, moved along a motion to where the last one seen is;
         NaN where nothing known arrives. See `nextframe.data.motion.align`.
         """
-        return align(frames, past, along)
+        return align(frames, past, along, box)
 
     def move_on(self, forecast: FloatArray, last: FloatArray, along: Motion | None) -> FloatArray:
         """A forecast (K, C, H, W) of aligned frames, moved along the motion to where it belongs.
@@ -89,7 +105,7 @@ class Door:
         What flows in over the border, or from where values are missing, is that of the last frame seen (C, H, W), as it
         is in the baselines.
         """
-        if not self.lagrangian:
+        if not self.moves:
             return forecast
         arrived = from_lagrangian(forecast, along)
         return np.where(np.isfinite(arrived) & np.isfinite(last), arrived, last)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
+from nextframe.config import Coordinates, Edges
 from nextframe.data.door import Door
 from nextframe.data.normalise import Normaliser
 from nextframe.data.windows import Window
@@ -31,8 +32,9 @@ class WindowDataset(Dataset[dict[str, Tensor]]):
         windows: the windows, all of one length and frame size.
         normaliser: how values come into the model's range.
         weights: what each window's loss counts (N,); an item then has its `weight` (), too.
-        lagrangian: bring every window to Lagrangian coordinates (`motion.align`). Of the windows moved, the
+        coordinates: coordinates that every window is brought to (`motion.align`). Of the windows moved, the
             first gigabyte is kept, since moving one takes longer than a training step of it.
+        edges: content of gaps; see `Door`.
         static: fields that never change (S, H, W), in the model's range; they follow the channels of every frame of
             `past` and `future`, which then have C + S.
 
@@ -46,11 +48,12 @@ class WindowDataset(Dataset[dict[str, Tensor]]):
         normaliser: Normaliser,
         weights: NDArray[np.float32] | None = None,
         *,
-        lagrangian: bool = False,
+        coordinates: Coordinates = "eulerian",
+        edges: Edges = "missing",
         static: FloatArray | None = None,
     ) -> None:
         self.windows, self.weights = windows, weights
-        self.door = Door(normaliser, static=static, lagrangian=lagrangian)
+        self.door = Door(normaliser, static=static, coordinates=coordinates, edges=edges)
         self._moved: dict[int, FloatArray] = {}
         skips = len(windows) > 0 and windows[0].sequence.damage is not None
         self.damaged = torch.zeros(len(windows) if skips else 0, dtype=torch.bool).share_memory_()
@@ -62,7 +65,7 @@ class WindowDataset(Dataset[dict[str, Tensor]]):
         if index in self._moved:
             return self._moved[index]
         frames = window.sequence.read(window.start, window.stop)
-        if not self.door.lagrangian:
+        if not self.door.moves:
             return frames
         moved = self.door.align(frames, window.past, self.door.motion(frames[: window.past]))
         if (len(self._moved) + 1) * moved.nbytes <= _KEPT:
@@ -72,7 +75,7 @@ class WindowDataset(Dataset[dict[str, Tensor]]):
     def __getitem__(self, index: int) -> dict[str, Tensor]:
         window = self.windows[index]
         sequence = window.sequence
-        frames, valid = self.door.enter(self._read(index, window))
+        frames, valid = self.door.enter(self._read(index, window), window.past)
         if sequence.damage is not None:
             start, stop = sequence.first + window.start, sequence.first + window.stop
             self.damaged[index] = sequence.damage.touches(sequence.name, start, stop)

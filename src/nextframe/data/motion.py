@@ -12,26 +12,30 @@ from __future__ import annotations
 import contextlib
 import io
 import warnings
-from collections.abc import Callable
-from functools import cache
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nextframe.errors import ConfigError
+from nextframe.config import Coordinates
+from nextframe.data.flow import optical_flow
+from nextframe.data.sampling import inside, sample
 from nextframe.frames.sequence import FloatArray
 
 Motion = NDArray[np.float64]
 """Pixels a frame along x and along y, (2, H, W)."""
+
+Box = tuple[slice, slice]
+"""Rows and columns of a part of the grid."""
+
+WHOLE: Box = (slice(None), slice(None))
 
 
 def motion_field(frames: FloatArray) -> Motion | None:
     """Motion in pixels a frame (2, H, W), along x and along y, that led to each pixel of the second of two frames; None
     where there is none to be found.
     """
-    from skimage.registration import optical_flow_ilk
-
     if len(frames) < 2 or min(frames.shape[-2:]) < 2:
         return None
     with warnings.catch_warnings():
@@ -48,54 +52,127 @@ def motion_field(frames: FloatArray) -> Motion | None:
     radius = min(max(min(after.shape) // 8, 1), 15)
     # The flow stands on the grid of its first argument: the last frame, whose pixels are moved on. It points back in
     # time.
-    down, right = quietly(optical_flow_ilk, after, before, radius=radius, gaussian=True)
+    down, right = optical_flow(after, before, radius)
     velocity = -np.stack([right, down]).astype(np.float64)
     return velocity if np.isfinite(velocity).all() and velocity.any() else None
 
 
-def advect(field: FloatArray, motion: Motion, steps: int) -> FloatArray:
-    """A field (H, W) moved on along the motion by 1, 2, ... steps, (steps, H, W); NaN where nothing known arrives.
+def shift_field(frames: FloatArray) -> Motion | None:
+    """Motion (2, H, W) of the second of two frames as a whole: the one shift that brings the first onto it; None where
+    there is none to be found.
 
-    Semi-Lagrangian, by pysteps (S. Pulkkinen et al. 2019, doi 10.5194/gmd-12-4185-2019).
-
-    Raises:
-        ConfigError: pysteps is not installed.
+    The shift is where the cross-correlation of both frames is largest, to a tenth of a pixel (M. Guizar-Sicairos et al.
+    2008, doi 10.1364/OL.33.000156; by scikit-image), of the mean over channels, less its own mean and tapered at the
+    edges.
     """
-    if not np.isfinite(field).any():
-        return np.full((steps, *field.shape), np.nan, np.float32)
-    moved = quietly(semi_lagrangian(), field, motion, steps, interp_order=1, allow_nonfinite_values=True)
-    return np.asarray(moved, np.float32)
+    from skimage.registration import phase_cross_correlation
+
+    if len(frames) < 2:
+        return None
+    both = np.isfinite(frames).all(axis=(0, 1))
+    before, last = np.where(both, np.nan_to_num(frames).mean(axis=1), 0)
+    if np.ptp(before) == 0 or np.ptp(last) == 0:
+        return None
+    (down, right), _, _ = phase_cross_correlation(  # type: ignore[no-untyped-call]
+        _tapered(last), _tapered(before), upsample_factor=10, normalization=None
+    )
+    if not (down or right):
+        return None
+    return np.broadcast_to(np.array([right, down], np.float64)[:, None, None], (2, *last.shape))
 
 
-def align(frames: FloatArray, past: int, motion: Motion | None) -> FloatArray:
-    """Frames (T + K, C, H, W), of which the first `past` are seen, in Lagrangian coordinates.
+def _tapered(frame: NDArray[Any]) -> NDArray[Any]:
+    from scipy.signal.windows import tukey
+
+    rows, columns = (tukey(size, 0.3) for size in frame.shape)
+    tapered: NDArray[Any] = (frame - frame.mean()) * rows[:, None] * columns
+    return tapered
+
+
+_MOTIONS: dict[Coordinates, Callable[[FloatArray], Motion | None]] = {
+    "lagrangian": motion_field,
+    "translated": shift_field,
+}
+
+
+def motion_for(coordinates: Coordinates, past: FloatArray) -> Motion | None:
+    """The motion along which coordinates move, of a past (T, C, H, W) at its end; None where nothing is to be moved."""
+    estimate = _MOTIONS.get(coordinates)
+    return None if estimate is None else estimate(past[-2:])
+
+
+def trajectories(motion: Motion, steps: int, box: Box = WHOLE) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
+    """Rows and columns (H, W) from which comes what arrives at each pixel after 1, 2, ... steps along a motion.
+
+    Semi-Lagrangian, with the midpoint rule, as pysteps does it (S. Pulkkinen et al. 2019, doi
+    10.5194/gmd-12-4185-2019): one path for all channels and lead times.
+
+    Args:
+        motion: pixels a step.
+        steps: number of steps.
+        box: of the pixels that are asked about; by default all of them.
+    """
+    along_rows, along_columns = (np.arange(size, dtype=np.float64) for size in motion.shape[1:])
+    rows, columns = np.meshgrid(along_rows[box[0]], along_columns[box[1]], indexing="ij")
+    right, down = motion[0][box], motion[1][box]
+    for _ in range(steps):
+        right, down = sample(motion, rows - down / 2, columns - right / 2)
+        rows, columns = rows - down, columns - right
+        yield rows, columns
+        right, down = sample(motion, rows, columns)
+
+
+def moved(frame: FloatArray, rows: NDArray[Any], columns: NDArray[Any]) -> FloatArray:
+    """A frame (C, H, W) as it arrives from those places; NaN where nothing known does."""
+    arrived = np.asarray(sample(np.asarray(frame, np.float32), rows, columns), np.float32)
+    arrived[:, ~inside(rows, columns, (frame.shape[-2], frame.shape[-1]))] = np.nan
+    return arrived
+
+
+def advect(frame: FloatArray, motion: Motion, steps: int) -> FloatArray:
+    """A frame (C, H, W) moved on along the motion by 1, 2, ... K steps, (K, C, H, W); NaN where nothing known
+    arrives.
+    """
+    return np.stack([moved(frame, *places) for places in trajectories(motion, steps)])
+
+
+def extrapolate(past: FloatArray, motion: Motion | None, lead_times: int) -> FloatArray:
+    """The last frame of a past (T, C, H, W) moved on along a motion, (K, C, H, W).
+
+    What flows in over the border, or from where values are missing, is unknown; there the last frame's value stands, as
+    it does everywhere where there is no motion.
+    """
+    last = past[-1]
+    if motion is None:
+        return np.repeat(last[None], lead_times, axis=0)
+    arrived = advect(last, motion, lead_times)
+    return np.where(np.isfinite(arrived) & np.isfinite(last), arrived, last)
+
+
+def align(frames: FloatArray, past: int, motion: Motion | None, box: Box = WHOLE) -> FloatArray:
+    """Frames (T + K, C, H, W), of which the first `past` are seen, in the coordinates of a motion.
 
     Earlier frames are moved on along a motion to the time of the last one seen, later ones back to it. Values that come
-    from beyond the edge are NaN.
+    from beyond the edge are NaN. Of a box of the grid, that part of the moved frames.
     """
     if motion is None:
-        return frames
-    aligned = frames.astype(np.float32, copy=True)
-    for n in range(len(frames)):
-        distance = past - 1 - n
-        for channel in range(frames.shape[1]):
-            if distance:
-                along = motion if distance > 0 else -motion
-                aligned[n, channel] = advect(frames[n, channel], along, abs(distance))[-1]
+        return frames[..., *box]
+    aligned = frames[..., *box].astype(np.float32)
+    last = past - 1
+    for order, along in ((range(last - 1, -1, -1), motion), (range(past, len(frames)), -motion)):
+        for n, places in zip(order, trajectories(along, len(order), box), strict=True):
+            aligned[n] = moved(frames[n], *places)
     return aligned
 
 
 def from_lagrangian(forecast: FloatArray, motion: Motion | None) -> FloatArray:
-    """A forecast (K, C, H, W) out of Lagrangian coordinates: lead time k moved on by k steps; NaN where nothing known
-    arrives.
+    """A forecast (K, C, H, W) out of the coordinates of a motion: lead time k moved on by k steps; NaN where nothing
+    known arrives.
     """
     if motion is None:
         return forecast
-    moved = np.empty_like(forecast)
-    for k, frame in enumerate(forecast):
-        for channel, values in enumerate(frame):
-            moved[k, channel] = advect(values, motion, k + 1)[-1]
-    return moved
+    places = trajectories(motion, len(forecast))
+    return np.stack([moved(frame, *place) for frame, place in zip(forecast, places, strict=True)])
 
 
 def quietly(function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
@@ -103,21 +180,3 @@ def quietly(function: Callable[..., Any], *arguments: Any, **options: Any) -> An
     with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return function(*arguments, **options)
-
-
-@cache
-def semi_lagrangian() -> Callable[..., Any]:
-    """The advection of pysteps."""
-    try:
-        # pysteps announces its configuration file on standard output when it is imported.
-        with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            from pysteps.extrapolation.semilagrangian import extrapolate
-    except ImportError as error:
-        raise ConfigError(
-            "needs pysteps, which is not installed",
-            where="advection along the motion (baseline 'extrapolation', Lagrangian coordinates)",
-            hint="pip install 'nextframe[pysteps]', or choose {baselines=persistence}",
-        ) from error
-    function: Callable[..., Any] = extrapolate
-    return function

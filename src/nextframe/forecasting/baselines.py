@@ -53,7 +53,6 @@ _OWN = (
         name="extrapolation",
         make=Late(f"{_HERE}.extrapolation:Extrapolation"),
         title="the last frame moved on along the optical flow of the last two",
-        extra="pysteps",
     ),
     Baseline(
         name="climatology",

@@ -48,9 +48,8 @@ class ModelForecaster(TrainedForecaster):
         super().__init__(manifest, manifest.config, name=name, run=run)
         self.model = model.eval()
         fields = static if static is not None and len(static) else None
-        self.door = Door(
-            manifest.normaliser, static=fields, lagrangian=manifest.config.data.coordinates == "lagrangian"
-        )
+        data = manifest.config.data
+        self.door = Door(manifest.normaliser, static=fields, coordinates=data.coordinates, edges=data.edges)
         """Door through which frames come to the network, and forecasts from it."""
         self.tiling: Tiling | None = None
         """Tiling of grids; None where it forecasts the whole grid at once."""
@@ -134,7 +133,7 @@ class ModelForecaster(TrainedForecaster):
         else:
             reach = self.model.reach(past.shape[1], lead_times)
             quantiles = forecast_in_tiles(piece, (height, width), self.tiling, reach=reach, stride=self.model.stride)
-        if self.door.lagrangian:
+        if self.door.moves:
             for forecast, movie, along in zip(quantiles, past, motions, strict=True):
                 forecast[:] = [self.door.move_on(frames, movie[-1], along) for frames in forecast]
         return quantiles

@@ -73,7 +73,8 @@ def make_loaders(
     if resumed is not None:
         sampler.resume(resumed.epochs, resumed.batches * own * place.processes)
     inputs: dict[str, Any] = {
-        "lagrangian": data.coordinates == "lagrangian",
+        "coordinates": data.coordinates,
+        "edges": data.edges,
         "static": static if len(static) else None,
     }
     common: dict[str, Any] = {
