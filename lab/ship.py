@@ -44,7 +44,8 @@ from nextframe.files import replacing, write_text
 from nextframe.frames.generated import GENERATED
 from nextframe.frames.source import open_as
 from nextframe.report.cards import Card, load_card
-from nextframe.report.tables import to_markdown, verdict
+from nextframe.report.tables import to_markdown
+from nextframe.report.verdicts import verdict
 from nextframe.runs import shipped as weights
 from nextframe.runs.folder import STATIC, load_config, member_folders, save_config
 from nextframe.runs.metrics import read_metrics

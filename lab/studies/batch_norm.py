@@ -21,7 +21,7 @@ from lab.place import RESULTS
 from nextframe.files import write_text
 from nextframe.machine import describe_machine
 from nextframe.models.layers import BatchNorm
-from nextframe.report.tables import mean
+from nextframe.verification.titles import mean
 
 RESULT = RESULTS / "tutorial" / "batch-norm.json"
 STATES = ("as trained", "initial values mixed in", "estimated again")

@@ -20,11 +20,13 @@ from lab.options import parser
 from lab.place import DOCS, RESULTS, ROOT
 from nextframe.files import write_text
 from nextframe.machine import cores
-from nextframe.report.tables import repeats, skill_cell, skill_table, title, to_markdown, verdict
+from nextframe.report.tables import skill_cell, skill_table, to_markdown
+from nextframe.report.verdicts import repeats, verdict
 from nextframe.runs.folder import member_folders
 from nextframe.runs.metrics import read_metrics
 from nextframe.verification.naming import perfect
 from nextframe.verification.result import Verification
+from nextframe.verification.titles import title
 from nextframe.words import lead_number
 
 REAL = RESULTS / "real"

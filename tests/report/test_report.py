@@ -18,9 +18,12 @@ from nextframe.api import print_table
 from nextframe.forecasting.forecast import Forecast
 from nextframe.report.figures import COLOURS, png, skill_curves
 from nextframe.report.html import write_report
-from nextframe.report.tables import number, title, to_csv, to_markdown, verdict
+from nextframe.report.tables import to_markdown
+from nextframe.report.verdicts import verdict
 from nextframe.verification.evaluate import Example
 from nextframe.verification.result import Verification
+from nextframe.verification.tabular import csv_text
+from nextframe.verification.titles import number, title
 from nextframe.words import lead_number
 
 
@@ -52,9 +55,9 @@ def test_markdown_and_csv() -> None:
     text = to_markdown(result, ["csi_0.5"])
     assert "| model | **0.900** | 0.800 | 0.850 |" in text
     assert "| persistence | 0.700 | **0.850** | 0.775 |" in text
-    rows = list(csv.DictReader(io.StringIO(to_csv(result))))
+    rows = list(csv.DictReader(io.StringIO(csv_text(result))))
     assert len(rows) == 2 * 3 * 2
-    assert {row["value"] for row in rows if row["metric"] == "ssim" and row["forecaster"] == "persistence"} == {""}
+    assert {row["value"] for row in rows if row["score"] == "ssim" and row["forecaster"] == "persistence"} == {""}
 
 
 @pytest.mark.parametrize(

@@ -17,13 +17,13 @@ from skimage.metrics import peak_signal_noise_ratio
 import nextframe
 from nextframe import verification
 from nextframe.errors import ConfigError, DataError, ShapeError
-from nextframe.report.tables import title
 from nextframe.verification import metrics as rows
 from nextframe.verification import naming
 from nextframe.verification.additive import Settings
 from nextframe.verification.metrics import METRICS, Metric, measure, scores_of
 from nextframe.verification.naming import score_named
 from nextframe.verification.statistics import Events
+from nextframe.verification.titles import title
 
 DIMS = ("time", "lead_time", "y", "x")
 

@@ -11,9 +11,10 @@ from rich.table import Table
 from rich.text import Text
 
 from nextframe.errors import CheckpointError
-from nextframe.report.tables import heading, mean, number, score_tables
+from nextframe.report.tables import score_tables
 from nextframe.runs.shipped import CARD, HOME, card_content, shipped
 from nextframe.verification.result import Verification
+from nextframe.verification.titles import heading, mean, number
 from nextframe.words import count
 
 

@@ -15,9 +15,9 @@ from matplotlib.figure import Figure
 from nextframe.forecasting import baselines
 from nextframe.frames.sequence import FloatArray
 from nextframe.report.palette import RGB, Palette, probability_picture
-from nextframe.report.tables import title
 from nextframe.verification.naming import score_named
 from nextframe.verification.result import Verification
+from nextframe.verification.titles import title
 from nextframe.words import printable
 
 # Okabe and Ito's colours, told apart by the colour-blind.

@@ -7,7 +7,6 @@ import io
 import json
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.resources import files
 from pathlib import Path
@@ -21,19 +20,11 @@ from nextframe.files import write_text
 from nextframe.report.diagnostics import rank_histogram, reliability, spectra
 from nextframe.report.figures import COLOURS, skill_curves, svg
 from nextframe.report.palette import RGB, Palette
-from nextframe.report.tables import (
-    best,
-    default_metrics,
-    mean,
-    metric_names,
-    number,
-    skill_sentences,
-    title,
-    verdict,
-)
+from nextframe.report.verdicts import interval_sentence, skill_sentences, verdict, verdict_sentences
 from nextframe.verification.evaluate import Example
 from nextframe.verification.naming import score_named
 from nextframe.verification.result import Verification
+from nextframe.verification.titles import best, default_metrics, mean, metric_names, number, title, winners
 from nextframe.words import lead_label, lead_number, minute, printable
 
 _LARGEST = 400  # pixels along a side of a picture
@@ -99,8 +90,8 @@ def _picture(figure: Figure) -> dict[str, object]:
 
 
 def _verdicts(verification: Verification) -> list[str]:
-    """The first forecaster judged by the first CSI and by the squared error, in words."""
-    sentences = [verdict(verification), verdict(verification, metric="mse")]
+    """One verdict for each reference; then the first forecaster by lead time, by the first CSI and by the MSE."""
+    sentences = [*verdict_sentences(verification), verdict(verification), verdict(verification, metric="mse")]
     return list(dict.fromkeys(sentences))
 
 
@@ -136,18 +127,12 @@ def _summary(verification: Verification, metrics: Sequence[str]) -> dict[str, ob
         name: {metric: mean(scores[metric]) for metric in metrics if metric in scores}
         for name, scores in verification.scores.items()
     }
-    winners = {
-        metric: best(
-            replace(
-                verification, scores={name: {metric: [found.get(metric, math.nan)]} for name, found in means.items()}
-            ),
-            metric,
-            0,
-        )
+    first = {
+        metric: winners({name: found.get(metric, math.nan) for name, found in means.items()}, metric)
         for metric in metrics
     }
     for n, (name, found) in enumerate(means.items()):
-        cells = [(number(found.get(metric, math.nan)), name in winners[metric]) for metric in metrics]
+        cells = [(number(found.get(metric, math.nan)), name in first[metric]) for metric in metrics]
         rows.append((COLOURS[n % len(COLOURS)], name, cells))
     return {"titles": [title(metric, verification.units) for metric in metrics], "rows": rows}
 
@@ -225,7 +210,7 @@ def _facts(verification: Verification) -> list[tuple[str, str]]:
         *(("note", note) for note in verification.notes),
         ("forecasts verified", f"{verification.count} by each forecaster"),
         ("an event is a value of at least", ", ".join(f"{threshold:g}{unit}" for threshold in verification.thresholds)),
-        ("blocks that the 95 % intervals stand on", f"{verification.blocks:g}"),
+        ("intervals", interval_sentence(verification)),
         ("data range of SSIM and PSNR", f"{verification.data_range:g}{unit}"),
         ("command", verification.command),
         ("versions", ", ".join(f"{name} {number}" for name, number in verification.versions.items())),

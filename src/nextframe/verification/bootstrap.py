@@ -7,6 +7,7 @@ doi 10.1214/aos/1176347265), circularly within each sequence (Politis and Romano
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 
 import numpy as np
@@ -28,6 +29,18 @@ def block_length(window: Window, stride: int) -> int:
 def independent_blocks(windows: Sequence[Window]) -> float:
     """How many blocks the windows are worth: what the intervals stand on."""
     return float(sum(len(run) / min(len(run), length) for run, length in _runs(windows)))
+
+
+def count_events(windows: Sequence[Window]) -> int:
+    """How many events the windows are of: stretches of frames of one sequence without a gap in time."""
+    stops: dict[int, list[int]] = {}
+    found: set[tuple[int, int]] = set()
+    for window in windows:
+        key = id(window.sequence)
+        if key not in stops:
+            stops[key] = [stop for _, stop in window.sequence.segments()]
+        found.add((key, bisect_right(stops[key], window.start)))
+    return len(found)
 
 
 def draw_weights(windows: Sequence[Window], *, resamples: int = RESAMPLES, seed: int = 0) -> NDArray[np.float64]:

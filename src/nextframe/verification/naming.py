@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 
 from nextframe.verification.metrics import METRICS, Metric, Orientation, metrics
+
+_SCALE = re.compile(r"\d+px")
 
 
 @dataclass(frozen=True)
@@ -14,6 +17,8 @@ class Score:
     metric: Metric
     threshold: str = ""
     """"0.5"; empty where it has none."""
+    channel: str = ""
+    """Variable whose values count alone; empty where all do."""
     scale: str = ""
     """"5" for pixels; empty where it has none."""
 
@@ -24,18 +29,19 @@ def score_named(key: str) -> Score:
     >>> score = score_named("fss_0.5_15px")
     >>> score.metric.label, score.threshold, score.scale
     ('FSS', '0.5', '15')
+    >>> score_named("csi_rain_rate_0.5").channel
+    'rain_rate'
     """
     rows = [row for row in metrics() if key == row.name or key.startswith(f"{row.name}_")]
     if not rows:
         unknown = replace(METRICS[0], name=key, title=key, label=key, equation="", unit="1", perfect=None, leads=None)
         return Score(replace(unknown, better=None))
     row = max(rows, key=lambda row: len(row.name))
-    parts = [part for part in key[len(row.name) + 1 :].split("_") if part]
-    return Score(
-        row,
-        threshold="_".join(part for part in parts if not part.endswith("px")),
-        scale="".join(part.removesuffix("px") for part in parts if part.endswith("px")),
-    )
+    rest, _, scale = key[len(row.name) + 1 :].rpartition("_")
+    if not _SCALE.fullmatch(scale):
+        rest, scale = key[len(row.name) + 1 :], ""
+    channel, _, threshold = rest.rpartition("_")
+    return Score(row, threshold=threshold, channel=channel, scale=scale.removesuffix("px"))
 
 
 def better(key: str) -> Orientation | None:

@@ -7,12 +7,17 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from nextframe.errors import DataError
 from nextframe.files import write_text
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 Values = Sequence[float]
+Word = Literal["better", "worse", "no real difference", "not known"]
+"""Verdict on a difference; "not known" where too few independent forecasts tell."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +31,7 @@ class Skill:
     high: Values
     """Upper bound by lead time."""
     mean: Values
-    """The mean over lead times: score, lower and upper bound."""
+    """Skill of the means over the lead times at which both have a value: score, lower and upper bound."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +44,26 @@ class Reliability:
     """Share of these forecasts after which the event came; equal to the probability where it can be trusted."""
     count: Values
     """Values forecast in each class."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """The one verdict on a forecaster beside a reference, by the difference of their means over lead times."""
+
+    forecaster: str
+    """Forecaster in question."""
+    reference: str
+    """Forecaster that it is compared with."""
+    metric: str
+    """Score that decides: the first of those that lead."""
+    verdict: Word
+    """"better" or "worse" where the 95 % interval of the difference leaves zero out."""
+    means: Values
+    """Mean of the score over lead times, of the forecaster and of the reference."""
+    skill: Values
+    """Skill of these means: score, lower and upper bound; NaN where it is not defined."""
+    others: Mapping[str, Word] = field(default_factory=dict)
+    """The other scores that lead -> verdict by them, where the difference is real."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +88,12 @@ class Verification:
     """What counts as an event, in source units."""
     blocks: float = 0.0
     """How many blocks of forecasts that share no frame to be forecast the intervals stand on."""
+    events: int = 0
+    """How many events they are of: stretches of frames of one sequence without a gap in time."""
+    verdicts: Sequence[Verdict] = ()
+    """One verdict for each forecaster in question and each reference."""
+    video: bool = False
+    """Whether the frames are pictures, of which PSNR and SSIM lead and no value is an event unless it is asked for."""
     intervals: Mapping[str, Mapping[str, Sequence[Values]]] = field(default_factory=dict)
     """Forecaster -> metric -> lower and upper bound (95 %) for each lead time; empty where there are too few blocks."""
     skill: Mapping[str, Mapping[str, Skill]] = field(default_factory=dict)
@@ -91,6 +122,35 @@ class Verification:
         content = _with_nulls({name: getattr(self, name) for name in self.__dataclass_fields__})
         write_text(path, json.dumps(content, indent=1) + "\n")
 
+    def to_dataframe(self) -> pd.DataFrame:
+        """A table of pandas with a row for each forecaster, score and lead time; see `tabular.dataframe`."""
+        from nextframe.verification.tabular import dataframe
+
+        return dataframe(self)
+
+    def to_csv(self, path: str | Path) -> None:
+        """Write the rows of `to_dataframe` as CSV, whole or not at all."""
+        from nextframe.verification.tabular import csv_text
+
+        write_text(path, csv_text(self))
+
+    def to_latex(
+        self, path: str | Path | None = None, metrics: Sequence[str] | None = None, *, by_lead_time: bool = False
+    ) -> str:
+        """A LaTeX table (package booktabs) of the means over lead times, or of every lead time, the best in bold.
+
+        Args:
+            path: file to write it to as well.
+            metrics: which scores; by default those that lead.
+            by_lead_time: a table for each of them with a column for each lead time.
+        """
+        from nextframe.verification.tabular import latex_text
+
+        text = latex_text(self, metrics, by_lead_time=by_lead_time)
+        if path is not None:
+            write_text(path, text)
+        return text
+
     @classmethod
     def from_json(cls, path: str | Path) -> Verification:
         """Read what `to_json` wrote.
@@ -107,6 +167,7 @@ class Verification:
             for name, kind in (("skill", Skill), ("reliability", Reliability)):
                 found = content.get(name, {})
                 content[name] = {a: {b: kind(**values) for b, values in part.items()} for a, part in found.items()}
+            content["verdicts"] = [Verdict(**values) for values in content.get("verdicts", [])]
             return cls(**content)
         except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
             raise DataError("cannot be read as scores", where=path, received=error) from error
@@ -117,7 +178,7 @@ def _with_nulls(value: Any) -> Any:
         return {name: _with_nulls(part) for name, part in value.items()}
     if isinstance(value, (list, tuple)):
         return [_with_nulls(part) for part in value]
-    if isinstance(value, (Skill, Reliability)):
+    if isinstance(value, (Skill, Reliability, Verdict)):
         return _with_nulls(vars(value))
     return None if isinstance(value, float) and not math.isfinite(value) else value
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,12 +13,12 @@ from nextframe.data.windows import Window
 from nextframe.frames.sequence import FloatArray, FrameSequence
 from nextframe.machine import describe_machine
 from nextframe.verification.additive import Additive, Settings
-from nextframe.verification.bootstrap import FEWEST_BLOCKS, draw_weights, independent_blocks, interval
+from nextframe.verification.bootstrap import FEWEST_BLOCKS, count_events, draw_weights, independent_blocks, interval
 from nextframe.verification.conventions import conventional_scores
 from nextframe.verification.ensembles import Members, Probabilities
 from nextframe.verification.metrics import scores_of
-from nextframe.verification.naming import perfect
-from nextframe.verification.result import Reliability, Skill, Verification
+from nextframe.verification.result import Reliability, Verification
+from nextframe.verification.skill import skill_over, verdicts
 from nextframe.verification.spectra import Spectra
 from nextframe.verification.statistics import Values, usual_range
 from nextframe.words import evenly
@@ -41,6 +40,8 @@ def summarise(
     windows: Sequence[Window] = (),
     data: str,
     command: str,
+    judged: int = 1,
+    video: bool = False,
 ) -> Verification:
     """The scores of every forecaster.
 
@@ -52,6 +53,8 @@ def summarise(
         windows: what was forecast, in the order of the statistics' first axis; intervals are drawn from them.
         data: what was verified on, for the record.
         command: how to make the scores again, for the record.
+        judged: how many of the forecasters, from the first on, are in question; the others are what they are judged by.
+        video: whether the frames are pictures, of which PSNR and SSIM lead.
     """
     totals = {name: [part.total() for part in found] for name, found in parts.items()}
     scores = {name: scores_of(found) for name, found in totals.items()}
@@ -67,7 +70,8 @@ def summarise(
     if blocks >= FEWEST_BLOCKS:
         weights = draw_weights(windows)
         samples = {name: scores_of([part.weighed(weights) for part in found]) for name, found in parts.items()}
-    return Verification(
+    first, *others = scores
+    result = Verification(
         scores=listed,
         conventions={name: found for name, found in conventions.items() if found},
         lead_time=lead_time,
@@ -78,8 +82,10 @@ def summarise(
         units=sequence.units,
         thresholds=settings.thresholds,
         blocks=round(blocks, 1),
+        events=count_events(windows),
+        video=video,
         intervals={name: _bounds(found) for name, found in samples.items()},
-        skill=_skill(scores, samples),
+        skill=skill_over(first, others, scores, samples),
         spectra=_spectra(totals),
         reliability=dict(_reliability(totals)),
         ranks=dict(_ranks(totals)),
@@ -87,48 +93,13 @@ def summarise(
         versions=dict(_versions()),
         machine=describe_machine(),
     )
+    names = list(scores)
+    pairs = [(own, other) for n, own in enumerate(names[:judged]) for other in names[n + 1 :]]
+    return replace(result, verdicts=verdicts(result, scores, samples, pairs))
 
 
 def _bounds(samples: Scores) -> dict[str, list[list[float]]]:
     return {metric: np.stack(interval(values), -1).tolist() for metric, values in samples.items()}
-
-
-def _skill(scores: Mapping[str, Scores], samples: Mapping[str, Scores]) -> dict[str, dict[str, Skill]]:
-    """The first forecaster's skill over each of the others; both are drawn from the same forecasts, so that what they
-    have in common, such as a day that is hard for all, does not blur the difference.
-    """
-    first, *others = scores
-    found: dict[str, dict[str, Skill]] = {}
-    for other in others:
-        found[other] = {}
-        for metric, own in scores[first].items():
-            best = perfect(metric)
-            if best is None or metric not in scores[other]:
-                continue
-            score = _skill_score(own, scores[other][metric], best)
-            low = high = np.full(score.shape, np.nan)
-            mean = [_mean(score), np.nan, np.nan]
-            if samples:
-                drawn = _skill_score(samples[first][metric], samples[other][metric], best)
-                low, high = interval(drawn)
-                mean[1:] = (float(bound) for bound in interval(_mean(drawn)))
-            found[other][metric] = Skill(
-                score=score.tolist(), low=low.tolist(), high=high.tolist(), mean=[float(v) for v in mean]
-            )
-    return found
-
-
-def _skill_score(own: Any, other: Any, best: float) -> NDArray[np.float64]:
-    with np.errstate(divide="ignore", invalid="ignore"):
-        skill: NDArray[np.float64] = (own - other) / (best - other)
-    return np.where(np.isfinite(skill), skill, np.nan)
-
-
-def _mean(values: NDArray[np.float64]) -> Any:
-    """Mean over lead times (..., K), of those that have a value."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # no lead time has one
-        return np.nanmean(values, axis=-1)
 
 
 def _spectra(totals: Mapping[str, Parts]) -> dict[str, list[list[float]]]:
