@@ -21,6 +21,7 @@ $(STAMP): pyproject.toml constraints.txt CMakeLists.txt $(wildcard src/nextframe
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet -c constraints.txt '$(TORCH)'
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[all]'
+	@$(BIN)/python -m compileall -q src/nextframe # as pip does where it installs a wheel: commands start faster
 	@touch $@
 
 NATIVE := $(wildcard src/nextframe/engine/native/*.[ch]pp)

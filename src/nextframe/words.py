@@ -101,7 +101,7 @@ def python_call(name: str, *arguments: object, **options: object) -> str:
 
 
 def is_calendar(step: np.timedelta64) -> bool:
-    """Whether a step is of months or years, which are not equally long."""
+    """True for a step of months or years, which are not equally long."""
     import numpy as np
 
     return np.datetime_data(step)[0] in ("M", "Y")

@@ -10,6 +10,7 @@ from rich.table import Table
 
 import nextframe.engine as engine
 from nextframe.machine import describe_machine
+from nextframe.words import count
 
 PACKAGES = ("nextframe", "torch", "lightning", "numpy", "xarray", "h5netcdf", "zarr", "av", "imageio", "matplotlib")
 OPTIONAL = {"pysteps": "no STEPS, no ANVIL", "tensorboard": "no TensorBoard log"}
@@ -37,7 +38,9 @@ def describe_speed() -> Table:
     """Speed of a training step here, with the engine and without it, for rich's console."""
     from nextframe.training.speed import MOVIES, measure
 
-    table = Table(title=f"\na training step of the tutorial's models, on {MOVIES} movies", title_justify="left")
+    table = Table(
+        title=f"\na training step of the tutorial's models, on {count(MOVIES, 'movie')}", title_justify="left"
+    )
     table.box, table.show_header, table.pad_edge = None, False, False
     for speed in measure():
         table.add_row(speed.model, str(speed))

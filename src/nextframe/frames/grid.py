@@ -26,14 +26,14 @@ class CoordinateField:
 
 
 def counted(axis: ArrayLike) -> bool:
-    """Whether an axis has no coordinates, but the numbers of its rows or columns."""
+    """True where an axis has no coordinates, but the numbers of its rows or columns."""
     numbers = np.asarray(axis)
     return np.array_equal(numbers, np.arange(len(numbers)))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Grid:
-    """Where the pixels lie: one-dimensional coordinates along both axes, as CF conventions name them."""
+    """Places of the pixels: one-dimensional coordinates along both axes, as CF conventions name them."""
 
     y: NDArray[np.float64]
     """Coordinate of each row, (H,)."""
@@ -54,12 +54,12 @@ class Grid:
 
     @property
     def counted(self) -> bool:
-        """Whether it has no coordinates, but the numbers of its rows and columns."""
+        """True where it has no coordinates, but the numbers of its rows and columns."""
         return counted(self.y) and counted(self.x)
 
     @property
     def rows_run_north(self) -> bool:
-        """Whether the first row is the southernmost, so that a picture has to be turned over to have north at its top.
+        """True where the first row is the southernmost, so that a picture has to be turned to have north at its top.
 
         Told by latitudes of pixels, else by a coordinate of which it is said that it is one to the north; rows that are
         but numbered, as those of a picture, run down.

@@ -104,7 +104,7 @@ def _length(month: Any) -> Any:
 
 
 def _one_place(instants: NDArray[np.datetime64]) -> bool:
-    """Whether all times are at one place in their months: one day, the last one, or the middle."""
+    """True where all times are at one place in their months: one day, the last one, or the middle."""
     months = instants.astype("datetime64[M]")
     places, lengths = (instants - months).astype("timedelta64[ns]"), _length(months)
     same = np.abs(places - places[0]) < _DAY

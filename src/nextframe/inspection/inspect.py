@@ -195,7 +195,9 @@ def _channels(sequence: FrameSequence, statistics: FrameStatistics) -> tuple[Cha
                 high=high if some else None,
                 mean=float(statistics.mean[c]) if some else None,
                 deviation=float(statistics.deviation[c]) if some else None,
-                quantiles={f"{q:g}": float(np.quantile(values, q)) for q in QUANTILES} if some else {},
+                quantiles=dict(zip(map("{:g}".format, QUANTILES), np.quantile(values, QUANTILES).tolist(), strict=True))
+                if some
+                else {},
                 dry=dry if some else None,
                 dry_share=dry_share if some else None,
                 histogram=_histogram(values),

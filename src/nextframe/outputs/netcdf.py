@@ -117,7 +117,7 @@ def _beside(
     *,
     members: bool,
 ) -> dict[str, xr.Variable]:
-    """What says how uncertain each variable is, named in its `ancillary_variables` as CF has it."""
+    """Variables that say how uncertain each variable is, named in its `ancillary_variables` as CF has it."""
     found: dict[str, xr.Variable] = {}
     for n, (name, variable) in enumerate(data.items()):
         mapped = {key: value for key, value in variable.attrs.items() if key == "grid_mapping"}

@@ -90,7 +90,7 @@ def write_png(forecast: Forecast, path: Path, beside: Beside) -> None:
 
 
 def _upright(forecast: Forecast, beside: Beside) -> tuple[Forecast, Beside]:
-    """What is drawn, with north at the top, whichever way the rows of the source run."""
+    """Panel as it is drawn, with north at the top, whichever way the rows of the source run."""
     grid = forecast.grid
     if grid is None or not grid.rows_run_north:
         return forecast, beside

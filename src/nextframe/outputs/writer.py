@@ -17,7 +17,7 @@ Part = Literal["past", "truth", "probabilities", "interval", "members"]
 
 @dataclass(frozen=True, kw_only=True)
 class Beside:
-    """What is to be written beside a forecast, as far as the format holds it."""
+    """Things to be written beside a forecast, as far as the format holds it."""
 
     past: FloatArray | None = None
     """Frames before the forecast, (T, C, H, W)."""

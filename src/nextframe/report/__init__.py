@@ -1,1 +1,1 @@
-"""What people look at: pictures, animations, tables, the report, and the doctor's findings."""
+"""Scores for people: pictures, animations, tables, the report, and the doctor's findings."""

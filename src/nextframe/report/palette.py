@@ -81,7 +81,7 @@ class Palette:
 
     @property
     def needs_bar(self) -> bool:
-        """Whether a picture needs a colour bar to be read; grey and colour pictures do not."""
+        """True where a picture needs a colour bar to be read; grey and colour pictures do not."""
         return self.map != "gray"
 
     def frame(self, frame: FloatArray) -> RGB:

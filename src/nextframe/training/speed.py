@@ -20,16 +20,17 @@ from nextframe.models.build import build_model
 from nextframe.training.malloc import keep_freed_memory
 from nextframe.training.module import make_optimizer
 from nextframe.training.presets import preset_config
+from nextframe.words import count
 
-MOVIES = 2
+MOVIES = 1
 """Movies of a step; the tutorial's batches are of 10 and 8."""
 SIZE = 40
 """Height and width of the tutorial's frames."""
 FRAMES = {"stacked": (15, 0), "encoder-decoder": (9, 10)}
 """Model -> frames read, and frames that its decoder forecasts from; as the tutorial trains them."""
-SECONDS = 4.0
+SECONDS = 3.0
 """Seconds for which each model is measured, its warm-up included, but for the rounds that it needs at least."""
-ROUNDS = (2, 15)
+ROUNDS = (1, 15)
 """Rounds of each model, at least and at most."""
 
 Step = Callable[[], None]
@@ -48,7 +49,7 @@ class Speed:
 
     @property
     def ratios(self) -> tuple[float, ...]:
-        """How many times faster the engine was in each round, in order of size.
+        """Ratios of the plain path's seconds to the engine's in each round, in order of size.
 
         >>> Speed(model="stacked", plain=(4.0, 6.0, 5.0), on_engine=(2.0, 2.0, 2.0)).ratios
         (2.0, 2.5, 3.0)
@@ -65,10 +66,10 @@ class Speed:
         if not self.on_engine:
             return f"{plain}, without the engine"
         ratios = self.ratios
+        spread = f"{ratios[0]:.1f} to {ratios[-1]:.1f} " if len(ratios) > 1 else ""
         return (
             f"{statistics.median(self.on_engine):.3g} s on the engine, {plain} without it: "
-            f"{statistics.median(ratios):.1f} times as fast ({ratios[0]:.1f} to {ratios[-1]:.1f} in "
-            f"{len(ratios)} rounds)"
+            f"{statistics.median(ratios):.1f} times as fast ({spread}in {count(len(ratios), 'round')})"
         )
 
 
@@ -78,7 +79,7 @@ def measure(models: Sequence[str] = tuple(FRAMES), *, movies: int = MOVIES, seco
     Args:
         models: keys of `FRAMES`.
         movies: movies of a step.
-        seconds: how long each model is measured; at least two rounds are.
+        seconds: how long each model is measured; at least one round is.
     """
     keep_freed_memory()  # as trainings do
     paths = (True, False) if engine.built() else (False,)

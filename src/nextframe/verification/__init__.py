@@ -1,4 +1,4 @@
-"""How good a forecast is: additive statistics, scores, files graded; no torch.
+"""Skill of forecasts: additive statistics, scores, files graded; no torch.
 
 Scores of two arrays are here by name, and imported when they are first asked for:
 

@@ -27,7 +27,7 @@ def block_length(window: Window, stride: int) -> int:
 
 
 def independent_blocks(windows: Sequence[Window]) -> float:
-    """How many blocks the windows are worth: what the intervals stand on."""
+    """Number of blocks that the windows are worth: what the intervals stand on."""
     return float(sum(len(run) / min(len(run), length) for run, length in _runs(windows)))
 
 
@@ -44,7 +44,7 @@ def count_events(windows: Sequence[Window]) -> int:
 
 
 def draw_weights(windows: Sequence[Window], *, resamples: int = RESAMPLES, seed: int = 0) -> NDArray[np.float64]:
-    """How often each window is drawn in each resample, (R, N).
+    """Counts of each window's draws in each resample, (R, N).
 
     A block starts at any window and runs on within its sequence, from the end on to the beginning; blocks are drawn
     until there are as many windows as there were.

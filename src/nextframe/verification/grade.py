@@ -198,7 +198,7 @@ def _hold_in_place(theirs: xr.DataArray, own: NDArray[np.float64], unit: str, wh
 
 
 def _observed(forecast: xr.Dataset, count: int, observation: FrameSource, where: str) -> FloatArray:
-    """What was observed at the forecast's lead times, (K, C, H, W); NaN where nothing was."""
+    """Observations at the forecast's lead times, (K, C, H, W); NaN where nothing was."""
     timed = all(sequence.times is not None for sequence in observation.sequences)
     valid = _valid_times(forecast, count, where) if timed else None
     first = observation.sequences[0]
@@ -227,7 +227,7 @@ def _observed(forecast: xr.Dataset, count: int, observation: FrameSource, where:
 
 
 def _valid_times(forecast: xr.Dataset, count: int, where: str) -> NDArray[np.datetime64] | None:
-    """When each of so many lead times is valid; None where the forecast knows no times at all.
+    """Valid time of each of so many lead times; None where the forecast knows no times at all.
 
     Raises:
         DataError: it has times that do not say so.

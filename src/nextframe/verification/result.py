@@ -36,7 +36,7 @@ class Skill:
 
 @dataclass(frozen=True, kw_only=True)
 class Reliability:
-    """How often events came that were forecast with some probability, by class of probability, over all lead times."""
+    """Frequency of events that were forecast with some probability, by class of probability, over all lead times."""
 
     probability: Values
     """Mean probability that was forecast in each class."""

@@ -191,14 +191,14 @@ def usual_range(smallest: float, largest: float, dtype: Any) -> float:
 
 
 def _both(forecast: NDArray[Any], truth: NDArray[Any]) -> tuple[NDArray[np.bool_], Sums, Sums]:
-    """Where both have a value, and both in float64 with zeros elsewhere."""
+    """Mask of where both have a value, and both in float64 with zeros elsewhere."""
     valid = np.isfinite(forecast) & np.isfinite(truth)
     said, was = (np.where(valid, frames, 0).astype(np.float64) for frames in (forecast, truth))
     return valid, said, was
 
 
 def _events(forecast: NDArray[Any], truth: NDArray[Any], threshold: float) -> tuple[NDArray[np.bool_], ...]:
-    """Where both have a value, and where each of them is an event."""
+    """Masks of where both have a value, and of where each is an event."""
     valid = np.isfinite(forecast) & np.isfinite(truth)
     with np.errstate(invalid="ignore"):
         return valid, (forecast >= threshold) & valid, (truth >= threshold) & valid

@@ -1,4 +1,4 @@
-"""What amounts are summed over, as files state it: by the bounds of time and the cell methods of CF conventions
+"""Accumulation of amounts, as files state it: by the bounds of time and the cell methods of CF conventions
 (sections 7.1 and 7.3).
 """
 
@@ -56,7 +56,7 @@ def accumulation_of(stored: Stored, field: Variable, axis: str | None) -> np.tim
 
 
 def _of_time(methods: str) -> str | None:
-    """What is done along time by cell methods: "time: sum" or "lat: lon: time: mean"; None where that is not said."""
+    """Cell method along time: "time: sum" or "lat: lon: time: mean"; None where that is not said."""
     found = re.search(r"\btime:\s*(?:\w+:\s*)*(\w+)", methods)
     return found[1].lower() if found else None
 

@@ -115,7 +115,7 @@ def number(attributes: Mapping[Any, Any], key: str, default: float, *, where: ob
 
 
 def described(attributes: Mapping[Any, Any]) -> dict[str, object]:
-    """What attributes say of a variable beside how it is stored, for the output."""
+    """Attributes of a variable beside how it is stored, for the output."""
     return {str(key): value for key, value in attributes.items() if str(key) not in _STORAGE}
 
 
@@ -155,7 +155,7 @@ def _for_netcdf(value: Any) -> Any:
 
 
 def _in_json(value: Any) -> Any:
-    """What JSON has no words for, as numbers and texts."""
+    """Values that JSON has no words for, as numbers and texts."""
     if isinstance(value, (np.ndarray, np.generic)) and np.asarray(value).dtype.kind in "biufU":
         return value.tolist()
     return str(value)

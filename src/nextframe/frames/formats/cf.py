@@ -42,7 +42,7 @@ class Axes:
 
 
 def geographic(name: str, attributes: Mapping[str, Any]) -> str:
-    """What of "latitude" and "longitude" a variable is; empty for neither.
+    """Latitude or longitude, whichever a variable is; empty for neither.
 
     >>> geographic("XLAT", {}), geographic("a", {"units": "degrees_east"}), geographic("rain", {"units": "mm"})
     ('latitude', 'longitude', '')
@@ -74,7 +74,7 @@ def spatial_axes(data: xr.Dataset | xr.DataArray) -> tuple[str | None, str | Non
 
 
 def _says(name: str, attributes: Mapping[Any, Any], letter: str) -> bool:
-    """Whether the attributes of an axis's coordinate say that it is y, x or time."""
+    """True where the attributes of an axis's coordinate say that it is y, x or time."""
     standard = {"Y": "latitude", "X": "longitude", "T": "time"}[letter]
     standards = (standard, f"projection_{letter.lower()}_coordinate", f"grid_{standard}")
     if text(attributes, "axis").upper() == letter or text(attributes, "standard_name") in standards:
@@ -113,12 +113,12 @@ def _axes_of_fields(stored: Stored, dims: Sequence[str]) -> tuple[str, str] | No
 
 
 def carried_attributes(variable: Variable) -> dict[str, object]:
-    """What is said of a variable beside its unit, for the output."""
+    """Attributes of a variable beside its unit, for the output."""
     return {key: said for key in _CARRIED if (said := text(variable.attributes, key))}
 
 
 def global_attributes(stored: Stored) -> dict[str, object]:
-    """What is said of the whole file, texts and numbers."""
+    """Attributes of the whole file, texts and numbers."""
     return {str(key): plain_value(value) for key, value in stored.attributes.items() if array_of(value).ndim == 0}
 
 
@@ -128,7 +128,7 @@ def plain_value(value: Any) -> object:
 
 
 def grid_of(stored: Stored, variable: Variable, y: str, x: str, time: str | None = None) -> Grid:
-    """Where the pixels of a variable over these two axes lie.
+    """Grid of a variable over these two axes.
 
     Coordinates of an axis are those of its own name, else latitude and longitude along it by another name; latitude
     and longitude of each pixel are carried along as fields, but where they differ along one axis only, as coordinates.
@@ -220,7 +220,7 @@ def _separated(
 
 
 def same_projection(one: Mapping[str, object] | None, other: Mapping[str, object] | None) -> bool:
-    """Whether two CF grid mappings say the same, as far as both say anything; names and remarks aside."""
+    """True where two CF grid mappings say the same, as far as both say anything; names and remarks aside."""
     if one is None or other is None:
         return True
     named = {

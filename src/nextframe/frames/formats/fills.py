@@ -18,7 +18,7 @@ USUAL = (
 
 
 def default_fill(dtype: np.dtype) -> float | None:
-    """What NetCDF fills unwritten values of a type with, where no value of that type is likely to be that number.
+    """NetCDF's fill value of a type, for what nobody wrote, where no value of that type is likely to be that number.
 
     >>> default_fill(np.dtype("float32")), default_fill(np.dtype("uint8"))
     (9.969209968386869e+36, None)
@@ -30,7 +30,7 @@ def default_fill(dtype: np.dtype) -> float | None:
 
 
 def usual_fill(value: float) -> bool:
-    """Whether a number is one that files use for "missing", as far as float32 tells it from others.
+    """True for a number that files use for "missing", as far as float32 tells it from others.
 
     >>> usual_fill(np.float32(1e20)), usual_fill(-9999), usual_fill(0)
     (True, True, False)
@@ -39,7 +39,7 @@ def usual_fill(value: float) -> bool:
 
 
 def means_missing(fill: float, dtype: np.dtype) -> bool:
-    """Whether a store's fill value, of which nobody says that it means missing, is no value of its own.
+    """True where a store's fill value, of which nobody says that it means missing, is no value of its own.
 
     A Zarr array of version 2 has a fill value for chunks that are not there; xarray writes CF's `_FillValue` into it,
     others leave it at zero, which is then as good a value as any.

@@ -127,7 +127,7 @@ def _in_order(stores: Sequence[Store]) -> list[Store]:
 
 
 def _unwritten(values: Stores) -> bool:
-    """Whether the first or the last frame holds values that nobody has written, where nothing declares a fill value.
+    """True where the first or the last frame holds values that nobody has written, where nothing declares a fill value.
 
     These are missing and no fault, and in most files that have such they are in every frame, or at the end.
     """
@@ -138,7 +138,7 @@ def _unwritten(values: Stores) -> bool:
 
 
 def _accumulation(name: str, stores: Sequence[Store]) -> tuple[np.timedelta64 | None, ...]:
-    """What each variable is summed over, where all stores of an archive say the same.
+    """Accumulation of each variable, where all stores of an archive say the same.
 
     Warns:
         NextframeWarning: they differ.

@@ -28,12 +28,12 @@ if TYPE_CHECKING:
 
 
 def is_hdf5(path: Path) -> bool:
-    """Whether a file is HDF5, as NetCDF-4 is."""
+    """True for a file of HDF5, as NetCDF-4 is."""
     return path.is_file() and bool(h5py.is_hdf5(path))
 
 
 def is_classic(path: Path) -> bool:
-    """Whether a file is a NetCDF of the kind before HDF5, which is mapped to memory."""
+    """True for a NetCDF of the kind before HDF5, which is mapped to memory."""
     if path.is_dir():
         return False
     with path.open("rb") as file:

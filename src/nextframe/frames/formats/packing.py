@@ -23,7 +23,7 @@ _HUGE = 1e15
 
 @dataclass(frozen=True, kw_only=True)
 class Packing:
-    """How the values of a variable are stored."""
+    """Storage of a variable's values: type, scale, offset, fill values."""
 
     name: str
     """The variable, for messages."""
@@ -48,7 +48,7 @@ class Packing:
 
     @classmethod
     def of(cls, name: str, dtype: DTypeLike, attributes: Mapping[Any, Any], where: object) -> Packing:
-        """How a variable is stored, by its type and its attributes as they stand in the file.
+        """Packing of a variable, by its type and its attributes as they stand in the file.
 
         Raises:
             DataError: a scale, an offset or limits that are no numbers, or limits that leave no value.
@@ -118,7 +118,7 @@ class Packing:
         return values
 
     def holds_undeclared(self, numbers: ArrayLike) -> bool:
-        """Whether stored numbers hold NetCDF's fill value where the variable declares none."""
+        """True where stored numbers hold NetCDF's fill value where the variable declares none."""
         return self.undeclared is not None and bool(_equal(np.asarray(numbers), self.undeclared).any())
 
     def _tell(self, where: object) -> None:

@@ -56,7 +56,7 @@ class Stores:
         return np.concatenate(parts) if parts else np.empty((0, *self.shape[1:]), np.float32)
 
     def unwritten(self, step: int) -> bool:
-        """Whether a frame holds NetCDF's fill value in a variable that declares none.
+        """True where a frame holds NetCDF's fill value in a variable that declares none.
 
         Raises:
             DataError: it cannot be read.

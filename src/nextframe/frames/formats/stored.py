@@ -52,12 +52,12 @@ class Variable:
 
     @property
     def numeric(self) -> bool:
-        """Whether its values are numbers."""
+        """True where its values are numbers."""
         return self.dtype.kind in "iuf"
 
     @property
     def packing(self) -> Packing:
-        """How its values are stored.
+        """Storage of its values.
 
         Raises:
             DataError: attributes that make no sense.

@@ -54,7 +54,7 @@ class Opened:
 
 @dataclass(frozen=True, kw_only=True)
 class Store:
-    """What is known of a store without reading its fields."""
+    """Description of a store, made without reading its fields."""
 
     path: Path
     group: str
@@ -81,7 +81,7 @@ class Store:
 
     @property
     def declares_missing(self) -> bool:
-        """Whether it says that values may be missing."""
+        """True where it says that values may be missing."""
         return any(packing.declares_missing for packing in self.packing)
 
     def beside(self, first: Store) -> Store:
@@ -132,7 +132,7 @@ class Store:
         return np.stack(channels, axis=1)
 
     def unwritten(self, opened: Opened, step: int) -> bool:
-        """Whether a step holds NetCDF's fill value in a variable that declares none.
+        """True where a step holds NetCDF's fill value in a variable that declares none.
 
         Raises:
             DataError: numbers that cannot be read.
@@ -164,7 +164,7 @@ class Store:
 
 
 def describe(path: Path, variable: Sequence[str] = ()) -> Store:
-    """What a NetCDF file or Zarr store holds; no field is read.
+    """Description of what a NetCDF file or Zarr store holds; no field is read.
 
     Args:
         path: the store.

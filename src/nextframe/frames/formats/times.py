@@ -1,4 +1,4 @@
-"""When the steps of a file are: by CF conventions (section 4.4), and as models write it that do not keep to them.
+"""Times of the steps of a file: by CF conventions (section 4.4), and as models write it that do not keep to them.
 
 Sources: CF conventions; WRF's `Times` and `XTIME`; "day as %Y%m%d.%f" of CDO and of several reanalyses.
 """
@@ -42,7 +42,7 @@ _PATTERNS = {8: "%Y%m%d", 10: "%Y%m%d%H", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S"}
 
 
 def is_time(variable: Variable) -> bool:
-    """Whether a variable's unit says that it is a time: "hours since ...", "day as %Y%m%d.%f"."""
+    """True where a variable's unit says that it is a time: "hours since ...", "day as %Y%m%d.%f"."""
     units = text(variable.attributes, "units")
     return variable.numeric and bool(_SINCE.match(units) or _AS.match(units))
 
@@ -110,7 +110,7 @@ def in_seconds(time: Any) -> str:
 
 
 class _NoTimes(Exception):
-    """What keeps a variable's numbers from being times."""
+    """Reason that a variable's numbers are no times."""
 
 
 def _candidates(stored: Stored, field: Variable, axis: str | None) -> list[Variable]:
@@ -264,7 +264,7 @@ def _cftime(read: Callable[[], Any], said: str, stored: Stored) -> Any:
 
 
 def _reads_as_dates(numbers: NDArray[Any]) -> bool:
-    """Whether numbers without a unit are dates as they are written: 20200131."""
+    """True where numbers without a unit are dates as they are written: 20200131."""
     return bool(numbers.size and (numbers >= 18000101).all() and (numbers < 22000101).all())
 
 
