@@ -51,7 +51,8 @@ def spectra(verification: Verification) -> Figure | None:
 
 def reliability(verification: Verification) -> Figure | None:
     """Reliability diagram: how often events came against the probability that was forecast, a panel for each
-    threshold; None without any ensemble. Curves on the diagonal can be trusted; below it, events are forecast too often.
+    threshold; None without any ensemble. Curves on the diagonal can be trusted; below it, events are
+    forecast too often.
     """
     found = verification.reliability
     if not found:
@@ -75,7 +76,8 @@ def reliability(verification: Verification) -> Figure | None:
 
 def rank_histogram(verification: Verification) -> Figure | None:
     """Rank histogram: how often the truth had so many members below it, a panel for each ensemble; None without
-    any. Level bars: truth and members are alike; a valley: the members differ too little; a slope: they are too low or too high.
+    any. Level bars: truth and members are alike; a valley: the members differ too little; a slope: they are too low or too
+    high.
     """
     if not verification.ranks:
         return None
