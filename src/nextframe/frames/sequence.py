@@ -70,7 +70,7 @@ class FrameSequence:
     grid: Grid | None = None
     """Coordinates of the pixels, for gridded sources."""
     missing: Missing = "error"
-    """Whether NaN is a declared gap in the data ("mask") or a fault of the file ("error")."""
+    """True where NaN is a declared gap in the data ("mask") or a fault of the file ("error")."""
     attributes: Mapping[str, object] = field(default_factory=dict)
     """What else the source says of itself (title, institution, ...), carried to the output."""
     notes: tuple[str, ...] = ()

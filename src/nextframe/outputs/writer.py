@@ -28,7 +28,7 @@ class Beside:
     coverage: float | None = None
     """Probability of the central interval whose bounds are wanted."""
     members: bool = False
-    """Whether the members are wanted."""
+    """True where the members are wanted."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +45,7 @@ class Writer:
     holds: frozenset[Part] = frozenset()
     """What it has a place for beside the forecast; past and truth are left out where it has none for them."""
     appends: bool = False
-    """Whether a forecast can be added to a file of others."""
+    """True where a forecast can be added to a file of others."""
     check: Callable[[], None] | None = None
     """Raises a `ConfigError` where something that it needs is not there; called before the work."""
     extra: str | None = None

@@ -47,7 +47,7 @@ class Card:
     sample: Mapping[str, Sequence[float]]
     """Its own scores on `sample_windows` windows of these frames, evenly spread: metric -> a value by lead time."""
     sample_windows: int
-    """How many windows the sample has."""
+    """Number of windows of the sample."""
     verdicts: Sequence[str]
     """In words, up to which lead time it beats the baselines and where it loses."""
     limits: Sequence[str]

@@ -76,8 +76,8 @@ def reliability(verification: Verification) -> Figure | None:
 
 def rank_histogram(verification: Verification) -> Figure | None:
     """Rank histogram: how often the truth had so many members below it, a panel for each ensemble; None without
-    any. Level bars: truth and members are alike; a valley: the members differ too little; a slope: they are too low or too
-    high.
+    any. Level bars: truth and members are alike; a valley: the members differ too little; a slope: they are too low or
+    too high.
     """
     if not verification.ranks:
         return None

@@ -160,7 +160,7 @@ def skill_sentences(verification: Verification, metric: str) -> list[str]:
 
 
 def repeats(verification: Verification, name: str, metric: str) -> bool:
-    """Whether a score repeats that of the same forecast with calibrated members, since it looks at no members."""
+    """True where a score repeats that of the same forecast with calibrated members, since it looks at no members."""
     twin = verification.scores.get(name.removesuffix(", uncalibrated"), {})
     return name.endswith(", uncalibrated") and twin.get(metric) == verification.scores[name].get(metric)
 

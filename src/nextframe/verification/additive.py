@@ -33,7 +33,7 @@ class Settings:
     """
 
     thresholds: tuple[float, ...] = (0.5,)
-    """What counts as an event: a value of at least so much, in source units."""
+    """Threshold of an event: a value of at least so much, in source units."""
     scales: tuple[int, ...] = SCALES
     """Neighbourhoods of the fractions skill score, in pixels along each side."""
     data_range: float = 1.0
@@ -58,7 +58,7 @@ class Additive:
     """
 
     of_members: ClassVar[bool] = False
-    """Whether they are sums over members, and not over one forecast."""
+    """True where they are sums over members, and not over one forecast."""
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """The sums by name."""

@@ -32,7 +32,7 @@ def independent_blocks(windows: Sequence[Window]) -> float:
 
 
 def count_events(windows: Sequence[Window]) -> int:
-    """How many events the windows are of: stretches of frames of one sequence without a gap in time."""
+    """Number of events that the windows are of: stretches of frames of one sequence without a gap in time."""
     stops: dict[int, list[int]] = {}
     found: set[tuple[int, int]] = set()
     for window in windows:

@@ -46,7 +46,7 @@ class Members(Additive):
     covered: Sums
     """Values within the central interval."""
     ranks: Sums
-    """How often the truth had so many members below it, (M + 1, K); shared evenly among ranks where members equal it.
+    """Counts of the truth with so many members below it, (M + 1, K); shared evenly among ranks where members equal it.
     """
 
     @classmethod
@@ -61,7 +61,7 @@ class Probabilities(Additive):
 
     of_members: ClassVar[bool] = True
     thresholds: tuple[float, ...]
-    """What counts as an event: a value of at least so much, in source units."""
+    """Threshold of an event: a value of at least so much, in source units."""
     members: int
     """Members M of each forecast."""
     count: Sums

@@ -53,11 +53,11 @@ class Metric:
     leads: int | None = None
     """Its place among the few that a first look needs; None for the others."""
     drawn: bool = True
-    """Whether the report draws it, beside those that lead."""
+    """True where the report draws it, beside those that lead."""
     scale: str = "in {} px"
     """How a scale is said in its title."""
     optional: bool = False
-    """Whether it is left out where no lead time has a value: it is not for all data."""
+    """True where it is left out where no lead time has a value: it is not for all data."""
 
 
 def _correlation(sums: Values) -> Sums:

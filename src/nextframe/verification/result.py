@@ -85,15 +85,15 @@ class Verification:
     units: Sequence[str] = ("1",)
     """Unit of each channel."""
     thresholds: Sequence[float] = (0.5,)
-    """What counts as an event, in source units."""
+    """Threshold of an event, in source units."""
     blocks: float = 0.0
-    """How many blocks of forecasts that share no frame to be forecast the intervals stand on."""
+    """Number of blocks of forecasts that share no frame to be forecast the intervals stand on."""
     events: int = 0
-    """How many events they are of: stretches of frames of one sequence without a gap in time."""
+    """Number of events that they are of: stretches of frames of one sequence without a gap in time."""
     verdicts: Sequence[Verdict] = ()
     """One verdict for each forecaster in question and each reference."""
     video: bool = False
-    """Whether the frames are pictures, of which PSNR and SSIM lead and no value is an event unless it is asked for."""
+    """True where the frames are pictures, of which PSNR and SSIM lead and no value is an event unless it is asked for."""
     intervals: Mapping[str, Mapping[str, Sequence[Values]]] = field(default_factory=dict)
     """Forecaster -> metric -> lower and upper bound (95 %) for each lead time; empty where there are too few blocks."""
     skill: Mapping[str, Mapping[str, Skill]] = field(default_factory=dict)

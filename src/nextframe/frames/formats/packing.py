@@ -44,7 +44,7 @@ class Packing:
     undeclared: float | None = None
     """NetCDF's fill value for unwritten numbers, where the variable declares no fill value of its own."""
     declares_missing: bool = False
-    """Whether the file says that values may be missing."""
+    """True where the file says that values may be missing."""
 
     @classmethod
     def of(cls, name: str, dtype: DTypeLike, attributes: Mapping[Any, Any], where: object) -> Packing:

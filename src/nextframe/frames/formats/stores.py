@@ -75,7 +75,7 @@ class Store:
     grid: Grid
     attributes: Mapping[str, object]
     hdf5: bool
-    """Whether its numbers can be read straight from HDF5."""
+    """True where its numbers can be read straight from HDF5."""
     mapped: WholeFile | None
     """The file, where it is mapped to memory: a classic NetCDF."""
 
