@@ -93,7 +93,7 @@ class Verification:
     verdicts: Sequence[Verdict] = ()
     """One verdict for each forecaster in question and each reference."""
     video: bool = False
-    """True where the frames are pictures, of which PSNR and SSIM lead and no value is an event unless it is asked for."""
+    """True where the frames are pictures: PSNR and SSIM lead and no value is an event unless it is asked for."""
     intervals: Mapping[str, Mapping[str, Sequence[Values]]] = field(default_factory=dict)
     """Forecaster -> metric -> lower and upper bound (95 %) for each lead time; empty where there are too few blocks."""
     skill: Mapping[str, Mapping[str, Skill]] = field(default_factory=dict)
