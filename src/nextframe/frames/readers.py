@@ -21,11 +21,12 @@ AHEAD = 32
 AHEAD_BYTES = 2**26
 """Bytes that are read ahead at most."""
 
-_LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
+LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+"""Shares of red, green and blue in grey (ITU-R BT.601)."""
 
 
 class Renderer(Protocol):
-    """A source that draws its movies: squares, digits."""
+    """A source that draws its movies: squares, digits, clips."""
 
     @property
     def frames(self) -> int: ...
@@ -34,7 +35,7 @@ class Renderer(Protocol):
     def size(self) -> int: ...
 
     def render(self, start: int, stop: int, movies: slice) -> NDArray[np.uint8]:
-        """Frames `start` to `stop` of some movies, (N, T, 1, H, W)."""
+        """Frames `start` to `stop` of some movies, (N, T, C, H, W)."""
 
 
 @runtime_checkable
@@ -51,10 +52,13 @@ class Drawn:
 
     movies: Renderer
     number: int
+    channels: int = 1
+    at_once: bool = True
+    """False where drawing takes so long that frames are better kept than drawn again."""
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
-        return self.movies.frames, 1, self.movies.size, self.movies.size
+        return self.movies.frames, self.channels, self.movies.size, self.movies.size
 
     @property
     def dtype(self) -> np.dtype[np.uint8]:
@@ -135,7 +139,7 @@ class Grey:
         return self.reader.dtype
 
     def __getitem__(self, frames: slice, /) -> NDArray:  # type: ignore[type-arg]
-        values = np.tensordot(self.reader[frames].astype(np.float32), _LUMA, axes=([1], [0]))[:, None]
+        values = np.tensordot(self.reader[frames].astype(np.float32), LUMA, axes=([1], [0]))[:, None]
         return (np.round(values) if np.issubdtype(self.dtype, np.integer) else values).astype(self.dtype)
 
 

@@ -165,7 +165,9 @@ def _shaped(sequence: FrameSequence, reading: Reading) -> FrameSequence:
 
 def _costs_nothing(sequence: FrameSequence) -> bool:
     """Tell frames in memory, mapped to it, drawn at once or kept already: keeping them would only cost memory."""
-    return isinstance(sequence.values, (np.ndarray, Mapped, Drawn, Cached))
+    if isinstance(sequence.values, Drawn):
+        return sequence.values.at_once
+    return isinstance(sequence.values, (np.ndarray, Mapped, Cached))
 
 
 def _generate(text: str) -> tuple[FrameSequence, ...]:

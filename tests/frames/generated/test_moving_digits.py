@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nextframe.errors import ConfigError
-from nextframe.frames.generated.moving_digits import DIGIT, MovingDigits, _images
+from nextframe.frames.generated.moving_digits import DIGIT, MovingDigits, digit_images
 from nextframe.frames.source import open_source
 
 
@@ -27,7 +27,7 @@ def followed(movies: MovingDigits, movie: int, frame: int) -> np.ndarray:
             corner.append(int(place * way))
         for row, column in np.ndindex(DIGIT, DIGIT):
             y, x = corner[0] + row, corner[1] + column
-            canvas[y, x] = max(canvas[y, x], _images()[number[digit]][row, column])
+            canvas[y, x] = max(canvas[y, x], digit_images()[number[digit]][row, column])
     return canvas
 
 

@@ -68,8 +68,7 @@ class MovingDigits:
         """Numbers of the digits (N, D); start and step (N, D, 2) as shares of the way from edge to edge."""
         # One stream for each quantity, so that a longer list of movies begins with the shorter one.
         streams = [np.random.default_rng(s) for s in np.random.SeedSequence(self.seed).spawn(3)]
-        tested = np.arange(len(_images())) % EVERY == EVERY - 1
-        numbers = np.flatnonzero(tested if self.part == "test" else ~tested)
+        numbers = digits_of(self.part)
         number = numbers[streams[0].integers(0, len(numbers), (self.movies, self.digits))]
         start = streams[1].random((self.movies, self.digits, 2))
         angle = streams[2].random((self.movies, self.digits)) * 2 * np.pi
@@ -92,7 +91,7 @@ class MovingDigits:
             for movie, digit in np.ndindex(number.shape):
                 y, x = corner[movie, digit]
                 seen = frames[movie, t - start, 0, y : y + DIGIT, x : x + DIGIT]
-                np.maximum(seen, _images()[number[movie, digit]], out=seen)
+                np.maximum(seen, digit_images()[number[movie, digit]], out=seen)
         return frames
 
     def sequences(self) -> tuple[FrameSequence, ...]:
@@ -103,8 +102,14 @@ class MovingDigits:
         )
 
 
+def digits_of(part: Literal["train", "test"]) -> NDArray[np.intp]:
+    """Numbers of the digits of a part."""
+    tested = np.arange(len(digit_images())) % EVERY == EVERY - 1
+    return np.flatnonzero(tested if part == "test" else ~tested)
+
+
 @cache
-def _images() -> NDArray[np.uint8]:
+def digit_images() -> NDArray[np.uint8]:
     """The digits that come with the package, (10000, 28, 28)."""
     with as_file(files("nextframe.frames.generated") / "digits.npz") as path, np.load(path) as stored:
         images: NDArray[np.uint8] = stored["images"]
