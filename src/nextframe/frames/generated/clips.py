@@ -294,7 +294,8 @@ def _cover(thing: _Thing, y: Plane, x: Plane, grown: float) -> Plane:
             )
             radius = thing.radius * np.clip(1 + waves, 0.3, 2)
         distance = radius - np.hypot(y, x)
-    return np.clip(distance * grown + 0.5, 0, 1).astype(np.float32)
+    covered: Plane = np.clip(distance * grown + 0.5, 0, 1).astype(np.float32)
+    return covered
 
 
 def _near(size: int, middle: float, reach: float) -> slice:

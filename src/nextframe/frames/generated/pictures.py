@@ -133,4 +133,5 @@ def _halved(picture: NDArray[np.float32]) -> NDArray[np.float32]:
     """The picture at half its size: means of 2 x 2 pixels."""
     channels, height, width = picture.shape
     even = picture[:, : height // 2 * 2, : width // 2 * 2]
-    return even.reshape(channels, height // 2, 2, width // 2, 2).mean(axis=(2, 4))
+    halved: NDArray[np.float32] = even.reshape(channels, height // 2, 2, width // 2, 2).mean(axis=(2, 4))
+    return halved
