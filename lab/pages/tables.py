@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
 from lab.options import parser
 from lab.pages.marked import fill
@@ -19,6 +20,7 @@ from nextframe.architectures import OPTIONS, architectures
 from nextframe.cli.face import on_command_line
 from nextframe.files import write_text
 from nextframe.forecasting.baselines import baselines
+from nextframe.frames.format import Fact
 from nextframe.frames.formats import formats
 from nextframe.outputs.writers import writers
 from nextframe.verification.metrics import metrics
@@ -68,12 +70,20 @@ def _installed(library: str, extra: str | None) -> str:
 
 
 def formats_table() -> str:
-    """Input formats: files, options that they alone take, library, what they know beside the values."""
+    """Input formats: files, options that they alone take, library, facts that they carry, test of what is read."""
+    facts = get_args(Fact)
     rows = (
-        (row.name, code(row.suffixes), options_of(sorted(row.takes)), _installed(row.library, row.extra), row.carries)
+        (
+            row.name,
+            code(row.suffixes) + (", `.gz`, `.bz2`" if row.zipped else ""),
+            options_of(sorted(row.takes)),
+            _installed(row.library, row.extra),
+            *("yes" if fact in row.carries else "" for fact in facts),
+            f"`{row.tests}`" if row.tests else "",
+        )
         for row in formats()
     )
-    return markdown(("format", "files", "options of its own", "read by", "knows beside the values"), rows)
+    return markdown(("format", "files", "options of its own", "read by", *facts, "test"), rows)
 
 
 def architectures_table() -> str:

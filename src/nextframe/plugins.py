@@ -12,12 +12,15 @@ that is broken must not take the others with it.
 from __future__ import annotations
 
 import difflib
+import sys
 import warnings
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
+from importlib.util import find_spec
 from operator import attrgetter
 from typing import Any, Protocol, TypeVar
 
@@ -114,6 +117,39 @@ def row_of(rows: Sequence[NamedRow], name: str, *, kind: str, where: str) -> Nam
             hint=f"did you mean {near[0]!r}?" if near else None,
         )
     return known[name]
+
+
+def library(name: str, *, extra: str, where: object, fails: tuple[type[Exception], ...] = (ImportError,)) -> Any:
+    """A library that one of the package's extras installs, imported now that it is needed.
+
+    Args:
+        name: its module.
+        extra: the extra.
+        where: what needs it, for the message: a file, an option.
+        fails: what the import raises where the library is not there, or only in part.
+
+    Raises:
+        ConfigError: it is not installed.
+
+    >>> library("json", extra="grib", where="a.grib").dumps({})
+    '{}'
+    """
+    try:
+        return import_module(name)
+    except fails as error:
+        package = name.partition(".")[0]
+        raise ConfigError(f"needs {package}", where=where, hint=f"pip install 'nextframe[{extra}]'") from error
+
+
+def pyproj_first() -> None:
+    """Import pyproj before ecCodes, which xarray's plugins load too, where both are there.
+
+    Their wheels bring a copy of PROJ each: where that of ecCodes is loaded first, pyproj finds no database, and the
+    process ends in a crash.
+    """
+    if "pyproj" not in sys.modules and find_spec("eccodes") is not None:
+        with suppress(ImportError):
+            import_module("pyproj")
 
 
 @cache

@@ -13,15 +13,14 @@ from nextframe.frames.mapped import Mapped
 from nextframe.frames.source import open_source
 
 
-@pytest.mark.parametrize(("suffix", "hint"), [(".grib", "cfgrib"), (".xyz", "no format")])
-def test_formats_that_need_another_program(tmp_path: Path, suffix: str, hint: str) -> None:
+def test_files_of_no_format(tmp_path: Path) -> None:
     folder = tmp_path / "archive"
     folder.mkdir()
-    path = folder / f"a{suffix}"
+    path = folder / "a.xyz"
     path.write_bytes(b"something")
-    with pytest.raises(DataError, match=rf"a\{suffix}: is of no format.*{hint if hint != 'no format' else suffix}"):
+    with pytest.raises(DataError, match=r"a\.xyz: is of no format.*\.xyz"):
         open_source(path)
-    with pytest.raises(DataError, match=rf"archive: holds no file that can be read.*1 others \(\{suffix}\)"):
+    with pytest.raises(DataError, match=r"archive: holds no file that can be read.*1 others \(\.xyz\)"):
         open_source(folder)
 
 

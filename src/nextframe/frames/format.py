@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
+
+from nextframe.frames.zipped import is_zipped
 
 if TYPE_CHECKING:  # the table is part of the command line's help, which loads no library
     from nextframe.config import Reading
@@ -15,6 +17,10 @@ if TYPE_CHECKING:  # the table is part of the command line's help, which loads n
 Open = Callable[[str, Sequence[Path], "Reading", "Damage | None"], "tuple[FrameSequence, ...]"]
 """From the name of the whole, its files, how to read them and where to note damaged ones, to sequences. Nothing but
 headers is read. What every format shares (crop, grey, rain unit, coarsening, what NaN means) is not its business."""
+
+
+Fact = Literal["time", "units", "missing", "projection", "accumulation"]
+"""What a format may say of its values."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,9 +43,16 @@ class Format:
     """Extra of the package that installs its library, where that is none of the package's own."""
     library: str = ""
     """Library that reads it."""
-    carries: str = ""
-    """Facts that it carries beside the values: times, units, coordinates."""
+    carries: tuple[Fact, ...] = ()
+    """Facts that are read of it beside the values."""
+    zipped: bool = False
+    """True where its files may be zipped one by one, which a further suffix tells: ".grib2.gz"."""
+    tests: str = ""
+    """File of the repository that compares what is read with what another library decodes, or with what was written."""
 
     def matches(self, path: Path) -> bool:
         """True where a path is of this kind."""
-        return self.knows(path) if self.knows is not None else path.suffix.lower() in self.suffixes
+        if self.knows is not None:
+            return self.knows(path)
+        plain = path.with_suffix("") if self.zipped and is_zipped(path) else path
+        return plain.suffix.lower() in self.suffixes

@@ -39,11 +39,6 @@ class DatasetLike(Protocol):
     def attrs(self) -> Any: ...
 
 
-_TO_CONVERT = {
-    **dict.fromkeys((".grib", ".grib2", ".grb", ".grb2"), "convert it to NetCDF, for example with xarray and cfgrib"),
-}
-
-
 Source = str | Path | FrameSource | FrameSequence | NDArray[Any] | DatasetLike
 """Frames by name, by path, or in memory."""
 
@@ -212,7 +207,6 @@ def _open_path(text: str, reading: Reading, damage: Damage | None) -> tuple[Fram
             where=path,
             expected=what_can_be_read(),
             received=path.suffix.lower() or "no suffix",
-            hint=_TO_CONVERT.get(path.suffix.lower()),
         )
     _hold_options(path, reading, row.takes)
     return row.open(text, [path], reading, None)
@@ -262,7 +256,6 @@ def _open_files(
             where=text,
             expected=what_can_be_read(),
             received=f"{len(files)} others ({', '.join(s or 'no suffix' for s in suffixes)})" if files else "nothing",
-            hint=next((_TO_CONVERT[s] for s in suffixes if s in _TO_CONVERT), None),
         )
     if len({row.together for row, _ in known}) > 1 or (known[0][0].together and len(rows) > 1):
         suffixes = sorted({path.suffix for _, path in known})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from nextframe.frames.format import Format
+from nextframe.frames.format import Fact, Format
 from nextframe.frames.generated import GENERATED
 from nextframe.plugins import Late, table
 
@@ -16,6 +16,8 @@ def is_zarr(path: Path) -> bool:
     return path.suffix == ".zarr" or any((path / name).is_file() for name in ("zarr.json", ".zgroup", ".zmetadata"))
 
 
+_EVERYTHING: tuple[Fact, ...] = ("time", "units", "missing", "projection", "accumulation")
+
 _FORMATS = (
     Format(
         name="radar composite",
@@ -26,7 +28,8 @@ _FORMATS = (
         takes=frozenset({"variable"}),
         extra="radar",
         library="h5py, pysteps",
-        carries="times, units, accumulation, projection, missing values",
+        carries=_EVERYTHING,
+        tests="tests/frames/radar/test_composites.py",
     ),
     Format(
         name="NetCDF",
@@ -35,7 +38,8 @@ _FORMATS = (
         together=True,
         takes=frozenset({"variable"}),
         library="xarray, h5netcdf, scipy",
-        carries="times, units, accumulation, coordinates, projection, missing values",
+        carries=_EVERYTHING,
+        tests="tests/frames/formats/test_gridded.py",
     ),
     Format(
         name="Zarr",
@@ -45,7 +49,20 @@ _FORMATS = (
         together=True,
         takes=frozenset({"variable"}),
         library="xarray, zarr",
-        carries="times, units, accumulation, coordinates, projection, missing values",
+        carries=_EVERYTHING,
+        tests="tests/frames/formats/test_gridded.py",
+    ),
+    Format(
+        name="GRIB",
+        suffixes=(".grib", ".grib1", ".grib2", ".grb", ".grb1", ".grb2", ".gb2"),
+        open=Late("nextframe.frames.grib.sequences:open_grib"),
+        together=True,
+        takes=frozenset({"variable"}),
+        extra="grib",
+        library="ecCodes",
+        carries=_EVERYTHING,
+        zipped=True,
+        tests="tests/frames/grib/test_grib.py",
     ),
     Format(
         name="images",
@@ -53,14 +70,16 @@ _FORMATS = (
         open=Late(f"{_HERE}.images:open_pictures"),
         together=True,
         library="Pillow, tifffile",
-        carries="the times of a GIF, orientation, missing values as GDAL marks them",
+        carries=("missing",),
+        tests="tests/frames/formats/test_images.py",
     ),
     Format(
         name="video",
         suffixes=(".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v"),
         open=Late(f"{_HERE}.video:open_videos"),
         library="PyAV",
-        carries="times since the first frame, orientation",
+        carries=("time",),
+        tests="tests/frames/formats/test_video.py",
     ),
     Format(
         name="NumPy array",
@@ -68,6 +87,7 @@ _FORMATS = (
         open=Late(f"{_HERE}.arrays:open_arrays"),
         takes=frozenset({"variable", "axes"}),
         library="NumPy",
+        tests="tests/frames/formats/test_arrays.py",
     ),
 )
 

@@ -22,6 +22,7 @@ from nextframe.frames.formats.hdf5 import hold_within_folder
 from nextframe.frames.formats.stored import LIBRARY, Stored, Variable, unreadable
 from nextframe.frames.formats.zarr_store import groups as zarr_groups
 from nextframe.frames.formats.zarr_store import hold_safe, open_zarr
+from nextframe.plugins import pyproj_first
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -49,6 +50,7 @@ def open_dataset(path: Path) -> xr.Dataset:
     import xarray as xr
 
     _hold_safe(path)
+    pyproj_first()
     try:
         if is_zarr(path):
             # Asked for by name, since xarray warns where it finds out by itself that metadata are not consolidated.
@@ -140,6 +142,7 @@ def _open_hdf5(path: Path, group: str) -> Stored:
 def _open_classic(path: Path) -> Stored:
     import xarray as xr
 
+    pyproj_first()
     # Through xarray, which keeps scipy from warning of maps that are in use when the file is closed.
     try:
         dataset = xr.open_dataset(

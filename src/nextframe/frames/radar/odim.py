@@ -18,12 +18,9 @@ from numpy.typing import NDArray
 from nextframe.errors import ConfigError, DataError
 from nextframe.frames.grid import Grid
 from nextframe.frames.radar.place import grid_within, projected
-from nextframe.frames.radar.protocol import QUANTITIES, Header, choose, field_of
+from nextframe.frames.radar.protocol import NO_ECHO, QUANTITIES, Header, choose, field_of
 from nextframe.frames.radar.tree import Node, number, read_tree, read_values, text
 from nextframe.words import joined
-
-NO_ECHO = -30.0
-"""dBZ of what was looked at and not seen; dry, and as pysteps has it."""
 
 _OBJECTS = {
     "PVOL": "a polar volume",

@@ -32,6 +32,10 @@ QUANTITIES = {
 """Quantities by the names that ODIM gives them; the first of these that a file holds is what is read of it."""
 
 
+NO_ECHO = -30.0
+"""dBZ of what was looked at and not seen; dry, and as pysteps has it."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Header:
     """One step, without its field."""
