@@ -186,6 +186,9 @@ class DataConfig(Reading):
     with the "last" frame seen."""
     normalisation: Normalisation = "auto"
     """Normalisation of values to the model's range; chosen from the training part by default."""
+    mask: bool | None = None
+    """Let the network read which values are missing, as further channels; by default where the training part has
+    missing values."""
     static: tuple[str, ...] = ()
     """Fields that never change, such as elevation, that the model reads beside every frame: FILE or FILE:VARIABLE
     (NetCDF, NPY), on the grid of the frames."""

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from nextframe.data.door import Door
+from nextframe.data.limits import Limits
 from nextframe.data.normalise import Normaliser
 
 METHODS = [
@@ -58,6 +59,28 @@ def test_a_batch_of_movies_enters_as_each_does() -> None:
     together, _ = door.enter(both)
     for n, one in enumerate(both):
         torch.testing.assert_close(together[n], door.enter(one)[0], rtol=0, atol=0)
+
+
+def test_a_mask_follows_all_other_channels() -> None:
+    static = np.arange(42, dtype=np.float32).reshape(1, 6, 7)
+    door = Door(METHODS[1], static=static, mask=True)
+    tensor, valid = door.enter(movie())
+    assert tensor.shape == (5, 2 + 1 + 2, 6, 7)
+    np.testing.assert_array_equal(tensor[:, 2], np.broadcast_to(static[0], (5, 6, 7)))
+    np.testing.assert_array_equal(tensor[:, 3:] == 1, valid)
+
+
+def test_at_the_exit_values_are_within_limits_and_missing_where_nothing_was_seen() -> None:
+    past = np.ones((2, 3, 1, 2, 2), np.float32)
+    past[0, :, 0, 0, 0] = np.nan
+    past[1, :2, 0, 1, 1] = np.nan  # the last frame saw it
+    limits = Limits(low=(0.0,), high=(9.0,), least=(0.5,))
+    members = np.array([-1.0, 0.4, 0.5, 99.0], np.float32).reshape(1, 4, 1, 1, 1, 1)
+    members = np.broadcast_to(members, (2, 4, 6, 1, 2, 2))
+    held = Door(METHODS[0], limits=limits).hold(members, past)
+    assert np.isnan(held[0, ..., 0, 0]).all()
+    assert np.isfinite(held).sum() == held.size - 24
+    assert held[1, :, 0, 0, 1, 1].tolist() == [0.0, 0.0, 0.5, 9.0]
 
 
 def test_infinite_values_are_gaps() -> None:

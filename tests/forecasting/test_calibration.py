@@ -75,17 +75,12 @@ def test_nothing_to_calibrate_on_is_said() -> None:
         Calibration.fit(Persistence(), cut_windows([Span(sequence, 0, 10)], past=2, future=3))
 
 
-def test_only_bounds_that_values_pile_up_at_cut_members() -> None:
-    draw = np.random.default_rng(0)
-    light = draw.gamma(0.3, 0.2, (40, 1, 16, 16)).clip(0.05, 0.9) - 0.05  # dry pixels, and no value near 1
-    warm = draw.uniform(0.1, 5, (40, 1, 16, 16))  # never below 0 here, and free to be
-    sequence = FrameSequence(values=np.concatenate([light, warm], 1).astype(np.float32), name="two")
-    windows = cut_windows([Span(sequence, 0, 40)], past=2, future=2)
-    calibration = Calibration.fit(Persistence(), windows)
-    assert calibration.low == [0.0, None]
-    assert calibration.high == [None, None]
-    members = calibration.members(np.full((1, 2, 2, 4, 4), 7.0, np.float32))
-    assert members[:, :, :, 0].min() > 5
+def test_limits_that_earlier_versions_kept_are_passed_over(tmp_path: Path) -> None:
+    path = tmp_path / "calibration.json"
+    calibration = Calibration.fit(Persistence(), rain(30, 0))
+    calibration.save(path)
+    path.write_text(json.dumps({**json.loads(path.read_text()), "low": [0.0], "high": [None]}))
+    assert Calibration.load(path) == calibration
 
 
 @pytest.mark.parametrize("broken", [{"edges": None}, {"edges": []}, {"errors": []}, {"errors": [[[[0.0]]]]}])

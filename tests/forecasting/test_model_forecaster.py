@@ -44,7 +44,11 @@ def test_missing_values_are_taken_and_the_rest_still_counts() -> None:
     model = forecaster()
     past = np.full((1, 3, 1, 10, 12), 220, np.float32)
     past[..., :5] = np.nan
-    assert np.isfinite(model.predict(past, 2)).all()
+    past[0, 1, 0, 0, 0] = 220  # seen once
+    forecast = model.predict(past, 2)
+    assert np.isfinite(forecast[..., 5:]).all()
+    assert np.isfinite(forecast[..., 0, 0]).all()
+    assert np.isnan(forecast[..., 1:, :5]).all()
     with pytest.raises(DataError, match="no valid value"):
         model.predict(np.full_like(past, np.nan), 2)
 

@@ -185,7 +185,7 @@ def test_static_fields_are_cut_with_the_frames() -> None:
     np.testing.assert_allclose(whole.tiled(40, 18).predict(past, 2), expected, atol=2e-4)
     assert whole.door.static is not None
     whole.door = replace(whole.door, static=whole.door.static[:, ::-1].copy())
-    assert np.abs(whole.predict(past, 2) - expected).max() > 0.01
+    assert np.nanmax(np.abs(whole.predict(past, 2) - expected)) > 0.01
 
 
 @pytest.mark.slow
@@ -201,7 +201,7 @@ def test_an_ensemble_and_a_calibration_work_in_tiles() -> None:
     np.testing.assert_allclose(found_drawn, drawn, atol=2e-4)
 
     errors = [[[np.linspace(-1, 1, 19).tolist()]] * leads]
-    known = Calibration(edges=[[[]] * leads], errors=errors, low=[None], high=[None], windows=1)
+    known = Calibration(edges=[[[]] * leads], errors=errors, windows=1)
     for forecaster in (whole, tiled):
         forecaster.calibration = known
     calibrated = tiled.forecast(past[0], leads)

@@ -59,7 +59,7 @@ def _weights(run: Path) -> list[RenderableType]:
         if error.where != run / CALIBRATION:
             raise
         damage, forecaster = [_sentence(error)], _load_uncalibrated(run)
-    frame = (1, 6, forecaster.manifest.channels + len(forecaster.config.data.static), 12, 12)
+    frame = (1, 6, forecaster.manifest.channels + forecaster.manifest.further_channels, 12, 12)
     return [_model(forecaster), Text(check_causal(forecaster.networks[0], shape=frame).sentence), *damage]
 
 

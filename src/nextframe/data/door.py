@@ -1,8 +1,10 @@
 """The model's door: frames in source units to a network's tensor, and its outputs back.
 
 On the way in: Lagrangian coordinates, where a model was trained in them; the model's range of values; gaps to 0, which
-is the mean where values are standardised, else the lowest; static fields, which follow the channels. On the way out:
-source units, and the coordinates of the source. Training, forecasts and whatever else runs a network go through here.
+is the mean where values are standardised, else the lowest; static fields, which follow the channels, and after them,
+where a model reads it, the mask of what is there. On the way out: source units, the coordinates of the source, the
+limits of the values, and gaps where no frame seen had a value. Training, forecasts and whatever else runs a network go
+through here.
 
 Axes: B batch, T time, K lead time, C channel, S static channel, H height, W width.
 """
@@ -17,6 +19,7 @@ import torch
 from torch import Tensor
 
 from nextframe.config import Coordinates, Edges
+from nextframe.data.limits import Limits
 from nextframe.data.motion import WHOLE, Box, Motion, align, from_lagrangian, motion_for
 from nextframe.data.normalise import Normaliser
 from nextframe.frames.sequence import FloatArray
@@ -44,6 +47,10 @@ class Door:
     """Frames as they are, or moved to where the motion of the last two frames seen takes them."""
     edges: Edges = "missing"
     """Content of gaps: "missing" (0), or the "last" frame seen."""
+    limits: Limits | None = None
+    """Limits of the values, in source units; None where forecasts leave as they come."""
+    mask: bool = False
+    """True where the network reads which values are there: a channel more for each of the frame's, 1 where it is."""
 
     @property
     def moves(self) -> bool:
@@ -58,7 +65,8 @@ class Door:
             past: how many of them are seen; by default all.
 
         Returns:
-            Frames (..., C + S, H, W), float32, and which values are real, (..., C, H, W).
+            Frames (..., C + S, H, W), float32, with C further channels of a mask where there is to be one; and which
+            values are real, (..., C, H, W).
 
         Raises:
             ShapeError: another number of channels than the normalisation was fitted on.
@@ -79,11 +87,27 @@ class Door:
         if self.static is not None:
             fields = torch.from_numpy(self.static)
             tensor = torch.cat([tensor, fields.expand(*tensor.shape[:-3], *fields.shape)], dim=-3)
+        if self.mask:
+            tensor = torch.cat([tensor, valid.float()], dim=-3)
         return tensor, valid
 
     def leave(self, outputs: Tensor) -> FloatArray:
         """A network's outputs (..., C, H, W) in source units, float32."""
         return np.asarray(self.normaliser.invert(outputs.float().cpu().numpy()), np.float32)
+
+    def hold(self, forecast: FloatArray, past: FloatArray) -> FloatArray:
+        """The exit of every forecast: values within their limits, and missing where they were in all frames seen.
+
+        Args:
+            forecast: (B, ..., C, H, W) in source units, of any number of members and lead times.
+            past: frames that it was made from (B, T, C, H, W), NaN where missing.
+        """
+        held = forecast if self.limits is None else self.limits.hold(forecast)
+        seen = np.asarray(np.isfinite(past).any(axis=1))
+        if seen.all():
+            return held
+        between = (1,) * (held.ndim - seen.ndim)
+        return np.where(seen.reshape(len(seen), *between, *seen.shape[1:]), held, np.float32(np.nan))
 
     def cut(self, rows: slice, columns: slice) -> Self:
         """The door for a part of the grid."""

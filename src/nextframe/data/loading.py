@@ -37,6 +37,7 @@ class WindowDataset(Dataset[dict[str, Tensor]]):
         edges: content of gaps; see `Door`.
         static: fields that never change (S, H, W), in the model's range; they follow the channels of every frame of
             `past` and `future`, which then have C + S.
+        mask: tell which values are real in C further channels of `past` and `future`, too, after all others.
 
     Where damaged frames are skipped, `damaged` (N,) tells which windows were met that hold one, whichever process has
     read them.
@@ -51,9 +52,10 @@ class WindowDataset(Dataset[dict[str, Tensor]]):
         coordinates: Coordinates = "eulerian",
         edges: Edges = "missing",
         static: FloatArray | None = None,
+        mask: bool = False,
     ) -> None:
         self.windows, self.weights = windows, weights
-        self.door = Door(normaliser, static=static, coordinates=coordinates, edges=edges)
+        self.door = Door(normaliser, static=static, coordinates=coordinates, edges=edges, mask=mask)
         self._moved: dict[int, FloatArray] = {}
         skips = len(windows) > 0 and windows[0].sequence.damage is not None
         self.damaged = torch.zeros(len(windows) if skips else 0, dtype=torch.bool).share_memory_()

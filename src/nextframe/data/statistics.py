@@ -35,6 +35,8 @@ class FrameStatistics:
     """Standard deviation of the population."""
     count: Float64Array
     """Number of values that are not missing."""
+    least: Float64Array
+    """Smallest value above zero; infinity where a channel has none."""
     missing: float
     """Share of all values that are missing."""
     empty_frames: int
@@ -109,13 +111,14 @@ class Measurement:
         """Statistics of all that was taken in; None before the first frame."""
         if not self._samples:
             return None
-        low, high, count, mean, squares = _merge(np.array(self._moments))
+        low, high, least, count, mean, squares = _merge(np.array(self._moments))
         return FrameStatistics(
             low=low,
             high=high,
             mean=mean,
             deviation=np.sqrt(squares / np.maximum(count, 1)),
             count=count,
+            least=least,
             missing=float(1 - count.mean() / self._seen),
             empty_frames=self._empty,
             sample=np.concatenate(self._samples, axis=1),
@@ -156,20 +159,21 @@ def _picked(spans: Sequence[Span], frames: int) -> Iterator[FloatArray]:
 
 
 def _moments(values: FloatArray) -> tuple[Float64Array, ...]:
-    """Smallest, largest, count, mean and sum of squared deviations of each row."""
+    """Smallest, largest, smallest above zero, count, mean and sum of squared deviations of each row."""
     valid = np.isfinite(values)
     count = valid.sum(axis=1, dtype=np.float64)
     mean = values.sum(axis=1, where=valid, dtype=np.float64) / np.maximum(count, 1)
     squares = np.square(values - mean[:, None]).sum(axis=1, where=valid)
     low = values.min(axis=1, where=valid, initial=np.inf).astype(np.float64)
     high = values.max(axis=1, where=valid, initial=-np.inf).astype(np.float64)
-    return low, high, count, mean, squares
+    least = values.min(axis=1, where=valid & (values > 0), initial=np.inf).astype(np.float64)
+    return low, high, least, count, mean, squares
 
 
 def _merge(parts: Float64Array) -> tuple[Float64Array, ...]:
-    """Moments of all chunks from those of each, (chunks, 5, C): Chan, Golub & LeVeque 1983, without cancellation."""
-    low, high, count, mean, squares = np.moveaxis(parts, 1, 0)
+    """Moments of all chunks from those of each, (chunks, 6, C): Chan, Golub & LeVeque 1983, without cancellation."""
+    low, high, least, count, mean, squares = np.moveaxis(parts, 1, 0)
     total = count.sum(axis=0)
     overall = (count * mean).sum(axis=0) / np.maximum(total, 1)
     spread = (squares + count * np.square(mean - overall)).sum(axis=0)
-    return low.min(axis=0), high.max(axis=0), total, overall, spread
+    return low.min(axis=0), high.max(axis=0), least.min(axis=0), total, overall, spread

@@ -44,10 +44,6 @@ class Calibration:
     """Channel -> lead time -> forecast values that divide the classes, in source units, increasing."""
     errors: Sequence[Sequence[Sequence[Sequence[float]]]]
     """Channel -> lead time -> class -> quantiles of truth minus forecast, at the levels m / (LEVELS + 1)."""
-    low: Sequence[float | None]
-    """The smallest value that each channel can have: 0 where values pile up there, as dry pixels do; None for none."""
-    high: Sequence[float | None]
-    """The largest one: 1 or 255 where values pile up there, as white pixels do; None for none."""
     windows: int
     """Forecasts of the validation part that it stands on."""
 
@@ -89,19 +85,17 @@ class Calibration:
         if min(lead.shape[1] for channel in joined for lead in channel) == 0:
             raise DataError("has a lead time without any value to calibrate on", where="validation part")
         tables = [[_table(*lead) for lead in channel] for channel in joined]
-        truths = [np.concatenate([lead[1] for lead in channel]) for channel in joined]
         return cls(
             edges=[[edges for edges, _ in channel] for channel in tables],
             errors=[[errors for _, errors in channel] for channel in tables],
-            low=[0.0 if truth.min() == 0 and _piled(truth, 0.0) else None for truth in truths],
-            high=[next((b for b in (1.0, 255.0) if truth.max() == b and _piled(truth, b)), None) for truth in truths],
             windows=len(chosen),
         )
 
     def members(self, forecast: FloatArray) -> FloatArray:
         """Equally likely values of each pixel, (B, LEVELS, K, C, H, W), of forecasts (B, K, C, H, W).
 
-        Each pixel's values are in order. They are quantiles of that pixel alone: one member is no likely picture.
+        Each pixel's values are in order, and know no limits: the door holds them. They are quantiles of that pixel
+        alone: one member is no likely picture.
         """
         batch, leads, channels, height, width = forecast.shape
         drawn = np.empty((batch, LEVELS, leads, channels, height, width), np.float32)
@@ -110,9 +104,7 @@ class Calibration:
                 values = forecast[:, k, c]
                 table = np.asarray(self.errors[c][k], np.float32)
                 which = np.searchsorted(np.asarray(self.edges[c][k], np.float32), values, side="right")
-                members = values[:, None] + np.moveaxis(table[which], -1, 1)
-                bounded = self.low[c] is not None or self.high[c] is not None
-                drawn[:, :, k, c] = np.clip(members, self.low[c], self.high[c]) if bounded else members
+                drawn[:, :, k, c] = values[:, None] + np.moveaxis(table[which], -1, 1)
         return drawn
 
     def _check(self) -> None:
@@ -120,7 +112,7 @@ class Calibration:
         channels = len(self.edges)
         sound = (
             channels > 0
-            and channels == len(self.errors) == len(self.low) == len(self.high)
+            and channels == len(self.errors)
             and all(len(e) == len(self.edges[0]) == len(q) > 0 for e, q in zip(self.edges, self.errors, strict=True))
             and all(
                 len(classes) == len(lead) + 1 and all(len(quantiles) == LEVELS for quantiles in classes)
@@ -133,7 +125,6 @@ class Calibration:
         numbers = [
             *(edge for leads in self.edges for edges in leads for edge in edges),
             *(error for leads in self.errors for classes in leads for errors in classes for error in errors),
-            *(bound for bound in (*self.low, *self.high) if bound is not None),
             self.windows,
         ]
         if not np.isfinite(np.asarray(numbers, np.float64)).all():
@@ -151,21 +142,18 @@ class Calibration:
             CheckpointError: a file that holds something else.
         """
         try:
-            calibration = cls(**json.loads(path.read_text(encoding="utf-8")))
+            tables = json.loads(path.read_text(encoding="utf-8"))
+            # Up to version 0.1 it kept limits of the values, too, which are the manifest's.
+            calibration = cls(**{name: table for name, table in tables.items() if name not in ("low", "high")})
             calibration._check()
             return calibration
-        except (OSError, ValueError, TypeError, RecursionError) as error:
+        except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
             raise CheckpointError(
                 "cannot be read",
                 where=path,
                 received=first_line(error),
                 hint="calibrate the run again",
             ) from error
-
-
-def _piled(values: NDArray[np.float32], bound: float) -> bool:
-    """True where at least one in a hundred values lies on a bound: what merely occurs as an extreme is none."""
-    return bool((values == bound).mean() >= 0.01)
 
 
 def _table(forecast: NDArray[np.float32], truth: NDArray[np.float32]) -> tuple[list[float], list[list[float]]]:

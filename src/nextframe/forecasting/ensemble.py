@@ -37,6 +37,7 @@ class EnsembleForecaster(TrainedForecaster):
     ) -> None:
         super().__init__(models[0].manifest, config, name=name, run=run)
         self.models = tuple(models)
+        self.door = self.models[0].door
 
     @classmethod
     def load(cls, run: str | Path, *, name: str = "model") -> Self:
@@ -77,4 +78,4 @@ class EnsembleForecaster(TrainedForecaster):
     def raw_distribution(self, past: FloatArray, lead_times: int) -> tuple[FloatArray, FloatArray]:
         """The members' mean, and the members; all quantiles of each, where they are models of quantiles."""
         members = np.concatenate([model.raw_distribution(past, lead_times)[1] for model in self.models], axis=1)
-        return members.mean(1), members
+        return self.door.hold(members.mean(1), past), members

@@ -49,8 +49,14 @@ class ModelForecaster(TrainedForecaster):
         self.model = model.eval()
         fields = static if static is not None and len(static) else None
         data = manifest.config.data
-        self.door = Door(manifest.normaliser, static=fields, coordinates=data.coordinates, edges=data.edges)
-        """Door through which frames come to the network, and forecasts from it."""
+        self.door = Door(
+            manifest.normaliser,
+            static=fields,
+            coordinates=data.coordinates,
+            edges=data.edges,
+            limits=manifest.bounds,
+            mask=manifest.mask,
+        )
         self.tiling: Tiling | None = None
         """Tiling of grids; None where it forecasts the whole grid at once."""
 
@@ -81,7 +87,8 @@ class ModelForecaster(TrainedForecaster):
         """Continue a batch of pasts (B, T, C, H, W), in source units, by `lead_times` frames.
 
         Missing values enter the network as 0 in its range: the mean where values are standardised, else the lowest,
-        which it cannot tell from a value that is.
+        which it tells from a value that is by its mask, where it has one. What is missing in all frames seen is missing
+        in the forecast, whose values are within the limits of the variable.
 
         Raises:
             ShapeError: a number of channels other than the model was trained on, or another grid than that of its
@@ -94,7 +101,7 @@ class ModelForecaster(TrainedForecaster):
         """The median and all quantiles; each pixel's in order, which a network does not see to by itself (V.
         Chernozhukov et al. 2010, doi 10.3982/ECTA7880).
         """
-        quantiles = np.sort(self._quantiles(past, lead_times), axis=1)
+        quantiles = self.door.hold(np.sort(self._quantiles(past, lead_times), axis=1), past)
         return quantiles[:, self.model.quantiles // 2], quantiles
 
     def _quantiles(self, past: FloatArray, lead_times: int) -> FloatArray:

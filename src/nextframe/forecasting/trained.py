@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from nextframe.config import RunConfig
+from nextframe.data.door import Door
 from nextframe.data.normalise import Normaliser
 from nextframe.errors import ConfigError, DataError, NextframeWarning, first_line
 from nextframe.forecasting.calibration import Calibration
@@ -39,6 +40,9 @@ class TrainedForecaster(Forecaster):
         name: what tables and reports call it.
         run: the run folder it comes from, if any.
     """
+
+    door: Door
+    """Door through which frames come to the networks, and forecasts from them."""
 
     def __init__(self, manifest: Manifest, config: RunConfig, *, name: str, run: Path | None) -> None:
         self.manifest, self.config, self.run = manifest, config, run
@@ -178,7 +182,7 @@ class TrainedForecaster(Forecaster):
         if self.calibration is None or lead_times > self.calibration.lead_times:
             return self.raw_distribution(past, lead_times)
         forecast = self.predict(past, lead_times)
-        return forecast, self.calibration.members(forecast)
+        return forecast, self.door.hold(self.calibration.members(forecast), past)
 
     def why_no_members(self, lead_times: int) -> str:
         """Says so where more lead times are asked for than were calibrated."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import re
 from dataclasses import dataclass, replace
-from typing import Self, get_args
+from typing import Literal, Self, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,9 @@ DRY_REFLECTIVITY = float(10 * np.log10(A * DRY_RATE**B)) - 5
 """Value that stands for dry in dBZ: five less than the least that is rain, as pysteps has it."""
 
 _REFLECTIVITY = re.compile(r"db\s*\(?z[eh]?\)?", re.IGNORECASE)
+
+_OF_WATER = re.compile(r"mm|millimet|inch|\bin\b|kg", re.IGNORECASE)
+"""Units that heights of water are in, or masses on an area."""
 
 _NEGATIVE = -0.001  # mm/h; less rain than none is no measurement
 
@@ -56,6 +59,21 @@ def reflectivity(rain_rate: FloatArray) -> FloatArray:
     rate = np.asarray(rain_rate, np.float64)
     wet = 10 * np.log10(A * np.maximum(rate, DRY_RATE) ** B)
     return np.where(rate < DRY_RATE, DRY_REFLECTIVITY, wet).astype(np.float32)
+
+
+def kind_of_rain(unit: str) -> Literal["rate", "amount", "reflectivity"] | None:
+    """Kind of rain that a unit is of; None where it is of something else, or may be: winds, too, are in m/s.
+
+    >>> [kind_of_rain(unit) for unit in ("mm/h", "kg m-2 s-1", "mm", "dBZ", "K", "m s-1", "1")]
+    ['rate', 'rate', 'amount', 'reflectivity', None, None, None]
+    """
+    if _REFLECTIVITY.fullmatch(unit.strip()):
+        return "reflectivity"
+    if not _OF_WATER.search(unit):  # pint, which takes long to load, is not asked
+        return None
+    if _factor(unit, "mm/h") is not None:
+        return "rate"
+    return None if _factor(unit, "mm") is None else "amount"
 
 
 def convert_rain(sequence: FrameSequence, unit: RainUnit) -> FrameSequence:

@@ -16,14 +16,21 @@ _EVERY = ("filters", "kernel_size", "norm", "output", "residual", "quantiles")
 
 
 def build_model(
-    config: ModelConfig, channels: int, static_channels: int = 0, *, past: int = 7, future: int = 8
+    config: ModelConfig,
+    channels: int,
+    static_channels: int = 0,
+    *,
+    masked: bool = False,
+    past: int = 7,
+    future: int = 8,
 ) -> Network:
     """The network that a configuration describes.
 
     Args:
         config: what to build.
         channels: channels C of a frame.
-        static_channels: channels S that never change.
+        static_channels: channels S that never change, and a mask.
+        masked: True where the last of these are a mask; see `Outputs`.
         past: frames that a forecast starts from, for architectures that are made for a number of them.
         future: frames of a forecast, likewise.
 
@@ -35,6 +42,7 @@ def build_model(
     network: Network = Late(row.home)(
         in_channels=pixels * channels,
         static_channels=pixels * static_channels,
+        **({"masked": True} if masked else {}),
         **{name: options[name] for name in (*_EVERY, *sorted(row.takes & options.keys()))},
     )
     return Patched(network, config.patch) if config.patch > 1 else network

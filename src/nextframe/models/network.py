@@ -28,6 +28,10 @@ class Outputs(TypedDict, total=False):
     static_channels: int
     """Channels S that never change (elevation), which follow those of the frame in every input, and are not forecast:
     inputs then have C + S channels."""
+    masked: bool
+    """True where the last C static channels are a mask that says which values of the frame are there, as 1, and which
+    are missing, as 0. Frames fed back have the mask of the last one seen, and 0 where that has, as missing values do.
+    """
 
 
 class Network(nn.Module, ABC):
@@ -41,6 +45,7 @@ class Network(nn.Module, ABC):
         residual: see `Outputs`.
         quantiles: see `Outputs`.
         static_channels: see `Outputs`.
+        masked: see `Outputs`.
 
     Raises:
         ConfigError: options that exclude each other.
@@ -60,10 +65,11 @@ class Network(nn.Module, ABC):
         residual: bool = False,
         quantiles: int = 1,
         static_channels: int = 0,
+        masked: bool = False,
     ) -> None:
         super().__init__()
         check_output(output, residual, quantiles)
-        self.in_channels, self.static_channels = in_channels, static_channels
+        self.in_channels, self.static_channels, self.masked = in_channels, static_channels, masked
         self.output, self.residual, self.quantiles = output, residual, quantiles
 
     @abstractmethod
@@ -108,6 +114,8 @@ class Network(nn.Module, ABC):
         if not self.static_channels:
             return frames
         static = like[:, :, self.in_channels :].expand(-1, frames.shape[1], -1, -1, -1)
+        if self.masked:
+            frames = frames * static[:, :, -self.in_channels :]
         return torch.cat([frames, static], dim=2)
 
     def reach(self, past: int, lead_times: int) -> int | None:

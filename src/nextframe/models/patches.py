@@ -51,6 +51,7 @@ class Patched(Network):
         self.inner, self.patch = inner, patch
         self.in_channels, self.static_channels = (number // patch**2 for number in channels)
         self.quantiles, self.output, self.task = inner.quantiles, inner.output, inner.task
+        self.masked = inner.masked
         self.stride = patch * inner.stride
 
     def forward(self, frames: Tensor, *others: Any, **options: Any) -> tuple[Tensor, Any]:

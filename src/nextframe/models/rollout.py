@@ -16,7 +16,8 @@ class Steppable(Protocol):
 
     One with an attribute `quantiles` other than 1 returns so many of each value, (B, Q C, H, W), in increasing order
     of their levels; the middle one is what is fed back. One with an attribute `static_channels` other than 0 reads so
-    many channels that never change after those of each frame; they are fed back as they were in the past.
+    many channels that never change after those of each frame; they are fed back as they were in the past. Where it has
+    a true attribute `masked`, the last of them tell which values are there, and what is fed back is 0 elsewhere.
     """
 
     def begin(self, past: Tensor) -> tuple[Tensor, Any]:
@@ -62,6 +63,8 @@ def rollout_outputs(model: Steppable, past: Tensor, lead_times: int) -> Tensor:
     static = past[:, -1, past.shape[2] - getattr(model, "static_channels", 0) :]
     for _ in range(lead_times - 1):
         shown = median(frame, getattr(model, "quantiles", 1))
+        if getattr(model, "masked", False):
+            shown = shown * static[:, -shown.shape[1] :]
         frame, state = model.step(torch.cat([shown, static], dim=1) if static.shape[1] else shown, state)
         frames.append(frame)
     return torch.stack(frames, dim=1)

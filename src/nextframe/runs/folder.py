@@ -96,7 +96,7 @@ def load_model(run: str | Path) -> tuple[Network, Manifest]:
     manifest = read_manifest(run / MANIFEST)
     epoch, weights = _read_weights(path)
     _check_shapes(path, weights, manifest)
-    model = _build(manifest)
+    model = build_network(manifest)
     model.load_state_dict(weights)
     if epoch != str(manifest.epoch):
         raise CheckpointError(
@@ -119,7 +119,7 @@ def _check_shapes(path: Path, weights: Mapping[str, Tensor], manifest: Manifest)
     """Hold weights to what the manifest describes before any memory is taken for that."""
     try:
         with torch.device("meta"):
-            described = {name: tuple(tensor.shape) for name, tensor in _build(manifest).state_dict().items()}
+            described = {name: tuple(tensor.shape) for name, tensor in build_network(manifest).state_dict().items()}
     except (RuntimeError, ConfigError) as error:
         where = path.with_name(MANIFEST)
         raise CheckpointError(
@@ -138,9 +138,21 @@ def _check_shapes(path: Path, weights: Mapping[str, Tensor], manifest: Manifest)
             )
 
 
-def _build(manifest: Manifest) -> Network:
+def build_network(manifest: Manifest) -> Network:
+    """The network that a manifest describes, with weights as they are drawn.
+
+    Raises:
+        ConfigError: options that the architecture does not take, or values that do not go together.
+    """
     data = manifest.config.data
-    return build_model(manifest.config.model, manifest.channels, len(data.static), past=data.past, future=data.future)
+    return build_model(
+        manifest.config.model,
+        manifest.channels,
+        manifest.further_channels,
+        masked=manifest.mask,
+        past=data.past,
+        future=data.future,
+    )
 
 
 def _other_weights(path: Path, why: str) -> CheckpointError:

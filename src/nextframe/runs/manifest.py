@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any, Self
 
 from nextframe.config import ModelConfig, RunConfig
+from nextframe.data.limits import Limits, derived_limits
 from nextframe.data.normalise import Normaliser
 from nextframe.errors import CheckpointError, ConfigError, first_line
 from nextframe.files import write_text
 
-FORMAT = 2
+FORMAT = 3
 MANIFEST = "model.json"
 
 Description = Mapping[str, Any]
@@ -49,6 +50,10 @@ class Manifest:
     """Coordinates of rows and columns, where static fields hold it to their place."""
     time_step: float | None = None
     """Seconds between two frames; None where the frames had no times."""
+    limits: Limits | None = None
+    """Limits of the values, by which forecasts are held; None for those that units and normalisation tell."""
+    mask: bool = False
+    """True where the network reads, after the other channels, which values of each channel are there."""
     epoch: int = 0
     """Epochs trained when these weights were taken."""
 
@@ -57,6 +62,8 @@ class Manifest:
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or not least <= value < 2**31:
                 raise ValueError(f"{name} is {value!r}")
+        if not isinstance(self.mask, bool):
+            raise ValueError(f"mask is {self.mask!r}")
         for name in ("threshold", "time_step"):
             value = getattr(self, name)
             if (value is not None or name == "threshold") and not math.isfinite(value):
@@ -66,14 +73,30 @@ class Manifest:
                 raise ValueError(f"{name} has {length} names for {self.channels} channels")
         if self.normaliser.channels != self.channels:
             raise ValueError(f"normaliser is for {self.normaliser.channels} of {self.channels} channels")
+        if self.limits is not None and len(self.limits.low) != self.channels:
+            raise ValueError(f"limits are of {len(self.limits.low)} of {self.channels} channels")
         if self.grid is not None and tuple(map(len, self.grid)) != (self.height, self.width):
             raise ValueError(f"grid is not of {self.height} x {self.width} pixels")
 
+    @property
+    def bounds(self) -> Limits:
+        """Limits of the values: those that the manifest keeps, or what can be told without."""
+        if self.limits is not None:
+            return self.limits
+        return derived_limits(self.normaliser, self.units, chosen=self.config.data.normalisation == "auto")
+
+    @property
+    def further_channels(self) -> int:
+        """Channels of the network's input beyond those of a frame: static fields, then the mask."""
+        return len(self.config.data.static) + (self.channels if self.mask else 0)
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON."""
-        plain = {name: value for name, value in asdict(self).items() if name not in ("config", "normaliser", "grid")}
+        made = ("config", "normaliser", "grid", "limits")
+        plain = {name: value for name, value in asdict(self).items() if name not in made}
         return {
             **plain,
+            "limits": None if self.limits is None else self.limits.to_dict(),
             "grid": None if self.grid is None else dict(zip("yx", self.grid, strict=True)),
             "config": self.config.to_dict(),
             "normaliser": self.normaliser.to_dict(),
@@ -86,7 +109,7 @@ class Manifest:
         Raises:
             AttributeError, KeyError, TypeError, ValueError, ConfigError: a mapping that `to_dict` did not make.
         """
-        grid = values["grid"]
+        grid, limits = values["grid"], values["limits"]
         return cls(
             config=RunConfig.from_dict(values["config"]),
             normaliser=Normaliser.from_dict(values["normaliser"]),
@@ -98,6 +121,8 @@ class Manifest:
             units=tuple(map(str, values["units"])),
             grid=None if grid is None else (tuple(map(float, grid["y"])), tuple(map(float, grid["x"]))),
             time_step=values["time_step"],
+            limits=None if limits is None else Limits.from_dict(limits),
+            mask=values["mask"],
             epoch=values["epoch"],
         )
 
@@ -150,5 +175,10 @@ def _from_1(old: Description) -> Description:
     return {"time_step": None, **old, "grid": None if grid is None else dict(zip("yx", grid, strict=True))}
 
 
-_FROM: Mapping[int, Callable[[Description], Description]] = {1: _from_1}
+def _from_2(old: Description) -> Description:
+    """Format 2: limits were not kept, and no network read a mask."""
+    return {"limits": None, "mask": False, **old}
+
+
+_FROM: Mapping[int, Callable[[Description], Description]] = {1: _from_1, 2: _from_2}
 """From each earlier format to the one after it."""

@@ -29,6 +29,7 @@ def make_loaders(
     threshold: float,
     static: FloatArray,
     *,
+    mask: bool = False,
     place: Place,
     resumed: ResumePoint | None,
 ) -> tuple[Loader, Loader]:
@@ -40,6 +41,7 @@ def make_loaders(
         normaliser: how values come into the model's range.
         threshold: where the content of a window levels off, in source units, where windows are drawn by it.
         static: (S, H, W), in the model's range.
+        mask: True where the network reads which values are there.
         place: whose share of each batch is loaded.
         resumed: where the training goes on, if it was begun before.
 
@@ -76,6 +78,7 @@ def make_loaders(
         "coordinates": data.coordinates,
         "edges": data.edges,
         "static": static if len(static) else None,
+        "mask": mask,
     }
     common: dict[str, Any] = {
         "num_workers": training.workers,

@@ -13,20 +13,20 @@ from torch import distributed
 import nextframe.engine as engine
 from nextframe.config import RunConfig, TrainingConfig
 from nextframe.data.coverage import coverage
+from nextframe.data.limits import measured_limits
 from nextframe.data.loading import WindowDataset, note_damage
 from nextframe.data.normalise import choose_threshold, fit_normaliser
 from nextframe.data.split import Split, split_as
 from nextframe.data.static import read_static
-from nextframe.data.statistics import measure_spans
+from nextframe.data.statistics import FrameStatistics, measure_spans
 from nextframe.errors import CheckpointError, ConfigError, first_line
 from nextframe.frames.sequence import FloatArray, FrameSource
 from nextframe.frames.units import same_unit
-from nextframe.models.build import build_model
 from nextframe.models.causality import check_causal
 from nextframe.models.network import Network
-from nextframe.runs.folder import load_config, save_config, save_static
+from nextframe.runs.folder import build_network, load_config, save_config, save_static
 from nextframe.runs.lock import claim
-from nextframe.runs.manifest import Manifest
+from nextframe.runs.manifest import MANIFEST, Manifest, read_manifest
 from nextframe.training.batches import Loader, make_loaders
 from nextframe.training.callbacks import (
     Checkpoints,
@@ -155,6 +155,8 @@ def _train(source: FrameSource, config: RunConfig, run: Path, resume: bool, prog
         variables=first.variables,
         units=first.units,
         time_step=None if step is None else seconds(step),
+        limits=measured_limits(statistics, first.units, eight_bit=first.values.dtype == "uint8"),
+        mask=_reads_mask(config, run, statistics),
         grid=(tuple(map(float, grid.y)), tuple(map(float, grid.x))) if len(static) and grid is not None else None,
     )
     task = _Task(config=config, run=run, parts=parts, static=static, manifest=manifest, resumed=resumed)
@@ -170,7 +172,7 @@ def _train(source: FrameSource, config: RunConfig, run: Path, resume: bool, prog
         tell(f"{source.name}: {counts[0]} windows to train on, {counts[1]} to validate")
         for note in source.notes:
             tell(f"{source.name}: {note}")
-        tell(check_causal(ready.module.model, shape=(1, 6, channels + len(static), 12, 12)).sentence)
+        tell(check_causal(ready.module.model, shape=(1, 6, channels + manifest.further_channels, 12, 12)).sentence)
     _say_losses(parts, config, statistics.empty_frames, tell)
     with helpers(place, _help, task):
         _fit(ready, task)
@@ -189,9 +191,16 @@ def _prepare(task: _Task, place: Place, tell: Tell, progress: bool, *, ended: Te
         keep_freed_memory()
     threshold = manifest.normaliser.apply_scalar(manifest.threshold)
     thresholds = [manifest.normaliser.apply_scalar(value) for value in training.loss_thresholds]
-    module = ForecastTraining(_build(manifest, len(task.static)), config, threshold, thresholds)
+    module = ForecastTraining(_build(manifest), config, threshold, thresholds)
     to_train, to_validate = make_loaders(
-        task.parts, config, manifest.normaliser, manifest.threshold, task.static, place=place, resumed=task.resumed
+        task.parts,
+        config,
+        manifest.normaliser,
+        manifest.threshold,
+        task.static,
+        mask=manifest.mask,
+        place=place,
+        resumed=task.resumed,
     )
     report = EpochReport(task.run, manifest, tell)
     callbacks = [FiniteLoss(task.run), report, Checkpoints(task.run, report, ended)]
@@ -204,13 +213,17 @@ def _prepare(task: _Task, place: Place, tell: Tell, progress: bool, *, ended: Te
     return _Ready(trainer, module, to_train, to_validate)
 
 
-def _build(manifest: Manifest, static_channels: int) -> Network:
-    data, training = manifest.config.data, manifest.config.training
+def _reads_mask(config: RunConfig, run: Path, statistics: FrameStatistics) -> bool:
+    """True where the network is to read which values are missing; one that goes on, as it was begun."""
+    if config.data.mask is not None:
+        return config.data.mask
+    return read_manifest(run / MANIFEST).mask if (run / MANIFEST).is_file() else statistics.missing > 0
+
+
+def _build(manifest: Manifest) -> Network:
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(training.seed)
-        return build_model(
-            manifest.config.model, manifest.channels, static_channels, past=data.past, future=data.future
-        )
+        torch.manual_seed(manifest.config.training.seed)
+        return build_network(manifest)
 
 
 def _help(task: _Task, place: Place) -> None:
