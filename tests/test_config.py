@@ -105,4 +105,4 @@ def test_open_source_takes_what_reading_has() -> None:
     source = open_source("squares:movies=1,frames=6,size=16", frames=(1, 5), crop=(0, 0, 8, 8), coarsen=2)
     assert source.sequences[0].shape == (4, 1, 4, 4)
     with pytest.raises(ConfigError, match=r"unknown option 'croop'.*did you mean 'crop'"):
-        open_source("squares", croop=(0, 0, 8, 8))
+        open_source("squares", croop=(0, 0, 8, 8))  # type: ignore[call-arg]

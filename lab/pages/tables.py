@@ -1,4 +1,5 @@
-"""Write the documentation's lists from the tables of the code, and its examples from the package that the tests use.
+"""Write the documentation's lists from the tables of the code, its examples from the package that the tests use, and
+the module of typed options from the configuration.
 
     python -m lab pages [--check]
 
@@ -8,13 +9,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
 
 from lab.options import parser
 from lab.pages.marked import fill
+from lab.pages.options import OPTIONS as OPTIONS_MODULE
+from lab.pages.options import options_module
 from lab.place import DOCS, ROOT
 from nextframe.architectures import OPTIONS, architectures
 from nextframe.cli.face import on_command_line
@@ -173,12 +176,19 @@ def written(page: Path) -> str:
     return text
 
 
+def texts() -> Iterator[tuple[Path, str]]:
+    """Files that are written from the code, pages and a module, and what they are to hold."""
+    for page in dict.fromkeys(section.page for section in SECTIONS):
+        yield page, written(page)
+    yield OPTIONS_MODULE, options_module()
+
+
 def main(arguments: Sequence[str]) -> None:
     options = parser("pages", __doc__)
     options.add_argument("--check", action="store_true", help="write nothing; fail where a page would change")
     given = options.parse_args(arguments)
-    for page in dict.fromkeys(section.page for section in SECTIONS):
-        if (text := written(page)) == page.read_text(encoding="utf-8"):
+    for page, text in texts():
+        if page.is_file() and text == page.read_text(encoding="utf-8"):
             continue
         if given.check:
             options.error(f"{page.relative_to(ROOT)} is not what the code says; run python -m lab pages")

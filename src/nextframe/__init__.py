@@ -1,7 +1,7 @@
 """Forecast the next frames of any image sequence with ConvLSTMs, and say how good the forecast is.
 
     model = nextframe.fit("radar.nc", model="stacked")
-    forecast = model.forecast(frames, lead_times=8)
+    forecast = model.forecast("radar.nc", lead_times=8)
     skill = nextframe.verify(model, "other-day.nc")
 
 A name is imported when it is first asked for, so that `import nextframe` (and `nextframe --help`) load no torch.
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from nextframe import verification
-    from nextframe.api import fit, load_run, print_table, verify
+    from nextframe.api import fit, forecast, inspect, load_run, print_table, verify
     from nextframe.errors import (
         CheckpointError,
         ConfigError,
@@ -61,6 +61,8 @@ _HOME = {
     "TrainingError": "nextframe.errors",
     "check_causal": "nextframe.models.causality",
     "fit": "nextframe.api",
+    "forecast": "nextframe.api",
+    "inspect": "nextframe.api",
     "load_run": "nextframe.api",
     "open_source": "nextframe.frames.source",
     "print_table": "nextframe.api",
@@ -91,6 +93,8 @@ __all__ = [
     "__version__",
     "check_causal",
     "fit",
+    "forecast",
+    "inspect",
     "load_run",
     "open_source",
     "print_table",
@@ -117,4 +121,4 @@ def __getattr__(name: str) -> object:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted(__all__)

@@ -1,19 +1,16 @@
-"""The package in a few calls: fit, load, forecast, verify, inspect.
+"""The package in a few calls: fit, load, forecast, verify, inspect. It calls the rooms in order and decides nothing.
 
-Each imports the rooms that it uses when it is called, so that a forecast loads nothing of the training and an
+Each call imports the rooms that it uses when it is made, so that a forecast loads nothing of the training and an
 inspection no torch.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
-from nextframe.config import DataConfig, RunConfig
+from nextframe.config import RunConfig
 from nextframe.forecasting.baselines import DEFAULT as BASELINES
 from nextframe.training.presets import Preset, preset_config
 from nextframe.verification.additive import SCALES
@@ -28,13 +25,11 @@ if TYPE_CHECKING:
     from nextframe.frames.sequence import FrameSequence
     from nextframe.frames.source import Source
     from nextframe.inspection.result import Inspection
-    from nextframe.verification.evaluate import Example
+    from nextframe.options import DataOptions, Options, ReadingOptions
     from nextframe.verification.result import Verification
 
-_LONGEST_NAME = 100  # characters of the name of a run folder that is made from the name of its data
 
-
-def resolve(model: str = "stacked", preset: Preset = "default", **options: Any) -> RunConfig:
+def resolve(model: str = "stacked", preset: Preset = "default", **options: Unpack[Options]) -> RunConfig:
     """The configuration of a preset with some options changed.
 
     Raises:
@@ -50,9 +45,10 @@ def fit(
     preset: Preset = "default",
     out: str | Path | None = None,
     resume: bool = False,
+    overwrite: bool = False,
     progress: bool = True,
     tell: Callable[[str], None] | None = None,
-    **options: Any,
+    **options: Unpack[Options],
 ) -> TrainedForecaster:
     """Train a model, or an ensemble (`members=5`), calibrate its uncertainty on the validation part (see
     `calibrate_run`), and return it as a forecaster.
@@ -61,9 +57,11 @@ def fit(
         source: frames: "squares", a path, an array, or whatever `open_source` takes; by default the preset's moving
             squares.
         model: name of an architecture (`nextframe.architectures`).
-        preset: "default" or "tutorial".
+        preset: name of a recipe (`nextframe.training.presets`).
         out: the run folder; by default a new one under `runs/`.
         resume: go on with an interrupted run in `out`.
+        overwrite: replace the run that `out` holds. It goes when the frames and the options have been found good, just
+            before the training begins; what is no part of a run stays.
         progress: show a progress bar and a line for each epoch.
         tell: takes the lines that are to be said; by default they stand above the progress bar.
         **options: any field of `nextframe.config.RunConfig`'s sections, by its name: `epochs=3`, `filters=(64, 64)`.
@@ -73,31 +71,21 @@ def fit(
         DataError, ShapeError: frames that cannot be read or trained on.
         TrainingError: a loss that is not finite, or a run folder that is removed during the training.
     """
-    from nextframe.errors import DataError
-    from nextframe.forecasting.calibrate import calibrate_run
+    from nextframe.forecasting.calibrate import calibrate_or_tell
     from nextframe.forecasting.load import load_run
     from nextframe.frames.source import name_of, open_as, open_source
-    from nextframe.runs.lock import claim, claim_new
+    from nextframe.runs.lock import claim_for
     from nextframe.training.fit import default_tell, train, train_ensemble
 
     if source is not None:
         options["data"] = name_of(source)
     config = resolve(model, preset, **options)
     tell = default_tell(tell, progress)
-    name = "-".join([model, *re.findall(r"\w+", _stem(config.data.data))])[:_LONGEST_NAME]
-    with ExitStack() as stack:
-        if out is None:
-            run = stack.enter_context(claim_new("runs", name))
-        else:
-            run = Path(out)
-            stack.enter_context(claim(run))
+    with claim_for(out, model, config.data.data) as run:
         opened = open_as(config.data) if source is None else open_source(source, config.data)
         work = train if config.training.members == 1 else train_ensemble
-        work(opened, config, run, resume=resume, progress=progress, tell=tell)
-        try:
-            calibrate_run(run, opened)
-        except DataError as error:  # the weights are there, and good for forecasts without intervals
-            tell(f"{run} is not calibrated: {error}")
+        work(opened, config, run, resume=resume, overwrite=overwrite, progress=progress, tell=tell)
+        calibrate_or_tell(run, opened, tell)
         return load_run(run)
 
 
@@ -119,6 +107,27 @@ def calibrate_run(run: str | Path) -> Calibration:
     return calibrate(run)
 
 
+def forecast(
+    run: str | Path,
+    source: Source | None = None,
+    *,
+    lead_times: int | None = None,
+    start: int | None = None,
+    matched: bool = False,
+    members: bool = True,
+    tile: int | None = None,
+    overlap: int | None = None,
+    **reading: Unpack[ReadingOptions],
+) -> Forecast:
+    """Forecast from a source with a trained model; arguments and errors of `forecast_file`.
+
+    >>> forecast("squares-stacked", lead_times=3).values.shape
+    (3, 1, 40, 40)
+    """
+    options: Any = {"lead_times": lead_times, "start": start, "matched": matched, "members": members, **reading}
+    return forecast_file(run, source, tile=tile, overlap=overlap, **options)[0]
+
+
 def forecast_file(
     run: str | Path,
     source: Source | None = None,
@@ -129,9 +138,9 @@ def forecast_file(
     members: bool = True,
     tile: int | None = None,
     overlap: int | None = None,
-    **reading: Any,
+    **reading: Unpack[ReadingOptions],
 ) -> tuple[Forecast, FrameSequence, FrameSequence | None]:
-    """Forecast from a file with a trained model.
+    """Forecast from a source with a trained model, and return what it started from and what came, too.
 
     Args:
         run: the run folder, or the name of a shipped model (`load_run`).
@@ -144,8 +153,7 @@ def forecast_file(
         members: whether the forecast is to know its uncertainty.
         tile: forecast in tiles of so many pixels along both axes (`forecasting.tiles`), for grids beyond memory.
         overlap: pixels that tiles share; by default as `TrainedForecaster.tiled` chooses.
-        **reading: how to read the source where it differs from the run's own data: `variable`, `grey`, `crop`,
-            `rain_unit`, `coarsen`, `missing`, `damaged`.
+        **reading: how to read the source where it differs from the run's own data.
 
     Returns:
         The forecast, the frames that it started from, none of them from before a gap in time, and the true frames where
@@ -154,26 +162,22 @@ def forecast_file(
     Raises:
         ConfigError: a start without a frame before it, or no frames to start from.
     """
+    from nextframe.forecasting.issue import issue
     from nextframe.forecasting.load import load_run
-    from nextframe.forecasting.matching import match_distribution
-    from nextframe.forecasting.start import start_at
-    from nextframe.frames.source import open_as
-    from nextframe.verification.held_out import first_held_out
+    from nextframe.verification.held_out import to_forecast
 
     model = load_run(run)
-    lead_times = model.config.data.future if lead_times is None else lead_times
-    if source is None:
-        sequence, first = first_held_out(run, model.config.data, reading=reading)
-    else:
-        sequence = open_as(replace(model.config.data, **reading), source).sequences[0]
-        first = len(sequence)
-    begin = start_at(sequence, first if start is None else start, past=model.config.data.past, lead_times=lead_times)
-    past = begin.past
-    forecast = model.forecast(past, lead_times, members=members, tile=tile, overlap=overlap)
-    if matched:
-        values = match_distribution(forecast.values, past.read(len(past) - 1, len(past))[0])
-        forecast = replace(forecast, values=values, forecaster=f"{forecast.forecaster}, matched")
-    return forecast, past, begin.truth
+    sequence, first = to_forecast(run, model.config.data, source, reading=reading)
+    return issue(
+        model,
+        sequence,
+        first if start is None else start,
+        lead_times=lead_times,
+        matched=matched,
+        members=members,
+        tile=tile,
+        overlap=overlap,
+    )
 
 
 def verify(
@@ -192,6 +196,7 @@ def verify(
     title: str | None = None,
     command: str | None = None,
     progress: bool = True,
+    **reading: Unpack[ReadingOptions],
 ) -> Verification:
     """Verify forecasters on every window of a source, next to baselines.
 
@@ -210,16 +215,18 @@ def verify(
         title: title of the report.
         command: how the scores were made, for the record; by default this call.
         progress: show a progress bar.
+        **reading: how to read the source; by default as it is.
     """
     from nextframe.data.split import whole_spans
     from nextframe.forecasting.forecast import Forecaster
     from nextframe.frames.source import open_source
+    from nextframe.report.folder import check_folder, write_scores
     from nextframe.verification.evaluate import check_numbers, evaluate
 
     check_numbers(limit=limit, examples=examples)
-    _check_folder(out)
+    check_folder(out)
     everyone = [forecasters] if isinstance(forecasters, Forecaster) else list(forecasters)
-    opened = open_source(source)
+    opened = open_source(source, **reading)
     verification, shown = evaluate(
         everyone,
         whole_spans(opened),
@@ -236,14 +243,14 @@ def verify(
         or python_call("nextframe.verify", [f.name for f in everyone], opened.name, past=past, lead_times=lead_times),
         progress=progress,
     )
-    _write(verification, shown, out, title or f"Forecasts of {opened.name}")
+    write_scores(out, verification, examples=shown, title=title or f"Forecasts of {opened.name}")
     return verification
 
 
 def verify_run(
     run: str | Path,
     *,
-    data: str | Path | None = None,
+    data: Source | None = None,
     baselines: Sequence[str] = BASELINES,
     thresholds: Sequence[float] | None = None,
     scales: Sequence[int] = SCALES,
@@ -256,7 +263,7 @@ def verify_run(
     examples: int = 3,
     command: str | None = None,
     progress: bool = True,
-    **reading: Any,
+    **reading: Unpack[ReadingOptions],
 ) -> Verification:
     """Verify a run on the test part of its own data, or on all of another source; write the scores and the report.
 
@@ -273,13 +280,15 @@ def verify_run(
     """
     from nextframe.forecasting.load import load_run
     from nextframe.forecasting.trained import in_tiles
+    from nextframe.frames.source import name_of
+    from nextframe.report.folder import check_folder, write_scores
     from nextframe.runs.shipped import shipped_name
     from nextframe.verification.evaluate import check_numbers
     from nextframe.verification.run import evaluate_run
 
     out = out if out is not None or shipped_name(run) is not None else run
     check_numbers(limit=limit, examples=examples)
-    _check_folder(out)
+    check_folder(out)
     verification, shown = evaluate_run(
         in_tiles(load_run(run), tile, overlap),
         run,
@@ -296,7 +305,7 @@ def verify_run(
         or python_call(
             "nextframe.api.verify_run",
             str(run),
-            data=None if data is None else str(data),
+            data=None if data is None else name_of(data),
             baselines=tuple(baselines),
             lead_times=lead_times,
             limit=limit,
@@ -306,25 +315,8 @@ def verify_run(
         ),
         progress=progress,
     )
-    _write(verification, shown, out, f"{Path(run).name}: forecast skill")
+    write_scores(out, verification, examples=shown, title=f"{Path(run).name}: forecast skill")
     return verification
-
-
-def _check_folder(out: str | Path | None) -> None:
-    """Find out before the work whether scores and report can be written."""
-    from nextframe.files import check_writable
-
-    if out is not None:
-        check_writable(Path(out) / "verification.json")
-
-
-def _write(verification: Verification, examples: Sequence[Example], out: str | Path | None, title: str) -> None:
-    """Write the scores and the report, where they are wanted."""
-    from nextframe.report.html import write_report
-
-    if out is not None:
-        verification.to_json(Path(out) / "verification.json")
-        write_report(Path(out) / "report.html", verification, examples=examples, title=title)
 
 
 def grade_file(
@@ -334,7 +326,7 @@ def grade_file(
     thresholds: Sequence[float] | None = None,
     scales: Sequence[int] = SCALES,
     command: str | None = None,
-    **options: Any,
+    **options: Unpack[ReadingOptions],
 ) -> Verification:
     """Grade a NetCDF or Zarr forecast file, whoever made it, against observations.
 
@@ -353,7 +345,7 @@ def grade_file(
     from nextframe.frames.source import name_of, open_source
     from nextframe.verification.evaluate import evaluate_file
 
-    config = DataConfig(data=name_of(observation), **options)
+    config = RunConfig().replace({**options, "data": name_of(observation)}).data
     return evaluate_file(
         forecast,
         open_source(observation, config),
@@ -381,27 +373,35 @@ def print_table(
     (console or Console()).print(score_tables(verification, metrics))
 
 
-def inspect_path(path: Source, *, face: Face = in_python, **options: Any) -> Inspection:
-    """Find out what is in a source, what is wrong with it, and what there is to beat."""
-    from nextframe.data.static import read_static
+def inspect(source: Source, *, face: Face = in_python, **options: Unpack[DataOptions]) -> Inspection:
+    """Find out what is in a source, what is wrong with it, and what there is to beat.
+
+    Args:
+        source: what `open_source` takes.
+        face: how options are written in what is said to be wrong.
+        **options: how it is read, and how a training would divide it.
+
+    >>> inspect("squares:movies=2,frames=20,size=16").frames
+    40
+    """
     from nextframe.frames.source import name_of, open_source
     from nextframe.inspection.inspect import inspect_as
 
-    config = DataConfig(data=name_of(path), **options)
-    source = open_source(path, config)
-    read_static(config, source.sequences[0])  # a training would stop at what is wrong with them
-    return inspect_as(source, config, face=face)
+    config = RunConfig().replace({**options, "data": name_of(source)}).data
+    return inspect_as(open_source(source, config), config, face=face)
 
 
-def _stem(source: str) -> str:
-    return Path(source.partition(":")[0]).stem
+inspect_path = inspect
+"""Its name of version 0.1."""
 
 
 __all__ = [
     "calibrate_run",
     "fit",
+    "forecast",
     "forecast_file",
     "grade_file",
+    "inspect",
     "inspect_path",
     "load_run",
     "print_table",

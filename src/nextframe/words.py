@@ -21,6 +21,9 @@ Face = Callable[[str, str | None], str]
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 """Characters that move a terminal's cursor, colours or direction of text; tabs and line ends aside;
 and halves of characters, which no terminal takes."""
+_NUMBER = r"[-+]?\.?\d[-+.\de]*"
+_STAND_FOR = ("SOURCE", "FILE", "FOLDER", "RUN")
+"""Words of hints that stand for what a user has; other words in capitals are values, such as axes."""
 _OPTION = re.compile(r"\{([a-z][a-z0-9_]*)(?:=([^{}]*))?\}")
 
 
@@ -34,10 +37,14 @@ def spell(text: str, face: Face) -> str:
 
 
 def in_python(name: str, value: str | None) -> str:
-    """Keyword arguments: `missing='mask'`, `rain_unit=`."""
+    """Keyword arguments: `missing='mask'`, `axes='TCHW'`, `filters=(64, 64)`, `rain_unit=`; what stands for something,
+    as SOURCE does, as it is.
+    """
     if value is None:
         return f"{name}="
-    plain = re.fullmatch(r"True|False|None|[-+.\d][-+.\de]*|\(.*\)|[A-Z]+", value)
+    if re.fullmatch(rf"{_NUMBER}(,{_NUMBER})+", value):
+        return f"{name}=({value.replace(',', ', ')})"
+    plain = re.fullmatch(rf"True|False|None|{_NUMBER}|\(.*\)|{'|'.join(_STAND_FOR)}", value)
     return f"{name}={value}" if plain else f"{name}={value!r}"
 
 

@@ -24,7 +24,7 @@ SECTIONS: Mapping[str, type] = {"data": DataConfig, "model": ModelConfig, "train
 READING = tuple(field.name for field in fields(Reading))
 """Fields of the data section that say how a source is read; a run's own are the default for later frames."""
 
-COMMAND_OPTIONS = ("model", "preset", "out", "resume", "progress")
+COMMAND_OPTIONS = ("model", "preset", "out", "resume", "overwrite", "progress")
 """Options of `nextframe train` that a configuration file may hold beside the fields of the sections."""
 
 

@@ -29,6 +29,7 @@ def train(
     config: Path | None = None,
     out: Path | None = None,
     resume: Annotated[bool | None, Parameter(negative=())] = None,
+    overwrite: Annotated[bool | None, Parameter(negative=())] = None,
     progress: Annotated[bool | None, Parameter(show_default=False)] = None,
     **options: Any,
 ) -> None:
@@ -43,10 +44,19 @@ def train(
         config: YAML file of options.
         out: Run folder; by default a new one under runs/.
         resume: Go on with the interrupted run in --out; where there is none, begin one.
+        overwrite: Replace the run that --out holds; it goes when the frames and the options have been found good, just
+            before the training begins.
         progress: Show a progress bar and a line for each epoch. [default: yes]
         options: Every field of the configuration.
     """
-    named = {"model": model, "preset": preset, "out": out, "resume": resume, "progress": progress}
+    named = {
+        "model": model,
+        "preset": preset,
+        "out": out,
+        "resume": resume,
+        "overwrite": overwrite,
+        "progress": progress,
+    }
     given = {**options, **{name: value for name, value in named.items() if value is not None}}
     if config is not None:
         from nextframe.runs.folder import read_yaml

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from nextframe.data.split import split_as
@@ -50,3 +51,13 @@ def calibrate_run(run: str | Path, source: FrameSource | None = None) -> Calibra
     calibration = Calibration.fit(model, windows)
     calibration.save(path)
     return calibration
+
+
+def calibrate_or_tell(run: str | Path, source: FrameSource, tell: Callable[[str], None]) -> None:
+    """`calibrate_run` at the end of a training, whose weights are good for forecasts without intervals, too: where the
+    data do not let it be calibrated, that is said.
+    """
+    try:
+        calibrate_run(run, source)
+    except DataError as error:
+        tell(f"{run} is not calibrated: {error}")

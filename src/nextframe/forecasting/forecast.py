@@ -6,17 +6,19 @@ NaN where nothing is known.
 
 from __future__ import annotations
 
+import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nextframe.errors import ConfigError, DataError, ShapeError
+from nextframe.errors import ConfigError, DataError, NextframeWarning, ShapeError
 from nextframe.frames.grid import Grid
 from nextframe.frames.sequence import FloatArray, FrameSequence
+from nextframe.frames.source import Source, name_of, pasts_in
 from nextframe.frames.steps import after
 from nextframe.words import is_calendar
 
@@ -192,29 +194,53 @@ class Forecaster(ABC):
         """Advice where `distribution` has one member only; empty for the usual advice."""
         return ""
 
-    def forecast(
-        self,
-        past: FrameSequence | NDArray,  # type: ignore[type-arg]
-        lead_times: int = 8,
-        *,
-        members: bool = True,
-    ) -> Forecast:
+    def pasts_of(self, source: Source, *, axes: str = "") -> Sequence[FrameSequence]:
+        """Frames that forecasts start from, a sequence for each forecast: all frames of each sequence of a source."""
+        return pasts_in(source, axes=axes)
+
+    def past_of(self, source: Source, *, axes: str = "") -> FrameSequence:
+        """Frames that one forecast starts from.
+
+        Warns:
+            NextframeWarning: a source of several sequences, of which the first is taken.
+        """
+        pasts = self.pasts_of(source, axes=axes)
+        if len(pasts) > 1:
+            warnings.warn(
+                NextframeWarning(
+                    f"{name_of(source)} holds {len(pasts)} sequences, and the first is forecast from; `forecast_all` "
+                    "forecasts from each"
+                ),
+                stacklevel=3,
+            )
+        return pasts[0]
+
+    def forecast(self, past: Source, lead_times: int = 8, *, members: bool = True, axes: str = "") -> Forecast:
         """Forecast the frames that follow the last one of `past`.
 
         Args:
-            past: a sequence, or an array (T, C, H, W) or (T, H, W) in source units.
+            past: a sequence, an array (T, H, W), (T, C, H, W) or (N, T, C, H, W) in source units, or whatever
+                `open_source` takes; of several sequences the first is taken, with a warning (`forecast_all` takes all).
             lead_times: number of frames to forecast.
             members: whether the forecast is to know its uncertainty; without, it takes a fraction of the memory.
+            axes: a letter for each axis of an array ("THWC"); by default told by the shape, or asked for.
 
         Raises:
             ConfigError: fewer than one lead time.
-            ShapeError: frames that this forecaster cannot take.
+            ShapeError: frames that this forecaster cannot take, or an array whose shape does not tell its axes.
             DataError: not one value of the forecast is finite.
         """
+        return self._forecast(self.past_of(past, axes=axes), lead_times, members=members)
+
+    def forecast_all(
+        self, source: Source, lead_times: int = 8, *, members: bool = True, axes: str = ""
+    ) -> list[Forecast]:
+        """A forecast from each sequence of a source; arguments and errors of `forecast`."""
+        return [self.forecast(past, lead_times, members=members) for past in self.pasts_of(source, axes=axes)]
+
+    def _forecast(self, past: FrameSequence, lead_times: int, *, members: bool) -> Forecast:
         if lead_times < 1:
             raise ConfigError("asks for no frame", where="lead_times", expected="at least 1", received=lead_times)
-        if not isinstance(past, FrameSequence):
-            past = FrameSequence(values=past[:, None] if past.ndim == 3 else past, name="array", missing="mask")
         frames = past.read(0, len(past))
         drawn: FloatArray | None = None
         if members:

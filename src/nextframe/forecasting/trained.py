@@ -6,13 +6,14 @@ Axes: B batch, M member, T time of the past, K lead time, C channel, H height, W
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Self
 from warnings import warn
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from nextframe.config import RunConfig
 from nextframe.data.door import Door
@@ -20,8 +21,10 @@ from nextframe.data.normalise import Normaliser
 from nextframe.errors import ConfigError, DataError, NextframeWarning, first_line
 from nextframe.forecasting.calibration import Calibration
 from nextframe.forecasting.forecast import Forecast, Forecaster
+from nextframe.forecasting.start import start_at
 from nextframe.frames.grid import Grid
-from nextframe.frames.sequence import FloatArray, FrameSequence
+from nextframe.frames.sequence import FloatArray, FrameSequence, FrameSource
+from nextframe.frames.source import Source, are_frames, is_array, open_as, pasts_in
 from nextframe.frames.units import same_unit
 from nextframe.models.network import Network
 from nextframe.runs.manifest import Manifest
@@ -104,17 +107,34 @@ class TrainedForecaster(Forecaster):
             ConfigError: tiles of no pixels, or an overlap that leaves nothing between the tiles.
         """
 
+    def pasts_of(self, source: Source, *, axes: str = "") -> Sequence[FrameSequence]:
+        """Frames that forecasts start from: of sequences and arrays all; of anything else the last ones, as many as
+        were trained with, of files and of xarray's objects read as the training's were.
+        """
+        if isinstance(source, (list, tuple)) and not are_frames(source):
+            return [past for part in source for past in self.pasts_of(part, axes=axes)]
+        if isinstance(source, FrameSequence) or is_array(source) or are_frames(source):
+            return pasts_in(source, axes=axes, channels=self.manifest.channels)
+        data = self.config.data
+        if not isinstance(source, FrameSource):
+            source = open_as(replace(data, axes=axes or data.axes), source)
+        return [start_at(whole, len(whole), past=data.past, lead_times=1).past for whole in source.sequences]
+
     def forecast(
         self,
-        past: FrameSequence | NDArray,  # type: ignore[type-arg]
+        past: Source,
         lead_times: int = 8,
         *,
         members: bool = True,
+        axes: str = "",
         tile: int | None = None,
         overlap: int | None = None,
     ) -> Forecast:
         """Forecast the frames that follow the last one of `past`; see `Forecaster.forecast`, and `tiled` for `tile` and
         `overlap`.
+
+        A file, or an xarray object, is read as the frames of the training were (crop, grey, unit of rain), and its last
+        frames are forecast from, as many as were trained with; an array is taken as it is.
 
         Warns:
             NextframeWarning: another time step than that of the training, or members that are the model's own, since
@@ -123,8 +143,8 @@ class TrainedForecaster(Forecaster):
         Raises:
             DataError: frames in another unit than those of the training, or in another place than its static fields.
         """
-        if isinstance(past, FrameSequence):
-            self.check_kind(past)
+        past = self.past_of(past, axes=axes)
+        self.check_kind(past)
         forecaster = in_tiles(self, tile, overlap)
         if forecaster is not self:
             return forecaster.forecast(past, lead_times, members=members)

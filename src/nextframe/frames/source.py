@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, Unpack, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nextframe.config import DataConfig, Reading
-from nextframe.errors import ConfigError, DataError
+from nextframe.errors import ConfigError, DataError, ShapeError
 from nextframe.frames.damage import Damage, describe_each, hold_file
 from nextframe.frames.format import Format
 from nextframe.frames.formats import formats, what_can_be_read
+from nextframe.frames.formats.axes import axes_for
 from nextframe.frames.generated import GENERATED
 from nextframe.frames.mapped import Mapped
 from nextframe.frames.names import natural_order
@@ -22,7 +23,9 @@ from nextframe.frames.rain import convert_rain
 from nextframe.frames.readers import Cached, Drawn, cached, coarsen, crop, to_grey, tolerate
 from nextframe.frames.sequence import FrameSequence, FrameSource
 from nextframe.frames.watch import watch
+from nextframe.options import ReadingOptions
 from nextframe.plugins import Late
+from nextframe.words import joined, listing
 
 _sequences_of_array = Late("nextframe.frames.formats.arrays:sequences_of")
 _open_dataset = Late("nextframe.frames.formats.dataset:open_dataset_object")
@@ -39,11 +42,12 @@ class DatasetLike(Protocol):
     def attrs(self) -> Any: ...
 
 
-Source = str | Path | FrameSource | FrameSequence | NDArray[Any] | DatasetLike
-"""Frames by name, by path, or in memory."""
+One = str | Path | FrameSource | FrameSequence | NDArray[Any] | DatasetLike
+Source = One | Sequence[One]
+"""Frames by name, by path, or in memory; or several such, each with sequences of its own."""
 
 
-def open_source(source: Source, reading: Reading | None = None, **options: Any) -> FrameSource:
+def open_source(source: Source, reading: Reading | None = None, **options: Unpack[ReadingOptions]) -> FrameSource:
     """Open frames by name, by path or in memory; of files, nothing but headers is read.
 
     Args:
@@ -51,7 +55,8 @@ def open_source(source: Source, reading: Reading | None = None, **options: Any) 
             ("squares:movies=200,frames=20,size=40,seed=3"); a path: a file of any format of the table
             (`frames.formats`), a pattern for several ("archive/*.nc"), a folder of images, a folder of any of the
             others, or several such folders, by a pattern or in one folder; an array as a NumPy file may hold one
-            (`formats.axes`); an xarray DataArray or Dataset as a NetCDF file may hold one; or what is open already.
+            (`formats.axes`); an xarray DataArray or Dataset as a NetCDF file may hold one; what is open already; or a
+            list of any of these. A list of arrays (H, W) is one sequence of frames.
         reading: how to read them; by default as they are.
         **options: fields of `Reading` by their names, in place of those of `reading`: `crop=(0, 0, 64, 64)`.
 
@@ -64,6 +69,8 @@ def open_source(source: Source, reading: Reading | None = None, **options: Any) 
     (5, 1, 24, 24)
     >>> open_source(np.zeros((30, 64, 64, 2)), axes="THWC").sequences[0].shape
     (30, 2, 64, 64)
+    >>> [len(sequence) for sequence in open_source([np.zeros((30, 64, 64)), np.zeros((12, 64, 64))]).sequences]
+    [30, 12]
     """
     reading = (reading or Reading()).but(options)
     damage = Damage() if reading.damaged == "skip" else None
@@ -76,14 +83,41 @@ def open_source(source: Source, reading: Reading | None = None, **options: Any) 
     return FrameSource(name=name, sequences=sequences)
 
 
+def pasts_in(source: One | Sequence[Any], *, axes: str = "", channels: int | None = None) -> tuple[FrameSequence, ...]:
+    """Sequences of a source that forecasts start from; in an array NaN is missing.
+
+    Args:
+        source: what `open_source` takes.
+        axes: a letter for each axis of an array; by default told by the shape.
+        channels: channels that a frame has to have, where that is known: they tell axes that a shape does not.
+
+    Raises:
+        DataError, ConfigError, ShapeError: as `open_source`.
+    """
+    if isinstance(source, FrameSequence):
+        return (source,)
+    in_array = is_array(source) or are_frames(source)
+    if is_array(source) and not axes and channels is not None:
+        axes = axes_for(np.shape(source), channels)  # type: ignore[arg-type]
+    return open_source(source, axes=axes, missing="mask" if in_array else "auto").sequences
+
+
+def are_frames(source: object) -> bool:
+    """Tell a list of arrays (H, W), which is one sequence of frames, from a list of sources."""
+    return isinstance(source, (list, tuple)) and all(is_array(part) and np.ndim(part) == 2 for part in source)
+
+
 def name_of(source: Source) -> str:
     """Name of a source, for messages and configurations: its path, or the name that it goes by in memory.
 
-    >>> name_of("squares"), name_of(np.zeros((4, 8, 8)))
-    ('squares', 'array')
+    >>> name_of("squares"), name_of(np.zeros((4, 8, 8))), name_of(["a.nc", "b.nc"])
+    ('squares', 'array', 'a.nc, b.nc')
     """
     if isinstance(source, (str, Path)):
         return str(source)
+    if isinstance(source, (list, tuple)):
+        names = list(dict.fromkeys(map(name_of, source)))
+        return listing(names) if len(names) > 1 or len(source) == 1 else f"{len(source)} {''.join(names)}s"
     return str(getattr(source, "name", None) or ("dataset" if isinstance(source, DatasetLike) else "array"))
 
 
@@ -102,7 +136,9 @@ def _opened(source: Source, reading: Reading, damage: Damage | None) -> tuple[st
     elif isinstance(source, DatasetLike):
         _hold_options(name, reading, frozenset({"variable"}))
         sequences = _open_dataset(name, source, reading)
-    elif hasattr(source, "__array__"):
+    elif isinstance(source, (list, tuple)):
+        sequences = _opened_each(source, name, reading, damage)
+    elif is_array(source):
         _hold_options(name, reading, frozenset({"axes"}))
         array = source if isinstance(source, np.ndarray) else np.asarray(source)
         sequences = _sequences_of_array(array, name, axes=reading.axes)
@@ -110,15 +146,42 @@ def _opened(source: Source, reading: Reading, damage: Damage | None) -> tuple[st
         raise DataError(
             "is no source of frames",
             where=type(source).__name__,
-            expected="a name, a path, an array, an xarray object, a FrameSequence or a FrameSource",
+            expected="a name, a path, an array, an xarray object, a FrameSequence, a FrameSource, or a list of these",
             received=str(source)[:60],
-            hint="open one file after the other, or name a pattern such as 'folder/*.nc'"
-            if isinstance(source, (list, tuple))
-            else None,
         )
     if reading.missing != "auto":
         sequences = tuple(replace(s, missing=reading.missing) for s in sequences)
     return name, sequences
+
+
+def is_array(source: object) -> bool:
+    """Tell what NumPy can take as an array: its own, PyTorch's, dask's."""
+    return hasattr(source, "__array__") and not isinstance(source, (FrameSequence, DatasetLike))
+
+
+def _opened_each(
+    sources: Sequence[Any], name: str, reading: Reading, damage: Damage | None
+) -> tuple[FrameSequence, ...]:
+    """Sequences of several sources, in their order; frames (H, W) are one sequence."""
+    if not len(sources):
+        raise DataError("is empty", where="the list of sources", expected="at least one source")
+    if are_frames(sources):
+        sizes = dict.fromkeys(np.shape(source) for source in sources)
+        if len(sizes) > 1:
+            received = joined(list(sizes))
+            raise ShapeError("holds frames of differing size", where=name, received=received, hint="bring them to one")
+        whole = np.stack([np.asarray(source) for source in sources])
+        movie: tuple[FrameSequence, ...] = _sequences_of_array(whole, name, axes=reading.axes or "THW")
+        return movie
+    found: list[FrameSequence] = []
+    for number, source in enumerate(sources):
+        called, sequences = _opened(source, reading, damage)
+        unnamed = is_array(source) or isinstance(source, DatasetLike)
+        found += [
+            replace(sequence, name=f"{name}[{number}]{sequence.name.removeprefix(called)}") if unnamed else sequence
+            for sequence in sequences
+        ]
+    return tuple(found)
 
 
 def open_as(config: DataConfig, name: Source | None = None) -> FrameSource:
@@ -135,8 +198,10 @@ def open_as(config: DataConfig, name: Source | None = None) -> FrameSource:
 
 def _has_axes(name: Source, axes: str) -> bool:
     """True where the axes of an array that a model was trained on can be those of another source."""
-    if isinstance(name, np.ndarray):
-        return name.ndim == len(axes)
+    if isinstance(name, (list, tuple)):
+        return all(_has_axes(part, axes) for part in name)
+    if is_array(name):
+        return np.ndim(name) == len(axes)  # type: ignore[arg-type]
     if not isinstance(name, (str, Path)) or str(name).partition(":")[0] in GENERATED:
         return False
     row = _format_of(Path(name))

@@ -15,6 +15,7 @@ from nextframe.config import DataConfig, SplitBy
 from nextframe.data.coverage import coverage
 from nextframe.data.normalise import Normaliser, normaliser_for, threshold_for
 from nextframe.data.split import Span, split, whole_spans
+from nextframe.data.static import read_static
 from nextframe.data.statistics import FrameStatistics
 from nextframe.data.windows import Window, cut_windows
 from nextframe.errors import DataError, NextframeError
@@ -161,7 +162,12 @@ def inspect_source(
 
 
 def inspect_as(source: FrameSource, config: DataConfig, *, face: Face = in_python) -> Inspection:
-    """Look at a source as a training with a configuration's options would see it; see `inspect_source`."""
+    """Look at a source as a training with a configuration's options would see it; see `inspect_source`.
+
+    Raises:
+        DataError, ShapeError: static fields that a training would stop at.
+    """
+    read_static(config, source.sequences[0])
     return inspect_source(
         source,
         past=config.past,

@@ -13,6 +13,7 @@ verification.json, report.html    written by `nextframe verify`
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,16 @@ from nextframe.runs.manifest import MANIFEST, Manifest, read_manifest, write_man
 
 STATIC = "static.npy"
 WEIGHTS = "model.safetensors"
+_OF_A_RUN = (
+    "config.yaml",
+    "metrics.csv",
+    WEIGHTS,
+    MANIFEST,
+    STATIC,
+    "calibration.json",
+    "verification.json",
+    "report.html",
+)
 
 
 def save_model(run: Path, model: nn.Module, manifest: Manifest) -> None:
@@ -164,6 +175,20 @@ def member_folders(run: str | Path) -> list[Path]:
     """The run folders of an ensemble's members, in their order; none for a single model."""
     folders = [path for path in Path(run).glob("member-*") if path.is_dir() and path.name[7:].isdecimal()]
     return sorted(folders, key=lambda path: int(path.name[7:]))
+
+
+def clear_run(run: Path, *, but: Path | None = None) -> None:
+    """Remove what makes a folder a run, as the list above has it; what else lies in it stays.
+
+    Args:
+        run: the run folder.
+        but: a folder in it that is to stay.
+    """
+    for name in _OF_A_RUN:
+        (run / name).unlink(missing_ok=True)
+    for folder in (run / "checkpoints", run / "tensorboard", *member_folders(run)):
+        if folder != but:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def save_config(run: Path, config: RunConfig) -> None:

@@ -12,6 +12,7 @@ import errno
 import fcntl
 import json
 import os
+import re
 import socket
 import threading
 from collections.abc import Iterator
@@ -26,6 +27,8 @@ from nextframe.files import cannot_be_written, process_lives, remove_leftovers
 
 LOCK = ".lock"
 """Name of the file in a run folder that tells which process writes into it."""
+
+_LONGEST_NAME = 100  # characters of the name of a run folder that is made from the name of its data
 
 _TAKEN = (errno.EACCES, errno.EAGAIN)
 _WITHOUT_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL)
@@ -63,6 +66,24 @@ def claim_new(parent: str | Path, name: str) -> Iterator[Path]:
             with suppress(FileExistsError):
                 _claim(run, stack, new=True)
                 break
+        yield run
+
+
+@contextmanager
+def claim_for(out: str | Path | None, model: str, data: str) -> Iterator[Path]:
+    """Hold the run folder of a training: the one that is named, or a new one under `runs` that has the name of the
+    model and its data.
+
+    Raises:
+        ConfigError: as `claim` and `claim_new`.
+    """
+    if out is not None:
+        with claim(out):
+            yield Path(out)
+        return
+    stem = Path(data.partition(":")[0]).stem
+    name = "-".join([model, *re.findall(r"\w+", stem)])[:_LONGEST_NAME]
+    with claim_new("runs", name) as run:
         yield run
 
 

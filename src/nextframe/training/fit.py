@@ -24,7 +24,7 @@ from nextframe.frames.sequence import FloatArray, FrameSource
 from nextframe.frames.units import same_unit
 from nextframe.models.causality import check_causal
 from nextframe.models.network import Network
-from nextframe.runs.folder import build_network, load_config, save_config, save_static
+from nextframe.runs.folder import build_network, clear_run, load_config, save_config, save_static
 from nextframe.runs.lock import claim
 from nextframe.runs.manifest import MANIFEST, Manifest, read_manifest
 from nextframe.training.batches import Loader, make_loaders
@@ -45,6 +45,8 @@ from nextframe.training.module import ForecastTraining, make_optimizer
 from nextframe.training.trainer import make_trainer, quiet_lightning
 from nextframe.words import seconds
 
+_TAKEN = "use {resume=True} to go on with it, {overwrite=True} to replace it, or choose another {out}"
+
 
 def train(
     source: FrameSource,
@@ -52,6 +54,7 @@ def train(
     run: Path,
     *,
     resume: bool = False,
+    overwrite: bool = False,
     progress: bool = True,
     tell: Tell | None = None,
 ) -> None:
@@ -65,6 +68,7 @@ def train(
         config: the resolved configuration.
         run: the run folder; made if need be, and held against other processes.
         resume: go on from the folder's last whole checkpoint (the same configuration), or start if there is none.
+        overwrite: replace the run that the folder holds, once the frames and the options have been found good.
         progress: show a progress bar, and say a line for each epoch.
         tell: takes the lines that are to be said; by default they stand above the progress bar, and without one
             nothing is said.
@@ -78,7 +82,7 @@ def train(
     """
     tell = default_tell(tell, progress)
     with claim(run):
-        _train(source, config, run, resume, progress, tell)
+        _train(source, config, run, resume, overwrite, progress, tell)
 
 
 def train_ensemble(
@@ -87,6 +91,7 @@ def train_ensemble(
     run: Path,
     *,
     resume: bool = False,
+    overwrite: bool = False,
     progress: bool = True,
     tell: Tell | None = None,
 ) -> None:
@@ -95,12 +100,15 @@ def train_ensemble(
     """
     say = default_tell(tell, progress)
     with claim(run):
-        _hold_to_run(run, config, resume)
+        _hold_to_run(run, config, resume, overwrite)
         for n in range(config.training.members):
             if progress:
                 say(f"member {n + 1} of {config.training.members}")
             member = config.replace({"seed": config.training.seed + n, "members": 1})
-            train(source, member, run / f"member-{n + 1}", resume=resume, progress=progress, tell=say)
+            folder = run / f"member-{n + 1}"
+            train(source, member, folder, resume=resume, overwrite=overwrite, progress=progress, tell=say)
+            if overwrite and n == 0:
+                clear_run(run, but=folder)
             save_config(run, config)  # not before the first member has shown that the data can be trained on
 
 
@@ -131,9 +139,11 @@ class _Ready:
     to_validate: Loader
 
 
-def _train(source: FrameSource, config: RunConfig, run: Path, resume: bool, progress: bool, tell: Tell) -> None:
-    _hold_to_run(run, config, resume)
-    resumed = find_resume_point(run, tell)
+def _train(
+    source: FrameSource, config: RunConfig, run: Path, resume: bool, overwrite: bool, progress: bool, tell: Tell
+) -> None:
+    _hold_to_run(run, config, resume, overwrite)
+    resumed = None if overwrite else find_resume_point(run, tell)
     if resume and resumed is None and progress:
         tell(f"{run}: holds no run to resume, a new one begins")
     parts = split_as(source, config.data)
@@ -164,6 +174,8 @@ def _train(source: FrameSource, config: RunConfig, run: Path, resume: bool, prog
     ready = _prepare(task, place, tell if progress else nobody, progress, ended=tell)
     if resumed is not None:
         _hold_to_model(resumed, ready.module)
+    if overwrite:
+        clear_run(run)
     save_static(run, static)
     save_config(run, config)  # from here on the folder is this run's; bad data and bad options have left none
     sets = [loader.dataset for loader in (ready.to_train, ready.to_validate)]
@@ -249,15 +261,17 @@ def _fit(ready: _Ready, task: _Task) -> None:
                 damaged.copy_(anywhere.bool())
 
 
-def _hold_to_run(run: Path, config: RunConfig, resume: bool) -> None:
-    """Hold the folder to be free, or this very run's."""
+def _hold_to_run(run: Path, config: RunConfig, resume: bool, overwrite: bool) -> None:
+    """Hold the folder to be free, to be overwritten, or to be this very run's."""
+    if resume and overwrite:
+        raise ConfigError(
+            "exclude each other", where="resume, overwrite", hint="resume the run, or overwrite it with a new one"
+        )
     saved = run / "config.yaml"
-    if not saved.exists():
+    if overwrite or not saved.exists():
         return
     if not resume:
-        raise ConfigError(
-            "already holds a run", where=run, hint="use {resume=True} to go on with it, or choose another {out}"
-        )
+        raise ConfigError("already holds a run", where=run, hint=_TAKEN)
     before = load_config(saved)
     if before != config:
         new, old = config.to_dict(), before.to_dict()

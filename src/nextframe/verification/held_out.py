@@ -13,14 +13,14 @@ from nextframe.data.windows import cut_windows, windows_with_past
 from nextframe.errors import ConfigError, DataError
 from nextframe.frames.generated import GENERATED
 from nextframe.frames.sequence import FrameSequence, FrameSource
-from nextframe.frames.source import open_as
+from nextframe.frames.source import Source, name_of, open_as
 from nextframe.runs.shipped import measured, shipped_name
 
 
 def held_out(
     run: str | Path,
     config: DataConfig,
-    data: str | Path | None = None,
+    data: Source | None = None,
     *,
     reading: Mapping[str, Any] | None = None,
     option: str = "data",
@@ -47,7 +47,7 @@ def held_out(
         )
     name = shipped_name(run)
     chosen = data if data is not None or name is None else measured(name).held_out
-    own = config.data if chosen is None else str(chosen)
+    own = config.data if chosen is None else name_of(chosen)
     if data is None and name is not None and own.partition(":")[0] not in GENERATED and not Path(own).exists():
         raise ConfigError(
             "the frames that it was measured on do not come with the package",
@@ -85,6 +85,27 @@ def first_held_out(
     if window is None:
         raise DataError("its test part holds no value to start a forecast from", where=source.name)
     return window.sequence, window.start + window.past
+
+
+def to_forecast(
+    run: str | Path, config: DataConfig, source: Source | None = None, *, reading: Mapping[str, Any] | None = None
+) -> tuple[FrameSequence, int]:
+    """A sequence to forecast from, and the number of the first frame to forecast.
+
+    Args:
+        run: the run folder, or the name of a shipped model.
+        config: the run's own data.
+        source: other frames, of whose first sequence the frame after the last is to be forecast; by default the first
+            frames that were held out.
+        reading: how to read other frames where it differs from the run's own.
+
+    Raises:
+        ConfigError, DataError: as `first_held_out`, and frames that cannot be read.
+    """
+    if source is None:
+        return first_held_out(run, config, reading=reading)
+    sequence = open_as(replace(config, **(reading or {})), source).sequences[0]
+    return sequence, len(sequence)
 
 
 def training_part(config: DataConfig) -> Sequence[Span]:

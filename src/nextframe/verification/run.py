@@ -20,13 +20,14 @@ from nextframe.verification.result import Verification
 
 if TYPE_CHECKING:
     from nextframe.forecasting.trained import TrainedForecaster
+    from nextframe.frames.source import Source
 
 
 def evaluate_run(
     model: TrainedForecaster,
     run: str | Path,
     *,
-    data: str | Path | None = None,
+    data: Source | None = None,
     reading: Mapping[str, Any] | None = None,
     lead_times: int | None = None,
     matched: bool = False,

@@ -89,6 +89,19 @@ def axes_of(shape: tuple[int, ...], where: object) -> str:
     )
 
 
+def axes_for(shape: tuple[int, ...], channels: int) -> str:
+    """Axes of an array whose frames have so many channels; empty where that alone does not tell.
+
+    >>> axes_for((7, 12, 64, 64), 12), axes_for((7, 64, 64, 12), 12), axes_for((7, 12, 64, 64), 1)
+    ('TCHW', 'THWC', '')
+    """
+    fitting = [axes for axes in _WITH_CHANNELS.get(len(shape), ()) if shape[axes.index("C")] == channels]
+    return fitting[0] if len(fitting) == 1 else ""
+
+
+_WITH_CHANNELS = {4: ("TCHW", "THWC"), 5: ("NTCHW", "NTHWC")}
+
+
 def _of_three(a: int, b: int, c: int) -> tuple[str, ...]:
     narrow = c <= CHANNELS and b > BANDS
     return ("THW", "HWT") if narrow or (a == b != c and a > BANDS) else ("THW",)

@@ -1,0 +1,177 @@
+"""Options by name, as type checkers and editors read them: `epoch=3` is an error there, before anything runs.
+
+Written by `python -m lab pages` from the fields of `nextframe.config`, whose types and texts these are; any sequence is
+taken where a field holds several values, and one value alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, TypedDict
+
+from nextframe.config import (
+    Coordinates,
+    Damaged,
+    GateActivation,
+    Loss,
+    Missing,
+    Norm,
+    Normalisation,
+    Optimizer,
+    OutputActivation,
+    RainUnit,
+    Schedule,
+    SplitBy,
+    TemporalPadding,
+)
+
+
+class ReadingOptions(TypedDict, total=False):
+    """Reading of frames: fields of `Reading`."""
+
+    variable: str | Sequence[str]
+    """Variables of a NetCDF or Zarr file to read as channels, or the quantity of a radar composite; by default the only
+    one there is.
+    """
+    axes: str
+    """Axes of an array, a letter each: N movie, T time, H height, W width, C channel ("NTHWC"); by default told from
+    its shape.
+    """
+    frames: Sequence[int]
+    """Use only frames START to STOP (exclusive) of each sequence."""
+    grey: bool
+    """Read colour frames as grey."""
+    crop: Sequence[int]
+    """Cut every frame to (top, left, height, width) pixels."""
+    rain_unit: Literal["as-read", RainUnit]
+    """Bring rain or reflectivity to this unit, by Marshall and Palmer's relation (Z = 200 R^1.6)."""
+    coarsen: int
+    """Average blocks of this many pixels along both axes."""
+    missing: Literal["auto", Missing]
+    """Meaning of NaN: a gap to mask, or a fault of the file; by default masked where the file declares a fill value."""
+    damaged: Damaged
+    """Treatment of frames and files that cannot be read: stop with an error, or "skip" and count them."""
+
+
+class DataOptions(ReadingOptions, total=False):
+    """Frames: fields of `DataConfig`."""
+
+    data: str
+    """Source: "squares", "squares:movies=200,seed=3", "moving-mnist", or a path to a file or folder of frames."""
+    past: int
+    """Frames that a forecast starts from."""
+    future: int
+    """Frames to forecast; a training window holds past + future frames."""
+    stride: int
+    """Frames between the starts of two windows."""
+    validation: float
+    """Share held out to watch the training: of the sequences, or of the frames of a single sequence."""
+    test: float
+    """Share held out until verification, taken from the end."""
+    gap: int
+    """Frames dropped between training, validation and test part of one sequence."""
+    split: SplitBy
+    """Unit of division into parts: each sequence in "time", whole "sequence"s, or whole "event"s, stretches without a
+    gap in time; by default sequences where there are three or more, else time.
+    """
+    test_from: str | None
+    """Hold out all frames from this time on as the test part (2016-07-01, 2016-07-01T12:00), in place of a share."""
+    coordinates: Coordinates
+    """Frames as they are ("eulerian"), or moved to where the motion of the last two frames seen takes them
+    ("lagrangian"; Ritvanen et al. 2023), so that the network learns growth and decay alone.
+    """
+    normalisation: Normalisation
+    """Normalisation of values to the model's range; chosen from the training part by default."""
+    static: str | Sequence[str]
+    """Fields that never change, such as elevation, that the model reads beside every frame: FILE or FILE:VARIABLE
+    (NetCDF, NPY), on the grid of the frames.
+    """
+
+
+class _ModelOptions(TypedDict, total=False):
+    """Network: fields of `ModelConfig`."""
+
+    filters: int | Sequence[int]
+    """Filters of each ConvLSTM layer; the number of values is the number of layers."""
+    kernel_size: int
+    """Height and width of the ConvLSTM kernels, odd."""
+    norm: Norm
+    """Normalisation after each ConvLSTM layer (between the layers, for the encoder-decoder)."""
+    temporal_padding: TemporalPadding
+    """Stacked only: the 3-D convolution sees past frames ("causal"), or also the next one ("same", the tutorial's)."""
+    gate_activation: GateActivation
+    """Activation of the gates; "hard_sigmoid" is that of Keras before version 3."""
+    peepholes: bool
+    """Let the gates see the cell state (Shi et al. 2015, equation 3)."""
+    output: OutputActivation
+    """Activation of the output: "sigmoid" for values in 0..1, "linear" for any."""
+    residual: bool
+    """Forecast the change against the last frame instead of the frame; takes a linear output."""
+    quantiles: int
+    """Quantiles of each value to forecast, an odd number, all equally likely; more than one takes loss "quantile"."""
+    patch: int
+    """Work on patches of so many pixels along both axes (space-to-depth): large grids at a fraction of the cost."""
+
+
+class _TrainingOptions(TypedDict, total=False):
+    """Training: fields of `TrainingConfig`."""
+
+    epochs: int
+    """Passes over the training part."""
+    batch_size: int
+    """Windows in one step, of all devices together."""
+    optimizer: Optimizer
+    """Optimiser; "muon" orthogonalises the updates of the kernels, gate by gate (Jordan et al. 2024)."""
+    learning_rate: float
+    """Learning rate; the peak of the schedule."""
+    weight_decay: float
+    """Weight decay (adamw only)."""
+    schedule: Schedule
+    """Course of the learning rate over the whole training."""
+    gradient_clip: float | None
+    """Largest norm of the gradient of one step; none to leave it alone."""
+    loss: Loss
+    """Loss to minimise; averaged over pixels, frames and movies, missing values left out. The balanced ones weigh a
+    pixel by its true value (Shi et al. 2017), as the two options below say; "ssim-mae" mixes structural similarity and
+    absolute error (Zhao et al. 2017); "quantile" is for quantiles.
+    """
+    loss_thresholds: float | Sequence[float]
+    """Balanced losses only: where the weight changes, in source units, increasing; the default is for rain in mm/h."""
+    loss_weights: float | Sequence[float]
+    """Balanced losses only: weight below the first threshold, and from each threshold on."""
+    min_seen: int
+    """One-step models only: frames that must have been seen before an output counts towards the loss. The encoder-
+    decoder and SimVP start from the whole past.
+    """
+    scheduled_sampling: float
+    """Share of the inputs after the past that are the model's own outputs by the end; it grows linearly (Bengio et al.
+    2015). The decoder's one after the other; those of the other models by a first pass over the movie.
+    """
+    rollout_training: float
+    """Share of the steps, the last ones, that train on the free rollout instead of on one-step forecasts."""
+    importance: float | None
+    """Draw windows by how much is in them, the emptiest with this probability, and weigh their losses by the inverse
+    (Ravuri et al. 2021); none to draw every window once in an epoch.
+    """
+    train_crop: int | None
+    """Train on random square cuts of this many pixels (validation sees whole frames)."""
+    recompute: int | None
+    """Time steps of a segment that the backward pass computes again, to save memory; none to keep all gates."""
+    seed: int
+    """Seed of weights, shuffling and cuts."""
+    members: int
+    """Models to train, each from a seed of its own, as an ensemble (Lakshminarayanan et al. 2017)."""
+    patience: int | None
+    """Stop after this many epochs without a better validation score; none to train all epochs."""
+    accelerator: str
+    """Device to compute on, as Lightning names it: "auto", "cpu", "cuda", "mps"."""
+    devices: int
+    """Number of devices, each with a process of its own and an even share of every batch."""
+    precision: str
+    """Arithmetic, as Lightning names it: "32-true", "bf16-mixed"."""
+    workers: int
+    """Processes that read data beside the training."""
+
+
+class Options(DataOptions, _ModelOptions, _TrainingOptions, total=False):
+    """All options of `fit`."""
