@@ -12,6 +12,7 @@ from typing import Literal, TypedDict
 from nextframe.config import (
     Coordinates,
     Damaged,
+    Edges,
     GateActivation,
     Loss,
     Missing,
@@ -78,7 +79,12 @@ class DataOptions(ReadingOptions, total=False):
     """Hold out all frames from this time on as the test part (2016-07-01, 2016-07-01T12:00), in place of a share."""
     coordinates: Coordinates
     """Frames as they are ("eulerian"), or moved to where the motion of the last two frames seen takes them
-    ("lagrangian"; Ritvanen et al. 2023), so that the network learns growth and decay alone.
+    ("lagrangian"; Ritvanen et al. 2023), so that the network learns growth and decay alone; "translated" moves them as
+    a whole, by one shift.
+    """
+    edges: Edges
+    """Gaps that a model reads, as moved frames have them where they come from beyond the edge: "missing", or filled
+    with the "last" frame seen.
     """
     normalisation: Normalisation
     """Normalisation of values to the model's range; chosen from the training part by default."""
