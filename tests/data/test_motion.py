@@ -7,6 +7,7 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 import nextframe
+from nextframe.config import Coordinates, Edges
 from nextframe.data.door import Door
 from nextframe.data.flow import optical_flow
 from nextframe.data.loading import WindowDataset
@@ -130,7 +131,7 @@ def test_windows_are_moved_once_and_masked_at_the_border() -> None:
     [("lagrangian", "last", Extrapolation()), ("translated", "missing", Translation())],
 )
 def test_an_untrained_residual_model_is_the_simple_forecast(
-    coordinates: str, edges: str, same: Forecaster, tmp_path: Path
+    coordinates: Coordinates, edges: Edges, same: Forecaster, tmp_path: Path
 ) -> None:
     colour = np.concatenate([hill(30), 1 - hill(30), 0.5 * hill(30)], 1)
     np.save(tmp_path / "hill.npy", colour)

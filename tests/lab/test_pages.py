@@ -6,6 +6,7 @@ import pytest
 
 from lab.__main__ import main
 from lab.pages import tables
+from lab.pages.options import OPTIONS, options_module
 from lab.pages.tables import SECTIONS, markdown, written
 from lab.place import ROOT
 
@@ -17,6 +18,10 @@ def test_the_page_says_what_the_code_says(page: Path) -> None:
     assert page.read_text(encoding="utf-8") == written(page), "run python -m lab pages"
 
 
+def test_typed_options_are_the_fields_of_the_configuration() -> None:
+    assert OPTIONS.read_text(encoding="utf-8") == options_module(), "run python -m lab pages"
+
+
 def test_a_page_that_says_something_else_is_told_and_mended(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -24,6 +29,8 @@ def test_a_page_that_says_something_else_is_told_and_mended(
     page.write_text("before\n<!-- list: written -->\nold\n<!-- /list -->\nafter\n")
     monkeypatch.setattr(tables, "SECTIONS", (tables.Section(page, "list", lambda: "new\n"),))
     monkeypatch.setattr(tables, "ROOT", tmp_path)
+    monkeypatch.setattr(tables, "OPTIONS_MODULE", tmp_path / "options.py")
+    (tmp_path / "options.py").write_text(options_module())
     with pytest.raises(SystemExit):
         main(["pages", "--check"])
     assert "page.md is not what the code says" in capsys.readouterr().err
