@@ -88,6 +88,10 @@ class DataOptions(ReadingOptions, total=False):
     """
     normalisation: Normalisation
     """Normalisation of values to the model's range; chosen from the training part by default."""
+    mask: bool | None
+    """Let the network read which values are missing, as further channels; by default where the training part has
+    missing values.
+    """
     static: str | Sequence[str]
     """Fields that never change, such as elevation, that the model reads beside every frame: FILE or FILE:VARIABLE
     (NetCDF, NPY), on the grid of the frames.
