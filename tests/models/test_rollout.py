@@ -1,17 +1,21 @@
 """The free-running forecast: equal to reading the movie again for every frame, at the cost of one step a frame."""
 
+from itertools import islice
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
+from nextframe.architectures import Architecture, architectures
 from nextframe.config import Norm
 from nextframe.errors import ConfigError
+from nextframe.models.build import build_model
 from nextframe.models.convlstm import ConvLSTM2d
 from nextframe.models.encoder_decoder import EncoderDecoder
-from nextframe.models.rollout import rollout
+from nextframe.models.rollout import frames_from, rollout
 from nextframe.models.stacked import StackedConvLSTM
+from nextframe.training.presets import preset_config
 
 
 def by_reading_again(model: StackedConvLSTM, past: Tensor, lead_times: int) -> Tensor:
@@ -145,3 +149,29 @@ def test_it_leaves_no_graph_in_inference_mode() -> None:
 def test_no_frame_asked_for() -> None:
     with pytest.raises(ConfigError, match="lead_times: asks for no frame"):
         rollout(StackedConvLSTM(1, (2,)), torch.rand(1, 3, 1, 5, 5), 0)
+
+
+@pytest.mark.parametrize("row", architectures(), ids=lambda row: row.name)
+@pytest.mark.parametrize("patch", [1, 2])
+def test_frames_are_read_one_after_the_other(row: Architecture, patch: int) -> None:
+    """A state that is carried from one true frame to the next is that of the whole past read at once."""
+    config = preset_config(row.name).replace({"filters": (4,) * len(row.filters), "patch": patch}).model
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = build_model(config, 1, past=4, future=3).eval()
+    assert model.streams == (model.task == "one-step")
+    if not model.streams:
+        return
+    past = torch.rand(2, 4, 1, 13, 10)
+    state = None
+    with torch.inference_mode():
+        for n in range(4):
+            frame, state = model.begin(past[:, :1]) if n == 0 else model.step(past[:, n], state)
+            expected = rollout(model, past[:, : n + 1], 3)
+            streamed = torch.stack(list(islice(frames_from(model, frame, state, past[:, n, 1:]), 3)), dim=1)
+            torch.testing.assert_close(streamed, expected, rtol=0, atol=1e-6)
+
+
+def test_whoever_reads_the_whole_movie_again_does_not_stream() -> None:
+    assert StackedConvLSTM(1, (3,)).streams
+    assert not StackedConvLSTM(1, (3,), temporal_padding="same").streams

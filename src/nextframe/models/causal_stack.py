@@ -123,6 +123,10 @@ class CausalStack(Network):
         output, state = self(frame[:, None], state)
         return output[:, -1], state
 
+    @property
+    def streams(self) -> bool:
+        return True
+
     def trained_frames(self, past: int, future: int) -> int:
         return past + future - 1
 

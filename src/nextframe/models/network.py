@@ -84,6 +84,13 @@ class Network(nn.Module, ABC):
     def step(self, frame: Tensor, state: Any) -> tuple[Tensor, Any]:
         """Read one more frame (B, C + S, H, W); return the next one and the state after it."""
 
+    @property
+    def streams(self) -> bool:
+        """True where `begin` and `step` take true frames one after the other without end: what is forecast from the
+        state after them is what the whole past, read at once, would give.
+        """
+        return False
+
     @abstractmethod
     def trained_frames(self, past: int, future: int) -> int:
         """Number of outputs of `training_logits`, for so many frames of past and future."""

@@ -76,6 +76,10 @@ class Patched(Network):
         output, state = self.inner.step(self._patches(frame), state)
         return self._frames(output, frame), state
 
+    @property
+    def streams(self) -> bool:
+        return self.inner.streams
+
     def trained_frames(self, past: int, future: int) -> int:
         return self.inner.trained_frames(past, future)
 

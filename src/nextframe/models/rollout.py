@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import islice
 from typing import Any, Protocol
 
 import torch
@@ -58,13 +60,22 @@ def rollout_outputs(model: Steppable, past: Tensor, lead_times: int) -> Tensor:
     """`rollout` with everything that a model of quantiles says, (B, K, Q C, H, W); the medians are fed back."""
     if lead_times < 1:
         raise ConfigError("asks for no frame", where="lead_times", expected="at least 1", received=lead_times)
-    frame, state = model.begin(past)
-    frames = [frame]
     static = past[:, -1, past.shape[2] - getattr(model, "static_channels", 0) :]
-    for _ in range(lead_times - 1):
+    return torch.stack(list(islice(frames_from(model, *model.begin(past), static), lead_times)), dim=1)
+
+
+def frames_from(model: Steppable, frame: Tensor, state: Any, static: Tensor) -> Iterator[Tensor]:
+    """Rollout without end, frame by frame, (B, Q C, H, W) each; each costs one step when it is asked for.
+
+    Args:
+        model: a model of one step.
+        frame: the first frame to forecast, as its `begin` returns it.
+        state: the state after it.
+        static: channels that never change (B, S, H, W), and where it is masked, the mask.
+    """
+    while True:
+        yield frame
         shown = median(frame, getattr(model, "quantiles", 1))
         if getattr(model, "masked", False):
             shown = shown * static[:, -shown.shape[1] :]
         frame, state = model.step(torch.cat([shown, static], dim=1) if static.shape[1] else shown, state)
-        frames.append(frame)
-    return torch.stack(frames, dim=1)

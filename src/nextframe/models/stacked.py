@@ -126,5 +126,9 @@ class StackedConvLSTM(CausalStack):
         output, state = self(frame[:, None], state)
         return output[:, -1], state
 
+    @property
+    def streams(self) -> bool:
+        return self.temporal_padding == "causal"
+
     def reach(self, past: int, lead_times: int) -> int | None:
         return reach_of_layers(self.norms, self.radius, past, lead_times)
