@@ -135,7 +135,9 @@ def library(name: str, *, extra: str, where: object, fails: tuple[type[Exception
     '{}'
     """
     try:
-        return import_module(name)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what it warns of while it is imported concerns its authors
+            return import_module(name)
     except fails as error:
         package = name.partition(".")[0]
         raise ConfigError(f"needs {package}", where=where, hint=f"pip install 'nextframe[{extra}]'") from error

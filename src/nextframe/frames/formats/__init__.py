@@ -20,8 +20,21 @@ _EVERYTHING: tuple[Fact, ...] = ("time", "units", "missing", "projection", "accu
 
 _FORMATS = (
     Format(
+        name="RADOLAN",
+        suffixes=("-bin",),
+        knows=Late("nextframe.frames.radar.composites:is_radolan"),
+        open=Late("nextframe.frames.radar.composites:open_composites"),
+        together=True,
+        takes=frozenset({"variable"}),
+        extra="radolan",
+        library="wradlib",
+        carries=_EVERYTHING,
+        zipped=True,
+        tests="tests/frames/radar/test_radolan.py",
+    ),
+    Format(
         name="radar composite",
-        suffixes=(".h5", ".hdf5", ".hdf", ".pgm", ".gif"),
+        suffixes=(".h5", ".hd5", ".hdf5", ".hdf", ".pgm", ".gif"),
         knows=Late("nextframe.frames.radar.composites:is_composite"),
         open=Late("nextframe.frames.radar.composites:open_composites"),
         together=True,

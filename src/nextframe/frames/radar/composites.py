@@ -20,14 +20,14 @@ from nextframe.config import Reading
 from nextframe.errors import ConfigError, DataError, ShapeError
 from nextframe.frames.damage import Damage, describe_each
 from nextframe.frames.grid import Grid
-from nextframe.frames.radar import fmi, mch
+from nextframe.frames.radar import fmi, mch, radolan
 from nextframe.frames.radar.protocol import QUANTITIES, Header, Protocol
 from nextframe.frames.sequence import FrameSequence
 from nextframe.plugins import Late
 from nextframe.words import duration
 
 _HERE = "nextframe.frames.radar"
-_HDF5 = re.compile(r".*\.(h5|hdf5|hdf)", re.IGNORECASE | re.DOTALL)
+_HDF5 = re.compile(r".*\.(h5|hd5|hdf5|hdf)", re.IGNORECASE | re.DOTALL)
 
 
 def _in_hdf5(name: str, module: str) -> Protocol:
@@ -63,6 +63,14 @@ PROTOCOLS = (
         grid=fmi.grid,
         institution=fmi.institution,
     ),
+    Protocol(
+        name="RADOLAN",
+        files=radolan.NAME,
+        headers=radolan.headers,
+        field=radolan.read_field,
+        grid=radolan.grid,
+        institution=radolan.institution,
+    ),
 )
 """Every protocol that is read."""
 
@@ -74,6 +82,15 @@ def is_composite(path: Path) -> bool:
     (True, False)
     """
     return any(row.files.fullmatch(path.name) for row in PROTOCOLS)
+
+
+def is_radolan(path: Path) -> bool:
+    """True where a file is a composite of RADOLAN, by its name.
+
+    >>> is_radolan(Path("raa01-ry_10000-2001011500-dwd---bin.gz"))
+    True
+    """
+    return radolan.NAME.fullmatch(path.name) is not None
 
 
 def open_composites(
