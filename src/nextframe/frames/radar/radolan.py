@@ -99,7 +99,7 @@ def read_field(header: Header) -> NDArray[np.float32]:
     field.reshape(-1)[missing] = np.nan
     if header.inside in _REFLECTIVITIES:
         field[field >= _CLUTTER] = np.nan
-        field = field / 2 - 32.5  # from the counts of the signal processor (RVP6)
+        field = (field / 2 - 32.5).astype(np.float32)  # from the counts of the signal processor (RVP6)
     return field
 
 
