@@ -46,6 +46,11 @@ MEASURED = (
 """How fast and how good, beside others."""
 
 STUDIES = (
+    Task(
+        "appending",
+        "adding a forecast to a Zarr store, by how many it holds",
+        Late("lab.studies.appending:main"),
+    ),
     Task("architectures", "architectures trained for as long, side by side", Late("lab.studies.architectures:main")),
     Task(
         "batch-norm",

@@ -50,7 +50,7 @@ WITHOUT_TORCH = (
 TORCH = ("torch", "torchvision", "torchmetrics", "lightning", "pytorch_lightning", "safetensors.torch")
 
 # Imported only where they are installed: extras, and what is there to be measured against.
-OPTIONAL = {"h5py", "pyproj", "pysteps", "tensorboard", "keras"}
+OPTIONAL = {"eccodes", "h5py", "keras", "pyproj", "pysteps", "rasterio", "tensorboard"}
 
 MODULES = sorted(PACKAGE.rglob("*.py"))
 

@@ -25,6 +25,7 @@ from nextframe.files import write_text
 from nextframe.forecasting.baselines import baselines
 from nextframe.frames.format import Fact
 from nextframe.frames.formats import formats
+from nextframe.outputs.asked import OPTION
 from nextframe.outputs.writers import writers
 from nextframe.verification.metrics import metrics
 
@@ -134,13 +135,12 @@ def metrics_table() -> str:
 
 def writers_table() -> str:
     """Output formats: suffix, what such a file shows, what is written beside the forecast where it is asked for."""
-    asks = {"probabilities": "exceed", "interval": "coverage", "members": "members"}
     rows = (
         (
-            f"`{row.suffix}`",
+            code(row.suffixes),
             row.name + (f" (extra `{row.extra}`)" if row.extra else ""),
             row.about,
-            options_of(option for part, option in asks.items() if part in row.holds),
+            options_of(option for part, option in OPTION.items() if part in row.holds),
         )
         for row in writers()
     )

@@ -8,16 +8,36 @@ from typing import Annotated, Any, Unpack
 from cyclopts import Parameter
 
 from nextframe.cli.options import NUMBERS, reading_options
+from nextframe.outputs.patterns import FIELDS
 from nextframe.outputs.writers import suffixes
 from nextframe.words import joined
 
-OUT = Parameter(help=f"Where to write, by suffix: {joined(suffixes(), 'or')}.")
+_NAMED = 6
+"""Files that are named one by one."""
+OUT = Parameter(
+    help=f"Where to write, by suffix: {joined(suffixes(), 'or')}; several times for several files. A name may be a "
+    f"pattern of {joined([f'{{{field}}}' for field in FIELDS], 'and')}: archive/{{init}}.nc, or a file of each lead "
+    "time with next-{lead}.tif. [default: forecast.gif]",
+    negative=(),
+    show_default=False,
+)
 COVERAGE = Parameter(
     help="Write the bounds of the central interval of so much probability, for example 0.9 "
     f"({joined(suffixes('interval'))} only)."
 )
+QUANTILES = Parameter(
+    help="Write these quantiles, levels between 0 and 1 separated by commas, for example 0.1,0.5,0.9 "
+    f"({joined(suffixes('quantiles'))} only)."
+)
 MEMBERS = Parameter(
     help=f"Write the members that the probabilities stand on ({joined(suffixes('members'))} only).", negative=()
+)
+POINTS = Parameter(
+    help=f"Write the forecast of the places of this CSV table: name, lat, lon ({joined(suffixes('points'))} only)."
+)
+AREAS = Parameter(
+    help="Write mean, maximum and probabilities over the polygons of this GeoJSON file "
+    f"({joined(suffixes('areas'))} only)."
 )
 
 
@@ -33,8 +53,11 @@ def forecast(
     overlap: int | None = None,
     exceed: Annotated[tuple[float, ...], NUMBERS, Parameter(show_default=False)] = (),
     coverage: Annotated[float | None, COVERAGE] = None,
+    quantiles: Annotated[tuple[float, ...], NUMBERS, QUANTILES, Parameter(show_default=False)] = (),
     members: Annotated[bool, MEMBERS] = False,
-    out: Annotated[Path, OUT] = Path("forecast.gif"),
+    points: Annotated[Path | None, POINTS] = None,
+    areas: Annotated[Path | None, AREAS] = None,
+    out: Annotated[list[Path] | None, OUT] = None,
     **options: Any,
 ) -> None:
     """Forecast the frames that follow, with a trained model.
@@ -54,42 +77,53 @@ def forecast(
         exceed: Give the probability of at least so much, too, for each of these thresholds in source units, separated
             by commas.
         coverage: Write the bounds of the central interval of so much probability, for example 0.9.
+        quantiles: Write these quantiles.
         members: Write the members that the probabilities stand on.
+        points: Write the forecast of these places.
+        areas: Write the forecast of these areas.
         out: Where to write.
         options: How to read the frames; by default as the run did.
     """
     from nextframe.api import forecast_file
-    from nextframe.files import check_writable
-    from nextframe.outputs.writers import check_output, save_forecast
+    from nextframe.outputs.asked import Asked
+    from nextframe.outputs.writers import check_places, save_forecast, writer_for
     from nextframe.words import minute
 
-    writer = check_output(out, exceed=exceed, coverage=coverage, members=members)  # before the work, not after it
-    check_writable(out)
+    outs = out or [Path("forecast.gif")]
+    asked = Asked(exceed=exceed, quantiles=quantiles, coverage=coverage, members=members, points=points, areas=areas)
+    check_places(outs, asked)  # before the work, not after it
     made, past, truth = forecast_file(
         run,
         source,
         lead_times=lead_times,
         start=start,
         matched=matched,
-        members=members or coverage is not None or len(exceed) > 0,
+        members=asked.uncertainty,
         tile=tile,
         overlap=overlap,
         **options,
     )
-    save_forecast(
+    written = save_forecast(
         made,
-        out,
+        outs,
         past=past.read(0, len(past)),
         truth=None if truth is None else truth.read(0, len(truth)),
         exceed=exceed,
+        quantiles=quantiles,
         coverage=coverage,
         members=members,
+        points=points,
+        areas=areas,
     )
-    beside = "" if truth is None or "truth" not in writer.holds else ", beside the truth"
+    shows = truth is not None and any("truth" in writer_for(one).holds for one in outs)
+    beside = ", beside the truth" if shows else ""
     if truth is None and start is not None:
         beside = f" (no truth beside it: the frames hold fewer than {made.lead_times} from {start} on)"
     when = "" if made.valid_time is None else f", valid {minute(made.valid_time[0])} to {minute(made.valid_time[-1])}"
-    print(f"wrote {out}: {made.lead_times} frames from {len(past)} of {past.name}{when}{beside}")
+    names = joined(
+        [str(file) for file in (written if len(written) <= _NAMED else [*written[:1], f"{len(written) - 1} more"])]
+    )
+    print(f"wrote {names}: {made.lead_times} frames from {len(past)} of {past.name}{when}{beside}")
 
 
 forecast.__annotations__["options"] = Unpack[reading_options()]

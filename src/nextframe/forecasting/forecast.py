@@ -9,7 +9,7 @@ from __future__ import annotations
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -56,12 +56,16 @@ class Forecast:
     """Time of the last frame seen; None where the source knows no times."""
     time_step: np.timedelta64 | None = None
     """Time between lead times; None where the source knows none (lead time is then counted in frames)."""
+    first: int = 1
+    """Number of the first lead time: of the frames after the last one seen, `values` begin with this one."""
     variables: tuple[str, ...] = ("frame",)
     """Name of each channel."""
     units: tuple[str, ...] = ("1",)
     """Unit of each channel."""
     variable_attributes: tuple[Mapping[str, object], ...] = ()
     """Further attributes of each channel (long_name, standard_name), carried to the output; may be empty."""
+    accumulation: tuple[np.timedelta64 | None, ...] = ()
+    """Time over which each channel is summed up, as the source states it; may be empty."""
     grid: Grid | None = None
     """Coordinates of the pixels."""
     source: str = ""
@@ -106,6 +110,22 @@ class Forecast:
             )
         return central_interval(members, coverage)
 
+    def quantile(self, level: float) -> FloatArray:
+        """The value that the truth stays below with probability `level`, (K, C, H, W).
+
+        Raises:
+            ConfigError: a forecast without members, or a level that is no share.
+        """
+        if not 0 < level < 1:
+            raise ConfigError("is no share", where="quantiles", expected="between 0 and 1", received=level)
+        members = self.require_members()
+        return np.quantile(members, level, axis=0, method="weibull").astype(members.dtype)
+
+    def at(self, lead: int) -> Forecast:
+        """The forecast of the one lead time of this index, from 0."""
+        members = None if self.members is None else self.members[:, lead : lead + 1]
+        return replace(self, values=self.values[lead : lead + 1], members=members, first=self.first + lead)
+
     def require_members(self) -> FloatArray:
         """The members (M, K, C, H, W).
 
@@ -131,7 +151,7 @@ class Forecast:
 
         Of calendar steps it is the time until each is valid: 31, 59, 90 days after the first of January.
         """
-        count = np.arange(1, self.lead_times + 1)
+        count = np.arange(self.first, self.first + self.lead_times)
         if self.time_step is None:
             return count
         if self.init_time is None or not is_calendar(self.time_step):
@@ -143,7 +163,7 @@ class Forecast:
         """Time that each frame is valid at (K,), or None where the source knows no times."""
         if self.init_time is None or self.time_step is None:
             return None
-        return after(self.init_time, self.time_step, np.arange(1, self.lead_times + 1))
+        return after(self.init_time, self.time_step, np.arange(self.first, self.first + self.lead_times))
 
 
 def central_interval(members: NDArray[Any], coverage: float) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -258,6 +278,7 @@ class Forecaster(ABC):
             variables=past.variables,
             units=past.units,
             variable_attributes=past.variable_attributes,
+            accumulation=past.accumulation,
             grid=past.grid,
             source=past.name,
             attributes=past.attributes,

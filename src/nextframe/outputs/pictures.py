@@ -76,7 +76,7 @@ def write_png(forecast: Forecast, path: Path, beside: Beside) -> None:
     from nextframe.report.figures import png, strip
 
     forecast, beside = _upright(forecast, beside)
-    leads = [lead_label(forecast.time_step, lead + 1) for lead in range(forecast.lead_times)]
+    leads = [lead_label(forecast.time_step, forecast.first + lead) for lead in range(forecast.lead_times)]
     figure = strip(
         beside.past,
         beside.truth,
@@ -135,7 +135,7 @@ def _panels(forecast: Forecast, palette: Palette, beside: Beside) -> Iterator[tu
         elif past is not None:
             labelled = [("last frame seen", sized(palette.frame(past[-1]))), *labelled]
         labelled += [(label, sized(probability_picture(fields[lead]))) for label, fields in probabilities]
-        yield f"lead time {lead_label(forecast.time_step, lead + 1)}", labelled
+        yield f"lead time {lead_label(forecast.time_step, forecast.first + lead)}", labelled
 
 
 def _labelled(forecast: Forecast, beside: Beside) -> Labelled:

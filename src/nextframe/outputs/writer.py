@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:  # the table is part of the command line's help, which loads no library
     from nextframe.forecasting.forecast import Forecast
     from nextframe.frames.sequence import FloatArray
+    from nextframe.outputs.places import Area, Point
 
-Part = Literal["past", "truth", "probabilities", "interval", "members"]
+Part = Literal["past", "truth", "probabilities", "quantiles", "interval", "members", "points", "areas"]
 """Something that a file may hold beside the forecast itself."""
 
 
@@ -25,10 +26,16 @@ class Beside:
     """Frames that came, (K, C, H, W)."""
     probabilities: Mapping[float, FloatArray] = field(default_factory=dict)
     """Threshold -> probability of at least so much, (K, C, H, W)."""
+    quantiles: Mapping[float, FloatArray] = field(default_factory=dict)
+    """Level -> value that the truth stays below with so much probability, (K, C, H, W)."""
     coverage: float | None = None
     """Probability of the central interval whose bounds are wanted."""
     members: bool = False
     """True where the members are wanted."""
+    points: tuple[Point, ...] = ()
+    """Places whose values are wanted."""
+    areas: tuple[Area, ...] = ()
+    """Areas whose values are wanted."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,14 +48,26 @@ class Writer:
     """Suffix of its files, in lower case."""
     write: Callable[[Forecast, Path, Beside], None]
     """Writes a forecast to a path that is not there yet; the table's own rows import it when it is first called
-    (`plugins.Late`). The file's replacement, whole or not at all, is not its business."""
+    (`plugins.Late`). The file's replacement, whole or not at all, is not its business, but where it `appends`."""
+    also: tuple[str, ...] = ()
+    """Further suffixes of the same files."""
     holds: frozenset[Part] = frozenset()
     """What it has a place for beside the forecast; past and truth are left out where it has none for them."""
+    needs: frozenset[Part] = frozenset()
+    """Parts without which it writes nothing; one of these is enough."""
     appends: bool = False
-    """True where a forecast can be added to a file of others."""
+    """True where a forecast is added to those that the path holds already. It is then given the path itself, and has to
+    see to it that whoever reads there meanwhile finds each forecast whole or not at all."""
     check: Callable[[], None] | None = None
     """Raises a `ConfigError` where something that it needs is not there; called before the work."""
+    modules: tuple[str, ...] = ()
+    """Modules that it imports, where they may not be installed."""
     extra: str | None = None
     """Extra of the package that installs its library, where that is none of the package's own."""
     about: str = ""
     """What such a file shows, in a clause."""
+
+    @property
+    def suffixes(self) -> tuple[str, ...]:
+        """All suffixes of its files."""
+        return (self.suffix, *self.also)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from nextframe.errors import ConfigError, DataError, first_line
+from nextframe.frames.geography import grid_mapping
 from nextframe.frames.grid import Grid
 
 NAMES = {"metre": "m", "meter": "m", "kilometre": "km", "kilometer": "km", "degree": "degrees"}
@@ -63,10 +63,7 @@ def mapping(projection: str) -> dict[str, object]:
     except ImportError:
         return {"proj4": projection}
     try:
-        with warnings.catch_warnings():
-            # The Swiss grid has a parameter that CF has no name for; it is whole in `crs_wkt`, which comes with it.
-            warnings.simplefilter("ignore", UserWarning)
-            return dict(CRS.from_user_input(projection).to_cf())
+        return dict(grid_mapping(CRS.from_user_input(projection)))
     except CRSError:  # some centres write strings that PROJ does not take
         return {"proj4": projection}
 
