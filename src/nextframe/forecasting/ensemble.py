@@ -15,6 +15,7 @@ import numpy as np
 from nextframe.config import RunConfig
 from nextframe.errors import CheckpointError
 from nextframe.forecasting.model_forecaster import ModelForecaster
+from nextframe.forecasting.streaming import Stream
 from nextframe.forecasting.trained import TrainedForecaster
 from nextframe.frames.sequence import FloatArray
 from nextframe.models.network import Network
@@ -78,4 +79,16 @@ class EnsembleForecaster(TrainedForecaster):
     def raw_distribution(self, past: FloatArray, lead_times: int) -> tuple[FloatArray, FloatArray]:
         """The members' mean, and the members; all quantiles of each, where they are models of quantiles."""
         members = np.concatenate([model.raw_distribution(past, lead_times)[1] for model in self.models], axis=1)
-        return self.door.hold(members.mean(1), past), members
+        return self.door.hold(self.point(members), past), members
+
+    def check_frames(self, past: FloatArray) -> None:
+        self.models[0].check_frames(past)
+
+    def stream(self) -> Stream | None:
+        """The networks of all members, to be given frame after frame; None where one of them cannot."""
+        if any(model.stream() is None for model in self.models):
+            return None
+        return Stream([(model.model, model.door) for model in self.models])
+
+    def point(self, members: FloatArray) -> FloatArray:
+        return np.asarray(members.mean(1), np.float32)

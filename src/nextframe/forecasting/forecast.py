@@ -267,11 +267,35 @@ class Forecaster(ABC):
             values, drawn = self.distribution(frames[None], lead_times)
         else:
             values = self.predict(frames[None], lead_times)
-        _hold_to_values(values[0], frames, where=f"{self.name}, from {past.name}")
+        return self.made_of(past, values, drawn, lead_times=lead_times, seen=frames)
+
+    def made_of(
+        self,
+        past: FrameSequence,
+        values: FloatArray,
+        members: FloatArray | None,
+        *,
+        lead_times: int,
+        seen: FloatArray | None = None,
+    ) -> Forecast:
+        """A forecast of what `distribution` returns: the times, units and grid of its past with it.
+
+        Args:
+            past: the frames that it starts from.
+            values: (1, K, C, H, W) in source units.
+            members: (1, M, K, C, H, W); None where they were not asked for.
+            lead_times: number of frames.
+            seen: the frames of `past`, where they have been read.
+
+        Raises:
+            DataError: not one value of the forecast is finite.
+        """
+        last = past.read(len(past) - 1, len(past)) if seen is None else seen
+        _hold_to_values(values[0], last, where=f"{self.name}, from {past.name}")
         return Forecast(
             values=values[0],
-            members=drawn[0] if drawn is not None and drawn.shape[1] > 1 else None,
-            no_members=self.why_no_members(lead_times) if members else "forecast with members=True",
+            members=members[0] if members is not None and members.shape[1] > 1 else None,
+            no_members=self.why_no_members(lead_times) if members is not None else "forecast with members=True",
             forecaster=self.name,
             init_time=None if past.times is None else past.times[-1],
             time_step=past.time_step,

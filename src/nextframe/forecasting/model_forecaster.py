@@ -16,6 +16,7 @@ from nextframe.data.door import Door
 from nextframe.data.static import check_size
 from nextframe.engine import subnormals_are_zero
 from nextframe.errors import DataError, ShapeError
+from nextframe.forecasting.streaming import Stream
 from nextframe.forecasting.tiles import Tiling, forecast_in_tiles
 from nextframe.forecasting.trained import TrainedForecaster
 from nextframe.frames.sequence import FloatArray
@@ -102,10 +103,36 @@ class ModelForecaster(TrainedForecaster):
         Chernozhukov et al. 2010, doi 10.3982/ECTA7880).
         """
         quantiles = self.door.hold(np.sort(self._quantiles(past, lead_times), axis=1), past)
-        return quantiles[:, self.model.quantiles // 2], quantiles
+        return self.point(quantiles), quantiles
 
     def _quantiles(self, past: FloatArray, lead_times: int) -> FloatArray:
         """All that the network says, (B, Q, K, C, H, W)."""
+        self.check_frames(past)
+        motions = [self.door.motion(movie) for movie in past]
+        seen = np.stack([self.door.align(movie, len(movie), along) for movie, along in zip(past, motions, strict=True)])
+
+        def piece(rows: slice, columns: slice) -> FloatArray:
+            return self._outputs(seen[..., rows, columns], self.door.cut(rows, columns), lead_times)
+
+        height, width = past.shape[-2:]
+        if self.tiling is None:
+            quantiles = piece(slice(height), slice(width))
+        else:
+            reach = self.model.reach(past.shape[1], lead_times)
+            quantiles = forecast_in_tiles(piece, (height, width), self.tiling, reach=reach, stride=self.model.stride)
+        if self.door.moves:
+            for forecast, movie, along in zip(quantiles, past, motions, strict=True):
+                forecast[:] = [self.door.move_on(frames, movie[-1], along) for frames in forecast]
+        return quantiles
+
+    def check_frames(self, past: FloatArray) -> None:
+        """Hold frames (B, T, C, H, W) to the channels and the range of values of the training, and to the size of its
+        static fields.
+
+        Raises:
+            ShapeError: another number of channels, or another size.
+            DataError: a past without a value, or values far beyond 0..1 for a model that knows no others.
+        """
         channels = past.shape[2]
         if past.ndim != 5 or channels != self.manifest.channels:
             raise ShapeError(
@@ -128,22 +155,14 @@ class ModelForecaster(TrainedForecaster):
                 )
         if self.door.static is not None:
             check_size(self.door.static, past.shape[-2], past.shape[-1], self.run or self.name)
-        motions = [self.door.motion(movie) for movie in past]
-        seen = np.stack([self.door.align(movie, len(movie), along) for movie, along in zip(past, motions, strict=True)])
 
-        def piece(rows: slice, columns: slice) -> FloatArray:
-            return self._outputs(seen[..., rows, columns], self.door.cut(rows, columns), lead_times)
+    def stream(self) -> Stream | None:
+        if not self.model.streams or self.door.moves or self.tiling is not None:
+            return None
+        return Stream([(self.model, self.door)])
 
-        height, width = past.shape[-2:]
-        if self.tiling is None:
-            quantiles = piece(slice(height), slice(width))
-        else:
-            reach = self.model.reach(past.shape[1], lead_times)
-            quantiles = forecast_in_tiles(piece, (height, width), self.tiling, reach=reach, stride=self.model.stride)
-        if self.door.moves:
-            for forecast, movie, along in zip(quantiles, past, motions, strict=True):
-                forecast[:] = [self.door.move_on(frames, movie[-1], along) for frames in forecast]
-        return quantiles
+    def point(self, members: FloatArray) -> FloatArray:
+        return members[:, self.model.quantiles // 2]
 
     def _outputs(self, seen: FloatArray, door: Door, lead_times: int) -> FloatArray:
         """All that the network says of frames (B, T, C, H, W), (B, Q, K, C, H, W) in source units."""

@@ -21,7 +21,9 @@ from nextframe.data.normalise import Normaliser
 from nextframe.errors import ConfigError, DataError, NextframeWarning, first_line
 from nextframe.forecasting.calibration import Calibration
 from nextframe.forecasting.forecast import Forecast, Forecaster
+from nextframe.forecasting.session import Session
 from nextframe.forecasting.start import start_at
+from nextframe.forecasting.streaming import Stream
 from nextframe.frames.grid import Grid
 from nextframe.frames.sequence import FloatArray, FrameSequence, FrameSource
 from nextframe.frames.source import Source, are_frames, is_array, open_as, pasts_in
@@ -188,6 +190,32 @@ class TrainedForecaster(Forecaster):
                 stacklevel=3,
             )
 
+    @abstractmethod
+    def check_frames(self, past: FloatArray) -> None:
+        """Hold frames (B, T, C, H, W) in source units to what the networks can read."""
+
+    @abstractmethod
+    def point(self, members: FloatArray) -> FloatArray:
+        """The forecast (B, K, C, H, W) of what the networks say, (B, M, K, C, H, W)."""
+
+    @abstractmethod
+    def stream(self) -> Stream | None:
+        """The networks, to be given frame after frame, each for the cost of one step; None where they start from a past
+        of some length, see frames moved along the motion, or work in tiles.
+        """
+
+    def session(self, *, past: int | None = None, time_step: np.timedelta64 | None = None) -> Session:
+        """A session that is given one frame after the other and forecasts after any of them, without reading the past
+        again; arguments and errors of `nextframe.forecasting.session.Session`.
+        """
+        return Session(self, past=past, time_step=time_step)
+
+    def settled(self, members: FloatArray, past: FloatArray, lead_times: int) -> tuple[FloatArray, FloatArray]:
+        """The forecast (B, K, C, H, W) and the members as they are issued, of what the networks say of a past (B, T, C,
+        H, W): (B, M, K, C, H, W), within the limits of the values.
+        """
+        return self.calibrated(self.door.hold(self.point(members), past), members, past, lead_times)
+
     @property
     def knows_uncertainty(self) -> bool:
         """True where it has members of its own, without calibration."""
@@ -199,9 +227,16 @@ class TrainedForecaster(Forecaster):
 
     def distribution(self, past: FloatArray, lead_times: int) -> tuple[FloatArray, FloatArray]:
         """The forecast and its members: calibrated ones up to the lead time that calibration knows, else its own."""
+        return self.calibrated(*self.raw_distribution(past, lead_times), past, lead_times)
+
+    def calibrated(
+        self, forecast: FloatArray, members: FloatArray, past: FloatArray, lead_times: int
+    ) -> tuple[FloatArray, FloatArray]:
+        """A forecast (B, K, C, H, W) with its calibrated members in place of its own (B, M, K, C, H, W), up to the lead
+        time that calibration knows.
+        """
         if self.calibration is None or lead_times > self.calibration.lead_times:
-            return self.raw_distribution(past, lead_times)
-        forecast = self.predict(past, lead_times)
+            return forecast, members
         return forecast, self.door.hold(self.calibration.members(forecast), past)
 
     def why_no_members(self, lead_times: int) -> str:
