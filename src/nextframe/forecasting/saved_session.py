@@ -1,7 +1,7 @@
 """Sessions on disk: frames, times and what the networks remember, in one safetensors file; no pickle.
 
-The file holds the frames that are kept and one memory, the earliest since the last gap; what came after it is read again,
-which gives the same state to the last bit.
+The file holds the frames that are kept and one memory, the earliest since the last gap; what came after it is read
+again, which gives the same state to the last bit.
 """
 
 from __future__ import annotations
