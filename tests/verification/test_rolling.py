@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from nextframe.errors import CheckpointError
+from nextframe.frames.sequence import FloatArray
 from nextframe.verification.additive import Settings
 from nextframe.verification.metrics import measure, scores_of
 from nextframe.verification.rolling import Rolling
@@ -22,15 +23,18 @@ def empty() -> Rolling:
     return Rolling(lead_times=LEADS, time_step=STEP, settings=SETTINGS)
 
 
-def forecasts_at(n: int) -> dict[str, np.ndarray]:  # type: ignore[type-arg]
-    return {"model": FRAMES[n + 1 : n + 1 + LEADS] * 0.9, "persistence": np.repeat(FRAMES[n : n + 1], LEADS, axis=0)}
+def forecasts_at(n: int) -> dict[str, FloatArray]:
+    return {
+        "model": FRAMES[n + 1 : n + 1 + LEADS] * np.float32(0.9),
+        "persistence": np.repeat(FRAMES[n : n + 1], LEADS, axis=0),
+    }
 
 
 def run(rolling: Rolling | RollingFolder, numbers: range) -> None:
     for n in numbers:
         rolling.observe(BEGIN + n * STEP, FRAMES[n])
         forecasts = forecasts_at(n)
-        low, high = forecasts["model"] - 0.02, forecasts["model"] + 0.05
+        low, high = forecasts["model"] - np.float32(0.02), forecasts["model"] + np.float32(0.05)
         rolling.issue(BEGIN + n * STEP, forecasts, bounds=(low, high))
 
 

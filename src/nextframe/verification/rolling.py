@@ -122,6 +122,8 @@ class Rolling:
         """Forecasts whose truth has not come for all lead times, in order of time."""
         self.bins: dict[np.datetime64, dict[str, Parts]] = {}
         """Valid time -> forecaster -> sums, each with the axis of lead times last."""
+        self.now: np.datetime64 | None = None
+        """Time of the last frame that came."""
 
     def issue(
         self,
@@ -131,7 +133,7 @@ class Rolling:
         bounds: tuple[FloatArray, FloatArray] | None = None,
     ) -> None:
         """Take in forecasts (K, C, H, W) that were made at a time; those made before at this time are forgotten."""
-        time = np.datetime64(init_time, "ns")
+        time = _exact(init_time)
         self.pending = [issued for issued in self.pending if issued.init_time != time]
         self.pending.append(Issued(init_time=time, forecasts=dict(forecasts), bounds=bounds))
         self.pending.sort(key=lambda issued: issued.init_time)
@@ -142,7 +144,8 @@ class Rolling:
         Of several forecasters, values count that none of them and not the truth lacks. A time that comes again changes
         nothing.
         """
-        moment = np.datetime64(time, "ns")
+        moment = _exact(time)
+        self.now = moment if self.now is None else max(self.now, moment)
         count = 0
         for issued in self.pending:
             lead = float((moment - issued.init_time) / self.time_step) - 1
@@ -152,9 +155,9 @@ class Rolling:
             self._add(moment, k, issued, frame)
             issued.verified.add(k)
             count += 1
-        over = moment - (self.lead_times + 1) * self.time_step
+        over = self.now - (self.lead_times + 1) * self.time_step
         self.pending = [i for i in self.pending if i.init_time >= over and len(i.verified) < self.lead_times]
-        self._put_together(moment)
+        self._put_together(self.now)
         return count
 
     def skill(self, window: str = "1h", *, until: np.datetime64 | None = None) -> Skill:
@@ -199,9 +202,8 @@ class Rolling:
         first = next(iter(forecasts), None)
         into = self.bins.setdefault(moment, {})
         for name, values in forecasts.items():
-            one: Parts = tuple(
-                kind.each(values[None, None], truth[None, None], self.settings).total() for kind in KINDS
-            )
+            each = (kind.each(values[None, None], truth[None, None], self.settings) for kind in KINDS)
+            one: Parts = tuple(part.total() for part in each)
             one += (Verified(forecasts=np.ones(1)),)
             if name == first and issued.bounds is not None:
                 low, high = (np.asarray(bound[k], np.float32)[None] for bound in issued.bounds)
@@ -222,9 +224,9 @@ class Rolling:
         return type(part)(**settings, **placed)
 
     def _within(self, length: np.timedelta64, until: np.datetime64 | None) -> Iterator[dict[str, Parts]]:
-        if not self.bins:
+        end = self.now if until is None else _exact(until)
+        if end is None:
             return
-        end = max(self.bins) if until is None else np.datetime64(until, "ns")
         for time, parts in self.bins.items():
             if end - length < time <= end:
                 yield parts
@@ -242,6 +244,11 @@ class Rolling:
                     into = self.bins.setdefault(hour, {})
                     for name, parts in old.items():
                         into[name] = _sum(into[name], parts) if name in into else parts
+
+
+def _exact(time: np.datetime64) -> np.datetime64:
+    moment: np.datetime64 = time.astype("datetime64[ns]")
+    return moment
 
 
 def _sum(one: Parts, other: Parts) -> Parts:

@@ -95,6 +95,7 @@ class RollingFolder:
             "version": VERSION,
             "names": names,
             "settings": _described(rolling),
+            "now": None if rolling.now is None else str(rolling.now),
             "pending": [
                 {
                     "init_time": str(issued.init_time),
@@ -133,6 +134,7 @@ def _read(folder: Path, like: Rolling) -> Rolling | None:
             return None  # scores of other thresholds or lead times cannot be added to these
         rolling = Rolling(lead_times=like.lead_times, time_step=like.time_step, settings=like.settings)
         times = tensors["times"].astype("datetime64[ns]")
+        rolling.now = None if known["now"] is None else np.datetime64(known["now"], "ns")
         for f, name in enumerate(known["names"]):
             for kind in _KINDS:
                 key = f"{f}.{kind.__name__}"
