@@ -16,7 +16,7 @@ PACKAGE = Path(__file__).parent.parent / "src" / "nextframe"
 LEVELS = (
     ("words",),
     ("errors",),
-    ("files", "machine", "plugins"),
+    ("files", "machine", "plugins", "progress"),
     ("architectures",),
     ("config",),
     ("options",),
@@ -39,6 +39,7 @@ WITHOUT_TORCH = (
     "files",
     "machine",
     "plugins",
+    "progress",
     "architectures",
     "config",
     "options",

@@ -10,17 +10,39 @@ import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nextframe.errors import ConfigError, DataError, NextframeWarning, ShapeError
 from nextframe.frames.grid import Grid
-from nextframe.frames.sequence import FloatArray, FrameSequence
+from nextframe.frames.sequence import FloatArray, FrameSequence, described
 from nextframe.frames.source import Source, name_of, pasts_in
 from nextframe.frames.steps import after
-from nextframe.words import is_calendar
+from nextframe.plugins import Late
+from nextframe.words import count, is_calendar, minute
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from matplotlib.figure import Figure
+
+# What shows a forecast stands above it, and is named, as in the rows of tables, and not imported.
+_DATASET = Late("nextframe.outputs.netcdf:to_dataset")
+_PLOT, _ANIMATE = Late("nextframe.outputs.show:plot"), Late("nextframe.outputs.show:animate")
+_HTML = Late("nextframe.outputs.show:forecast_html")
+
+
+class Animation(Protocol):
+    """An animation that a notebook plays."""
+
+    gif: bytes
+
+    def _repr_html_(self) -> str: ...
+
+    def save(self, path: str | Path) -> None:
+        """Write it as a GIF."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,6 +103,63 @@ class Forecast:
                 expected="(lead time, channel, height, width)",
                 received=self.values.shape,
             )
+
+    def __repr__(self) -> str:
+        frames, channels, height, width = self.values.shape
+        when = (
+            "" if self.valid_time is None else f", valid {minute(self.valid_time[0])} to {minute(self.valid_time[-1])}"
+        )
+        drawn = "" if self.members is None else f"; {len(self.members)} members"
+        start = f", from {self.source}" if self.source else ""
+        return (
+            f"<Forecast by {self.forecaster}: {count(frames, 'frame')} of {channels} x {height} x {width} "
+            f"({described(self.variables, self.units)}){when}{start}{drawn}>"
+        )
+
+    def _repr_html_(self) -> str:
+        return str(_HTML(self))
+
+    def to_xarray(
+        self,
+        *,
+        exceed: Sequence[float] = (),
+        coverage: float | None = None,
+        members: bool = False,
+    ) -> xr.Dataset:
+        """A dataset by the CF conventions, as the NetCDF file has it: a variable for each channel over (lead_time, y,
+        x), valid_time and init_time where times are known, and what else is asked for.
+
+        Args:
+            exceed: thresholds in source units, for probabilities of at least so much.
+            coverage: probability of the central interval whose bounds are wanted.
+            members: whether the members are wanted.
+
+        Raises:
+            ConfigError: probabilities, an interval or members of a forecast that knows none.
+        """
+        probabilities = {threshold: self.probability(threshold) for threshold in exceed}
+        dataset: xr.Dataset = _DATASET(self, probabilities, coverage, members=members)
+        return dataset
+
+    def plot(self, *, past: Source | None = None, truth: Source | None = None) -> Figure:
+        """A figure of matplotlib: rows for past, truth, forecast and error, a column for each lead time.
+
+        Args:
+            past: frames seen, an array (T, C, H, W) or whatever `open_source` takes.
+            truth: frames that came, as many as there are lead times.
+
+        Raises:
+            ShapeError: a past or a truth that does not fit the forecast.
+        """
+        figure: Figure = _PLOT(self, past, truth)
+        return figure
+
+    def animate(self, *, past: Source | None = None, truth: Source | None = None) -> Animation:
+        """An animation that a notebook plays, of the past, then of truth, forecast and error side by side; its `save`
+        writes a GIF. Arguments and errors of `plot`.
+        """
+        animation: Animation = _ANIMATE(self, past, truth)
+        return animation
 
     def probability(self, threshold: float) -> FloatArray:
         """Probability of a value of at least `threshold`, in source units: the share of members, (K, C, H, W).
@@ -151,12 +230,12 @@ class Forecast:
 
         Of calendar steps it is the time until each is valid: 31, 59, 90 days after the first of January.
         """
-        count = np.arange(self.first, self.first + self.lead_times)
+        numbers = np.arange(self.first, self.first + self.lead_times)
         if self.time_step is None:
-            return count
+            return numbers
         if self.init_time is None or not is_calendar(self.time_step):
-            return count * self.time_step
-        return (after(self.init_time, self.time_step, count) - self.init_time).astype("timedelta64[ns]")
+            return numbers * self.time_step
+        return (after(self.init_time, self.time_step, numbers) - self.init_time).astype("timedelta64[ns]")
 
     @property
     def valid_time(self) -> NDArray[np.datetime64] | None:

@@ -9,7 +9,7 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 from warnings import warn
 
 import numpy as np
@@ -25,12 +25,18 @@ from nextframe.forecasting.session import Session
 from nextframe.forecasting.start import start_at
 from nextframe.forecasting.streaming import Stream
 from nextframe.frames.grid import Grid
-from nextframe.frames.sequence import FloatArray, FrameSequence, FrameSource
+from nextframe.frames.sequence import FloatArray, FrameSequence, FrameSource, described
 from nextframe.frames.source import Source, are_frames, is_array, open_as, pasts_in
 from nextframe.frames.units import same_unit
 from nextframe.models.network import Network
+from nextframe.plugins import Late
+from nextframe.runs.folder import member_folders
 from nextframe.runs.manifest import Manifest
+from nextframe.runs.metrics import METRICS, read_metrics
 from nextframe.words import seconds
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 CALIBRATION = "calibration.json"
 """Name of the calibration in a run folder."""
@@ -59,6 +65,40 @@ class TrainedForecaster(Forecaster):
     @property
     def name(self) -> str:
         return self._name
+
+    def __repr__(self) -> str:
+        where = "" if self.run is None else f" from {self.run}"
+        filters = "-".join(map(str, self.config.model.filters))
+        parameters = sum(weights.numel() for network in self.networks for weights in network.parameters())
+        models = f"{len(self.networks)} models, " if len(self.networks) > 1 else ""
+        data = self.config.data
+        return (
+            f"<{type(self).__name__} {self.name!r}{where}: {self.config.model.model} {filters}, {models}"
+            f"{parameters:,} parameters, {data.future} frames from {data.past} of "
+            f"{described(self.manifest.variables, self.manifest.units)}>"
+        )
+
+    def _repr_html_(self) -> str:
+        return str(Late("nextframe.outputs.show:model_html")(self))
+
+    @property
+    def history(self) -> pd.DataFrame:
+        """Losses and scores of the training, a row for each epoch, as `metrics.csv` has them; of an ensemble those of
+        each member, told by the column `member`. Empty where the run kept none, as shipped models do.
+
+        Raises:
+            CheckpointError: a file that cannot be read.
+        """
+        import pandas as pd
+
+        run = self.run
+        if run is None:
+            return pd.DataFrame()
+        members = member_folders(run)
+        if not members:
+            return pd.DataFrame(read_metrics(run) if (run / METRICS).is_file() else [])
+        tables = [pd.DataFrame(read_metrics(folder)).assign(member=n) for n, folder in enumerate(members, start=1)]
+        return pd.concat(tables, ignore_index=True)
 
     @property
     def card(self) -> Manifest:

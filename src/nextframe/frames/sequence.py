@@ -6,20 +6,22 @@ Axes: T time, C channel, H height, W width. Values are in the units of the sourc
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
-from typing import Any, Protocol, runtime_checkable
+from operator import index
+from typing import Any, Protocol, SupportsIndex, overload, runtime_checkable
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from nextframe.config import Missing
 from nextframe.errors import DataError, ShapeError
 from nextframe.frames.damage import Damage
 from nextframe.frames.grid import Grid
 from nextframe.frames.steps import nominal_step, steps_between
-from nextframe.words import printable
+from nextframe.plugins import Late
+from nextframe.words import count, duration, minute, printable
 
 FloatArray = NDArray[np.float32]
 
@@ -139,8 +141,53 @@ class FrameSequence:
         time, channels, height, width = self.values.shape
         return time, channels, height, width
 
-    def __getitem__(self, frames: slice) -> FrameSequence:
-        """The frames `start:stop` as a sequence of its own, just as lazy; a step other than 1 is not taken."""
+    def __repr__(self) -> str:
+        frames, channels, height, width = self.shape
+        return (
+            f"<FrameSequence {self.name}: {count(frames, 'frame')} of {channels} x {height} x {width} "
+            f"({self.described()}){self._when()}>"
+        )
+
+    def _when(self) -> str:
+        """Times of the frames in words, after a comma; empty where the source knows none."""
+        step = "" if self.time_step is None else f", every {duration(self.time_step)}"
+        return step if self.times is None else f", {minute(self.times[0])} to {minute(self.times[-1])}{step}"
+
+    def _repr_html_(self) -> str:
+        return str(Late("nextframe.outputs.show:sequence_html")(self))
+
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
+        """All frames (T, C, H, W), read into memory: `np.asarray(sequence)`; NaN where a value is missing."""
+        if copy is False:
+            raise ValueError("frames are read into a new array: take copy=None")
+        frames = self.read(0, len(self))
+        return frames if dtype is None else frames.astype(dtype, copy=False)
+
+    def __iter__(self) -> Iterator[FloatArray]:
+        """The frames (C, H, W), one after the other."""
+        return (self[number] for number in range(len(self)))
+
+    @overload
+    def __getitem__(self, frames: SupportsIndex) -> FloatArray: ...
+
+    @overload
+    def __getitem__(self, frames: slice) -> FrameSequence: ...
+
+    def __getitem__(self, frames: slice | SupportsIndex) -> FrameSequence | FloatArray:
+        """Frame number `frames`, read, (C, H, W), counted from the end where it is negative; or the frames `start:stop`
+        as a sequence of its own, just as lazy; a step other than 1 is not taken.
+
+        Raises:
+            IndexError: no such frame, or a step.
+            DataError, ShapeError: as `read`, of one frame.
+        """
+        if not isinstance(frames, slice):
+            number = index(frames)
+            if not -len(self) <= number < len(self):
+                raise IndexError(f"frame {number} of a sequence of {len(self)}")
+            number %= len(self)
+            frame: FloatArray = self.read(number, number + 1)[0]
+            return frame
         start, stop, step = frames.indices(len(self))
         if step != 1:
             raise IndexError("a sequence of frames is cut without a step")
@@ -207,7 +254,7 @@ class FrameSequence:
 
     def described(self) -> str:
         """Variables with their units, for messages: "rain_rate (mm/h)"."""
-        return ", ".join(f"{name} ({unit})" for name, unit in zip(self.variables, self.units, strict=True))
+        return described(self.variables, self.units)
 
     def segments(self) -> list[tuple[int, int]]:
         """Stretches (start, stop) of frames evenly apart: no step longer than 1.5 nominal time steps, a gap, nor
@@ -223,6 +270,16 @@ class FrameSequence:
         steps = steps_between(instants, self.time_step)
         cuts = [0, *(np.flatnonzero((steps > 1.5) | (steps < 0.5)) + 1).tolist(), len(self)]
         return list(pairwise(cuts))
+
+
+def described(variables: Sequence[str], units: Sequence[str]) -> str:
+    """Variables with their units; plain numbers without.
+
+    >>> described(["rain_rate", "frame"], ["mm/h", "1"])
+    'rain_rate (mm/h), frame'
+    """
+    pairs = zip(variables, units, strict=True)
+    return ", ".join(name if unit == "1" else f"{name} ({unit})" for name, unit in pairs)
 
 
 @dataclass(frozen=True)
@@ -281,6 +338,19 @@ class FrameSource:
                     expected=first.described(),
                     received=other.described(),
                 )
+
+    def __repr__(self) -> str:
+        if len(self.sequences) == 1:
+            return f"<FrameSource {repr(self.sequences[0]).removeprefix('<FrameSequence ')}"
+        channels, height, width = self.frame_shape
+        frames = sum(map(len, self.sequences))
+        return (
+            f"<FrameSource {self.name}: {len(self.sequences):,} sequences, {count(frames, 'frame')} of "
+            f"{channels} x {height} x {width} ({self.sequences[0].described()})>"
+        )
+
+    def _repr_html_(self) -> str:
+        return str(Late("nextframe.outputs.show:source_html")(self))
 
     @property
     def damage(self) -> Damage | None:

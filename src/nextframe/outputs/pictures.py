@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -19,6 +19,9 @@ from nextframe.frames.sequence import FloatArray
 from nextframe.outputs.writer import Beside
 from nextframe.report.palette import RGB, Palette, enlarge, probability_picture
 from nextframe.words import lead_label, printable
+
+if TYPE_CHECKING:  # a GIF needs no matplotlib
+    from matplotlib.figure import Figure
 
 _MARGIN, _HEADER, _BAR = 8, 22, 64
 _NARROWEST = 110  # pixels that the label of a picture takes
@@ -73,11 +76,18 @@ def check_encoder() -> None:
 
 def write_png(forecast: Forecast, path: Path, beside: Beside) -> None:
     """Write a strip: a row each for past, truth, forecast, error and probabilities, a column for each lead time."""
-    from nextframe.report.figures import png, strip
+    from nextframe.report.figures import png
+
+    path.write_bytes(png(strip_of(forecast, beside)))
+
+
+def strip_of(forecast: Forecast, beside: Beside) -> Figure:
+    """The figure of a strip."""
+    from nextframe.report.figures import strip
 
     forecast, beside = _upright(forecast, beside)
     leads = [lead_label(forecast.time_step, forecast.first + lead) for lead in range(forecast.lead_times)]
-    figure = strip(
+    return strip(
         beside.past,
         beside.truth,
         forecast.values,
@@ -86,7 +96,6 @@ def write_png(forecast: Forecast, path: Path, beside: Beside) -> None:
         forecast.units[0],
         _labelled(forecast, beside),
     )
-    path.write_bytes(png(figure))
 
 
 def _upright(forecast: Forecast, beside: Beside) -> tuple[Forecast, Beside]:

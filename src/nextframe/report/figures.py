@@ -27,6 +27,13 @@ _COLUMNS = 20
 """Frames in a row of a strip; more could not be told apart, and would take minutes to draw."""
 
 
+class Picture(Figure):
+    """A figure that a notebook shows, whether or not matplotlib's own display is set up there."""
+
+    def _repr_png_(self) -> bytes:
+        return png(self)
+
+
 def plain(text: str) -> str:
     r"""A text from elsewhere, such as a unit, that matplotlib shows as it is and does not take for mathematics.
 
@@ -121,7 +128,7 @@ def strip(
     cell = 1.25
     tall = cell * min(1.6, max(0.5, height / width))
     columns = len(forecast)
-    figure = Figure(
+    figure = Picture(
         figsize=(cell * columns + (1.2 if palette.needs_bar else 0.4), (tall + 0.22) * len(rows) + 0.1),
         layout="constrained",
         facecolor="white",

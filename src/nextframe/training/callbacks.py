@@ -15,9 +15,11 @@ import lightning
 import rich
 import torch
 from lightning.pytorch.callbacks import Callback, Checkpoint, EarlyStopping, RichProgressBar
+from lightning.pytorch.callbacks import ProgressBar as LightningBar
 from torch import Tensor
 
 from nextframe.errors import TrainingError
+from nextframe.progress import NotebookBar, in_notebook
 from nextframe.runs.folder import WEIGHTS, save_model
 from nextframe.runs.lock import check_still_there
 from nextframe.runs.manifest import MANIFEST, Manifest, read_manifest
@@ -34,7 +36,10 @@ Tell = Callable[[str], None]
 
 def on_console(line: str) -> None:
     """Say a line where the progress bar stands, above it."""
-    rich.get_console().print(line, markup=False, highlight=False, soft_wrap=True)
+    if in_notebook():
+        print(line)  # rich would make a table of it
+    else:
+        rich.get_console().print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 def nobody(line: str) -> None:
@@ -230,6 +235,42 @@ class ProgressBar(RichProgressBar):
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
     ) -> dict[str, int | str | float | dict[str, float]]:
         return {k: v for k, v in super().get_metrics(trainer, pl_module).items() if k != "v_num"}
+
+
+class NotebookProgress(LightningBar):
+    """A bar of the whole training in a notebook's output, which takes no widgets."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bar: NotebookBar | None = None
+        self._enabled = True
+
+    def disable(self) -> None:
+        self._enabled = False
+
+    def enable(self) -> None:
+        self._enabled = True
+
+    def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        epochs = trainer.max_epochs or 1
+        if self._enabled and trainer.is_global_zero:
+            self.bar = NotebookBar("training", int(self.total_train_batches) * epochs)
+
+    def on_train_batch_end(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        self._show(trainer, "")
+
+    def on_validation_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        self._show(trainer, ", validating", now=True)
+
+    def on_train_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        self._show(trainer, ", done", now=True)
+
+    def _show(self, trainer: lightning.Trainer, doing: str, *, now: bool = False) -> None:
+        if self.bar is not None:
+            epoch = min(trainer.current_epoch + 1, trainer.max_epochs or 1)
+            self.bar.update(trainer.global_step, f"epoch {epoch}/{trainer.max_epochs}{doing}", now=now)
 
 
 def of_any(trainer: lightning.Trainer, decision: bool | Tensor) -> bool:

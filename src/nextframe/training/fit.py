@@ -24,6 +24,7 @@ from nextframe.frames.sequence import FloatArray, FrameSource
 from nextframe.frames.units import same_unit
 from nextframe.models.causality import check_causal
 from nextframe.models.network import Network
+from nextframe.progress import in_notebook
 from nextframe.runs.folder import build_network, clear_run, load_config, save_config, save_static
 from nextframe.runs.lock import claim
 from nextframe.runs.manifest import MANIFEST, Manifest, read_manifest
@@ -32,6 +33,7 @@ from nextframe.training.callbacks import (
     Checkpoints,
     EpochReport,
     FiniteLoss,
+    NotebookProgress,
     Patience,
     ProgressBar,
     Tell,
@@ -166,7 +168,7 @@ def _train(
         units=first.units,
         time_step=None if step is None else seconds(step),
         limits=measured_limits(statistics, first.units, eight_bit=first.values.dtype == "uint8"),
-        mask=_reads_mask(config, run, statistics),
+        mask=_reads_mask(config, run, statistics, goes_on=not overwrite),
         grid=(tuple(map(float, grid.y)), tuple(map(float, grid.x))) if len(static) and grid is not None else None,
     )
     task = _Task(config=config, run=run, parts=parts, static=static, manifest=manifest, resumed=resumed)
@@ -219,17 +221,17 @@ def _prepare(task: _Task, place: Place, tell: Tell, progress: bool, *, ended: Te
     if training.patience is not None:
         callbacks.append(Patience(training.patience))
     if progress:
-        callbacks.append(ProgressBar())
+        callbacks.append(NotebookProgress() if in_notebook() else ProgressBar())
     with quiet_lightning():
         trainer = make_trainer(training, task.run, place, callbacks, progress=progress)
     return _Ready(trainer, module, to_train, to_validate)
 
 
-def _reads_mask(config: RunConfig, run: Path, statistics: FrameStatistics) -> bool:
+def _reads_mask(config: RunConfig, run: Path, statistics: FrameStatistics, *, goes_on: bool) -> bool:
     """True where the network is to read which values are missing; one that goes on, as it was begun."""
     if config.data.mask is not None:
         return config.data.mask
-    return read_manifest(run / MANIFEST).mask if (run / MANIFEST).is_file() else statistics.missing > 0
+    return read_manifest(run / MANIFEST).mask if goes_on and (run / MANIFEST).is_file() else statistics.missing > 0
 
 
 def _build(manifest: Manifest) -> Network:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from nextframe.errors import DataError
 from nextframe.files import write_text
+from nextframe.plugins import Late
+from nextframe.words import count, joined
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -116,6 +118,14 @@ class Verification:
     """Versions of what computed them."""
     machine: str = ""
     """What they were computed on."""
+
+    def __repr__(self) -> str:
+        by = joined(list(self.scores))
+        leads = f"{len(self.lead_time)} lead times ({self.lead_time_unit})"
+        return f"<Verification of {by}: {count(self.count, 'forecast')} of {self.data or 'frames'}, {leads}>"
+
+    def _repr_html_(self) -> str:
+        return str(Late("nextframe.outputs.show:verification_html")(self))
 
     def to_json(self, path: str | Path) -> None:
         """Write `verification.json`, whole or not at all; a score that is not defined is null there."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
@@ -12,6 +11,7 @@ from nextframe.data.windows import Window
 from nextframe.errors import ConfigError, DataError, ShapeError
 from nextframe.forecasting.forecast import Forecaster
 from nextframe.frames.sequence import FloatArray
+from nextframe.progress import track
 from nextframe.verification.additive import SCALES, Additive, Settings, join
 from nextframe.verification.metrics import measure
 from nextframe.verification.result import Verification
@@ -71,12 +71,7 @@ def verify(
     found: dict[str, list[list[Additive]]] = {name: [] for name in names}
     finite, compared = dict.fromkeys(names, False), False
     starts = range(0, len(windows), batch_size)
-    steps: Any = starts
-    if progress:
-        from rich.progress import track
-
-        steps = track(starts, description="verifying")
-    for start in steps:
+    for start in track(starts, "verifying") if progress else starts:
         batch = [windows[n].read() for n in range(start, min(start + batch_size, len(windows)))]
         past, truth = (np.stack(parts) for parts in zip(*batch, strict=True))
         forecasts = {forecaster.name: forecaster.distribution(past, lead_times) for forecaster in forecasters}
