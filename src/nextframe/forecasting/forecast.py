@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 # What shows a forecast stands above it, and is named, as in the rows of tables, and not imported.
-_DATASET = Late("nextframe.outputs.netcdf:to_dataset")
+_DATASET = Late("nextframe.outputs.netcdf:dataset_with")
 _PLOT, _ANIMATE = Late("nextframe.outputs.show:plot"), Late("nextframe.outputs.show:animate")
 _HTML = Late("nextframe.outputs.show:forecast_html")
 
@@ -123,6 +123,7 @@ class Forecast:
         self,
         *,
         exceed: Sequence[float] = (),
+        quantiles: Sequence[float] = (),
         coverage: float | None = None,
         members: bool = False,
     ) -> xr.Dataset:
@@ -131,14 +132,14 @@ class Forecast:
 
         Args:
             exceed: thresholds in source units, for probabilities of at least so much.
+            quantiles: levels of quantiles, between 0 and 1.
             coverage: probability of the central interval whose bounds are wanted.
             members: whether the members are wanted.
 
         Raises:
             ConfigError: probabilities, an interval or members of a forecast that knows none.
         """
-        probabilities = {threshold: self.probability(threshold) for threshold in exceed}
-        dataset: xr.Dataset = _DATASET(self, probabilities, coverage, members=members)
+        dataset: xr.Dataset = _DATASET(self, exceed=exceed, quantiles=quantiles, coverage=coverage, members=members)
         return dataset
 
     def plot(self, *, past: Source | None = None, truth: Source | None = None) -> Figure:

@@ -5,7 +5,7 @@ Axes: M member, K lead time, C channel, H height, W width.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -36,6 +36,24 @@ def write_netcdf(forecast: Forecast, path: Path, beside: Beside) -> None:
         if name in dataset.coords or variable.dtype.kind != "f"
     }
     dataset.to_netcdf(path, engine="h5netcdf", encoding=encoding)
+
+
+def dataset_with(
+    forecast: Forecast,
+    *,
+    exceed: Sequence[float] = (),
+    quantiles: Sequence[float] = (),
+    coverage: float | None = None,
+    members: bool = False,
+) -> xr.Dataset:
+    """`to_dataset` with what is named beside the forecast."""
+    beside = Beside(
+        probabilities={threshold: forecast.probability(threshold) for threshold in exceed},
+        quantiles={level: forecast.quantile(level) for level in quantiles},
+        coverage=coverage,
+        members=members,
+    )
+    return to_dataset(forecast, beside)
 
 
 def to_dataset(forecast: Forecast, beside: Beside | None = None) -> xr.Dataset:
