@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from nextframe.forecasting.forecast import Forecast, Forecaster
     from nextframe.forecasting.model_forecaster import ModelForecaster
     from nextframe.forecasting.persistence import Persistence
+    from nextframe.forecasting.pysteps_method import get_method
     from nextframe.frames.sequence import FrameSequence, FrameSource
     from nextframe.frames.source import open_source
     from nextframe.models.causality import check_causal
@@ -62,6 +63,7 @@ _HOME = {
     "check_causal": "nextframe.models.causality",
     "fit": "nextframe.api",
     "forecast": "nextframe.api",
+    "get_method": "nextframe.forecasting.pysteps_method",
     "inspect": "nextframe.api",
     "load_run": "nextframe.api",
     "open_source": "nextframe.frames.source",
@@ -94,6 +96,7 @@ __all__ = [
     "check_causal",
     "fit",
     "forecast",
+    "get_method",
     "inspect",
     "load_run",
     "open_source",

@@ -252,6 +252,13 @@ def _format_of(path: Path) -> Format | None:
     return next((row for row in rows if row.matches(path)), None)
 
 
+def _imported() -> Format | None:
+    """The format of last resort, files that a plugin of pysteps imports; None where no plugin is installed."""
+    from nextframe.frames.radar.importers import open_imported, plugins
+
+    return Format(name="pysteps plugin", suffixes=(), open=open_imported, together=True) if plugins() else None
+
+
 def _open_path(text: str, reading: Reading, damage: Damage | None) -> tuple[FrameSequence, ...]:
     path = Path(text)
     there = _there(path)
@@ -266,6 +273,7 @@ def _open_path(text: str, reading: Reading, damage: Damage | None) -> tuple[Fram
     if path.is_dir() and row is None:
         return _open_files(text, _listed(path), reading, damage)
     hold_file(path)
+    row = row or _imported()
     if row is None:
         raise DataError(
             "is of no format that can be read",
@@ -310,6 +318,9 @@ def _open_files(
 ) -> tuple[FrameSequence, ...]:
     """Files that belong together: of some formats they are one sequence, of others one each."""
     known = [(row, path) for path in files if (row := _format_of(path)) is not None]
+    others = [path for path in files if path.is_file()]
+    if not known and others and (imported := _imported()) is not None:
+        known = [(imported, path) for path in others]
     rows = list(dict.fromkeys(row.open for row, _ in known))
     if not known:
         folders = [p for p in files if p.is_dir()]
