@@ -49,6 +49,7 @@ from nextframe.report.verdicts import verdict
 from nextframe.runs import shipped as weights
 from nextframe.runs.folder import STATIC, load_config, member_folders, save_config
 from nextframe.runs.metrics import read_metrics
+from nextframe.runs.seen import SEEN
 from nextframe.runs.shipped import CARD, HOME
 from nextframe.verification.result import Verification
 
@@ -61,7 +62,7 @@ SEED, MOVIES = 20_000, 200
 """Of the held-out movies."""
 SAMPLE = 8
 """Windows of the sample that the tests forecast again."""
-COPIED = ("model.safetensors", "model.json", "config.yaml", "calibration.json", STATIC)
+COPIED = ("model.safetensors", "model.json", "config.yaml", "calibration.json", STATIC, SEEN)
 MACHINE_PATH = re.compile(r"(?<![\w.~:/-])/(?:home|root|tmp|work|mnt|data|srv|opt|var|usr|Users)/\S*")
 
 

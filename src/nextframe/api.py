@@ -14,7 +14,7 @@ from nextframe.config import RunConfig
 from nextframe.forecasting.baselines import DEFAULT as BASELINES
 from nextframe.training.presets import Preset, preset_config
 from nextframe.verification.additive import SCALES
-from nextframe.words import Face, in_python, python_call
+from nextframe.words import Face, in_python, joined, python_call
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from nextframe.inspection.result import Inspection
     from nextframe.options import DataOptions, Options, ReadingOptions
     from nextframe.verification.result import Verification
+    from nextframe.verification.thresholds import Thresholds
 
 
 def resolve(model: str = "stacked", preset: Preset = "default", **options: Unpack[Options]) -> RunConfig:
@@ -181,16 +182,17 @@ def forecast_file(
 
 
 def verify(
-    forecasters: Forecaster | Sequence[Forecaster],
+    forecasters: Forecaster | str | Path | Sequence[Forecaster | str | Path],
     source: Source,
     *,
-    past: int = 7,
-    lead_times: int = 8,
+    past: int | None = None,
+    lead_times: int | None = None,
     baselines: Sequence[str] = BASELINES,
-    thresholds: Sequence[float] | None = None,
+    thresholds: Thresholds | None = None,
     scales: Sequence[int] = SCALES,
     stride: int = 1,
     limit: int | None = None,
+    seen: bool = False,
     out: str | Path | None = None,
     examples: int = 3,
     title: str | None = None,
@@ -198,18 +200,22 @@ def verify(
     progress: bool = True,
     **reading: Unpack[ReadingOptions],
 ) -> Verification:
-    """Verify forecasters on every window of a source, next to baselines.
+    """Verify forecasters on every window of a source, beside baselines, without frames that one was trained on.
 
     Args:
-        forecasters: one or several.
+        forecasters: one or several: models, and by their names run folders, shipped models and baselines
+            (`[a, b, "anvil"]`). Of several models each has the name of its run.
         source: what `open_source` takes.
-        past: frames that each forecast starts from.
-        lead_times: frames to forecast.
+        past: frames that each forecast starts from; by default as many as the models among them were trained with, and
+            7 where there are none.
+        lead_times: frames to forecast; by default as many as all the models were trained for, else 8.
         baselines: names of baselines to verify beside them.
-        thresholds: in source units, for CSI; chosen from the data by default.
+        thresholds: in source units, for CSI, or by the name of a variable (`{"rain": [1, 5]}`); by default chosen
+            from the data, channel by channel, and none for a video.
         scales: neighbourhoods of the fractions skill score, in pixels along each side.
         stride: frames between the starts of two windows.
         limit: verify at most this many windows, evenly spread.
+        seen: verify on frames that a model was trained on, too, and name them.
         out: folder to write `verification.json` and `report.html` to.
         examples: forecasts that the report animates, evenly spread.
         title: title of the report.
@@ -221,26 +227,31 @@ def verify(
     from nextframe.forecasting.forecast import Forecaster
     from nextframe.frames.source import open_source
     from nextframe.report.folder import check_folder, write_scores
+    from nextframe.verification.entrants import together
     from nextframe.verification.evaluate import check_numbers, evaluate
+    from nextframe.verification.leave_out import choose_frames
 
     check_numbers(limit=limit, examples=examples)
     check_folder(out)
-    everyone = [forecasters] if isinstance(forecasters, Forecaster) else list(forecasters)
+    one = isinstance(forecasters, (Forecaster, str, Path))
+    everyone = together([forecasters] if one else list(forecasters))  # type: ignore[list-item, arg-type]
     opened = open_source(source, **reading)
+    past, lead_times = past or everyone.past, lead_times or everyone.lead_times
+    names = tuple(dict.fromkeys((*everyone.baselines, *baselines)))
     verification, shown = evaluate(
-        everyone,
-        whole_spans(opened),
+        everyone.forecasters,
+        choose_frames(whole_spans(opened), everyone.models, opened.name, seen=seen),
         opened.name,
         past=past,
         lead_times=lead_times,
-        baselines=baselines,
+        baselines=names,
         thresholds=thresholds,
         scales=scales,
         stride=stride,
         limit=limit,
         examples=0 if out is None else examples,
         command=command
-        or python_call("nextframe.verify", [f.name for f in everyone], opened.name, past=past, lead_times=lead_times),
+        or python_call("nextframe.verify", everyone.names, opened.name, past=past, lead_times=lead_times),
         progress=progress,
     )
     write_scores(out, verification, examples=shown, title=title or f"Forecasts of {opened.name}")
@@ -248,26 +259,33 @@ def verify(
 
 
 def verify_run(
-    run: str | Path,
+    run: str | Path | Sequence[str | Path],
     *,
     data: Source | None = None,
     baselines: Sequence[str] = BASELINES,
-    thresholds: Sequence[float] | None = None,
+    thresholds: Thresholds | None = None,
     scales: Sequence[int] = SCALES,
     lead_times: int | None = None,
     limit: int | None = None,
     matched: bool = False,
     tile: int | None = None,
     overlap: int | None = None,
+    seen: bool = False,
     out: str | Path | None = None,
     examples: int = 3,
     command: str | None = None,
     progress: bool = True,
     **reading: Unpack[ReadingOptions],
 ) -> Verification:
-    """Verify a run on the test part of its own data, or on all of another source; write the scores and the report.
+    """Verify a run on the test part of its own data, or on those frames of another source that it was not trained on;
+    write the scores and the report.
 
     A shipped model (`load_run`) is verified on the held-out frames of its card, and nothing is written but to `out`.
+    Several runs, with baselines by name among them (`["runs/a", "runs/b", "anvil"]`), are verified in one table on the
+    same windows, of the first one's data where no others are named, and nothing is written but to `out`.
+
+    With `seen`, frames that a run was trained on are verified on as well, and named; where no other data are named, the
+    whole of its own.
 
     With `matched`, the forecast with the distribution of the last frame seen leads, and the model as it is stands
     beside it. `tile` and `overlap` are those of `forecast_file`. `reading` says how to read another source where it
@@ -278,44 +296,49 @@ def verify_run(
         ConfigError: the run held out no test part, and no other data was named.
         ShapeError, DataError: data of another kind, or in another unit, than the run was trained on.
     """
-    from nextframe.forecasting.load import load_run
-    from nextframe.forecasting.trained import in_tiles
     from nextframe.frames.source import name_of
     from nextframe.report.folder import check_folder, write_scores
     from nextframe.runs.shipped import shipped_name
+    from nextframe.verification.entrants import load_entrants
     from nextframe.verification.evaluate import check_numbers
-    from nextframe.verification.run import evaluate_run
+    from nextframe.verification.run import evaluate_entrants
 
-    out = out if out is not None or shipped_name(run) is not None else run
+    runs = [run] if isinstance(run, (str, Path)) else list(run)
+    if out is None and len(runs) == 1 and shipped_name(runs[0]) is None:
+        out = runs[0]
     check_numbers(limit=limit, examples=examples)
     check_folder(out)
-    verification, shown = evaluate_run(
-        in_tiles(load_run(run), tile, overlap),
-        run,
+    entrants = load_entrants(runs)
+    verification, shown = evaluate_entrants(
+        entrants,
         data=data,
         reading=reading,
         lead_times=lead_times,
         matched=matched,
+        tile=tile,
+        overlap=overlap,
         baselines=baselines,
         thresholds=thresholds,
         scales=scales,
         limit=limit,
         examples=0 if out is None else examples,
+        seen=seen,
         command=command
         or python_call(
             "nextframe.api.verify_run",
-            str(run),
+            str(runs[0]) if len(runs) == 1 else list(map(str, runs)),
             data=None if data is None else name_of(data),
             baselines=tuple(baselines),
             lead_times=lead_times,
             limit=limit,
             matched=matched or None,
             tile=tile,
+            seen=seen or None,
             **reading,
         ),
         progress=progress,
     )
-    write_scores(out, verification, examples=shown, title=f"{Path(run).name}: forecast skill")
+    write_scores(out, verification, examples=shown, title=f"{joined(list(entrants.models))}: forecast skill")
     return verification
 
 
@@ -323,7 +346,7 @@ def grade_file(
     forecast: str | Path,
     observation: Source,
     *,
-    thresholds: Sequence[float] | None = None,
+    thresholds: Thresholds | None = None,
     scales: Sequence[int] = SCALES,
     command: str | None = None,
     **options: Unpack[ReadingOptions],

@@ -309,7 +309,7 @@ def test_a_place_that_cannot_be_written_to_is_told_before_the_work(
     for out, why in ((tmp_path / "file" / "f.gif", "cannot be written"), (tmp_path / "folder.gif", "is a folder")):
         assert f"{out}: {why}" in refused(capsys, "forecast", run, "--out", out)
     monkeypatch.undo()
-    monkeypatch.setattr("nextframe.verification.run.evaluate_run", lambda *_, **__: pytest.fail("verified"))
+    monkeypatch.setattr("nextframe.verification.run.evaluate_entrants", lambda *_, **__: pytest.fail("verified"))
     below = tmp_path / "file" / "deep" / "er"
     assert "cannot be written" in refused(capsys, "verify", run, "--out", below)
     assert f"{below}: cannot be written" in refused(capsys, *TRAIN, "--out", below)

@@ -107,6 +107,7 @@ def test_the_assumed_time_is_told_by_the_doctor_and_beside_scores(tmp_path: Path
     from nextframe.forecasting.baselines import make_baselines
     from nextframe.inspection.inspect import inspect_source
     from nextframe.verification.evaluate import evaluate
+    from nextframe.verification.leave_out import Chosen
 
     rain = np.random.default_rng(0).gamma(0.5, size=(40, 12, 12)).astype(np.float32)
     times = np.datetime64("2020-01-01", "ns") + np.arange(40) * np.timedelta64(10, "m")
@@ -115,7 +116,7 @@ def test_the_assumed_time_is_told_by_the_doctor_and_beside_scores(tmp_path: Path
     source = open_source(tmp_path / "a.nc", rain_unit="mm/h")
     assert "taken to be one time step, 10 min" in inspect_source(source).notes[0]
     spans, forecasters = whole_spans(source), make_baselines(["persistence"])
-    verification, _ = evaluate(forecasters, spans, data="a", past=2, lead_times=2, baselines=(), limit=3)
+    verification, _ = evaluate(forecasters, Chosen(spans=spans), data="a", past=2, lead_times=2, baselines=(), limit=3)
     assert verification.notes[0] == source.notes[0]
 
 

@@ -343,3 +343,36 @@ def test_a_forecaster_without_a_value_is_an_error() -> None:
     windows = cut_windows([Span(numbered(), 0, 40)], past=3, future=4)
     with pytest.raises(DataError, match="lost: forecasts no finite value"):
         verify([Persistence(), Lost()], windows)
+
+
+@pytest.mark.parametrize(("name", "unit", "step"), [("lead_time", "minutes", 10), ("step", "hours", 1 / 6)])
+@pytest.mark.parametrize("in_file", [True, False])
+def test_lead_times_in_numbers_with_a_unit_are_read(
+    tmp_path: Path, name: str, unit: str, step: float, in_file: bool
+) -> None:
+    sequence = numbered()
+    assert sequence.times is not None
+    values = np.stack([np.full((12, 13), 7.0)] * 3)
+    dataset = xr.Dataset(
+        {"rain": ((name, "y", "x"), values)},
+        {name: (name, [step, 2 * step, 4 * step], {"units": unit}), "init_time": sequence.times[7]},
+    )
+    source = FrameSource(name="numbers.nc", sequences=(sequence,))
+    if in_file:
+        dataset.to_netcdf(tmp_path / "f.nc", engine="h5netcdf")
+        result = grade(tmp_path / "f.nc", source)
+    else:
+        result = grade(dataset, source)
+    assert result.scores["forecast"]["mae"] == [1, 2, 4]
+    assert (result.lead_time, result.lead_time_unit) == ([10, 20, 40], "minutes")
+
+
+def test_lead_times_in_an_unknown_unit_are_told() -> None:
+    sequence = numbered()
+    assert sequence.times is not None
+    dataset = xr.Dataset(
+        {"rain": (("lead_time", "y", "x"), np.zeros((2, 12, 13)))},
+        {"lead_time": ("lead_time", [1, 2], {"units": "fortnights"}), "init_time": sequence.times[3]},
+    )
+    with pytest.raises(DataError, match="do not say when it is valid"):
+        grade(dataset, FrameSource(name="numbers.nc", sequences=(sequence,)))

@@ -28,7 +28,7 @@ COMMAND_OPTIONS = ("model", "preset", "out", "resume", "overwrite", "progress")
 """Options of `nextframe train` that a configuration file may hold beside the fields of the sections."""
 
 
-def separated(kind: Callable[[str], Any], called: str) -> Parameter:
+def separated(kind: Callable[[str], Any], called: str, shown: str = "") -> Parameter:
     """One token that holds several values separated by commas; the option may also be repeated."""
 
     def convert(type_: Any, tokens: Sequence[Token]) -> tuple[Any, ...]:
@@ -41,13 +41,54 @@ def separated(kind: Callable[[str], Any], called: str) -> Parameter:
             given = ",".join(token.value for token in tokens)
             raise ValueError(f'"{given}" is not {called} separated by commas.') from None
 
-    return Parameter(converter=convert, n_tokens=1, negative=(), metavar=f"{kind.__name__.upper()},...")
+    return Parameter(converter=convert, n_tokens=1, negative=(), metavar=f"{(shown or kind.__name__).upper()},...")
 
 
 NUMBERS = separated(float, "numbers")
 NAMES = separated(str, "names")
 WHOLE_NUMBERS = separated(int, "whole numbers")
 _KINDS: Mapping[type, Parameter] = {int: WHOLE_NUMBERS, float: NUMBERS, str: NAMES}
+
+
+def hold_threshold(text: str) -> str:
+    """A threshold as it was typed: a number, which may have the name of a variable before it.
+
+    Raises:
+        ValueError: no finite number.
+
+    >>> hold_threshold("rain=0.5")
+    'rain=0.5'
+    """
+    if not math.isfinite(float(text.rpartition("=")[2])):
+        raise ValueError("not finite")
+    return text
+
+
+THRESHOLDS = separated(hold_threshold, "numbers", "float")
+
+
+def by_variable(given: Sequence[str] | None) -> list[float] | dict[str, list[float]] | None:
+    """Thresholds as they were typed: numbers, or numbers by the name of a variable, which holds on until the next name.
+
+    Raises:
+        ConfigError: numbers before the first name.
+
+    >>> by_variable(["0.5", "2"]), by_variable(["rain=1", "5", "temperature=280"]), by_variable(None)
+    ([0.5, 2.0], {'rain': [1.0, 5.0], 'temperature': [280.0]}, None)
+    """
+    if not given:
+        return None
+    if not any("=" in text for text in given):
+        return [float(text) for text in given]
+    found: dict[str, list[float]] = {}
+    variable = ""
+    for text in given:
+        name, _, number = text.rpartition("=")
+        variable = name or variable
+        if not variable:
+            raise ConfigError("is of no variable", where="thresholds", received=number, hint="name one: rain=1,5")
+        found.setdefault(variable, []).append(float(number))
+    return found
 
 
 def option_types(sections: Collection[str], defaults: Mapping[str, str], leave_out: Collection[str] = ()) -> Any:

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Unpack
+from typing import TYPE_CHECKING, Annotated, Any, Unpack
 
 from cyclopts import Parameter
 
 from nextframe.cli.face import command_line
 from nextframe.cli.inspect import RUN_FILES
-from nextframe.cli.options import NAMES, NUMBERS, WHOLE_NUMBERS, reading_options
+from nextframe.cli.options import NAMES, THRESHOLDS, WHOLE_NUMBERS, by_variable, reading_options
 from nextframe.errors import ConfigError
+from nextframe.files import check_writable
 from nextframe.forecasting.baselines import DEFAULT
 from nextframe.forecasting.baselines import baselines as rows
 from nextframe.words import joined
+
+if TYPE_CHECKING:
+    from nextframe.verification.result import Verification
 
 _OF_RAIN = [row.name for row in rows() if "rain" in row.needs]
 BASELINES = Parameter(
@@ -25,12 +29,10 @@ FORECAST_FILES = (".nc", ".nc4", ".zarr")
 
 
 def verify(
-    run: Path,
-    /,
-    *,
+    *runs: Annotated[Path, Parameter(name="RUN")],
     data: str | None = None,
     baselines: Annotated[tuple[str, ...], NAMES, BASELINES] = DEFAULT,
-    thresholds: Annotated[tuple[float, ...] | None, NUMBERS] = None,
+    thresholds: Annotated[tuple[str, ...] | None, THRESHOLDS] = None,
     scales: Annotated[tuple[int, ...], WHOLE_NUMBERS, Parameter(show_default="5,15".format)] = (5, 15),
     lead_times: int | None = None,
     limit: int | None = None,
@@ -38,6 +40,9 @@ def verify(
     tile: int | None = None,
     overlap: int | None = None,
     conventions: Annotated[bool, Parameter(negative=())] = False,
+    seen: Annotated[bool, Parameter(negative=())] = False,
+    csv: Path | None = None,
+    latex: Path | None = None,
     out: Path | None = None,
     examples: int = 3,
     progress: Annotated[bool, Parameter(show_default=False)] = True,
@@ -45,15 +50,18 @@ def verify(
 ) -> None:
     """Say how good forecasts are, by lead time, beside those of simple baselines.
 
-    Prints a table, and writes verification.json and report.html.
+    Prints a verdict for each reference and a table, and writes verification.json and report.html. Frames that a run was
+    trained on are left out.
 
     Args:
-        run: Run folder of a model, the name of a shipped one (`nextframe inspect --models`), or a forecast file
+        runs: Run folder of a model, or the name of a shipped one (`nextframe inspect --models`); several, and baselines
+            by name among them, to compare in one table on the same windows (`runs/a runs/b anvil`). Or a forecast file
             (NetCDF, Zarr) to be graded against --data.
         data: True frames: a SOURCE; by default the test part of the run's own data, or the held-out frames of a shipped
-            model.
+            model. Of several runs, those of the first.
         baselines: Forecasters to verify beside the model.
-        thresholds: Values from which on a pixel is an event, for CSI, in source units; by default the run's own.
+        thresholds: Values from which on a pixel is an event, for CSI, in source units, separated by commas; by default
+            the run's own, for a video none. Of one variable of several: rain=1,5,temperature=280.
         scales: Neighbourhoods of the fractions skill score, in pixels along each side, separated by commas.
         lead_times: Number of frames to forecast; by default as many as the run was trained for.
         limit: Verify at most this many windows, evenly spread.
@@ -63,7 +71,11 @@ def verify(
         overlap: Pixels that neighbouring tiles share, in which they are blended; by default twice the reach of the
             model, but at most half a tile.
         conventions: Print the scores as published tables have them, too: summed over a frame's pixels, and so on.
-        out: Folder to write to; by default the run folder. A shipped model has none, and is verified without writing.
+        seen: Verify on frames that a run was trained on, too, and name them; without --data, on all of its own.
+        csv: File to write all scores to, a row for each forecaster, score and lead time.
+        latex: File to write a LaTeX table to: means of the scores that lead, the best in bold.
+        out: Folder to write to; by default the run folder. A shipped model has none, nor have several runs, and they
+            are verified without writing.
         examples: Forecasts that the report animates, evenly spread.
         progress: Show a progress bar.
         options: How to read the true frames; by default as the run did, and whole for a forecast file.
@@ -74,7 +86,14 @@ def verify(
 
     console = Console()
 
-    if run.suffix in FORECAST_FILES and not any((run / name).is_file() for name in RUN_FILES):
+    if not runs:
+        raise ConfigError("is missing", where="RUN", hint="name a run folder, or a model that comes with nextframe")
+    for path in filter(None, (csv, latex)):
+        check_writable(path)
+    files = [run for run in runs if _is_forecast_file(run)]
+    if len(runs) > 1 and files:
+        raise ConfigError("is graded by itself", where=files[0], hint="name one forecast file, or runs and baselines")
+    if files:
         from nextframe.api import grade_file
 
         ignored = {
@@ -84,35 +103,39 @@ def verify(
             "--matched": matched,
             "--tile": tile is not None,
             "--overlap": overlap is not None,
+            "--seen": seen,
         }
         if any(ignored.values()):
             named = ", ".join(name for name, given in ignored.items() if given)
             raise ConfigError("is for runs, not for forecast files", where=named, hint="leave it out")
         if data is None:
-            raise ConfigError("needs the true frames", where=run, hint="name them with --data SOURCE")
-        skill = grade_file(run, data, thresholds=thresholds or None, scales=scales, command=command_line(), **options)
+            raise ConfigError("needs the true frames", where=files[0], hint="name them with --data SOURCE")
+        skill = grade_file(
+            files[0], data, thresholds=by_variable(thresholds), scales=scales, command=command_line(), **options
+        )
         console.print(score_tables(skill))
         if conventions:
             console.print(convention_tables(skill))
         if out is not None:
             skill.to_json(out / "verification.json")
-            print(f"wrote {out / 'verification.json'}")
+        _write(skill, csv, latex, [] if out is None else [out / "verification.json"])
         return
 
     from nextframe.api import verify_run
     from nextframe.runs.shipped import shipped_name
 
     skill = verify_run(
-        run,
+        runs,
         data=data,
         baselines=() if baselines == ("none",) else baselines,
-        thresholds=thresholds or None,
+        thresholds=by_variable(thresholds),
         scales=scales,
         lead_times=lead_times,
         limit=limit,
         matched=matched,
         tile=tile,
         overlap=overlap,
+        seen=seen,
         out=out,
         examples=examples,
         command=command_line(),
@@ -122,9 +145,26 @@ def verify(
     console.print(score_tables(skill))
     if conventions:
         console.print(convention_tables(skill))
-    folder = out if out is not None or shipped_name(run) is not None else run
-    if folder is not None:
-        print(f"wrote {folder / 'verification.json'} and {folder / 'report.html'}")
+    folder = out
+    if out is None and len(runs) == 1 and shipped_name(runs[0]) is None:
+        folder = runs[0]
+    _write(skill, csv, latex, [] if folder is None else [folder / "verification.json", folder / "report.html"])
+
+
+def _is_forecast_file(path: Path) -> bool:
+    """True for a file of a forecast; a run folder may be called as such a file is."""
+    return path.suffix in FORECAST_FILES and not any((path / name).is_file() for name in RUN_FILES)
+
+
+def _write(skill: Verification, csv: Path | None, latex: Path | None, written: list[Path]) -> None:
+    """Write the tables that are asked for, and say what was written."""
+    if csv is not None:
+        skill.to_csv(csv)
+    if latex is not None:
+        skill.to_latex(latex)
+    names = [str(path) for path in (*written, csv, latex) if path is not None]
+    if names:
+        print(f"wrote {joined(names)}")
 
 
 verify.__annotations__["options"] = Unpack[reading_options()]

@@ -55,9 +55,9 @@ def reliability(verification: Verification) -> Figure | None:
     forecast too often.
     """
     found = verification.reliability
-    if not found:
+    thresholds = list(next(iter(found.values()))) if found else []
+    if not thresholds:
         return None
-    thresholds = list(next(iter(found.values())))
     figure, panels = _panels(len(thresholds))
     for panel, threshold in zip(panels, thresholds, strict=True):
         panel.plot((0, 1), (0, 1), color=_INK, lw=1, ls=":")

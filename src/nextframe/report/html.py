@@ -202,6 +202,14 @@ def _uri(picture: RGB) -> str:
     return "data:image/png;base64," + base64.b64encode(stream.getvalue()).decode()
 
 
+def _events(verification: Verification, unit: str) -> str:
+    """What counts as an event, in words."""
+    named = [score_named(name) for name in metric_names(verification) if score_named(name).metric.name == "csi"]
+    if any(score.channel for score in named):
+        return ", ".join(f"{score.threshold} ({score.channel})" for score in named)
+    return ", ".join(f"{threshold:g}{unit}" for threshold in verification.thresholds)
+
+
 def _facts(verification: Verification) -> list[tuple[str, str]]:
     unit = "" if verification.units[0] == "1" else f" {verification.units[0]}"
     facts = [
@@ -209,7 +217,7 @@ def _facts(verification: Verification) -> list[tuple[str, str]]:
         *verification.provenance.items(),
         *(("note", note) for note in verification.notes),
         ("forecasts verified", f"{verification.count} by each forecaster"),
-        ("an event is a value of at least", ", ".join(f"{threshold:g}{unit}" for threshold in verification.thresholds)),
+        ("an event is a value of at least", _events(verification, unit)),
         ("intervals", interval_sentence(verification)),
         ("data range of SSIM and PSNR", f"{verification.data_range:g}{unit}"),
         ("command", verification.command),

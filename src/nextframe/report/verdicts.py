@@ -82,7 +82,7 @@ def _factor(times: float) -> str:
 
 
 def interval_sentence(verification: Verification) -> str:
-    """What the intervals are of: how many forecasts, worth how many, of one event or of several; empty where that is
+    """Basis of the intervals: how many forecasts, worth how many, of one event or of several; empty where that is
     not known.
     """
     if not verification.events:

@@ -5,6 +5,7 @@ metrics.csv         one row for each epoch
 checkpoints/        last.ckpt and best.ckpt, for resuming (Lightning)
 model.safetensors   the best weights so far
 model.json          what these weights are: configuration, normalisation, frames, threshold, format version
+seen.npz            which frames it was trained on and chosen by, so that a verification leaves them out
 static.npy          static fields in the model's range (S, H, W), where it was trained with such
 calibration.json    quantiles of its errors on the validation part
 member-1 ...        in place of weights, a run folder for each member of an ensemble

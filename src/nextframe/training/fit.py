@@ -28,6 +28,7 @@ from nextframe.progress import in_notebook
 from nextframe.runs.folder import build_network, clear_run, load_config, save_config, save_static
 from nextframe.runs.lock import claim
 from nextframe.runs.manifest import MANIFEST, Manifest, read_manifest
+from nextframe.runs.seen import SEEN, save_seen
 from nextframe.training.batches import Loader, make_loaders
 from nextframe.training.callbacks import (
     Checkpoints,
@@ -179,6 +180,8 @@ def _train(
     if overwrite:
         clear_run(run)
     save_static(run, static)
+    if not (run / SEEN).is_file():
+        save_seen(run, parts)
     save_config(run, config)  # from here on the folder is this run's; bad data and bad options have left none
     sets = [loader.dataset for loader in (ready.to_train, ready.to_validate)]
     if progress:

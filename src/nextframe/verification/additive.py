@@ -24,6 +24,37 @@ SCALES = (5, 15)
 """Neighbourhoods of the fractions skill score, in pixels along each side."""
 
 
+class Threshold(float):
+    """Threshold of the values of one channel alone: a number in the unit of that variable.
+
+    >>> threshold_name(Threshold(0.5, 0, "rain")), threshold_name(0.5)
+    ('rain_0.5', '0.5')
+    """
+
+    channel: int
+    variable: str
+
+    def __new__(cls, value: float, channel: int, variable: str) -> Self:
+        threshold = super().__new__(cls, value)
+        threshold.channel, threshold.variable = channel, variable
+        return threshold
+
+    def __reduce__(self) -> tuple[type[Threshold], tuple[float, int, str]]:
+        return Threshold, (float(self), self.channel, self.variable)
+
+
+def threshold_name(threshold: float) -> str:
+    """A threshold as the names of scores have it."""
+    return f"{threshold.variable}_{threshold:g}" if isinstance(threshold, Threshold) else f"{threshold:g}"
+
+
+def of_channel(values: NDArray[Any], threshold: float) -> NDArray[Any]:
+    """Values (..., C, H, W) that a threshold is for: those of its channel, else all."""
+    if not isinstance(threshold, Threshold):
+        return values
+    return values[..., threshold.channel : threshold.channel + 1, :, :]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     """Settings of scores: what counts as an event, where, and how large values can be.
@@ -41,7 +72,8 @@ class Settings:
 
     def __post_init__(self) -> None:
         # Plain numbers, which NumPy compares with values in the type of these, so that 0.7 in float32 reaches 0.7.
-        object.__setattr__(self, "thresholds", tuple(map(float, self.thresholds)))
+        plain = (t if isinstance(t, Threshold) else float(t) for t in self.thresholds)
+        object.__setattr__(self, "thresholds", tuple(plain))
         object.__setattr__(self, "scales", tuple(self.scales))
         if min(self.scales, default=1) < 1:
             raise ConfigError("is too small", where="scales", expected="at least 1 pixel", received=min(self.scales))

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from nextframe.errors import ShapeError
 from nextframe.forecasting.forecast import central_interval
-from nextframe.verification.additive import Additive, Settings, Sums
+from nextframe.verification.additive import Additive, Settings, Sums, of_channel, threshold_name
 
 BINS = 11
 """Classes of forecast probability in the reliability diagram: 0 to 0.05, to 0.15, ..., to 1."""
@@ -87,7 +87,7 @@ class Probabilities(Additive):
 
     def named(self, name: str, values: Sums) -> dict[str, Sums]:
         """Values of a metric by threshold: "brier_0.5"."""
-        return {f"{name}_{threshold:g}": values[..., n, :] for n, threshold in enumerate(self.thresholds)}
+        return {f"{name}_{threshold_name(threshold)}": values[..., n, :] for n, threshold in enumerate(self.thresholds)}
 
 
 def _stacked(
@@ -138,10 +138,11 @@ def _events_of_one_lead(
     members: NDArray[Any], truth: NDArray[Any], thresholds: tuple[float, ...]
 ) -> dict[str, NDArray[np.float64]]:
     """The sums of the probabilities that members (M, C, H, W) give, without the axis of lead times."""
-    ordered, was = _ordered(members, truth)
-    count, squared = np.full(len(thresholds), float(was.size)), np.zeros(len(thresholds))
+    count, squared = np.zeros(len(thresholds)), np.zeros(len(thresholds))
     tables = {name: np.zeros((len(thresholds), BINS)) for name in ("said", "probability", "came")}
     for n, threshold in enumerate(thresholds):
+        ordered, was = _ordered(of_channel(members, threshold), of_channel(truth, threshold))
+        count[n] = was.size
         # In the type of the values, so that 0.7 reaches 0.7.
         at = np.float64(np.asarray(threshold, truth.dtype if truth.dtype.kind == "f" else np.float64))
         probability, event = (ordered >= at).mean(0), was >= at

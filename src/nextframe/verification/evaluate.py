@@ -9,21 +9,21 @@ from pathlib import Path
 
 from nextframe.config import DataConfig
 from nextframe.data.coverage import coverage
-from nextframe.data.normalise import choose_threshold, fit_normaliser
 from nextframe.data.provenance import provenance, reading_in_words
 from nextframe.data.split import Span, whole_spans
-from nextframe.data.statistics import measure_spans
-from nextframe.data.windows import Window, cut_windows, windows_with_past
+from nextframe.data.windows import Window, Windows, cut_windows, windows_with_past
 from nextframe.errors import ConfigError, DataError
 from nextframe.forecasting.baselines import make_baselines
 from nextframe.forecasting.forecast import Forecast, Forecaster
 from nextframe.frames.formats.opening import open_dataset
 from nextframe.frames.sequence import FloatArray, FrameSource
-from nextframe.verification.additive import SCALES
+from nextframe.verification.additive import SCALES, threshold_name
 from nextframe.verification.grade import grade
+from nextframe.verification.leave_out import Chosen
 from nextframe.verification.result import Verification
+from nextframe.verification.thresholds import Thresholds, chosen_thresholds, shows_pictures
 from nextframe.verification.verify import verify
-from nextframe.words import evenly
+from nextframe.words import evenly, joined
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,37 +40,42 @@ class Example:
 
 def evaluate(
     forecasters: Sequence[Forecaster],
-    spans: Sequence[Span],
+    frames: Chosen,
     data: str,
     *,
     past: int,
     lead_times: int,
     baselines: Sequence[str] = (),
     training: Sequence[Span] = (),
-    thresholds: Sequence[float] | None = None,
+    thresholds: Thresholds | None = None,
+    usual: float | None = None,
     scales: Sequence[int] = SCALES,
     stride: int = 1,
     limit: int | None = None,
     examples: int = 0,
+    judged: int | None = None,
     about: Mapping[str, str] | None = None,
     command: str = "",
     progress: bool = False,
 ) -> tuple[Verification, list[Example]]:
-    """Verify forecasters on all windows of some spans, beside baselines.
+    """Verify forecasters on all windows of some frames, beside baselines.
 
     Args:
         forecasters: those in question, the first of which is judged.
-        spans: true frames.
+        frames: true frames.
         data: their name, for the record.
         past: frames that each forecast starts from.
         lead_times: frames to forecast.
         baselines: names of baselines to verify beside them.
         training: frames that baselines with a memory (climatology) may know.
-        thresholds: what counts as an event, in source units; chosen from the frames by default.
+        thresholds: what counts as an event, in source units; by default `usual`, or chosen from the frames; of several
+            variables channel by channel, and of a video nothing.
+        usual: what counts as an event in frames of one channel where nobody says.
         scales: neighbourhoods of the fractions skill score, in pixels along each side.
         stride: frames between the starts of two windows.
         limit: verify at most so many windows, evenly spread.
         examples: windows to keep with everyone's forecast, evenly spread.
+        judged: how many of the forecasters are in question, from the first on; by default all of them.
         about: what else is to be known of the data, by what it is.
         command: how to make the scores again, for the record.
         progress: show a progress bar.
@@ -80,30 +85,44 @@ def evaluate(
         DataError: no window, or none that starts from a frame with a value.
     """
     check_numbers(limit=limit, examples=examples)
+    spans = frames.spans
+    if frames.left_out and not Windows(spans, past=past, future=lead_times, stride=stride):
+        raise DataError(
+            f"holds no window of {past} + {lead_times} frames that {joined(list(frames.left_out))} was not trained on",
+            where=data,
+            hint="name other frames, or verify on them all the same with {seen=True}",
+        )
     windows: Sequence[Window] = cut_windows(spans, past=past, future=lead_times, stride=stride)
     if limit is not None and limit < len(windows):
         windows = evenly(windows, limit)
     chosen, windows = len(windows), windows_with_past(windows)
     if chosen and not windows:
         raise DataError(f"none of its {chosen} windows starts from a frame with a value: all is missing", where=data)
+    pictures = shows_pictures(spans)
     everyone = [*forecasters, *make_baselines(baselines, training)]
     verification = verify(
         everyone,
         windows,
-        thresholds=thresholds if thresholds is not None else [usual_threshold(spans)],
+        thresholds=chosen_thresholds(thresholds, spans, pictures=pictures, usual=usual),
+        video=pictures,
         scales=scales,
         data=data,
         command=command,
+        judged=len(forecasters) if judged is None else judged,
         progress=progress,
     )
     damage = spans[0].sequence.damage
-    notes = [coverage(spans, past=past, future=lead_times, stride=stride).sentence]
+    notes = [*frames.notes, coverage(spans, past=past, future=lead_times, stride=stride).sentence]
     if len(windows) < chosen:
         notes.append(f"{chosen - len(windows)} of {chosen} windows start from frames without a value")
     assumed = dict.fromkeys(note for span in spans for note in span.sequence.notes)
     notes += [damage.sentence if damage is not None else "", *assumed, *_unreached(verification)]
     verification = replace(
-        verification, notes=tuple(filter(None, notes)), provenance={**provenance(spans), **(about or {})}
+        verification,
+        left_out=frames.left_out,
+        seen=frames.seen,
+        notes=tuple(filter(None, notes)),
+        provenance={**provenance(spans), **(about or {})},
     )
     return verification, [_example(everyone, window) for window in evenly(windows, examples)]
 
@@ -113,7 +132,7 @@ def evaluate_file(
     observation: FrameSource,
     config: DataConfig,
     *,
-    thresholds: Sequence[float] | None = None,
+    thresholds: Thresholds | None = None,
     scales: Sequence[int] = SCALES,
     command: str = "",
 ) -> Verification:
@@ -132,11 +151,13 @@ def evaluate_file(
         ShapeError: grids of different sizes.
     """
     spans = whole_spans(observation)
+    pictures = shows_pictures(spans)
     with open_dataset(Path(forecast)) as dataset:
         verification = grade(
             dataset,
             observation,
-            thresholds=thresholds if thresholds is not None else [usual_threshold(spans)],
+            thresholds=chosen_thresholds(thresholds, spans, pictures=pictures),
+            video=pictures,
             scales=scales,
             data=observation.name,
             command=command,
@@ -157,19 +178,11 @@ def check_numbers(*, limit: int | None = None, examples: int = 0) -> None:
         raise ConfigError("is negative", where="examples", expected="0 or more", received=examples)
 
 
-def usual_threshold(spans: Sequence[Span]) -> float:
-    """Threshold of events where nobody names one; in frames that are all the same, dry ones, nothing tells it."""
-    statistics = measure_spans(spans)
-    if statistics.constant:
-        return 0.5
-    return choose_threshold(spans, fit_normaliser(spans, statistics=statistics))
-
-
 def _unreached(verification: Verification) -> Iterator[str]:
     """Thresholds that no observed value reaches, each in a sentence."""
     scores = next(iter(verification.scores.values()))
     for threshold in verification.thresholds:
-        if not any(map(math.isfinite, scores[f"pod_{threshold:g}"])):
+        if not any(map(math.isfinite, scores[f"pod_{threshold_name(threshold)}"])):
             yield f"no observed value reaches the threshold {threshold:g}: choose a lower one, its scores say nothing"
 
 

@@ -19,15 +19,13 @@ from nextframe.frames.steps import nearest
 from nextframe.frames.units import same_unit
 from nextframe.verification.additive import SCALES, Settings
 from nextframe.verification.ensembles import MEMBERS
+from nextframe.verification.forecast_times import LEADS, stated_lead_times, valid_times
 from nextframe.verification.metrics import measure
 from nextframe.verification.result import Verification
 from nextframe.verification.statistics import usual_range
 from nextframe.verification.summary import finite, summarise
-from nextframe.words import lead_times as in_words
 
 _METRES = {"m": 1.0, "metre": 1.0, "meter": 1.0, "metres": 1.0, "meters": 1.0, "km": 1000.0, "kilometre": 1000.0}
-_INIT = ("init_time", "forecast_reference_time")
-"""What the initial time is called, by us and by CF."""
 
 
 def grade(
@@ -38,6 +36,7 @@ def grade(
     scales: Sequence[int] = SCALES,
     data: str = "",
     command: str = "",
+    video: bool = False,
 ) -> Verification:
     """Grade a forecast file by what was observed, whoever made it.
 
@@ -63,7 +62,9 @@ def grade(
             ) from error
         with opened:
             name = data or observation.name
-            return grade(opened, observation, thresholds=thresholds, scales=scales, data=name, command=command)
+            return grade(
+                opened, observation, thresholds=thresholds, scales=scales, data=name, command=command, video=video
+            )
     sequence = observation.sequences[0]
     where = str(forecast.encoding.get("source", "the forecast"))
     values, members = _values(forecast, sequence, where)
@@ -83,9 +84,15 @@ def grade(
     parts = measure(values[None], truth[None], settings, members=None if members is None else members[None])
     name = str(forecast.attrs.get("forecaster", "forecast"))
     result = summarise(
-        {name: parts}, sequence, len(values), settings=settings, data=data or observation.name, command=command
+        {name: parts},
+        sequence,
+        len(values),
+        settings=settings,
+        data=data or observation.name,
+        command=command,
+        video=video,
     )
-    lead_time, unit = _stated_lead_times(forecast, len(values))
+    lead_time, unit = stated_lead_times(forecast, len(values))
     if not lead_time or result.lead_time_unit == "months":  # of which the observations know the calendar
         return result
     return replace(result, lead_time=lead_time, lead_time_unit=unit)
@@ -127,7 +134,7 @@ def _channel(variable: xr.DataArray, sequence: FrameSequence, where: str) -> Flo
     y, x = _spatial(variable, sequence)
     leading = [str(dim) for dim in variable.dims if dim not in (y, x)]
     member = next((dim for dim in leading if dim in MEMBERS), None)
-    named = [dim for dim in leading if dim in ("lead_time", "step", "valid_time", "time")]
+    named = [dim for dim in leading if dim in (*LEADS, "valid_time", "time")]
     steps = named or [dim for dim in leading if dim != member]
     along = max(steps, key=lambda dim: variable.sizes[dim], default=None)
     others = [dim for dim in leading if dim not in (along, member)]
@@ -200,7 +207,7 @@ def _hold_in_place(theirs: xr.DataArray, own: NDArray[np.float64], unit: str, wh
 def _observed(forecast: xr.Dataset, count: int, observation: FrameSource, where: str) -> FloatArray:
     """Observations at the forecast's lead times, (K, C, H, W); NaN where nothing was."""
     timed = all(sequence.times is not None for sequence in observation.sequences)
-    valid = _valid_times(forecast, count, where) if timed else None
+    valid = valid_times(forecast, count, where) if timed else None
     first = observation.sequences[0]
     if valid is None:
         if count > len(first):
@@ -224,56 +231,3 @@ def _observed(forecast: xr.Dataset, count: int, observation: FrameSource, where:
             hint="give observations that cover the forecast",
         )
     return truth
-
-
-def _valid_times(forecast: xr.Dataset, count: int, where: str) -> NDArray[np.datetime64] | None:
-    """Valid time of each of so many lead times; None where the forecast knows no times at all.
-
-    Raises:
-        DataError: it has times that do not say so.
-    """
-    said, time = _times(forecast, "valid_time"), _times(forecast, "time")
-    init, leads = _times(forecast, *_INIT), _lead_times(forecast)
-    if said is not None and len(said) == count:
-        return said
-    if init is None and time is not None and len(time) == 1 and leads is not None:
-        init = time
-    if init is not None and len(init) == 1 and leads is not None and len(leads) == count:
-        return init + leads
-    if time is not None and len(time) == count:
-        return time
-    if said is None and time is None and init is None:
-        return None
-    raise DataError(
-        "has times that do not say when it is valid",
-        where=where,
-        expected=f"valid_time of {count} values, or init_time of one and lead_time of {count}",
-        hint="write valid_time into it, or leave all times out to have it graded by the last frames",
-    )
-
-
-def _lead_times(forecast: xr.Dataset) -> NDArray[np.timedelta64] | None:
-    """The lead times that the forecast states."""
-    for name in ("lead_time", "step"):
-        if name in forecast.variables and np.issubdtype(forecast[name].dtype, np.timedelta64):
-            return np.atleast_1d(forecast[name].values)
-    return None
-
-
-def _times(forecast: xr.Dataset, *names: str) -> NDArray[np.datetime64] | None:
-    """The first of these variables that holds times, as a vector."""
-    for name in names:
-        if name in forecast.variables and np.issubdtype(forecast[name].dtype, np.datetime64):
-            return np.asarray(forecast[name].values.astype("datetime64[ns]").ravel())
-    return None
-
-
-def _stated_lead_times(forecast: xr.Dataset, count: int) -> tuple[list[float], str]:
-    """The lead times that the forecast file itself states; an empty list where it states none."""
-    leads = _lead_times(forecast)
-    if leads is not None:
-        return in_words(leads)
-    init, valid = _times(forecast, *_INIT), _times(forecast, "valid_time", "time")
-    if init is not None and valid is not None and len(init) == 1 and len(valid) == count:
-        return in_words(valid - init[0])
-    return [], ""

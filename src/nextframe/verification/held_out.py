@@ -24,6 +24,7 @@ def held_out(
     *,
     reading: Mapping[str, Any] | None = None,
     option: str = "data",
+    whole: bool = False,
 ) -> tuple[FrameSource, Sequence[Span]]:
     """Frames to verify a run on: other data where such are named, else what it has held out.
 
@@ -33,6 +34,7 @@ def held_out(
         data: other frames, of which all are taken.
         reading: how to read other frames where it differs from the run's own.
         option: the option that names other frames, for the hints of errors.
+        whole: take all of its own data, what it was trained on included.
 
     Raises:
         ConfigError: no test part and no other data; held-out frames that are not there; a reading without other data.
@@ -56,7 +58,7 @@ def held_out(
             hint=f"name frames of your own with {{{option}=SOURCE}}",
         )
     source = open_as(replace(config, **reading), chosen)
-    if chosen is not None:
+    if chosen is not None or whole:
         return source, whole_spans(source)
     spans = split_as(source, config).test
     if not spans:

@@ -112,6 +112,10 @@ class Verification:
     """Forecaster -> convention of published tables -> metric -> a value for all lead times; see `conventions`."""
     notes: Sequence[str] = ()
     """What was left out, and which scores say nothing, in sentences."""
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    """Model -> frames that were left out, since it was trained on them or its weights were chosen by them."""
+    seen: Mapping[str, int] = field(default_factory=dict)
+    """Model -> such frames among those verified on, where that was asked for."""
     provenance: Mapping[str, str] = field(default_factory=dict)
     """Where the data come from and how they were read, in words by what they are: "period", "institution", ..."""
     versions: Mapping[str, str] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""Verification of a run: on what it held out, or on other frames read as it reads its own."""
+"""Verification of runs: on what they held out, or on other frames read as they read their own."""
 
 from __future__ import annotations
 
@@ -11,59 +11,130 @@ from typing import TYPE_CHECKING, Any
 from nextframe.data.provenance import reading_in_words
 from nextframe.errors import ShapeError
 from nextframe.forecasting.baselines import learns
+from nextframe.forecasting.forecast import Forecaster
 from nextframe.forecasting.matching import ProbabilityMatched
+from nextframe.frames.sequence import FrameSource
 from nextframe.runs.shipped import measured, shipped_name
 from nextframe.verification.additive import SCALES
+from nextframe.verification.entrants import Entrant, Entrants, common_data
 from nextframe.verification.evaluate import Example, evaluate
 from nextframe.verification.held_out import held_out, training_part
+from nextframe.verification.leave_out import Chosen, choose_frames
 from nextframe.verification.result import Verification
+from nextframe.verification.thresholds import Thresholds
 
 if TYPE_CHECKING:
     from nextframe.forecasting.trained import TrainedForecaster
     from nextframe.frames.source import Source
 
 
-def evaluate_run(
-    model: TrainedForecaster,
-    run: str | Path,
+def evaluate_entrants(
+    entrants: Entrants,
     *,
     data: Source | None = None,
     reading: Mapping[str, Any] | None = None,
     lead_times: int | None = None,
     matched: bool = False,
+    tile: int | None = None,
+    overlap: int | None = None,
     baselines: Sequence[str] = (),
-    thresholds: Sequence[float] | None = None,
+    thresholds: Thresholds | None = None,
     scales: Sequence[int] = SCALES,
     limit: int | None = None,
     examples: int = 0,
+    seen: bool = False,
     command: str = "",
     progress: bool = False,
 ) -> tuple[Verification, list[Example]]:
-    """Verify a trained model on the test part of its own data, or on all of another source.
+    """Verify a run, or several on the same windows: on the test part of the first one's data, or on those frames of
+    another source that none of them has seen in its training.
+
+    Of several each has its own name, sees as many frames of the past as it was trained with, and is judged beside those
+    that follow; a single one is called "model", and what an ensemble's members say by themselves stands beside it.
 
     Args:
-        model: what was trained.
-        run: its folder, or its name where it comes with the package.
-        data: other frames, of which all are taken.
-        reading: how to read other frames where it differs from the run's own.
-        lead_times: frames to forecast; by default as many as it was trained for.
+        entrants: runs, and baselines that were named among them.
+        data: other frames.
+        reading: how to read other frames where it differs from the runs' own.
+        lead_times: frames to forecast; by default as many as all of them were trained for.
         matched: let the forecast with the distribution of the last frame seen lead, the model as it is beside it.
-        baselines: names of baselines to verify beside it.
-        thresholds: what counts as an event, in source units; by default the run's own, or those of its card.
+        tile: forecast in tiles of so many pixels along both axes.
+        overlap: pixels that tiles share.
+        baselines: names of further baselines to verify beside them.
+        thresholds: what counts as an event, in source units; by default the first run's own, or those of its card.
         scales: neighbourhoods of the fractions skill score, in pixels along each side.
         limit: verify at most so many windows, evenly spread.
         examples: windows to keep with everyone's forecast, evenly spread.
+        seen: verify on frames that a run was trained on, too, and name them; where no other data are named, on all of
+            the first one's own.
         command: how to make the scores again, for the record.
         progress: show a progress bar.
 
     Raises:
-        ConfigError: the run held out no test part, and no other data was named.
-        ShapeError, DataError: data of another kind, or in another unit, than the run was trained on.
+        ConfigError: the run held out no test part, and no other data was named; runs that read frames differently.
+        ShapeError, DataError: data of another kind, or in another unit, than a run was trained on.
     """
-    from nextframe.forecasting.trained import Uncalibrated  # whoever has a model has loaded torch
+    from nextframe.forecasting.trained import in_tiles  # whoever has a model has loaded torch
 
-    config, reading = model.config.data, reading or {}
-    source, spans = held_out(run, config, data, reading=reading)
+    models, reading = entrants.models, reading or {}
+    (first, model), *others = models.items()
+    config = common_data(entrants, reading)
+    source, spans = held_out(entrants.runs[first], config, data, reading=reading, whole=seen)
+    for each in models.values():
+        _hold_to_kind(each, source)
+    chosen = Chosen(spans=spans)
+    if seen or data is not None:
+        chosen = choose_frames(spans, models, source.name, seen=seen)
+    elif others:  # what the first one holds out, others may have seen
+        chosen = choose_frames(spans, dict(others), source.name)
+    past, leads = config.past, min(each.config.data.future for each in models.values())
+    everyone: list[Forecaster] = [in_tiles(model, tile, overlap)]
+    if others:
+        everyone = [Entrant(in_tiles(each, tile, overlap), name) for name, each in models.items()]
+        past = max(each.config.data.past for each in models.values())
+    leads = leads if lead_times is None else lead_times
+    names = tuple(dict.fromkeys((*entrants.baselines, *baselines)))
+    return evaluate(
+        [
+            *(each for one in everyone for each in ([ProbabilityMatched(one), one] if matched else [one])),
+            *([] if others else _apart(model, leads)),
+        ],
+        chosen,
+        source.name,
+        past=past,
+        lead_times=leads,
+        baselines=names,
+        training=training_part(config) if learns(names) else (),
+        thresholds=_own_thresholds(entrants.runs[first]) if thresholds is None else thresholds,
+        usual=model.manifest.threshold,
+        scales=scales,
+        stride=config.stride,
+        limit=limit,
+        examples=examples,
+        judged=len(everyone) * (2 if matched else 1) if others else 1,
+        about={**reading_in_words(replace(config, **reading)), **_trainings(entrants)},
+        command=command,
+        progress=progress,
+    )
+
+
+def _apart(model: TrainedForecaster, lead_times: int) -> list[Forecaster]:
+    """Members of an ensemble by themselves, beside what calibration makes of it."""
+    from nextframe.forecasting.trained import Uncalibrated
+
+    calibrated = model.calibration is not None and lead_times <= model.calibration.lead_times
+    return [Uncalibrated(model)] if model.knows_uncertainty and calibrated else []
+
+
+def _trainings(entrants: Entrants) -> dict[str, str]:
+    """The commands that train the runs again, for the record."""
+    if len(entrants.runs) == 1:
+        return {"trained by": _trained_by(next(iter(entrants.runs.values())))}
+    return {f"{name} trained by": _trained_by(run) for name, run in entrants.runs.items()}
+
+
+def _hold_to_kind(model: TrainedForecaster, source: FrameSource) -> None:
+    """Hold frames to the kind that a model was trained on."""
     if source.frame_shape[0] != model.manifest.channels:
         raise ShapeError(
             "has another number of channels than the model was trained on",
@@ -73,33 +144,12 @@ def evaluate_run(
             hint="give it the same kind of frames",
         )
     model.check_kind(source.sequences[0])
-    leads = config.future if lead_times is None else lead_times
-    # What an ensemble's members say by themselves is verified beside what calibration makes of it.
-    calibrated = model.calibration is not None and leads <= model.calibration.lead_times
-    apart = [Uncalibrated(model)] if model.knows_uncertainty and calibrated else []
-    return evaluate(
-        [*([ProbabilityMatched(model)] if matched else []), model, *apart],
-        spans,
-        source.name,
-        past=config.past,
-        lead_times=leads,
-        baselines=baselines,
-        training=training_part(config) if learns(baselines) else (),
-        thresholds=_own_thresholds(run, model) if thresholds is None else thresholds,
-        scales=scales,
-        stride=config.stride,
-        limit=limit,
-        examples=examples,
-        about={**reading_in_words(replace(config, **reading)), "trained by": _trained_by(run)},
-        command=command,
-        progress=progress,
-    )
 
 
-def _own_thresholds(run: str | Path, model: TrainedForecaster) -> Sequence[float]:
-    """Thresholds of a shipped model's card; else that of the training."""
+def _own_thresholds(run: str | Path) -> Sequence[float] | None:
+    """Thresholds of a shipped model's card; None for other runs."""
     name = shipped_name(run)
-    return [model.manifest.threshold] if name is None else measured(name).thresholds
+    return None if name is None else measured(name).thresholds
 
 
 def _trained_by(run: str | Path) -> str:

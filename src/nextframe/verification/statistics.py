@@ -14,7 +14,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from nextframe.verification.additive import Additive, Settings, Sums, hold_alike
+from nextframe.verification.additive import Additive, Settings, Sums, hold_alike, of_channel, threshold_name
 
 # Keras clips probabilities by as much before it takes their logarithm.
 _EPSILON = 1e-7
@@ -135,7 +135,7 @@ class Events(Additive):
 
     def named(self, name: str, values: Sums) -> dict[str, Sums]:
         """Values of a metric by threshold: "csi_0.5"."""
-        return {f"{name}_{threshold:g}": values[..., n, :] for n, threshold in enumerate(self.thresholds)}
+        return {f"{name}_{threshold_name(threshold)}": values[..., n, :] for n, threshold in enumerate(self.thresholds)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -173,7 +173,7 @@ class Neighbourhoods(Additive):
     def named(self, name: str, values: Sums) -> dict[str, Sums]:
         """Values of a metric by threshold and scale: "fss_0.5_5px"."""
         return {
-            f"{name}_{threshold:g}_{scale}px": values[..., n, m, :]
+            f"{name}_{threshold_name(threshold)}_{scale}px": values[..., n, m, :]
             for n, threshold in enumerate(self.thresholds)
             for m, scale in enumerate(self.scales)
         }
@@ -198,7 +198,9 @@ def _both(forecast: NDArray[Any], truth: NDArray[Any]) -> tuple[NDArray[np.bool_
 
 
 def _events(forecast: NDArray[Any], truth: NDArray[Any], threshold: float) -> tuple[NDArray[np.bool_], ...]:
-    """Masks of where both have a value, and of where each is an event."""
+    """Masks of where both have a value, and of where each is an event; of the threshold's channel, where it has one."""
+    forecast, truth = of_channel(forecast, threshold), of_channel(truth, threshold)
+    threshold = float(threshold)
     valid = np.isfinite(forecast) & np.isfinite(truth)
     with np.errstate(invalid="ignore"):
         return valid, (forecast >= threshold) & valid, (truth >= threshold) & valid

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from nextframe.data.windows import Window
 from nextframe.frames.sequence import FloatArray, FrameSequence
 from nextframe.machine import describe_machine
-from nextframe.verification.additive import Additive, Settings
+from nextframe.verification.additive import Additive, Settings, threshold_name
 from nextframe.verification.bootstrap import FEWEST_BLOCKS, count_events, draw_weights, independent_blocks, interval
 from nextframe.verification.conventions import conventional_scores
 from nextframe.verification.ensembles import Members, Probabilities
@@ -119,7 +119,7 @@ def _reliability(totals: Mapping[str, Parts]) -> Iterator[tuple[str, dict[str, R
             yield (
                 name,
                 {
-                    f"{threshold:g}": Reliability(
+                    threshold_name(threshold): Reliability(
                         probability=(probability[n] / said[n]).tolist(),
                         frequency=(came[n] / said[n]).tolist(),
                         count=said[n].tolist(),

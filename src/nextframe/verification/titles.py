@@ -53,6 +53,8 @@ def title(metric: str, units: Sequence[str] = ()) -> str:
     source = units[0] if len(set(units)) == 1 else "1"
     unit = unit_of(metric, source)
     text = score.metric.label
+    if score.channel:
+        text += f" of {score.channel}"
     if score.threshold:
         text += f" at {score.threshold}" + ("" if source == "1" else f" {source}")
     if score.scale:

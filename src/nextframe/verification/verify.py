@@ -31,6 +31,8 @@ def verify(
     data_range: float | None = None,
     data: str = "",
     command: str = "",
+    judged: int = 1,
+    video: bool = False,
     progress: bool = False,
 ) -> Verification:
     """Let every forecaster forecast every window, and score them against what came.
@@ -46,6 +48,8 @@ def verify(
         data_range: for SSIM and PSNR; by default 1 for values in 0..1, 255 for bytes, else the range that occurs.
         data: what the windows are from, for the record.
         command: how to make the scores again, for the record.
+        judged: how many of the forecasters are in question, from the first on.
+        video: whether the frames are pictures, of which PSNR and SSIM lead.
         progress: show a progress bar.
 
     Raises:
@@ -94,7 +98,15 @@ def verify(
         raise DataError("no value that every forecast and the truth have", where=data or "verification")
     parts = {name: [join(kind, axis=0) for kind in zip(*batches, strict=True)] for name, batches in found.items()}
     return summarise(
-        parts, windows[0].sequence, lead_times, settings=settings, windows=windows, data=data, command=command
+        parts,
+        windows[0].sequence,
+        lead_times,
+        settings=settings,
+        windows=windows,
+        data=data,
+        command=command,
+        judged=judged,
+        video=video,
     )
 
 

@@ -1,0 +1,86 @@
+"""Record of the frames that a run has seen in its training, in the run folder: `seen.npz`."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+
+import numpy as np
+
+from nextframe.config import DataConfig
+from nextframe.data.seen import Seen, Stretch, seen_in
+from nextframe.data.split import Split, split_as
+from nextframe.errors import NextframeError
+from nextframe.files import replacing
+from nextframe.frames.source import open_as
+
+SEEN = "seen.npz"
+"""Its name in a run folder."""
+
+
+def save_seen(run: Path, parts: Split) -> None:
+    """Write the record of the training and the validation part, which choose the weights together."""
+    write_seen(run / SEEN, seen_in([*parts.train, *parts.validation]))
+
+
+def write_seen(path: Path, seen: Seen) -> None:
+    """Write a record, whole or not at all."""
+    stretches = seen.stretches
+    columns = {
+        "path": np.array([stretch.file for stretch in stretches], str),
+        "start": np.array([stretch.start for stretch in stretches], np.int64),
+        "stop": np.array([stretch.stop for stretch in stretches], np.int64),
+        "box": np.array([stretch.box or (np.nan,) * 4 for stretch in stretches], np.float64).reshape(-1, 4),
+    }
+    for name in ("times", "frames", "marks"):
+        rows = [np.asarray(getattr(stretch, name)).astype(np.int64) for stretch in stretches]
+        columns[name] = np.concatenate(rows) if rows else np.empty(0, np.int64)
+        columns[f"{name}_each"] = np.array([len(row) for row in rows], np.int64)
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        np.savez_compressed(file, allow_pickle=False, **columns)
+
+
+def read_seen(path: Path) -> Seen | None:
+    """Read a record; None where there is none, or one that cannot be read."""
+    try:
+        with np.load(path, allow_pickle=False) as columns:
+            table = {name: columns[name] for name in columns.files}
+        parts = {
+            name: np.split(table[name], np.cumsum(table[f"{name}_each"])[:-1]) for name in ("times", "frames", "marks")
+        }
+        return Seen(
+            tuple(
+                Stretch(
+                    file=str(table["path"][n]),
+                    start=int(table["start"][n]),
+                    stop=int(table["stop"][n]),
+                    times=parts["times"][n].astype("datetime64[ns]"),
+                    box=() if np.isnan(table["box"][n]).any() else tuple(table["box"][n].tolist()),
+                    frames=tuple(parts["frames"][n].tolist()),
+                    marks=tuple(parts["marks"][n].tolist()),
+                )
+                for n in range(len(table["start"]))
+            )
+        )
+    except (OSError, ValueError, KeyError, IndexError, zipfile.BadZipFile):
+        return None
+
+
+def seen_by(run: str | Path | None, config: DataConfig) -> Seen | None:
+    """Frames that a run has seen: its record, else what its configuration says of its source as far as that is there;
+    None where neither tells.
+
+    Args:
+        run: the run folder; None for a model that is in memory alone.
+        config: how it read its data, and divided them.
+    """
+    folders = [] if run is None else [Path(run), Path(run) / "member-1"]
+    for folder in folders:
+        seen = read_seen(folder / SEEN)
+        if seen is not None:
+            return seen
+    try:
+        parts = split_as(open_as(config), config)
+        return seen_in([*parts.train, *parts.validation])
+    except NextframeError:  # moved, or taken away
+        return None
