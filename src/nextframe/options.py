@@ -31,13 +31,19 @@ class ReadingOptions(TypedDict, total=False):
     """Reading of frames: fields of `Reading`."""
 
     variable: str | Sequence[str]
-    """Variables of a NetCDF or Zarr file to read as channels, or the quantity of a radar composite; by default the only
-    one there is.
+    """Variables of a NetCDF, Zarr or GRIB file, or bands of a GeoTIFF, to read as channels, or the quantity of a radar
+    composite; by default the only one there is.
     """
     axes: str
     """Axes of an array, a letter each: N movie, T time, H height, W width, C channel ("NTHWC"); by default told from
     its shape.
     """
+    time_format: str
+    """Times in the names of images, GeoTIFF and NetCDF files that have none inside: a pattern of their digits
+    ("%Y%m%d%H%M").
+    """
+    palette: str
+    """CSV file of colours and their values (#9900ff,0.5), by which pictures are turned back to a quantity."""
     frames: Sequence[int]
     """Use only frames START to STOP (exclusive) of each sequence."""
     grey: bool

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import fields, replace
 from pathlib import Path
@@ -186,14 +187,21 @@ def _opened_each(
 
 def open_as(config: DataConfig, name: Source | None = None) -> FrameSource:
     """Open a configuration's own source; or another one in the same way, of which all frames are taken, and whose axes
-    are named only where it has as many to name.
+    are named only where it has as many to name. Patterns of times and palettes go to files that take such.
 
     Raises:
         DataError, ConfigError, ShapeError: as `open_source`.
     """
     if name is None:
         return open_source(config.data, config)
-    return open_source(name, config, frames=(), axes=config.axes if _has_axes(name, config.axes) else "")
+    return open_source(
+        name,
+        config,
+        frames=(),
+        axes=config.axes if _has_axes(name, config.axes) else "",
+        time_format=config.time_format if _takes(name, "time_format") else "",
+        palette=config.palette if _takes(name, "palette") else "",
+    )
 
 
 def _has_axes(name: Source, axes: str) -> bool:
@@ -202,10 +210,21 @@ def _has_axes(name: Source, axes: str) -> bool:
         return all(_has_axes(part, axes) for part in name)
     if is_array(name):
         return np.ndim(name) == len(axes)  # type: ignore[arg-type]
+    return _takes(name, "axes")
+
+
+def _takes(name: Source, option: str) -> bool:
+    """True where a source is of files whose format has an option."""
+    if isinstance(name, (list, tuple)):
+        return all(_takes(part, option) for part in name)
     if not isinstance(name, (str, Path)) or str(name).partition(":")[0] in GENERATED:
         return False
-    row = _format_of(Path(name))
-    return row is not None and "axes" in row.takes
+    path = Path(name)
+    row = _format_of(path)
+    if row is None:
+        within = sorted(path.iterdir()) if path.is_dir() else _matching(str(name))
+        row = next((row for file in within if (row := _format_of(file)) is not None), None)
+    return row is not None and option in row.takes
 
 
 def _shaped(sequence: FrameSequence, reading: Reading) -> FrameSequence:
@@ -263,7 +282,7 @@ def _open_path(text: str, reading: Reading, damage: Damage | None) -> tuple[Fram
     path = Path(text)
     there = _there(path)
     if any(sign in text for sign in "*?[") and not there:
-        files = sorted(Path().glob(text) if not path.is_absolute() else Path("/").glob(text[1:]), key=natural_order)
+        files = _matching(text)
         if not files:
             raise DataError("matches no file", where=text)
         return _open_files(text, files, reading, damage)
@@ -285,6 +304,12 @@ def _open_path(text: str, reading: Reading, damage: Damage | None) -> tuple[Fram
     return row.open(text, [path], reading, None)
 
 
+def _matching(pattern: str) -> list[Path]:
+    """Files whose names match a pattern."""
+    anywhere = Path("/") if Path(pattern).is_absolute() else Path()
+    return sorted(anywhere.glob(pattern.removeprefix("/") or "."), key=natural_order)
+
+
 def _there(path: Path) -> bool:
     """True where a path leads to something.
 
@@ -300,13 +325,22 @@ def _there(path: Path) -> bool:
         ) from error
 
 
+_LACKS = {
+    "variable": "has no variables to choose from",
+    "axes": "has no axes to choose from",
+    "time_format": "takes no times from names of files",
+    "palette": "has no colours to turn into values",
+}
+"""Options that only some formats have -> what is wrong with giving one to another."""
+
+
 def _hold_options(where: object, reading: Reading, takes: frozenset[str]) -> None:
     """Refuse options that only some formats have."""
-    for option in ("variable", "axes"):
+    for option, lacks in _LACKS.items():
         value = getattr(reading, option)
         if value and option not in takes:
             raise ConfigError(
-                f"has no {'variables' if option == 'variable' else 'axes'} to choose from",
+                lacks,
                 where=where,
                 received=", ".join(value) if isinstance(value, tuple) else value,
                 hint=f"leave out {{{option}}}",
@@ -335,6 +369,14 @@ def _open_files(
         )
     if len({row.together for row, _ in known}) > 1 or (known[0][0].together and len(rows) > 1):
         suffixes = sorted({path.suffix for _, path in known})
+        usual = Counter(row.name for row, _ in known).most_common(1)[0][0]
+        odd = next(path for row, path in known if row.name != usual)
+        if len(suffixes) == 1:
+            raise DataError(
+                f"is no {usual}, as the others are",
+                where=odd,
+                hint="the file may be damaged; replace it, or move it elsewhere",
+            )
         raise DataError(
             "holds files of several kinds",
             where=text,

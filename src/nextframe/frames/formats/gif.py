@@ -1,4 +1,4 @@
-"""Animated GIF, through Pillow."""
+"""Animated GIF and WebP, through Pillow."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from nextframe.frames.sequence import FrameSequence
 
 
 def open_gif(path: Path) -> FrameSequence:
-    """Open an animated GIF; it is decoded at once, since each of its frames builds on the one before.
+    """Open an animated GIF or WebP; it is decoded at once, since each of its frames builds on the one before.
 
     A GIF whose colours are all grey has one channel. The durations of the frames say how much time lies between them;
     the median is the time step. What would not fit the memory given to decoded frames is held in a temporary file.
@@ -28,7 +28,7 @@ def open_gif(path: Path) -> FrameSequence:
     durations = []
     grey = True
     with opened(path) as image:
-        if not _has_end(path):
+        if not (_has_end(path) if image.format == "GIF" else _is_whole(path)):
             raise DataError("is truncated: its end mark is missing", where=path, hint="fetch or save it again")
         height, width = image.height, image.width
         hold_frame(path, height, width)
@@ -85,6 +85,12 @@ def _room(path: Path, shape: tuple[int, int, int, int]) -> NDArray[np.uint8]:
                 hint="make room there, or name another folder in the environment variable TMPDIR",
             ) from error
         return np.memmap(file, np.uint8, "r+", shape=shape)
+
+
+def _is_whole(path: Path) -> bool:
+    """True where a WebP is as long as its header says."""
+    with path.open("rb") as file:
+        return int.from_bytes(file.read(8)[4:], "little") + 8 <= path.stat().st_size
 
 
 def _has_end(path: Path) -> bool:

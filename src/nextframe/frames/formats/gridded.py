@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -19,12 +20,13 @@ from nextframe.frames.formats.cf import same_projection
 from nextframe.frames.formats.reader import Stores
 from nextframe.frames.formats.stores import Store, describe
 from nextframe.frames.formats.times import in_seconds
+from nextframe.frames.names import time_in_name
 from nextframe.frames.sequence import FrameSequence
 
 
 def open_stores(name: str, files: Sequence[Path], reading: Reading, damage: Damage | None) -> tuple[FrameSequence, ...]:
     """Open NetCDF files and Zarr stores as one sequence (`frames.format.Open`); errors of `open_gridded`."""
-    return (open_gridded(name, files, reading.variable, damage=damage),)
+    return (open_gridded(name, files, reading.variable, time_format=reading.time_format, damage=damage),)
 
 
 def open_gridded(
@@ -32,6 +34,7 @@ def open_gridded(
     files: Sequence[Path],
     variable: Sequence[str] = (),
     *,
+    time_format: str = "",
     missing: Missing | None = None,
     damage: Damage | None = None,
 ) -> FrameSequence:
@@ -41,6 +44,7 @@ def open_gridded(
         name: what to call the sequence.
         files: the stores, each with a stretch of time or a single step.
         variable: variables to read as channels; by default the only one over both horizontal axes.
+        time_format: pattern of times in the names of files that hold one step and know no time.
         missing: what NaN means; by default a gap where a variable declares a fill value, else a fault.
         damage: where to note stores that cannot be opened, to leave them out; by default these are errors.
 
@@ -53,6 +57,8 @@ def open_gridded(
 
     def describe_beside(path: Path) -> Store:
         store = describe(path, variable)
+        if time_format and store.times is None and store.shape[0] == 1:
+            store = replace(store, times=np.array([time_in_name(path, time_format)]))
         if described:
             return store.beside(described[0])
         described.append(store)
@@ -112,7 +118,11 @@ def _in_order(stores: Sequence[Store]) -> list[Store]:
     """
     for store in stores:
         if store.times is None:
-            raise DataError("has no time, so that its place among the other files is unknown", where=store.path)
+            raise DataError(
+                "has no time, so that its place among the other files is unknown",
+                where=store.path,
+                hint="name what times look like in the names of the files with {time_format}",
+            )
     ordered = sorted(stores, key=lambda store: store.times[0] if store.times is not None else np.datetime64("NaT"))
     for before, after in pairwise(ordered):
         assert before.times is not None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nextframe.config import Reading
-from nextframe.errors import DataError, ShapeError
+from nextframe.errors import ConfigError, DataError, ShapeError
 from nextframe.frames.damage import Damage, describe_each
 from nextframe.frames.formats.gif import open_gif
-from nextframe.frames.formats.still import Kind, describe_picture, is_tiff, opened, read_picture, reported
+from nextframe.frames.formats.palette import Palette, painted, read_palette
+from nextframe.frames.formats.still import (
+    Kind,
+    describe_picture,
+    is_tiff,
+    opened,
+    read_clear,
+    read_picture,
+    reported,
+)
 from nextframe.frames.formats.tiff import Tiff
-from nextframe.frames.names import natural_order
+from nextframe.frames.names import natural_order, time_in_name
 from nextframe.frames.sequence import FrameSequence
 
 
@@ -29,15 +39,62 @@ def open_pictures(
     Raises:
         DataError, ShapeError: as `open_gif`, `open_images` and `open_pages`.
     """
+    palette = read_palette(Path(reading.palette)) if reading.palette else None
     # An image that cannot be read keeps its place, and is counted when it is read.
     note = None if damage is None else Damage()
     if len(files) > 1 and not any(describe_each(files, has_pages, note)):
-        return (open_images(Path(name), files, damage),)
-    return tuple(describe_each(files, lambda p: open_gif(p) if p.suffix.lower() == ".gif" else open_pages(p), damage))
+        return (_whole(open_images(Path(name), _in_order(files, reading.time_format), damage), reading, palette),)
+    is_gif = files[0].suffix.lower() == ".gif" and not reading.time_format  # whose end is to be looked for
+    if len(files) == 1 and not is_gif and not has_pages(files[0]):
+        return (_whole(open_images(files[0], files), reading, palette),)
+    if reading.time_format:
+        raise ConfigError(
+            "is of images that hold several frames each, so that names tell no times",
+            where=name,
+            received=reading.time_format,
+            hint="leave out {time_format}",
+        )
+    movies = describe_each(files, lambda p: open_pages(p) if is_tiff(p) else open_gif(p), damage)
+    return tuple(movie if palette is None else painted(movie, palette) for movie in movies)
+
+
+def _in_order(files: Sequence[Path], time_format: str) -> list[Path]:
+    """Images in order of the times in their names, or else of the names."""
+    if not time_format:
+        return sorted(files, key=natural_order)
+    return sorted(files, key=lambda path: time_in_name(path, time_format))
+
+
+def _whole(sequence: FrameSequence, reading: Reading, palette: Palette | None) -> FrameSequence:
+    """Images, one a frame, with the times of their names and as the values of their colours.
+
+    Raises:
+        DataError: two images of one time, or without colours.
+    """
+    images = sequence.values
+    assert isinstance(images, _Images)
+    if reading.time_format:
+        times = [time_in_name(path, reading.time_format) for path in images.files]
+        for n, (one, other) in enumerate(pairwise(times)):
+            if one == other:
+                raise DataError(
+                    f"has the time of {images.files[n].name}",
+                    where=images.files[n + 1],
+                    received=other,
+                    hint="remove the image that is double",
+                )
+        sequence = replace(sequence, times=np.array(times, "datetime64[ns]"))
+    if palette is None:
+        return sequence
+    if palette.reads_transparency and images.dtype == np.uint8:
+        sequence = replace(
+            sequence, values=_Clear(images), variables=(), units=(), variable_attributes=(), accumulation=()
+        )
+    return painted(sequence, palette)
 
 
 def open_images(folder: Path, files: Sequence[Path], damage: Damage | None = None) -> FrameSequence:
-    """Open a folder of images, one frame each, in natural order of their names (2 before 10).
+    """Open images, one frame each, in the order in which they are given.
 
     All headers are read, no pixels. Images stand upright, as EXIF says. Those that are all grey, by their type or by
     every colour of their palette, make one channel in their own type of numbers; if any has colour, all are read as
@@ -53,7 +110,6 @@ def open_images(folder: Path, files: Sequence[Path], damage: Damage | None = Non
         DataError: an image that cannot be read, or whose type of numbers differs from the others'; it is named.
         ShapeError: an image whose size differs from the others'; it is named.
     """
-    files = sorted(files, key=natural_order)
     kinds: dict[Path, Kind] = {}
     for path in files:
         try:
@@ -88,13 +144,17 @@ def open_pages(path: Path) -> FrameSequence:
     return _sequence(_Pages(path, order, tuple(kinds), common, whole), str(path))
 
 
+_ANIMATED = (".gif", ".webp")
+"""Suffixes of pictures that may move."""
+
+
 def has_pages(path: Path) -> bool:
-    """Tell a GIF or TIFF of several frames; other formats' further images are thumbnails or views, not frames."""
+    """Tell a GIF, WebP or TIFF of several frames; other formats' further images are thumbnails or views, not frames."""
     suffix = path.suffix.lower()
     if suffix in (".tif", ".tiff") and is_tiff(path):
         with Tiff(path) as tiff:
             return len(tiff) > 1
-    if suffix != ".gif":
+    if suffix not in _ANIMATED:
         return False
     with opened(path) as image, reported(path):
         return int(getattr(image, "n_frames", 1)) > 1
@@ -199,6 +259,26 @@ class _Images:
     def _read(self, path: Path) -> NDArray[Any]:
         kind = self.kinds.get(path) or _describe(path)
         return _alike(_read(path, kind), self.kind)
+
+
+@dataclass(frozen=True)
+class _Clear:
+    """Images of 8 bits with their opacity as a fourth channel, (T, 4, H, W)."""
+
+    images: _Images
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        time, _, height, width = self.images.shape
+        return time, 4, height, width
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return np.dtype(np.uint8)
+
+    def __getitem__(self, frames: slice, /) -> NDArray[Any]:
+        kind = self.images.kind
+        return np.stack([read_clear(path, kind) for path in self.images.files[frames]])
 
 
 @dataclass(frozen=True)

@@ -87,6 +87,29 @@ def read_picture(path: Path, kind: Kind) -> NDArray[Any]:
     return values
 
 
+def read_clear(path: Path, kind: Kind) -> NDArray[np.uint8]:
+    """Read a picture of 8 bits as red, green, blue and opacity, (4, H, W).
+
+    Raises:
+        DataError: a damaged file, or one that is not what it was.
+    """
+    with opened(path) as image:
+        orientation = EXIF[_orientation(image)]
+        with reported(path):
+            image.load()
+            values = np.moveaxis(np.asarray(image.convert("RGBA")), -1, 0)
+    values = upright(values, orientation)
+    if values.shape != (4, kind.height, kind.width):
+        raise DataError(
+            "is not what its header said when it was opened",
+            where=path,
+            expected=(kind.height, kind.width),
+            received=values.shape[1:],
+            hint="the file has changed; start anew",
+        )
+    return values
+
+
 def is_tiff(path: Path) -> bool:
     """Tell a TIFF file by its first bytes, whatever its name."""
     return _head(path, 4) in _TIFF_MARKS

@@ -1,0 +1,426 @@
+"""GeoTIFF and cloud-optimised GeoTIFF (COG) by rasterio: values with their scale, and where and when they are of.
+
+A band that says its own time, as the others do, is a step; else bands are channels. Times are read from the file's name
+where a pattern is given, else from tags.
+
+Axes: T time, C channel, H height, W width.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nextframe.config import Reading
+from nextframe.errors import ConfigError, DataError, ShapeError, first_line
+from nextframe.frames.bounds import hold_claim, hold_frame
+from nextframe.frames.damage import Damage, describe_each
+from nextframe.frames.grid import Grid
+from nextframe.frames.names import natural_order, time_in_name
+from nextframe.frames.radar.place import NAMES, mapping
+from nextframe.frames.sequence import FrameSequence
+from nextframe.plugins import library, pyproj_first
+
+_GEOGRAPHIC = (33550, 34264, 34735)
+"""Tags by which a TIFF says where it lies: size of a pixel, transformation, keys of the projection."""
+_TIME_TAGS = ("valid_time", "time", "datetime", "acquisitiondatetime", "timestamp", "date_time")
+"""Tags that hold a time, in lower case, the likeliest first."""
+_DIMENSION = re.compile(r"NETCDF_DIM_(\w*time\w*)", re.IGNORECASE)
+_SAVED = "TIFFTAG_DATETIME"
+_LIBRARY = (OSError, ValueError, RuntimeError, LookupError, TypeError, MemoryError)
+"""Errors that rasterio raises for files that are damaged, RasterioIOError among them."""
+
+
+def is_geotiff(path: Path) -> bool:
+    """True where a TIFF says where on the earth it lies, by the tags of its first page."""
+    if path.suffix.lower() not in (".tif", ".tiff") or not path.is_file():
+        return False
+    try:
+        with path.open("rb") as file:
+            head = file.read(16)
+            order = {b"II": "<", b"MM": ">"}.get(head[:2])
+            if order is None:
+                return False
+            big = struct.unpack(order + "H", head[2:4])[0] == 43
+            start = struct.unpack(order + ("Q" if big else "I"), head[8:16] if big else head[4:8])[0]
+            file.seek(start)
+            count = struct.unpack(order + ("Q" if big else "H"), file.read(8 if big else 2))[0]
+            size = 20 if big else 12
+            entries = file.read(size * min(count, 4096))
+            return any(
+                struct.unpack(order + "H", entries[at : at + 2])[0] in _GEOGRAPHIC
+                for at in range(0, len(entries) - size + 1, size)
+            )
+    except (OSError, struct.error):
+        return False  # said when it is read
+
+
+@dataclass(frozen=True)
+class _File:
+    """A file by its header."""
+
+    path: Path
+    shape: tuple[int, int]
+    steps: tuple[tuple[int, ...], ...]
+    """Numbers of the bands, from 1, by step and channel."""
+    times: tuple[np.datetime64, ...] | None
+    names: tuple[str, ...]
+    units: tuple[str, ...]
+    about: tuple[Mapping[str, object], ...]
+    declares_missing: bool
+    place: tuple[object, ...]
+    """Projection and transformation."""
+    grid: Grid
+    saved: bool
+    """True where its time is that of the tag for when a file was made."""
+
+
+def open_geotiff(
+    name: str, files: Sequence[Path], reading: Reading, damage: Damage | None
+) -> tuple[FrameSequence, ...]:
+    """Open GeoTIFF files as one sequence (`frames.format.Open`), each a step, or several in its bands.
+
+    Raises:
+        DataError: a file that cannot be read, has the time of another, or lies elsewhere.
+        ShapeError: files of differing size or bands.
+        ConfigError: a band that is not there; rasterio is not installed.
+    """
+    _rasterio(name)
+    ordered = sorted(files, key=natural_order)
+    described = describe_each(ordered, lambda path: _described(path, reading), damage)
+    first = described[0]
+    for other in described[1:]:
+        _hold_alike(first, other)
+    known = [file.times is not None for file in described]
+    if any(known) and not all(known):
+        raise DataError(
+            "has no time, as the others have",
+            where=described[known.index(False)].path,
+            hint="name what times look like in the names of the files with {time_format}",
+        )
+    steps = [(file, n) for file in described for n in range(len(file.steps))]
+    times = None
+    if all(known):
+        steps.sort(key=lambda step: step[0].times[step[1]] if step[0].times else np.datetime64("NaT"))
+        times = np.array([file.times[n] for file, n in steps if file.times], "datetime64[ns]")
+        for (before, _), (after, _), earlier, later in zip(steps, steps[1:], times, times[1:], strict=False):
+            if earlier == later:
+                raise DataError(
+                    f"has the time of {before.path.name}",
+                    where=after.path,
+                    received=later,
+                    hint="remove the file that is double, or name what times look like in names with {time_format}",
+                )
+    note = (
+        f"times are those of the tag {_SAVED}, which may be when a file was made; "
+        "times in names are read where {time_format} says what they look like"
+    )
+    return (
+        FrameSequence(
+            values=_Bands(tuple((file.path, file.steps[n]) for file, n in steps), (0, 0, *first.shape)),
+            name=name,
+            times=times,
+            variables=first.names,
+            units=first.units,
+            variable_attributes=first.about,
+            grid=first.grid,
+            missing="mask" if any(file.declares_missing for file in described) else "error",
+            notes=(note,) if times is not None and any(file.saved for file in described) else (),
+        ),
+    )
+
+
+def _hold_alike(first: _File, other: _File) -> None:
+    if (other.shape, other.names) != (first.shape, first.names):
+        raise ShapeError(
+            f"differs in size or bands from {first.path.name}",
+            where=other.path,
+            expected=(first.shape, *first.names),
+            received=(other.shape, *other.names),
+        )
+    if other.units != first.units:
+        raise DataError(
+            f"differs in units from {first.path.name}", where=other.path, expected=first.units, received=other.units
+        )
+    if other.place[0] != first.place[0]:
+        raise DataError(f"has another projection than {first.path.name}", where=other.path)
+    first.grid.hold_in_place(other.grid, where=other.path, than=first.path.name)
+
+
+def _rasterio(where: object) -> Any:
+    """The library.
+
+    Raises:
+        ConfigError: it is not installed.
+    """
+    pyproj_first()
+    return library("rasterio", extra="geotiff", where=where)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """A file opened by rasterio; nothing beside it is looked at, and no other format is taken for it.
+
+    Raises:
+        DataError: it cannot be read.
+    """
+    rasterio = _rasterio(path)
+    try:
+        with (
+            rasterio.Env(GDAL_DISABLE_READDIR_ON_OPEN="EMPTY_DIR"),
+            rasterio.open(path.absolute(), driver="GTiff") as file,
+        ):
+            yield file
+    except (*_LIBRARY, rasterio.errors.RasterioError) as error:
+        raise DataError(
+            "cannot be read as GeoTIFF",
+            where=path,
+            received=first_line(error),
+            hint="the file may be truncated or damaged",
+        ) from error
+
+
+def _described(path: Path, reading: Reading) -> _File:
+    with _opened(path) as file:
+        said = _Said(
+            path=path,
+            tags=dict(file.tags()),
+            bands=tuple(dict(file.tags(n)) for n in file.indexes),
+            descriptions=tuple(file.descriptions),
+            units=tuple(file.units),
+            dtypes=tuple(file.dtypes),
+            alpha=tuple(int(kind) == _ALPHA for kind in file.colorinterp),
+            height=int(file.height),
+            width=int(file.width),
+            transform=tuple(file.transform)[:6],
+            wkt=file.crs.to_wkt() if file.crs else "",
+            degrees=bool(file.crs and file.crs.is_geographic),
+            unit=str(file.crs.linear_units) if file.crs and file.crs.is_projected else "m",
+            masked=any(v is not None for v in file.nodatavals)
+            or any(flag.name != "all_valid" for flags in file.mask_flag_enums for flag in flags),
+        )
+    return said.file(reading)
+
+
+_ALPHA = 6
+"""How GDAL counts the interpretation of a band as opacity."""
+
+
+@dataclass(frozen=True)
+class _Said:
+    """A header as rasterio reads it."""
+
+    path: Path
+    tags: Mapping[str, str]
+    bands: tuple[Mapping[str, str], ...]
+    descriptions: tuple[str | None, ...]
+    units: tuple[str | None, ...]
+    dtypes: tuple[str, ...]
+    alpha: tuple[bool, ...]
+    height: int
+    width: int
+    transform: tuple[float, ...]
+    wkt: str
+    degrees: bool
+    unit: str
+    masked: bool
+
+    def file(self, reading: Reading) -> _File:
+        """What is known of the file.
+
+        Raises:
+            DataError: pixels that are no real numbers, or times that cannot be read.
+            ConfigError: a band that is not there.
+        """
+        hold_frame(self.path, self.height, self.width)
+        hold_claim(self.path, self.height * self.width)
+        seen = [n for n, alpha in enumerate(self.alpha) if not alpha]
+        strange = [dtype for dtype in self.dtypes if np.dtype(dtype).kind not in "iuf"]
+        if strange or not seen:
+            raise DataError("holds no real numbers", where=self.path, received=", ".join(strange) or "opacity alone")
+        own = [_time(self.path, self.bands[n]) for n in seen]
+        by_band = len(seen) > 1 and all(own) and len(set(own)) == len(own)
+        names = [self._name(n) for n in ([seen[0]] if by_band else seen)]
+        if reading.variable:
+            at = [self._chosen(wanted, names) for wanted in reading.variable]
+            seen, names = (seen if by_band else [seen[n] for n in at]), [names[n] for n in at]
+        steps = tuple((n + 1,) for n in seen) if by_band else (tuple(n + 1 for n in seen),)
+        time, saved = None, False
+        times: tuple[np.datetime64, ...] | None = tuple(t for t in own if t is not None) if by_band else None
+        if not by_band:
+            if reading.time_format:
+                time = time_in_name(self.path, reading.time_format)
+            else:
+                time = own[0] or _time(self.path, self.tags)
+                if time is None and _SAVED in self.tags:
+                    time, saved = _saved(self.tags[_SAVED]), True
+            times = None if time is None else (time,)
+        shown = [seen[0]] if by_band else seen
+        return _File(
+            path=self.path,
+            shape=(self.height, self.width),
+            steps=steps,
+            times=times,
+            names=tuple(names),
+            units=tuple(self.units[n] or self._tag(n, "units") or "1" for n in shown),
+            about=tuple(
+                {key: said for key in ("long_name", "standard_name") if (said := self._tag(n, key))} for n in shown
+            ),
+            declares_missing=self.masked,
+            place=(self.wkt, self.transform),
+            grid=self._grid(),
+            saved=saved,
+        )
+
+    def _tag(self, band: int, key: str) -> str:
+        return next((said[key] for said in (self.bands[band], self.tags) if said.get(key)), "")
+
+    def _name(self, band: int) -> str:
+        told = self._tag(band, "NETCDF_VARNAME") or self.descriptions[band]
+        if told:
+            return str(told)
+        return "frame" if len(self.bands) == 1 else f"band{band + 1}"
+
+    def _chosen(self, wanted: str, names: Sequence[str]) -> int:
+        if wanted in names:
+            return names.index(wanted)
+        if wanted.isdecimal() and 1 <= int(wanted) <= len(names):
+            return int(wanted) - 1
+        raise ConfigError("holds no such band", where=self.path, expected=f"one of {', '.join(names)}", received=wanted)
+
+    def _grid(self) -> Grid:
+        a, b, c, d, e, f = self.transform
+        rows, columns = np.arange(self.height, dtype=np.float64), np.arange(self.width, dtype=np.float64)
+        if b or d:  # turned: rows and columns have no coordinates of their own
+            return Grid(y=rows, x=columns)
+        named = ("latitude", "longitude") if self.degrees else ("projection_y_coordinate", "projection_x_coordinate")
+        unit = NAMES.get(self.unit, self.unit)
+        units = ("degrees_north", "degrees_east") if self.degrees else (unit, unit)
+        return Grid(
+            y=np.asarray(f + (rows + 0.5) * e),
+            x=np.asarray(c + (columns + 0.5) * a),
+            y_name="latitude" if self.degrees else "y",
+            x_name="longitude" if self.degrees else "x",
+            y_attributes={"standard_name": named[0], "axis": "Y", "units": units[0]},
+            x_attributes={"standard_name": named[1], "axis": "X", "units": units[1]},
+            mapping=_mapping(self.wkt) if self.wkt else None,
+        )
+
+
+def _mapping(wkt: str) -> dict[str, object]:
+    """The CF grid mapping of a projection in well-known text; the text itself where pyproj is not there."""
+    described = mapping(wkt)
+    return {"crs_wkt": wkt} if "proj4" in described else described
+
+
+def _time(path: Path, tags: Mapping[str, str]) -> np.datetime64 | None:
+    """The time that tags hold; None where they hold none."""
+    lower = {key.lower(): value for key, value in tags.items()}
+    for name in _TIME_TAGS:
+        if lower.get(name):
+            return _parsed(path, name, lower[name])
+    dimension = next((key for key in tags if _DIMENSION.fullmatch(key)), None)
+    if dimension is not None:
+        name = dimension.removeprefix("NETCDF_DIM_")
+        return _counted(path, tags[dimension], tags.get(f"{name}#units", ""), tags.get(f"{name}#calendar", "standard"))
+    if "GRIB_VALID_TIME" in tags:
+        return np.datetime64(10**9 * int(tags["GRIB_VALID_TIME"].split()[0]), "ns")
+    return None
+
+
+def _parsed(path: Path, name: str, said: str) -> np.datetime64:
+    """A time as texts have it: ISO 8601, with a zone or without, or digits alone.
+
+    Raises:
+        DataError: it is none.
+    """
+    text = said.strip()
+    try:
+        if text.isdecimal() and len(text) in (8, 10, 12, 14):
+            time = datetime.strptime(text, "%Y%m%d%H%M%S"[: {8: 6, 10: 8, 12: 10, 14: 12}[len(text)]])
+        else:
+            time = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise DataError(
+            f"has a tag {name} that is no time",
+            where=path,
+            expected="2020-01-31T12:05:00",
+            received=text[:40],
+            hint="name what times look like in the names of the files with {time_format}",
+        ) from error
+    return np.datetime64(time if time.tzinfo is None else time.astimezone(UTC).replace(tzinfo=None), "ns")
+
+
+def _counted(path: Path, number: str, units: str, calendar: str) -> np.datetime64 | None:
+    """A time as GDAL keeps that of NetCDF: a number, and since when it counts."""
+    import cftime
+
+    if " since " not in units:
+        return None
+    try:
+        return np.datetime64(cftime.num2date(float(number), units, calendar).isoformat(), "ns")
+    except (ValueError, OverflowError) as error:
+        raise DataError("has a time that cannot be decoded", where=path, received=f"{number} {units}") from error
+
+
+def _saved(said: str) -> np.datetime64 | None:
+    """TIFF's own time, "2020:01:31 12:05:00"; None where it is none."""
+    try:
+        return np.datetime64(datetime.strptime(said.strip("\0 "), "%Y:%m:%d %H:%M:%S"), "ns")
+    except ValueError:
+        return None
+
+
+@dataclass(frozen=True)
+class _Bands:
+    """Bands of files as (T, C, H, W)."""
+
+    steps: tuple[tuple[Path, tuple[int, ...]], ...]
+    """By step: the file and the numbers of its bands."""
+    box: tuple[int, int, int, int]
+    """What is read of every frame: top, left, height, width."""
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        return len(self.steps), len(self.steps[0][1]), *self.box[2:]
+
+    @property
+    def dtype(self) -> np.dtype:
+        return np.dtype(np.float32)
+
+    def cropped(self, box: tuple[int, int, int, int]) -> _Bands:
+        """The same, of which no more than a box of every frame is read."""
+        return _Bands(self.steps, (self.box[0] + box[0], self.box[1] + box[1], *box[2:]))
+
+    def __getitem__(self, frames: slice, /) -> NDArray[np.floating]:
+        chosen = self.steps[frames]
+        return (
+            np.stack([self._read(*step) for step in chosen]) if chosen else np.empty((0, *self.shape[1:]), np.float32)
+        )
+
+    def _read(self, path: Path, bands: tuple[int, ...]) -> NDArray[np.floating]:
+        top, left, height, width = self.box
+        with _opened(path) as file:
+            window = ((top, top + height), (left, left + width))
+            stored = file.read(list(bands), window=window, masked=True)
+            scales, offsets = (np.array([part[n - 1] for n in bands]) for part in (file.scales, file.offsets))
+        values = np.ma.filled(stored.astype(np.float64), np.nan)
+        if (scales != 1).any() or (offsets != 0).any():
+            values = values * scales[:, None, None] + offsets[:, None, None]
+        if values.shape != (len(bands), height, width):
+            raise ShapeError(
+                "has another shape than it had when it was opened",
+                where=path,
+                expected=(len(bands), height, width),
+                received=values.shape,
+            )
+        return values if stored.dtype.itemsize == 8 else values.astype(np.float32)
