@@ -68,6 +68,7 @@ STUDIES = (
         "Moving MNIST beside OpenSTL's ConvLSTM at equal training time",
         Late("lab.studies.moving_mnist:main"),
     ),
+    Task("own-data", "clips and events, each trained on with no option", Late("lab.studies.own_data:main")),
     Task("patches", "the encoder-decoder on patches of pixels", Late("lab.studies.patches:main")),
     Task("real-data", "runs on public data, from training to report", Late("lab.studies.real_data:main")),
     Task("recipes", "variants of the training recipes at equal steps", Late("lab.studies.recipes:main")),

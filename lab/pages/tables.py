@@ -19,6 +19,7 @@ from lab.pages.marked import fill
 from lab.pages.options import OPTIONS as OPTIONS_MODULE
 from lab.pages.options import options_module
 from lab.place import DOCS, ROOT
+from lab.studies import own_data
 from nextframe.architectures import OPTIONS, architectures
 from nextframe.cli.face import on_command_line
 from nextframe.files import write_text
@@ -27,6 +28,7 @@ from nextframe.frames.format import Fact
 from nextframe.frames.formats import formats
 from nextframe.outputs.asked import OPTION
 from nextframe.outputs.writers import writers
+from nextframe.training.recipe import RECIPES
 from nextframe.verification.metrics import metrics
 
 EXTENSION = ROOT / "tests" / "extension"
@@ -152,12 +154,23 @@ def _shown(file: str, language: str = "py") -> Callable[[], str]:
     return lambda: f"\n```{language}\n{(EXTENSION / file).read_text(encoding='utf-8').rstrip()}\n```\n\n"
 
 
+def recipes_table() -> str:
+    """What is chosen for frames of each kind."""
+    rows = [
+        (recipe.title, ", ".join(f"`{name}={value}`" for name, value in recipe.options.items()) or "the default preset")
+        for recipe in RECIPES
+    ]
+    return markdown(("frames and recipe", "options"), rows)
+
+
 SECTIONS = (
     Section(DOCS / "data.md", "formats", formats_table),
     Section(DOCS / "command-line.md", "writers", writers_table),
     Section(DOCS / "how-it-works.md", "architectures", architectures_table),
     Section(DOCS / "verification.md", "metrics", metrics_table),
     Section(DOCS / "verification.md", "baselines", baselines_table),
+    Section(DOCS / "your-own-data.md", "recipes", recipes_table),
+    Section(DOCS / "your-own-data.md", "own-data", own_data.tables),
     *(
         Section(DOCS / "contributing" / f"{name}.md", mark, _shown(file.format(name)))
         for name in ("format", "writer", "model", "metric", "baseline")

@@ -32,11 +32,11 @@ class GrowingSequences(ForecastTraining):
     used = 0.9
     """Share of the frames that are trained on, so that there may be more steps."""
 
-    def _losses(self, batch: Batch, feedback: Tensor | None) -> tuple[Tensor, Tensor]:
+    def losses(self, batch: Batch, feedback: Tensor | None) -> tuple[Tensor, Tensor]:
         lead_times = batch["future"].shape[1]
         used = math.ceil(lead_times * min(1.0, 0.25 + 1.5 * self._done()))
         short = {name: part[:, :used] if name.startswith("future") else part for name, part in batch.items()}
-        losses, valid = super()._losses(short, None if feedback is None else feedback[:, :used])
+        losses, valid = super().losses(short, None if feedback is None else feedback[:, :used])
         missing = (0, 0, 0, 0, 0, 0, 0, lead_times - used)
         return nn.functional.pad(losses, missing), nn.functional.pad(valid, missing)
 
@@ -44,12 +44,12 @@ class GrowingSequences(ForecastTraining):
 class GrowingRollouts(ForecastTraining):
     """The free rollouts of the last steps (`rollout_training`) grow from one frame to all."""
 
-    def _rollout_losses(self, batch: Batch) -> tuple[Tensor, Tensor]:
+    def rollout_losses(self, batch: Batch) -> tuple[Tensor, Tensor]:
         share = self.config.training.rollout_training
         done = (self._done() - (1 - share)) / share
         used = math.ceil(max(done, 0.01) * batch["future"].shape[1])
         short = {name: part[:, :used] if name.startswith("future") else part for name, part in batch.items()}
-        return super()._rollout_losses(short)
+        return super().rollout_losses(short)
 
 
 class GrowingBatches(ForecastTraining):
@@ -67,7 +67,7 @@ class GrowingBatches(ForecastTraining):
 class TruncatedBackpropagation(ForecastTraining):
     """Gradients do not reach from the future into the past: the state between them is taken as given."""
 
-    def _losses(self, batch: Batch, feedback: Tensor | None) -> tuple[Tensor, Tensor]:
+    def losses(self, batch: Batch, feedback: Tensor | None) -> tuple[Tensor, Tensor]:
         past, future = batch["past"], batch["future"]
         movie = torch.cat([past, future], dim=1)
         first, state = self.model.logits(past)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from nextframe.forecasting.calibration import Calibration
     from nextframe.forecasting.forecast import Forecast, Forecaster
     from nextframe.forecasting.trained import TrainedForecaster
-    from nextframe.frames.sequence import FrameSequence
+    from nextframe.frames.sequence import FrameSequence, FrameSource
     from nextframe.frames.source import Source
     from nextframe.inspection.result import Inspection
     from nextframe.options import DataOptions, Options, ReadingOptions
@@ -76,17 +76,36 @@ def fit(
     from nextframe.forecasting.load import load_run
     from nextframe.frames.source import name_of, open_as, open_source
     from nextframe.runs.lock import claim_for
+    from nextframe.training.clock import Clock
     from nextframe.training.fit import default_tell, train, train_ensemble
+    from nextframe.training.recipe import begin
 
     if source is not None:
         options["data"] = name_of(source)
     config = resolve(model, preset, **options)
     tell = default_tell(tell, progress)
-    with claim_for(out, model, config.data.data) as run:
-        opened = open_as(config.data) if source is None else open_source(source, config.data)
+    clock = Clock(config.training.minutes)
+    with claim_for(out, model, config.data.data) as run, clock.bar(progress):
+
+        def opened_as(config: RunConfig) -> FrameSource:
+            return open_as(config.data) if source is None else open_source(source, config.data)
+
+        opened, choice = begin(opened_as, config, options, run=run, resume=resume, preset=preset, tell=tell)
         work = train if config.training.members == 1 else train_ensemble
-        work(opened, config, run, resume=resume, overwrite=overwrite, progress=progress, tell=tell)
-        calibrate_or_tell(run, opened, tell)
+        work(
+            opened,
+            choice.config,
+            run,
+            resume=resume,
+            overwrite=overwrite,
+            progress=progress,
+            tell=tell,
+            clock=clock,
+            given=options,
+            statistics=choice.statistics,
+        )
+        clock.show("calibrating")
+        calibrate_or_tell(run, opened, tell, limit=clock.calibration)
         return load_run(run)
 
 
@@ -409,9 +428,18 @@ def inspect(source: Source, *, face: Face = in_python, **options: Unpack[DataOpt
     """
     from nextframe.frames.source import name_of, open_source
     from nextframe.inspection.inspect import inspect_as
+    from nextframe.training.recipe import choose_for
 
-    config = RunConfig().replace({**options, "data": name_of(source)}).data
-    return inspect_as(open_source(source, config), config, face=face)
+    config = preset_config("stacked").replace({**options, "data": name_of(source)})
+    opened, choice = choose_for(lambda config: open_source(source, config.data), config, options)
+    return inspect_as(
+        opened,
+        choice.config.data,
+        output=choice.config.model.output,
+        asked="normalisation" in options,
+        recipe=choice.notes,
+        face=face,
+    )
 
 
 inspect_path = inspect

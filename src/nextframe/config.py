@@ -22,7 +22,7 @@ Norm = Literal["batch", "layer", "group", "none"]
 TemporalPadding = Literal["causal", "same"]
 GateActivation = Literal["sigmoid", "hard_sigmoid"]
 OutputActivation = Literal["sigmoid", "linear"]
-Loss = Literal["bce", "mse", "mae", "balanced-mse", "balanced-mae", "ssim-mae", "quantile"]
+Loss = Literal["bce", "mse", "mae", "balanced-mse", "balanced-mae", "ssim-mae", "huber", "quantile"]
 Optimizer = Literal["adadelta", "rmsprop", "adam", "adamw", "muon"]
 Schedule = Literal["constant", "one-cycle"]
 Normalisation = Literal["auto", "identity", "range", "standard", "log"]
@@ -272,8 +272,10 @@ class ModelConfig:
 class TrainingConfig:
     """Training of the network."""
 
+    minutes: float | None = None
+    """Minutes of the whole run: looking at the frames, training, validation and calibration. In place of `epochs`."""
     epochs: int = 5
-    """Passes over the training part."""
+    """Passes over the training part, where no minutes are given."""
     batch_size: int = 10
     """Windows in one step, of all devices together."""
     optimizer: Optimizer = "adamw"
@@ -289,7 +291,11 @@ class TrainingConfig:
     loss: Loss = "bce"
     """Loss to minimise; averaged over pixels, frames and movies, missing values left out. The balanced ones weigh a
     pixel by its true value (Shi et al. 2017), as the two options below say; "ssim-mae" mixes structural similarity and
-    absolute error (Zhao et al. 2017); "quantile" is for quantiles."""
+    absolute error (Zhao et al. 2017); "huber" is quadratic for usual errors and linear for large ones (Huber 1964);
+    "quantile" is for quantiles."""
+    loss_scale: tuple[float, ...] = ()
+    """Huber loss only: usual error at each lead time, in the model's range, in which errors are measured; beyond three
+    of them the loss is linear. None: 1 at every lead time."""
     loss_thresholds: tuple[float, ...] = (2.0, 5.0, 10.0, 30.0)
     """Balanced losses only: where the weight changes, in source units, increasing; the default is for rain in mm/h."""
     loss_weights: tuple[float, ...] = (1.0, 2.0, 5.0, 10.0, 30.0)
@@ -331,7 +337,9 @@ class TrainingConfig:
             self, 1, "epochs", "batch_size", "min_seen", "train_crop", "recompute", "patience", "devices", "members"
         )
         _at_least(self, 0, "weight_decay", "seed", "workers", "scheduled_sampling", "rollout_training")
-        _positive(self, "learning_rate", "gradient_clip")
+        _positive(self, "learning_rate", "gradient_clip", "minutes")
+        if self.loss_scale and min(self.loss_scale) <= 0:
+            raise ConfigError("is not positive", where="loss_scale", expected="more than 0", received=self.loss_scale)
         if self.seed + self.members > LARGEST_SEED:
             raise ConfigError("is too large", where="seed", expected=f"below {LARGEST_SEED}", received=self.seed)
         if self.batch_size % self.devices:
@@ -403,11 +411,15 @@ class RunConfig:
     def replace(self, options: Mapping[str, Any]) -> RunConfig:
         """This configuration with some fields changed, each named flat (`epochs`, `filters`, ...).
 
+        Epochs that are given without minutes take their place.
+
         Raises:
             ConfigError: a name that no section has, or a value of the wrong type or outside its range.
         """
         sections = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
         changes: dict[str, dict[str, Any]] = {name: {} for name in sections}
+        if "epochs" in options and "minutes" not in options:
+            changes["training"]["minutes"] = None
         for option, value in options.items():
             owner = next((s for s in sections if option in type(sections[s]).__dataclass_fields__), None)
             if owner is None:

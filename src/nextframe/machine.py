@@ -29,3 +29,26 @@ def describe_machine() -> str:
     except (AttributeError, ValueError, OSError):
         memory = ""
     return f"{processor()}, {cores()} cores{memory}, {platform.system()}"
+
+
+def free_memory() -> int:
+    """Bytes of memory that a process may take without any being moved to a disk; half of all where that is not told."""
+    try:
+        lines = Path("/proc/meminfo").read_text(encoding="utf-8").splitlines()
+        return next(int(line.split()[1]) for line in lines if line.startswith("MemAvailable:")) * 1024
+    except (OSError, StopIteration, ValueError, IndexError):
+        pass
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
+    except (AttributeError, ValueError, OSError):
+        return 4 * 2**30
+
+
+def peak_memory() -> int:
+    """Bytes of memory that this process has taken at most; 0 where the system does not tell."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return 0
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most if platform.system() == "Darwin" else most * 1024

@@ -132,8 +132,10 @@ class _ModelOptions(TypedDict, total=False):
 class _TrainingOptions(TypedDict, total=False):
     """Training: fields of `TrainingConfig`."""
 
+    minutes: float | None
+    """Minutes of the whole run: looking at the frames, training, validation and calibration. In place of `epochs`."""
     epochs: int
-    """Passes over the training part."""
+    """Passes over the training part, where no minutes are given."""
     batch_size: int
     """Windows in one step, of all devices together."""
     optimizer: Optimizer
@@ -149,7 +151,12 @@ class _TrainingOptions(TypedDict, total=False):
     loss: Loss
     """Loss to minimise; averaged over pixels, frames and movies, missing values left out. The balanced ones weigh a
     pixel by its true value (Shi et al. 2017), as the two options below say; "ssim-mae" mixes structural similarity and
-    absolute error (Zhao et al. 2017); "quantile" is for quantiles.
+    absolute error (Zhao et al. 2017); "huber" is quadratic for usual errors and linear for large ones (Huber 1964);
+    "quantile" is for quantiles.
+    """
+    loss_scale: float | Sequence[float]
+    """Huber loss only: usual error at each lead time, in the model's range, in which errors are measured; beyond three
+    of them the loss is linear. None: 1 at every lead time.
     """
     loss_thresholds: float | Sequence[float]
     """Balanced losses only: where the weight changes, in source units, increasing; the default is for rain in mm/h."""

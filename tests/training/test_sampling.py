@@ -41,7 +41,7 @@ def test_chosen_frames_after_the_past_are_forecasts_of_a_first_pass(static: int)
     expected = torch.nn.functional.binary_cross_entropy_with_logits(
         model.logits(seen[:, :-1])[0], movie[:, 1:, :1], reduction="none"
     )
-    losses, valid = module._losses(given, chosen)
+    losses, valid = module.losses(given, chosen)
     assert valid.all()
     torch.testing.assert_close(losses, expected)
     losses.mean().backward()
@@ -51,7 +51,7 @@ def test_chosen_frames_after_the_past_are_forecasts_of_a_first_pass(static: int)
 def test_none_chosen_is_teacher_forcing() -> None:
     module, given = training(1.0), batch()
     none = torch.zeros(2, FUTURE, dtype=torch.bool)
-    torch.testing.assert_close(module._losses(given, none)[0], module._losses(given, None)[0])
+    torch.testing.assert_close(module.losses(given, none)[0], module.losses(given, None)[0])
 
 
 def test_a_model_that_sees_the_next_frame_takes_none() -> None:

@@ -68,8 +68,11 @@ def train(
 
     from nextframe.api import fit
 
-    run = fit(**call, tell=say).run
+    model_of_run = fit(**call, tell=say)
+    run, verdict = model_of_run.run, model_of_run.manifest.verdict
     print(f"wrote {run}: try `nextframe verify {run}`, or `nextframe forecast {run} --input FILE`")
+    if verdict:
+        print(f"{run} is {verdict}")
 
 
 train.__annotations__["options"] = Unpack[option_types(SECTIONS, preset_defaults(), leave_out=["model"])]

@@ -6,6 +6,7 @@ Axes: T time of the past, K lead time, C channel, H height, W width.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,6 +16,7 @@ from torch.utils.data import Dataset, Sampler
 
 from nextframe.config import Coordinates, Edges
 from nextframe.data.door import Door
+from nextframe.data.motion import WHOLE, Box, Motion
 from nextframe.data.normalise import Normaliser
 from nextframe.data.windows import Window
 from nextframe.frames.sequence import FloatArray
@@ -35,6 +37,9 @@ class WindowDataset(Dataset[dict[str, Tensor]]):
         coordinates: coordinates that every window is brought to (`motion.align`). Of the windows moved, the
             first gigabyte is kept, since moving one takes longer than a training step of it.
         edges: content of gaps; see `Door`.
+        cut: side of the square that is cut, at random, from a window that is asked for with the number of the draw,
+            (window, draw): a function of seed and draw. Only that part of it is moved and normalised.
+        seed: of the cuts.
         static: fields that never change (S, H, W), in the model's range; they follow the channels of every frame of
             `past` and `future`, which then have C + S.
         mask: tell which values are real in C further channels of `past` and `future`, too, after all others.
@@ -53,15 +58,40 @@ class WindowDataset(Dataset[dict[str, Tensor]]):
         edges: Edges = "missing",
         static: FloatArray | None = None,
         mask: bool = False,
+        cut: int | None = None,
+        seed: int = 0,
     ) -> None:
         self.windows, self.weights = windows, weights
         self.door = Door(normaliser, static=static, coordinates=coordinates, edges=edges, mask=mask)
+        self.cut, self.seed = cut, seed
         self._moved: dict[int, FloatArray] = {}
+        self._motions: dict[int, Motion | None] = {}
         skips = len(windows) > 0 and windows[0].sequence.damage is not None
         self.damaged = torch.zeros(len(windows) if skips else 0, dtype=torch.bool).share_memory_()
 
     def __len__(self) -> int:
         return len(self.windows)
+
+    def motion(self, index: int, past: FloatArray) -> Motion | None:
+        """The motion of a window, whose past (T, C, H, W) is this; found once where there is room to keep it."""
+        if not self.door.moves:
+            return None
+        if index not in self._motions:
+            motion = self.door.motion(past)
+            kept = None if motion is None else motion.astype(np.float32)
+            if kept is not None and (len(self._motions) + 1) * kept.nbytes > _KEPT:
+                return kept
+            self._motions[index] = kept
+        return self._motions[index]
+
+    def _box(self, draw: int, shape: tuple[int, ...]) -> Box:
+        height, width = shape[-2:]
+        if self.cut is None or (self.cut >= height and self.cut >= width):
+            return WHOLE
+        random = np.random.default_rng((self.seed, draw))
+        top = int(random.integers(max(height - self.cut, 0) + 1))
+        left = int(random.integers(max(width - self.cut, 0) + 1))
+        return slice(top, top + self.cut), slice(left, left + self.cut)
 
     def _read(self, index: int, window: Window) -> FloatArray:
         if index in self._moved:
@@ -69,15 +99,23 @@ class WindowDataset(Dataset[dict[str, Tensor]]):
         frames = window.sequence.read(window.start, window.stop)
         if not self.door.moves:
             return frames
-        moved = self.door.align(frames, window.past, self.door.motion(frames[: window.past]))
+        moved = self.door.align(frames, window.past, self.motion(index, frames[: window.past]))
         if (len(self._moved) + 1) * moved.nbytes <= _KEPT:
             self._moved[index] = moved
         return moved
 
-    def __getitem__(self, index: int) -> dict[str, Tensor]:
-        window = self.windows[index]
+    def __getitem__(self, index: int | tuple[int, int]) -> dict[str, Tensor]:
+        if isinstance(index, tuple):
+            index, draw = index
+            window = self.windows[index]
+            whole = window.sequence.read(window.start, window.stop)
+            box = self._box(draw, whole.shape)
+            read = self.door.align(whole, window.past, self.motion(index, whole[: window.past]), box)
+            frames, valid = self.door.cut(*box).enter(read, window.past)
+        else:
+            window = self.windows[index]
+            frames, valid = self.door.enter(self._read(index, window), window.past)
         sequence = window.sequence
-        frames, valid = self.door.enter(self._read(index, window), window.past)
         if sequence.damage is not None:
             start, stop = sequence.first + window.start, sequence.first + window.stop
             self.damaged[index] = sequence.damage.touches(sequence.name, start, stop)
@@ -90,6 +128,36 @@ class WindowDataset(Dataset[dict[str, Tensor]]):
         }
         if self.weights is not None:
             item["weight"] = torch.tensor(self.weights[index])
+        return item
+
+
+class HeldOutDataset(WindowDataset):
+    """Windows to forecast, with the truth in source units: `WindowDataset`, whose items have beside `past` and
+    `past_valid` the `truth` (K, C, H, W) and the `last` frame seen (C, H, W), NaN where a value is missing, and the
+    `motion` (2, H, W) along which they are moved, zero where they are not.
+
+    Args:
+        losses: whether items hold `future` and `future_valid`, too, for losses given the truth.
+    """
+
+    def __init__(self, *arguments: Any, losses: bool = True, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.losses = losses
+
+    def __getitem__(self, index: int | tuple[int, int]) -> dict[str, Tensor]:
+        assert isinstance(index, int)
+        window = self.windows[index]
+        past, truth = window.read()
+        motion = self.motion(index, past)
+        if self.losses:
+            item = super().__getitem__(index)
+        else:
+            frames, valid = self.door.enter(self.door.align(past, len(past), motion))
+            item = {"past": frames, "past_valid": valid}
+        still = np.zeros((2, *past.shape[-2:]), np.float32)
+        item["truth"] = torch.from_numpy(np.array(truth, np.float32))
+        item["last"] = torch.from_numpy(np.array(past[-1], np.float32))
+        item["motion"] = torch.from_numpy(still if motion is None else np.array(motion, np.float32))
         return item
 
 
@@ -139,3 +207,44 @@ class SeededSampler(Sampler[int]):
 
     def __len__(self) -> int:
         return self.length // self.share[1]
+
+
+class RoundSampler(Sampler[tuple[int, int]]):
+    """Rounds of one endless shuffling, for trainings whose epochs are not passes over the data: yields each window with
+    the number of its draw. A function of seed and round.
+
+    Args:
+        windows: number of windows.
+        items: draws of a round.
+        seed: seed of the shuffling.
+        share: as in `SeededSampler`.
+
+    >>> sampler = RoundSampler(3, 4)
+    >>> first = list(sampler)
+    >>> sampler.set_epoch(1)
+    >>> first, list(sampler)
+    ([(1, 0), (0, 1), (2, 2), (2, 3)], [(1, 4), (0, 5), (0, 6), (2, 7)])
+    """
+
+    def __init__(self, windows: int, items: int, seed: int = 0, *, share: tuple[int, int] = (0, 1)) -> None:
+        self.windows, self.items, self.seed, self.share, self.epoch = windows, items, seed, share, 0
+        self._begun: tuple[int, int] | None = None
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the round that comes next."""
+        self.epoch = epoch
+
+    def resume(self, epoch: int, items: int) -> None:
+        """Go on in a round of which so many items have been taken, by all processes together."""
+        self.epoch, self._begun = epoch, (epoch, items)
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        first, processes = self.share
+        taken = self._begun[1] if self._begun is not None and self._begun[0] == self.epoch else 0
+        start = self.epoch * self.items
+        for draw in range(start + taken + first, start + self.items // processes * processes, processes):
+            turn, place = divmod(draw, self.windows)
+            yield int(np.random.default_rng((self.seed, turn)).permutation(self.windows)[place]), draw
+
+    def __len__(self) -> int:
+        return self.items // self.share[1]

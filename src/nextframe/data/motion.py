@@ -23,7 +23,7 @@ from nextframe.data.flow import optical_flow
 from nextframe.data.sampling import inside, sample
 from nextframe.frames.sequence import FloatArray
 
-Motion = NDArray[np.float64]
+Motion = NDArray[np.floating[Any]]
 """Pixels a frame along x and along y, (2, H, W)."""
 
 Box = tuple[slice, slice]

@@ -143,6 +143,24 @@ def measure_spans(spans: Sequence[Span], *, frames: int | None = None) -> FrameS
     return statistics
 
 
+def measure_some(spans: Sequence[Span], values: int = 300_000_000, run: int = 16) -> FrameStatistics:
+    """Measure all frames of some spans where they hold no more than so many values; else runs of neighbouring frames,
+    evenly spread, that hold about as many.
+
+    Raises:
+        DataError: as `measure_spans`.
+    """
+    size = int(np.prod(spans[0].sequence.shape[1:])) if spans else 1
+    there, most = sum(map(len, spans)), max(values // size, run)
+    if there <= most:
+        return measure_spans(spans)
+    every = there * run // most
+    taken = []
+    for span in spans:
+        taken += [Span(span.sequence, n, min(n + run, span.stop)) for n in range(span.start, span.stop, every)]
+    return measure_spans(taken)
+
+
 def _chunks(spans: Sequence[Span], size: int) -> Iterator[FloatArray]:
     step = max(1, CHUNK_VALUES // size)
     for span in spans:

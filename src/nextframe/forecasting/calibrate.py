@@ -16,13 +16,14 @@ from nextframe.frames.source import open_as
 from nextframe.runs.shipped import shipped_name
 
 
-def calibrate_run(run: str | Path, source: FrameSource | None = None) -> Calibration:
+def calibrate_run(run: str | Path, source: FrameSource | None = None, *, limit: int | None = None) -> Calibration:
     """Measure a run's errors on its validation part and write them to its `calibration.json`, from which its forecasts
     then have intervals and probabilities. Training does this at its end.
 
     Args:
         run: the run folder of a model or an ensemble.
         source: its frames, where they are open already.
+        limit: forecasts that it stands on, at most; by default as many as usual.
 
     Raises:
         ConfigError: a shipped model, which is not to be changed.
@@ -48,16 +49,18 @@ def calibrate_run(run: str | Path, source: FrameSource | None = None) -> Calibra
     windows = windows_with_past(cut_windows(spans, past=data.past, future=data.future, stride=data.stride))
     if not windows:
         raise DataError("its validation part holds no value to start a forecast from", where=source.name)
-    calibration = Calibration.fit(model, windows)
+    calibration = Calibration.fit(model, windows) if limit is None else Calibration.fit(model, windows, limit=limit)
     calibration.save(path)
     return calibration
 
 
-def calibrate_or_tell(run: str | Path, source: FrameSource, tell: Callable[[str], None]) -> None:
+def calibrate_or_tell(
+    run: str | Path, source: FrameSource, tell: Callable[[str], None], *, limit: int | None = None
+) -> None:
     """`calibrate_run` at the end of a training, whose weights are good for forecasts without intervals, too: where the
     data do not let it be calibrated, that is said.
     """
     try:
-        calibrate_run(run, source)
+        calibrate_run(run, source, limit=limit)
     except DataError as error:
         tell(f"{run} is not calibrated: {error}")

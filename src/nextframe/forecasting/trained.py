@@ -197,7 +197,17 @@ class TrainedForecaster(Forecaster):
                 NextframeWarning,
                 stacklevel=2,
             )
-        return super().forecast(past, lead_times, members=members)
+        return self.noted(super().forecast(past, lead_times, members=members))
+
+    def noted(self, forecast: Forecast) -> Forecast:
+        """The forecast with a comment among its attributes, where the run is no better than a simple forecast."""
+        if not self.manifest.verdict:
+            return forecast
+        before = forecast.attributes.get("comment")
+        comment = f"{self.name}: {self.manifest.verdict}"
+        return replace(
+            forecast, attributes={**forecast.attributes, "comment": f"{before}; {comment}" if before else comment}
+        )
 
     def check_kind(self, sequence: FrameSequence) -> None:
         """Hold frames to the units of the training, and to the place of its static fields; plain numbers are taken to

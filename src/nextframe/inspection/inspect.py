@@ -47,6 +47,8 @@ def inspect_source(
     by: SplitBy = "auto",
     test_from: datetime | None = None,
     frames: int = FRAMES,
+    asked: bool = True,
+    recipe: Sequence[str] = (),
     face: Face = in_python,
 ) -> Inspection:
     """Look at a source as a training with these options would see it.
@@ -64,6 +66,8 @@ def inspect_source(
         by: what is divided into parts; see `nextframe.data.split.split`.
         test_from: hold out all frames from this time on, in place of a share.
         frames: look at about this many frames at most.
+        asked: whether the user asked for this normalisation, or the recipe chose it.
+        recipe: what a training would choose, in sentences.
         face: how options are written in what is said to be wrong.
 
     Raises:
@@ -112,6 +116,9 @@ def inspect_source(
             problems.append(f"Persistence cannot be verified: {error.render(face)}.")
     counts = {name: len(cut) for name, cut in windows.items()}
     problems += prospects(counts, events, threshold, scores.get("mse", []))
+    reason = "" if normaliser is None else _reason(normaliser, normalisation, statistics, output)
+    if reason and not asked and normalisation != "auto":
+        reason = "as the recipe has it"
     starts = [sequence.times[0] for sequence in source.sequences if sequence.times is not None]
     ends = [sequence.times[-1] for sequence in source.sequences if sequence.times is not None]
     lengths = [len(sequence) for sequence in source.sequences]
@@ -139,7 +146,7 @@ def inspect_source(
         notes=source.notes,
         overlap=overlap(seen.frames),
         normalisation="none" if normaliser is None else normaliser.describe(),
-        normalisation_reason="" if normaliser is None else _reason(normaliser, normalisation, statistics, output),
+        normalisation_reason=reason,
         normalised_histogram=() if normaliser is None else _normalised_histogram(statistics, normaliser),
         threshold=threshold,
         past=past,
@@ -158,11 +165,28 @@ def inspect_source(
         persistence=scores,
         persistence_windows=len(verified) if scores else 0,
         problems=tuple(spell(problem, face) for problem in problems),
+        recipe=tuple(recipe),
     )
 
 
-def inspect_as(source: FrameSource, config: DataConfig, *, face: Face = in_python) -> Inspection:
+def inspect_as(
+    source: FrameSource,
+    config: DataConfig,
+    *,
+    output: Literal["sigmoid", "linear"] = "sigmoid",
+    asked: bool = True,
+    recipe: Sequence[str] = (),
+    face: Face = in_python,
+) -> Inspection:
     """Look at a source as a training with a configuration's options would see it; see `inspect_source`.
+
+    Args:
+        source: the frames.
+        config: the options.
+        output: activation of the model's output.
+        asked: whether the user asked for the configuration's normalisation, or the recipe chose it.
+        recipe: what a training would choose, in sentences.
+        face: how options are written in what is said to be wrong.
 
     Raises:
         DataError, ShapeError: static fields that a training would stop at.
@@ -179,6 +203,9 @@ def inspect_as(source: FrameSource, config: DataConfig, *, face: Face = in_pytho
         normalisation=config.normalisation,
         by=config.split,
         test_from=config.held_out_from,
+        output=output,
+        asked=asked,
+        recipe=recipe,
         face=face,
     )
 

@@ -114,6 +114,8 @@ class Inspection:
     """Windows that these scores were taken from."""
     problems: tuple[str, ...]
     """Faults, each in a sentence that says what to do."""
+    recipe: tuple[str, ...] = ()
+    """Choices that a training would make for these frames, a sentence each."""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON."""

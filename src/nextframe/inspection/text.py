@@ -21,6 +21,8 @@ def render(inspection: Inspection) -> RenderableType:
     if inspection.persistence:
         blocks += [_persistence(inspection), Text()]
     blocks.append(_problems(inspection.problems))
+    if inspection.recipe:
+        blocks += [Text(), *(Text(printable(f"{line[:1].upper()}{line[1:]}.")) for line in inspection.recipe)]
     return Group(*blocks)
 
 

@@ -13,6 +13,7 @@ from typing import Any, Self
 from nextframe.config import ModelConfig, RunConfig
 from nextframe.data.limits import Limits, derived_limits
 from nextframe.data.normalise import Normaliser
+from nextframe.data.simple import name_of
 from nextframe.errors import CheckpointError, ConfigError, first_line
 from nextframe.files import write_text
 
@@ -77,6 +78,21 @@ class Manifest:
             raise ValueError(f"limits are of {len(self.limits.low)} of {self.channels} channels")
         if self.grid is not None and tuple(map(len, self.grid)) != (self.height, self.width):
             raise ValueError(f"grid is not of {self.height} x {self.width} pixels")
+
+    @property
+    def untrained(self) -> str | None:
+        """Name of the simple forecast that the weights make, where no trained ones were better; else None."""
+        return name_of(self.config.data.coordinates) if self.config.model.residual and self.epoch == 0 else None
+
+    @property
+    def verdict(self) -> str:
+        """Sentence on a run that did not improve on the simple forecast that it began as; empty for others."""
+        simple = self.untrained
+        if simple is None:
+            return ""
+        return (
+            f"no better than {simple} on the validation part: its untrained weights are kept, which forecast {simple}"
+        )
 
     @property
     def bounds(self) -> Limits:

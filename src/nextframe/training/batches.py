@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -10,14 +11,16 @@ from torch.utils.data import DataLoader
 
 from nextframe.config import RunConfig
 from nextframe.data.importance import ImportanceSampler, draw_probabilities, draw_weights, window_content
-from nextframe.data.loading import SeededSampler, WindowDataset
+from nextframe.data.loading import HeldOutDataset, RoundSampler, SeededSampler, WindowDataset
 from nextframe.data.normalise import Normaliser
 from nextframe.data.split import Split
-from nextframe.data.windows import Windows, cut_windows
+from nextframe.data.windows import Window, Windows, cut_windows
 from nextframe.errors import ConfigError, DataError
 from nextframe.frames.sequence import FloatArray
 from nextframe.training.checkpoints import ResumePoint
 from nextframe.training.devices import Place
+from nextframe.training.plan import Plan
+from nextframe.words import evenly
 
 Loader = DataLoader[dict[str, torch.Tensor]]
 
@@ -32,6 +35,7 @@ def make_loaders(
     mask: bool = False,
     place: Place,
     resumed: ResumePoint | None,
+    plan: Plan | None = None,
 ) -> tuple[Loader, Loader]:
     """Loaders of the training and of the validation part.
 
@@ -44,6 +48,7 @@ def make_loaders(
         mask: True where the network reads which values are there.
         place: whose share of each batch is loaded.
         resumed: where the training goes on, if it was begun before.
+        plan: of a training by the clock.
 
     Raises:
         ConfigError: no validation part.
@@ -67,11 +72,20 @@ def make_loaders(
 
     to_train, to_validate = windows(parts.train, "training"), windows(parts.validation, "validation")
     share = (place.rank, place.processes)
-    sampler, weights = SeededSampler(len(to_train), training.seed, share=share), None
+    some: Sequence[Window] = to_train
+    held_out: Sequence[Window] = to_validate
+    if plan is not None:
+        held_out = evenly(to_validate, plan.held_out)
+        if training.importance is None:
+            some = evenly(to_train, plan.windows)
+    sampler: SeededSampler | RoundSampler = SeededSampler(len(some), training.seed, share=share)
+    weights = None
     if training.importance is not None:
         probabilities = draw_probabilities(window_content(to_train, max(threshold, 1e-12)), training.importance)
         sampler, weights = ImportanceSampler(probabilities, training.seed, share=share), draw_weights(probabilities)
     own = max(1, min(training.batch_size // place.processes, len(sampler)))  # windows of a batch
+    if plan is not None and training.importance is None:
+        sampler = RoundSampler(len(some), plan.round * own * place.processes, training.seed, share=share)
     if resumed is not None:
         sampler.resume(resumed.epochs, resumed.batches * own * place.processes)
     inputs: dict[str, Any] = {
@@ -85,13 +99,14 @@ def make_loaders(
         "persistent_workers": training.workers > 0,
         "worker_init_fn": _leave_signals,
     }
-    train_set = WindowDataset(to_train, normaliser, weights, **inputs)
-    validation_set = WindowDataset(to_validate, normaliser, **inputs)
+    cut = training.train_crop if isinstance(sampler, RoundSampler) else None
+    train_set = WindowDataset(some, normaliser, weights, cut=cut, seed=training.seed, **inputs)
+    validation_set = HeldOutDataset(held_out, normaliser, losses=plan is None, **inputs)
     return (
         DataLoader(train_set, batch_size=own, sampler=sampler, drop_last=True, **common),
         DataLoader(
             validation_set,
-            batch_size=training.batch_size // place.processes,
+            batch_size=training.batch_size // place.processes if plan is None else 1,
             sampler=range(place.rank, len(validation_set), place.processes),
             **common,
         ),

@@ -18,6 +18,7 @@ from lightning.pytorch.callbacks import Callback, Checkpoint, EarlyStopping, Ric
 from lightning.pytorch.callbacks import ProgressBar as LightningBar
 from torch import Tensor
 
+from nextframe.data.simple import name_of
 from nextframe.errors import TrainingError
 from nextframe.progress import NotebookBar, in_notebook
 from nextframe.runs.folder import WEIGHTS, save_model
@@ -27,8 +28,12 @@ from nextframe.runs.metrics import append_metrics
 from nextframe.training.checkpoints import BEST, FOLDER, LAST
 from nextframe.training.module import ForecastTraining
 
-MONITOR = "val_rollout_mse"
-"""Column of metrics.csv that tells the best weights: the smaller, the better."""
+MONITOR = "val_score"
+"""Column of metrics.csv that tells the best weights: the smaller, the better. Of a residual, whose untrained network
+forecasts as the simple forecast does, errors are relative to those of that one; else the squared error itself."""
+
+GAIN = 0.995
+"""Score of a residual below which its weights are better than untrained ones."""
 
 Tell = Callable[[str], None]
 """Takes a line that is to be said."""
@@ -58,7 +63,7 @@ class EpochReport(Callback):
 
     def __init__(self, run: Path, manifest: Manifest, tell: Tell) -> None:
         self.run, self.manifest, self.tell = run, manifest, tell
-        self.best = float("inf")
+        self.best = GAIN if manifest.config.model.residual else float("inf")
         self.improved = False
         self.started = self.before = self.seconds = 0.0
 
@@ -74,6 +79,9 @@ class EpochReport(Callback):
 
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         self.started = time.perf_counter()  # of the rest of an epoch that was begun before
+        if self.manifest.config.model.residual and trainer.is_global_zero and not (self.run / WEIGHTS).exists():
+            assert isinstance(pl_module, ForecastTraining)
+            save_model(self.run, pl_module.model, self.manifest)
 
     def on_train_epoch_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         self.started, self.before = time.perf_counter(), 0.0
@@ -94,11 +102,14 @@ class EpochReport(Callback):
         if self.improved or not (self.run / WEIGHTS).exists():
             assert isinstance(pl_module, ForecastTraining)
             save_model(self.run, pl_module.model, replace(self.manifest, epoch=epoch))
+        config = self.manifest.config
+        which = f"epoch {epoch}/{trainer.max_epochs}" if config.training.minutes is None else f"round {epoch}"
+        validation = f"validation loss {values['val_loss']:.4e}  " if "val_loss" in values else ""
+        simple = name_of(config.data.coordinates)
         self.tell(
-            f"epoch {epoch}/{trainer.max_epochs}  {self.seconds:.0f} s  loss {values['train_loss']:.4e}  "
-            f"validation loss {values['val_loss']:.4e}  rollout: "
-            f"MSE {values['val_rollout_mse']:.4e} (persistence {values['val_persistence_mse']:.4e}), "
-            f"CSI {values['val_rollout_csi']:.3f} (persistence {values['val_persistence_csi']:.3f})"
+            f"{which}  {self.seconds:.0f} s  loss {values['train_loss']:.4e}  {validation}rollout: "
+            f"MSE {values['val_rollout_mse']:.4e} ({simple} {values['val_persistence_mse']:.4e}), "
+            f"CSI {values['val_rollout_csi']:.3f} ({simple} {values['val_persistence_csi']:.3f})"
         )
 
 
@@ -214,7 +225,7 @@ class Patience(EarlyStopping):
 
     @property
     def state_key(self) -> str:
-        return f"_EarlyStopping{{'monitor': '{MONITOR}', 'mode': 'min'}}"  # as checkpoints of version 0.1 have it
+        return "_EarlyStopping{'monitor': 'val_rollout_mse', 'mode': 'min'}"  # as checkpoints of version 0.1 have it
 
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         if self.wait_count >= self.patience:

@@ -58,6 +58,8 @@ class ResumePoint:
     """Epochs that have ended."""
     batches: int
     """Batches of the next epoch that were trained on."""
+    plan: Mapping[str, Any] | None = None
+    """Plan of a training by the clock."""
 
 
 def find_resume_point(run: Path, tell: Callable[[str], None]) -> ResumePoint | None:
@@ -113,12 +115,14 @@ def read_checkpoint(path: Path) -> Checkpoint:
 
 
 def _resume_point(path: Path) -> ResumePoint:
-    loops = read_checkpoint(path)["loops"]
+    checkpoint = read_checkpoint(path)
+    loops = checkpoint["loops"]
     try:
         epochs = loops["fit_loop"]["epoch_progress"]["current"]
         batches = loops["fit_loop"]["epoch_loop.batch_progress"]["current"]["processed"]
         within = epochs["started"] > epochs["processed"]
-        return ResumePoint(path, int(epochs["processed"]), int(batches) if within else 0)
+        timing = checkpoint["callbacks"].get("_Timing", {})
+        return ResumePoint(path, int(epochs["processed"]), int(batches) if within else 0, timing.get("plan"))
     except (KeyError, TypeError, ValueError) as error:
         raise _cannot_be_resumed(path, "it is no checkpoint of a training") from error
 

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import lightning
 import torch
+from lightning.pytorch.callbacks import Callback
 from torch import distributed
 
 import nextframe.engine as engine
 from nextframe.config import RunConfig, TrainingConfig
 from nextframe.data.coverage import coverage
+from nextframe.data.door import Door
 from nextframe.data.limits import measured_limits
 from nextframe.data.loading import WindowDataset, note_damage
 from nextframe.data.normalise import choose_threshold, fit_normaliser
 from nextframe.data.split import Split, split_as
 from nextframe.data.static import read_static
 from nextframe.data.statistics import FrameStatistics, measure_spans
+from nextframe.data.windows import cut_windows
 from nextframe.errors import CheckpointError, ConfigError, first_line
 from nextframe.frames.sequence import FloatArray, FrameSource
 from nextframe.frames.units import same_unit
@@ -42,9 +45,12 @@ from nextframe.training.callbacks import (
     on_console,
 )
 from nextframe.training.checkpoints import ResumePoint, find_resume_point, read_checkpoint
+from nextframe.training.clock import Clock
 from nextframe.training.devices import Place, first_place, helpers
 from nextframe.training.malloc import keep_freed_memory
 from nextframe.training.module import ForecastTraining, make_optimizer
+from nextframe.training.plan import Plan, batch_that_fits, make_plan
+from nextframe.training.timing import Timing
 from nextframe.training.trainer import make_trainer, quiet_lightning
 from nextframe.words import seconds
 
@@ -60,6 +66,9 @@ def train(
     overwrite: bool = False,
     progress: bool = True,
     tell: Tell | None = None,
+    clock: Clock | None = None,
+    given: Collection[str] = (),
+    statistics: FrameStatistics | None = None,
 ) -> None:
     """Train a model and leave everything about it in the run folder.
 
@@ -75,6 +84,9 @@ def train(
         progress: show a progress bar, and say a line for each epoch.
         tell: takes the lines that are to be said; by default they stand above the progress bar, and without one
             nothing is said.
+        clock: of a run with a budget in minutes, begun when the run was; by default now.
+        given: options that are not to be changed for a budget's sake.
+        statistics: of the training part, where they are known already.
 
     Raises:
         ConfigError: the folder is in use, already holds a run and `resume` is not set, or holds one of another
@@ -85,7 +97,7 @@ def train(
     """
     tell = default_tell(tell, progress)
     with claim(run):
-        _train(source, config, run, resume, overwrite, progress, tell)
+        _train(source, config, run, resume, overwrite, progress, tell, clock, given, statistics)
 
 
 def train_ensemble(
@@ -97,9 +109,12 @@ def train_ensemble(
     overwrite: bool = False,
     progress: bool = True,
     tell: Tell | None = None,
+    clock: Clock | None = None,
+    given: Collection[str] = (),
+    statistics: FrameStatistics | None = None,
 ) -> None:
     """Train the members of an ensemble, one after the other, each from a seed of its own and into a run folder of its
-    own inside `run`; arguments and errors of `train`.
+    own inside `run`, in even shares of the budget; arguments and errors of `train`.
     """
     say = default_tell(tell, progress)
     with claim(run):
@@ -108,8 +123,20 @@ def train_ensemble(
             if progress:
                 say(f"member {n + 1} of {config.training.members}")
             member = config.replace({"seed": config.training.seed + n, "members": 1})
+            if config.training.minutes is not None:
+                member = member.replace({"minutes": config.training.minutes / config.training.members})
             folder = run / f"member-{n + 1}"
-            train(source, member, folder, resume=resume, overwrite=overwrite, progress=progress, tell=say)
+            train(
+                source,
+                member,
+                folder,
+                resume=resume,
+                overwrite=overwrite,
+                progress=progress,
+                tell=say,
+                given=given,
+                statistics=statistics,
+            )
             if overwrite and n == 0:
                 clear_run(run, but=folder)
             save_config(run, config)  # not before the first member has shown that the data can be trained on
@@ -130,6 +157,7 @@ class _Task:
     static: FloatArray
     manifest: Manifest
     resumed: ResumePoint | None
+    plan: Plan | None
 
 
 @dataclass(frozen=True)
@@ -143,14 +171,24 @@ class _Ready:
 
 
 def _train(
-    source: FrameSource, config: RunConfig, run: Path, resume: bool, overwrite: bool, progress: bool, tell: Tell
+    source: FrameSource,
+    config: RunConfig,
+    run: Path,
+    resume: bool,
+    overwrite: bool,
+    progress: bool,
+    tell: Tell,
+    clock: Clock | None,
+    given: Collection[str],
+    statistics: FrameStatistics | None,
 ) -> None:
+    clock = clock or Clock(config.training.minutes)
     _hold_to_run(run, config, resume, overwrite)
     resumed = None if overwrite else find_resume_point(run, tell)
     if resume and resumed is None and progress:
         tell(f"{run}: holds no run to resume, a new one begins")
     parts = split_as(source, config.data)
-    statistics = measure_spans(parts.train)
+    statistics = statistics or measure_spans(parts.train)
     normaliser = fit_normaliser(
         parts.train, config.data.normalisation, output=config.model.output, statistics=statistics
     )
@@ -158,6 +196,8 @@ def _train(
     first = source.sequences[0]
     static, grid, step = read_static(config.data, first), first.grid, first.time_step
     _hold_weights_to_unit(config.training, first.units)
+    if config.training.minutes is not None and "batch_size" not in given:
+        config = config.replace({"batch_size": batch_that_fits(config, source.frame_shape)})
     manifest = Manifest(
         config=config,
         normaliser=normaliser,
@@ -172,9 +212,14 @@ def _train(
         mask=_reads_mask(config, run, statistics, goes_on=not overwrite),
         grid=(tuple(map(float, grid.y)), tuple(map(float, grid.x))) if len(static) and grid is not None else None,
     )
-    task = _Task(config=config, run=run, parts=parts, static=static, manifest=manifest, resumed=resumed)
+    task = _Task(config=config, run=run, parts=parts, static=static, manifest=manifest, resumed=resumed, plan=None)
     place = first_place(config.training.devices)
-    ready = _prepare(task, place, tell if progress else nobody, progress, ended=tell)
+    if config.training.minutes is not None:
+        task = _planned(task, clock, given)
+        assert task.plan is not None
+        clock.kept_back, clock.calibration = task.plan.after, task.plan.calibration
+        config = task.config
+    ready = _prepare(task, place, tell if progress else nobody, progress, clock, ended=tell)
     if resumed is not None:
         _hold_to_model(resumed, ready.module)
     if overwrite:
@@ -190,6 +235,8 @@ def _train(
         for note in source.notes:
             tell(f"{source.name}: {note}")
         tell(check_causal(ready.module.model, shape=(1, 6, channels + manifest.further_channels, 12, 12)).sentence)
+        if task.plan is not None:
+            tell(f"{source.name}: {task.plan.note}")
     _say_losses(parts, config, statistics.empty_frames, tell)
     with helpers(place, _help, task):
         _fit(ready, task)
@@ -201,14 +248,11 @@ def _train(
             tell(f"{source.name}: {source.damage.sentence}")
 
 
-def _prepare(task: _Task, place: Place, tell: Tell, progress: bool, *, ended: Tell) -> _Ready:
+def _prepare(task: _Task, place: Place, tell: Tell, progress: bool, clock: Clock, *, ended: Tell) -> _Ready:
     """Model, data and trainer of one of the processes that share a training."""
-    config, manifest, training = task.config, task.manifest, task.config.training
-    if training.recompute is None:  # it leaves gaps, which matter where memory is to be bounded
-        keep_freed_memory()
-    threshold = manifest.normaliser.apply_scalar(manifest.threshold)
-    thresholds = [manifest.normaliser.apply_scalar(value) for value in training.loss_thresholds]
-    module = ForecastTraining(_build(manifest), config, threshold, thresholds)
+    config, manifest, training, plan = task.config, task.manifest, task.config.training, task.plan
+    module = _module(task)
+    module.by_clock = plan is not None
     to_train, to_validate = make_loaders(
         task.parts,
         config,
@@ -218,15 +262,20 @@ def _prepare(task: _Task, place: Place, tell: Tell, progress: bool, *, ended: Te
         mask=manifest.mask,
         place=place,
         resumed=task.resumed,
+        plan=plan,
     )
     report = EpochReport(task.run, manifest, tell)
-    callbacks = [FiniteLoss(task.run), report, Checkpoints(task.run, report, ended)]
+    callbacks: list[Callback] = [FiniteLoss(task.run), report]
+    if plan is not None:
+        callbacks.append(Timing(clock, plan, schedule=training.schedule != "constant"))
+    callbacks.append(Checkpoints(task.run, report, ended))
     if training.patience is not None:
         callbacks.append(Patience(training.patience))
-    if progress:
+    bar = progress and plan is None  # by the clock there is one for the whole run
+    if bar:
         callbacks.append(NotebookProgress() if in_notebook() else ProgressBar())
     with quiet_lightning():
-        trainer = make_trainer(training, task.run, place, callbacks, progress=progress)
+        trainer = make_trainer(training, task.run, place, callbacks, progress=bar)
     return _Ready(trainer, module, to_train, to_validate)
 
 
@@ -237,6 +286,42 @@ def _reads_mask(config: RunConfig, run: Path, statistics: FrameStatistics, *, go
     return read_manifest(run / MANIFEST).mask if goes_on and (run / MANIFEST).is_file() else statistics.missing > 0
 
 
+def _module(task: _Task) -> ForecastTraining:
+    manifest, training = task.manifest, task.config.training
+    if training.recompute is None:  # it leaves gaps, which matter where memory is to be bounded
+        keep_freed_memory()
+    thresholds = [manifest.normaliser.apply_scalar(value) for value in training.loss_thresholds]
+    door = Door(
+        manifest.normaliser,
+        static=task.static if len(task.static) else None,
+        coordinates=task.config.data.coordinates,
+        edges=task.config.data.edges,
+        limits=manifest.bounds,
+        mask=manifest.mask,
+    )
+    return ForecastTraining(_build(manifest), task.config, manifest.threshold, thresholds, door)
+
+
+def _planned(task: _Task, clock: Clock, given: Collection[str]) -> _Task:
+    """The task with its plan: the one that it was begun with, or one from steps that are measured now."""
+    config = task.config
+    if task.resumed is not None and task.resumed.plan is not None:
+        plan = Plan(**task.resumed.plan)
+    else:
+        data = config.data
+        to_train, to_validate = (
+            cut_windows(part, past=data.past, future=data.future, stride=data.stride, part=name)
+            for name, part in (("training", task.parts.train), ("validation", task.parts.validation))
+        )
+        clock.show("measuring a few steps")
+        try:
+            plan = make_plan(_module(task), to_train, to_validate, clock, given_batch="batch_size" in given)
+        finally:
+            engine.release_buffers()
+    config = config.replace({"batch_size": plan.batch})
+    return replace(task, plan=plan, config=config, manifest=replace(task.manifest, config=config))
+
+
 def _build(manifest: Manifest) -> Network:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(manifest.config.training.seed)
@@ -245,7 +330,7 @@ def _build(manifest: Manifest) -> Network:
 
 def _help(task: _Task, place: Place) -> None:
     """The part of another process in a training."""
-    _fit(_prepare(task, place, nobody, False, ended=nobody), task)
+    _fit(_prepare(task, place, nobody, False, Clock(task.config.training.minutes), ended=nobody), task)
 
 
 def _fit(ready: _Ready, task: _Task) -> None:

@@ -11,11 +11,17 @@ from torch.nn import functional
 from nextframe.config import Loss, OutputActivation
 from nextframe.models.layers import activate
 
+_USUAL = 3.0  # usual errors beyond which the Huber loss is linear
 _SIMILARITY = 0.84  # the share of structure, as in Zhao et al.
 
 
 def elementwise_loss(
-    logits: Tensor, target: Tensor, loss: Loss, output: OutputActivation, valid: Tensor | None = None
+    logits: Tensor,
+    target: Tensor,
+    loss: Loss,
+    output: OutputActivation,
+    valid: Tensor | None = None,
+    scale: Tensor | None = None,
 ) -> Tensor:
     """The loss of every value.
 
@@ -24,9 +30,10 @@ def elementwise_loss(
         target: the true values, same shape, in the model's range.
         loss: "bce", binary cross-entropy, computed from logits (sigmoid output only, targets in 0..1);
             "mse", squared error; "mae", absolute error; the balanced ones are these before their weights.
-            "ssim-mae" is `similarity_loss`, "quantile" `quantile_loss`.
+            "ssim-mae" is `similarity_loss`, "quantile" `quantile_loss`; "huber" is quadratic up to three usual errors.
         output: the model's activation.
         valid: which values are real, same shape as the target; needed where a loss looks at neighbours.
+        scale: usual errors, of "huber" alone, of a shape that goes with the target's; by default 1.
 
     Returns:
         A tensor of the same shape.
@@ -39,6 +46,9 @@ def elementwise_loss(
         return quantile_loss(forecast, target)
     if loss == "ssim-mae":
         return similarity_loss(forecast, target, torch.ones_like(target, dtype=torch.bool) if valid is None else valid)
+    if loss == "huber":
+        error = (forecast - target) if scale is None else (forecast - target) / scale
+        return functional.huber_loss(error, torch.zeros_like(error), reduction="none", delta=_USUAL)
     if loss in ("mse", "balanced-mse"):
         return functional.mse_loss(forecast, target, reduction="none")
     return functional.l1_loss(forecast, target, reduction="none")

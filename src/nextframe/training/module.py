@@ -16,6 +16,8 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import OneCycleLR
 
 from nextframe.config import RunConfig, TrainingConfig
+from nextframe.data.door import Door
+from nextframe.data.normalise import Normaliser
 from nextframe.models.convlstm import recompute_in_segments
 from nextframe.models.network import Network
 from nextframe.models.rollout import rollout
@@ -24,6 +26,9 @@ from nextframe.training.muon import Muon
 from nextframe.training.skill import PerFrameLoss, RolloutSkill
 
 Batch = dict[str, Tensor]
+
+_WORSE = 10.0
+"""Weight of being worse than the simple forecast at one lead time against being better at the others."""
 
 _COUNTED = {"one-step": "frames_seen", "teacher-forcing": "lead_time"}
 """Count that numbers the outputs of a training step, in the names of their losses."""
@@ -38,12 +43,15 @@ class ForecastTraining(lightning.LightningModule):
     Args:
         model: the network.
         config: the run's configuration.
-        threshold: what counts as an event in the validation's CSI, in the model's range.
+        threshold: what counts as an event in the validation's CSI, in source units.
         loss_thresholds: where a balanced loss changes its weight, in the model's range.
+        door: passage between frames and the network, whose scores are in source units; by default frames are in the
+            model's range.
     """
 
     loss_thresholds: Tensor
     loss_weights: Tensor
+    loss_scale: Tensor
 
     def __init__(
         self,
@@ -51,11 +59,20 @@ class ForecastTraining(lightning.LightningModule):
         config: RunConfig,
         threshold: float,
         loss_thresholds: Sequence[float] = (),
+        door: Door | None = None,
     ) -> None:
         super().__init__()
         self.register_buffer("loss_thresholds", torch.tensor(loss_thresholds), persistent=False)
         self.register_buffer("loss_weights", torch.tensor(config.training.loss_weights), persistent=False)
+        scale = config.training.loss_scale or (1.0,)
+        self.register_buffer("loss_scale", torch.tensor(scale).view(1, -1, 1, 1, 1), persistent=False)
         self.model, self.config = model, config
+        ones = (1.0,) * model.in_channels
+        self.door = door or Door(Normaliser(method="identity", offset=(0.0,) * model.in_channels, scale=ones))
+        self.behind: float | None = None
+        """Share of the training that lies behind, where a clock tells it."""
+        self.by_clock = False
+        """True where the learning rate is set from without, by a clock."""
         recompute_in_segments(model, config.training.recompute)
         outputs = model.trained_frames(config.data.past, config.data.future)
         self.first_counted = min(config.training.min_seen, outputs) - 1
@@ -63,15 +80,17 @@ class ForecastTraining(lightning.LightningModule):
         self.skill = RolloutSkill(config.data.future, threshold)
         self.persistence_skill = RolloutSkill(config.data.future, threshold)
         self._begun: dict[str, Tensor] | None = None
+        self._rolls = False
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
         batch = self._cut(batch)
         weight = batch["weight"].view(-1, 1, 1, 1, 1) if "weight" in batch else 1.0
-        if self._done() >= 1 - self.config.training.rollout_training:
-            losses, valid = self._rollout_losses(batch)
+        self._rolls = self._done() >= 1 - self.config.training.rollout_training
+        if self._rolls:
+            losses, valid = self.rollout_losses(batch)
             first = 0
         else:
-            losses, valid = self._losses(batch, self._feedback(batch))
+            losses, valid = self.losses(batch, self._feedback(batch))
             first = self.first_counted
         losses = losses * weight
         self.training_loss.update(losses.detach(), valid)
@@ -80,13 +99,29 @@ class ForecastTraining(lightning.LightningModule):
         return loss
 
     def validation_step(self, batch: Batch, batch_index: int) -> None:
-        losses, valid = self._losses(batch, None)
-        self.validation_loss.update(losses, valid)
-        past, future = batch["past"], self._forecast_part(batch["future"])
-        self.skill.update(rollout(self.model, past, future.shape[1]), future, batch["future_valid"])
-        last = self._forecast_part(past)[:, -1:].expand_as(future)
-        both = batch["future_valid"] & batch["past_valid"][:, -1:]
-        self.persistence_skill.update(last, future, both)
+        self._rolls = False
+        if "future" in batch:
+            self.validation_loss.update(*self.losses(batch, None))
+        truth, last = batch["truth"], batch["last"]
+        forecast, simple = self._in_source_units(rollout(self.model, batch["past"], truth.shape[1]), batch)
+        valid = torch.isfinite(truth) & torch.isfinite(last).unsqueeze(1)
+        for skill, said in ((self.skill, forecast), (self.persistence_skill, simple)):
+            skill.update(said.where(valid, 0), truth.where(valid, 0), valid)
+
+    def _in_source_units(self, outputs: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+        """A rollout (B, K, C, H, W) as the forecast that it makes, and the simple forecast that nothing changes."""
+        forecasts, simple = [], []
+        for said, last, motion in zip(self.door.leave(outputs), batch["last"], batch["motion"], strict=True):
+            channels, seen = len(last), last.cpu().numpy()
+            both = np.concatenate([said, np.broadcast_to(seen, said.shape)], axis=1)
+            along = motion.cpu().numpy() if motion.any() else None
+            arrived = self.door.move_on(both, np.concatenate([seen, seen]), along)
+            if self.door.limits is not None:
+                arrived[:, :channels] = self.door.limits.hold(arrived[:, :channels])
+            moved = torch.from_numpy(arrived).to(last.device)
+            forecasts.append(moved[:, :channels])
+            simple.append(moved[:, channels:])
+        return torch.stack(forecasts), torch.stack(simple)
 
     def on_train_epoch_start(self) -> None:
         self.training_loss.reset()
@@ -119,20 +154,30 @@ class ForecastTraining(lightning.LightningModule):
         if self.trainer.sanity_checking:
             return
         skill, persistence = self.skill.compute(), self.persistence_skill.compute()
-        loss = self.validation_loss.compute()
+        mse, simple = skill["mse"], persistence["mse"]
+        score = mse.nanmean()
+        if self.model.residual:  # which begins as the simple forecast, and is to beat it at every lead time
+            share = mse / simple.where(simple > 0, torch.nan)
+            worst = share.nan_to_num(nan=0.0).max()
+            score = share.nanmean() + _WORSE * (worst - 1).clamp(min=0)
         # A lead time at which the validation part has no value, or no event, has no score.
         values: dict[str, Tensor] = {
             "train_loss": self.training_loss.compute()["mean"],
-            "val_loss": loss["mean"],
-            "val_rollout_mse": skill["mse"].nanmean(),
+            "val_score": score,
+            "val_rollout_mse": mse.nanmean(),
             "val_rollout_csi": skill["csi"].nanmean(),
-            "val_persistence_mse": persistence["mse"].nanmean(),
+            "val_persistence_mse": simple.nanmean(),
             "val_persistence_csi": persistence["csi"].nanmean(),
         }
-        seen = _COUNTED[self.model.task]
         # A metric of one value comes without its axis.
-        for n, value in enumerate(loss["by_frame"].reshape(-1), start=1):
-            values[f"val_loss_{seen}_{n}"] = value
+        if self.validation_loss.update_count:
+            loss, seen = self.validation_loss.compute(), _COUNTED[self.model.task]
+            values["val_loss"] = loss["mean"]
+            for n, value in enumerate(loss["by_frame"].reshape(-1), start=1):
+                values[f"val_loss_{seen}_{n}"] = value
+        if self.model.residual:
+            for n, value in enumerate(mse.reshape(-1), start=1):
+                values[f"val_mse_lead_time_{n}"] = value
         for n, value in enumerate(skill["csi"].reshape(-1), start=1):
             values[f"val_csi_lead_time_{n}"] = value
         self.log_dict({name: value.float() for name, value in values.items()})
@@ -142,7 +187,7 @@ class ForecastTraining(lightning.LightningModule):
     def configure_optimizers(self) -> Any:
         training = self.config.training
         optimizer = make_optimizer(self.model, training)
-        if training.schedule == "constant":
+        if training.schedule == "constant" or self.by_clock:
             return optimizer
         # One more than there are, so that no step is spent at the end's rate of nothing: of a few, that would be many.
         steps = int(self.trainer.estimated_stepping_batches) + 1
@@ -155,7 +200,7 @@ class ForecastTraining(lightning.LightningModule):
         )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
-    def _losses(self, batch: Batch, feedback: Tensor | None) -> tuple[Tensor, Tensor]:
+    def losses(self, batch: Batch, feedback: Tensor | None) -> tuple[Tensor, Tensor]:
         """Loss of every output value and whether it counts, (B, T or K, C, H, W)."""
         past, future = batch["past"], batch["future"]
         logits = self.model.training_logits(past, future, feedback)
@@ -166,12 +211,17 @@ class ForecastTraining(lightning.LightningModule):
 
     def _loss(self, logits: Tensor, target: Tensor, valid: Tensor) -> Tensor:
         loss = self.config.training.loss
-        losses = elementwise_loss(logits, target, loss, self.config.model.output, valid)
+        losses = elementwise_loss(logits, target, loss, self.config.model.output, valid, self._scale(target))
         if not loss.startswith("balanced"):
             return losses
         return losses * balanced_weights(target, self.loss_thresholds, self.loss_weights)
 
-    def _rollout_losses(self, batch: Batch) -> tuple[Tensor, Tensor]:
+    def _scale(self, target: Tensor) -> Tensor:
+        """Usual errors of outputs (B, T or K, C, H, W): those of each lead time where they are a rollout of as many."""
+        scale = self.loss_scale
+        return scale if scale.shape[1] == target.shape[1] and self._rolls else scale[:, :1]
+
+    def rollout_losses(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Loss of every value of the free rollout, (B, K, C, H, W); gradients flow back through the frames fed back."""
         logits = self.model.rollout_logits(batch["past"], batch["future"].shape[1])
         valid = batch["future_valid"]
@@ -192,6 +242,8 @@ class ForecastTraining(lightning.LightningModule):
 
     def _done(self) -> float:
         """Share of the training that lies behind, 0..1."""
+        if self.behind is not None:
+            return self.behind
         return self.global_step / max(int(self.trainer.estimated_stepping_batches), 1)
 
     def _cut(self, batch: Batch) -> Batch:

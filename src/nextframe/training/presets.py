@@ -59,7 +59,7 @@ RECIPE: Mapping[str, Any] = {
     "gradient_clip": 1.0,
     "min_seen": 2,
     "train_crop": 24,
-    "epochs": 5,
+    "minutes": 5.0,
     "batch_size": 10,
 }
 """The default preset of every architecture, but for its filters and what its row says otherwise; an option that it does

@@ -22,6 +22,8 @@ from nextframe.errors import ConfigError, first_line
 from nextframe.training.checkpoints import WholeCheckpoints
 from nextframe.training.devices import Place
 
+_ENDLESS = 1_000_000  # rounds of a training that the clock ends
+
 
 def make_trainer(
     training: TrainingConfig, run: Path, place: Place, callbacks: Sequence[Callback], *, progress: bool
@@ -39,7 +41,7 @@ def make_trainer(
             devices=training.devices,
             strategy=_Together(place) if place.processes > 1 else "auto",
             precision=training.precision,  # type: ignore[arg-type]
-            max_epochs=training.epochs,
+            max_epochs=training.epochs if training.minutes is None else _ENDLESS,
             gradient_clip_val=training.gradient_clip,
             callbacks=list(callbacks),
             plugins=[WholeCheckpoints()],

@@ -1,0 +1,119 @@
+"""Simple forecasts: the last frame as it is, moved as a whole, or moved along the optical flow.
+
+Axes: T time of the past, K lead time, C channel, H height, W width.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from nextframe.config import Coordinates
+from nextframe.data.motion import extrapolate, motion_for
+from nextframe.data.normalise import Normaliser
+from nextframe.data.windows import Window
+
+SIMPLE: Mapping[str, Coordinates] = {
+    "persistence": "eulerian",
+    "translation": "translated",
+    "extrapolation": "lagrangian",
+}
+"""Simple forecasts, the cheapest first, and the coordinates in which each of them is that nothing changes."""
+WINDOWS = 24
+"""Windows that they are measured on, at most."""
+FEWEST = 2
+_WORTH = 0.99  # of the squared error of a cheaper one, below which a dearer one is taken
+
+
+@dataclass(frozen=True, kw_only=True)
+class SimpleSkill:
+    """Errors of the simple forecasts on some windows."""
+
+    windows: int
+    """Number of windows."""
+    seconds: float
+    """Seconds that measuring them took."""
+    mse: Mapping[str, tuple[float, ...]]
+    """Name -> mean squared error by lead time (K,), in source units, NaN where no value is known."""
+    usual: Mapping[str, tuple[float, ...]]
+    """Name -> root of the mean squared error by lead time, in the model's range."""
+
+    @property
+    def best(self) -> str:
+        """Name of the best one, by the mean over lead times of its error relative to persistence's."""
+        best, least = "persistence", 1.0
+        reference = np.array(self.mse["persistence"])
+        for name, errors in self.mse.items():
+            share = np.array(errors) / np.where(reference > 0, reference, np.nan)
+            if np.isfinite(share).any() and float(np.nanmean(share)) < _WORTH * least:
+                best, least = name, float(np.nanmean(share))
+        return best
+
+
+def name_of(coordinates: Coordinates) -> str:
+    """The simple forecast of frames that do not change in these coordinates.
+
+    >>> name_of("lagrangian")
+    'extrapolation'
+    """
+    return next(name for name, own in SIMPLE.items() if own == coordinates)
+
+
+def spread_order(number: int) -> list[int]:
+    """Numbers 0 ... number - 1 in an order whose every beginning is spread evenly over them (van der Corput 1935).
+
+    >>> spread_order(8)
+    [0, 4, 2, 6, 1, 5, 3, 7]
+    """
+    bits = max(number - 1, 0).bit_length()
+    mirrored = (int(f"{n:0{bits}b}"[::-1], 2) if bits else 0 for n in range(2**bits))
+    return [n for n in mirrored if n < number]
+
+
+def measure_simple(
+    windows: Sequence[Window],
+    normaliser: Normaliser | None = None,
+    *,
+    names: Sequence[str] = tuple(SIMPLE),
+    limit: int = WINDOWS,
+    seconds: float = float("inf"),
+) -> SimpleSkill:
+    """Measure the simple forecasts, on the pixels whose last value is known.
+
+    Args:
+        windows: where; some of them are taken, evenly spread.
+        normaliser: the model's range; by default errors in source units stand for those in it.
+        names: which of them.
+        limit: windows that are taken at most.
+        seconds: time after which no further window is begun, but for the first two.
+    """
+    lead_times = windows[0].future
+    squared = {name: np.zeros((2, lead_times)) for name in names}
+    count = np.zeros(lead_times)
+    started, done = time.perf_counter(), 0
+    for number in spread_order(len(windows))[:limit]:
+        if done >= FEWEST and time.perf_counter() - started > seconds:
+            break
+        past, truth = windows[number].read()
+        known = np.isfinite(truth) & np.isfinite(past[-1])
+        count += known.sum((1, 2, 3))
+        for name in names:
+            forecast = extrapolate(past, motion_for(SIMPLE[name], past), lead_times)
+            pairs = [(forecast, truth)]
+            if normaliser is not None:
+                pairs.append((normaliser.apply(forecast), normaliser.apply(truth)))
+            for n, (said, was) in enumerate(pairs):
+                squared[name][n] += np.square(said - was, where=known, out=np.zeros(known.shape)).sum((1, 2, 3))
+        done += 1
+    with np.errstate(invalid="ignore", divide="ignore"):
+        means = {name: sums / count for name, sums in squared.items()}
+    scaled = 0 if normaliser is None else 1
+    return SimpleSkill(
+        windows=done,
+        seconds=time.perf_counter() - started,
+        mse={name: tuple(map(float, both[0])) for name, both in means.items()},
+        usual={name: tuple(map(float, np.sqrt(both[scaled]))) for name, both in means.items()},
+    )
