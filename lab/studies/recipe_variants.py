@@ -112,7 +112,7 @@ class NormInTheCell(ForecastTraining):
     def __init__(self, model: Network, config: RunConfig, *rest: Any) -> None:
         assert isinstance(model, StackedConvLSTM)
         sizes = zip((1, *config.model.filters), config.model.filters, strict=False)
-        model.layers = nn.ModuleList(_NormalisedCell(c, f, config.model.kernel_size) for c, f in sizes)
+        model.layers = nn.ModuleList(_NormalisedCell(c, f, config.model.kernel_size[0]) for c, f in sizes)
         for layer in model.layers:  # as wide open as the forget gate of the others
             assert isinstance(layer, _NormalisedCell)
             with torch.no_grad():

@@ -18,6 +18,8 @@ from nextframe.plugins import row_of, table
 OPTIONS: Mapping[str, str] = {
     "temporal_padding": "models whose readout can see the next frame",
     "gate_activation": "models whose gates can be those of old Keras",
+    "cell_activation": "models whose cells can be those of the present Keras example",
+    "norm_last": "models whose readout can read the last layer as it is",
     "peepholes": "models whose gates can see a cell state",
     "recompute": "models of ConvLSTM layers",
     "min_seen": "models that forecast one step at each frame",
@@ -50,6 +52,8 @@ class Architecture:
     """Filters of each layer where nobody says."""
     takes: frozenset[str] = frozenset()
     """Names among `OPTIONS`."""
+    kernels_by_layer: bool = False
+    """True where `kernel_size` may be a number for each layer; it is called with one number otherwise."""
     recipe: Mapping[str, Any] = field(default_factory=dict)
     """Options of the default preset that differ from those of `nextframe.training.presets.RECIPE`."""
 
@@ -64,7 +68,7 @@ class Architecture:
             )
 
 
-_GATES = frozenset({"gate_activation", "peepholes", "recompute"})
+_GATES = frozenset({"gate_activation", "cell_activation", "peepholes", "recompute"})
 _STEPWISE = frozenset({"min_seen", "scheduled_sampling", "rollout_training"})
 
 _OWN = (
@@ -73,7 +77,8 @@ _OWN = (
         home="nextframe.models.stacked:StackedConvLSTM",
         title="ConvLSTM layers and a 3-D convolution (the tutorial's first model)",
         filters=(40, 40, 40),
-        takes=_GATES | _STEPWISE | {"temporal_padding"},
+        takes=_GATES | _STEPWISE | {"temporal_padding", "norm_last"},
+        kernels_by_layer=True,
     ),
     Architecture(
         name="encoder-decoder",
@@ -81,6 +86,7 @@ _OWN = (
         title="ConvLSTM layers that read the past, and others that write the future (Shi et al. 2015)",
         filters=(128,),
         takes=_GATES | {"scheduled_sampling", "rollout_training"},
+        kernels_by_layer=True,
         recipe={"data": "squares:movies=2000,frames=20", "past": 10, "future": 10, "batch_size": 8},
     ),
     Architecture(

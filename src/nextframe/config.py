@@ -15,11 +15,13 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
-from nextframe.architectures import check_options
+from nextframe.architectures import architecture, check_options
 from nextframe.errors import ConfigError
+from nextframe.words import count, joined
 
 Norm = Literal["batch", "layer", "group", "none"]
 TemporalPadding = Literal["causal", "same"]
+CellActivation = Literal["tanh", "relu"]
 GateActivation = Literal["sigmoid", "hard_sigmoid"]
 OutputActivation = Literal["sigmoid", "linear"]
 Loss = Literal["bce", "mse", "mae", "balanced-mse", "balanced-mae", "ssim-mae", "huber", "quantile"]
@@ -235,14 +237,18 @@ class ModelConfig:
     """Architecture, by its name in `nextframe.architectures`."""
     filters: tuple[int, ...] = (40, 40, 40)
     """Filters of each ConvLSTM layer; the number of values is the number of layers."""
-    kernel_size: int = 3
-    """Height and width of the ConvLSTM kernels, odd."""
+    kernel_size: tuple[int, ...] = (3,)
+    """Height and width of the kernels, odd: one number for all layers, or one for each (5,3,1)."""
     norm: Norm = "batch"
     """Normalisation after each ConvLSTM layer (between the layers, for the encoder-decoder)."""
+    norm_last: bool = True
+    """Stacked only: normalise after the last layer, too, and not between the layers alone."""
     temporal_padding: TemporalPadding = "causal"
     """Stacked only: the 3-D convolution sees past frames ("causal"), or also the next one ("same", the tutorial's)."""
     gate_activation: GateActivation = "sigmoid"
     """Activation of the gates; "hard_sigmoid" is that of Keras before version 3."""
+    cell_activation: CellActivation = "tanh"
+    """Activation of what enters the cell and of what leaves it; "relu" is that of the present Keras example."""
     peepholes: bool = False
     """Let the gates see the cell state (Shi et al. 2015, equation 3)."""
     output: OutputActivation = "sigmoid"
@@ -255,6 +261,8 @@ class ModelConfig:
     """Work on patches of so many pixels along both axes (space-to-depth): large grids at a fraction of the cost."""
 
     def __post_init__(self) -> None:
+        if isinstance(self.kernel_size, int):  # as it was, one number
+            object.__setattr__(self, "kernel_size", (self.kernel_size,))
         check_options(self.model, self)
         _check_choices(self)
         _at_least(self, 1, "filters", "kernel_size", "quantiles", "patch")
@@ -262,8 +270,16 @@ class ModelConfig:
             raise ConfigError("is even", where="quantiles", expected="an odd number", received=self.quantiles)
         if not self.filters:
             raise ConfigError("names no layer", where="filters", expected="one number for each layer")
-        if self.kernel_size % 2 == 0:
-            raise ConfigError("is even", where="kernel_size", expected="an odd number", received=self.kernel_size)
+        if any(size % 2 == 0 for size in self.kernel_size):
+            raise ConfigError("is even", where="kernel_size", expected="odd numbers", received=self.kernel_size)
+        sizes = {1, len(self.filters)} if architecture(self.model).kernels_by_layer else {1}
+        if len(self.kernel_size) not in sizes:
+            raise ConfigError(
+                "does not fit the layers",
+                where="kernel_size",
+                expected=f"{joined(sorted(sizes), 'or')} for {self.model} of {count(len(self.filters), 'layer')}",
+                received=self.kernel_size,
+            )
         if self.residual and self.output != "linear":
             raise ConfigError("needs a linear output", where="residual", hint="use {output=linear}")
 

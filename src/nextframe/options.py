@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Literal, TypedDict
 
 from nextframe.config import (
+    CellActivation,
     Coordinates,
     Damaged,
     Edges,
@@ -109,14 +110,18 @@ class _ModelOptions(TypedDict, total=False):
 
     filters: int | Sequence[int]
     """Filters of each ConvLSTM layer; the number of values is the number of layers."""
-    kernel_size: int
-    """Height and width of the ConvLSTM kernels, odd."""
+    kernel_size: int | Sequence[int]
+    """Height and width of the kernels, odd: one number for all layers, or one for each (5,3,1)."""
     norm: Norm
     """Normalisation after each ConvLSTM layer (between the layers, for the encoder-decoder)."""
+    norm_last: bool
+    """Stacked only: normalise after the last layer, too, and not between the layers alone."""
     temporal_padding: TemporalPadding
     """Stacked only: the 3-D convolution sees past frames ("causal"), or also the next one ("same", the tutorial's)."""
     gate_activation: GateActivation
     """Activation of the gates; "hard_sigmoid" is that of Keras before version 3."""
+    cell_activation: CellActivation
+    """Activation of what enters the cell and of what leaves it; "relu" is that of the present Keras example."""
     peepholes: bool
     """Let the gates see the cell state (Shi et al. 2015, equation 3)."""
     output: OutputActivation

@@ -43,6 +43,7 @@ def test_options_that_are_not_given_are_absent() -> None:
         (["--gradient-clip", "none"], {"gradient_clip": None}),
         (["--gradient-clip", "0.5"], {"gradient_clip": 0.5}),
         (["--learning-rate", "1e-3"], {"learning_rate": 1e-3}),
+        (["--kernel-size", "5,3,1"], {"kernel_size": (5, 3, 1)}),
         (["--grey"], {"grey": True}),
         (["--no-grey"], {"grey": False}),
         (["--temporal-padding", "same"], {"temporal_padding": "same"}),
@@ -56,9 +57,9 @@ def test_values_arrive_as_the_field_has_them(arguments: list[str], expected: dic
 
 def test_defaults_of_the_help_page_are_those_of_the_presets() -> None:
     defaults = preset_defaults()
-    assert defaults["kernel_size"] == "3"
-    assert defaults["optimizer"] == "by preset"
-    assert defaults["patience"] == "none"
+    assert defaults["patch"] == "1"
+    assert defaults["optimizer"] == defaults["kernel_size"] == "by preset"
+    assert defaults["recompute"] == "none"
     assert "variable" not in defaults
     assert section_defaults(RunConfig())["filters"] == "40,40,40"
 

@@ -40,7 +40,8 @@ def train(
 
     Args:
         model: Architecture.
-        preset: Recipe to start from: our best one, or the tutorial's to the letter. [default: default]
+        preset: Recipe to start from: our best one, the tutorial's to the letter, or that of the Keras example as it is
+            since 2021 (stacked, on Moving MNIST). [default: default]
         config: YAML file of options.
         out: Run folder; by default a new one under runs/.
         resume: Go on with the interrupted run in --out; where there is none, begin one.

@@ -39,6 +39,8 @@ def build_model(
     """
     row, pixels = architecture(config.model), config.patch**2
     options: dict[str, Any] = {**asdict(config), "past": past, "future": future}
+    if len(config.kernel_size) == 1:
+        options["kernel_size"] = config.kernel_size[0]
     network: Network = Late(row.home)(
         in_channels=pixels * channels,
         static_channels=pixels * static_channels,

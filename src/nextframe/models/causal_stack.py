@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from nextframe.config import Norm
 from nextframe.errors import ConfigError
 from nextframe.models.convlstm import check_frames
-from nextframe.models.layers import activate, make_norm, repeated
+from nextframe.models.layers import activate, kernel_sizes, make_norm, repeated
 from nextframe.models.network import Network, Outputs
 from nextframe.models.readout import TemporalReadout
 
@@ -36,7 +36,7 @@ class CausalStack(Network):
     Args:
         in_channels: channels C of the frames.
         filters: filters of each layer; as many layers as numbers.
-        kernel_size: of the recurrent layers, odd.
+        kernel_size: of the recurrent layers, odd: one number, or one for each.
 
     Raises:
         ConfigError: no layer, an even kernel, or options that exclude each other.
@@ -47,25 +47,30 @@ class CausalStack(Network):
     norms: nn.ModuleList
     readout: TemporalReadout
 
-    def __init__(self, in_channels: int, filters: Sequence[int], kernel_size: int, **outputs: Unpack[Outputs]) -> None:
+    def __init__(
+        self, in_channels: int, filters: Sequence[int], kernel_size: int | Sequence[int], **outputs: Unpack[Outputs]
+    ) -> None:
         super().__init__(in_channels, **outputs)
         if not filters or min(filters) < 1:
             raise ConfigError("names no layer, or an empty one", where="filters", received=tuple(filters))
-        if kernel_size < 1 or kernel_size % 2 == 0:
-            raise ConfigError("is not odd", where="kernel_size", received=kernel_size)
-        self.radius = kernel_size // 2
+        self.kernel_sizes = kernel_sizes(kernel_size, len(filters))
+        """Kernel size of each layer."""
         self.inputs = (in_channels + self.static_channels, *filters[:-1])
         """Input channels of each layer."""
 
-    def add_readout(self, norm: Norm, filters: Sequence[int], *, sees_next: bool = False) -> None:
+    def add_readout(
+        self, norm: Norm, filters: Sequence[int], *, sees_next: bool = False, norm_last: bool = True
+    ) -> None:
         """Add the norms after the layers, and the readout of the last of them.
 
         Args:
             norm: "batch", "layer" (over a pixel's channels), "group" (over a frame), or "none".
             filters: of each layer.
             sees_next: see `TemporalReadout`.
+            norm_last: whether the last layer is followed by a norm, too.
         """
-        self.norms = nn.ModuleList(make_norm(norm, f) for f in filters)
+        norms = [norm] * (len(filters) - 1) + [norm if norm_last else "none"]
+        self.norms = nn.ModuleList(make_norm(each, f) for each, f in zip(norms, filters, strict=True))
         self.readout = TemporalReadout(filters[-1], self.quantiles * self.in_channels, sees_next=sees_next)
         if self.residual:
             nn.init.zeros_(self.readout.weight)  # an untrained network then forecasts persistence

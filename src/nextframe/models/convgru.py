@@ -85,4 +85,4 @@ class StackedConvGRU(CausalStack):
 
     def reach(self, past: int, lead_times: int) -> int | None:
         # The reset gate is applied after the convolution of the state, so that a step reaches no further than a kernel.
-        return reach_of_layers(self.norms, self.radius, past, lead_times)
+        return reach_of_layers(self.norms, self.kernel_sizes, past, lead_times)

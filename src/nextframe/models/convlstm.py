@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 import nextframe.engine as engine
-from nextframe.config import GateActivation
+from nextframe.config import CellActivation, GateActivation
 from nextframe.errors import ConfigError, ShapeError
 from nextframe.models import recurrence
 from nextframe.models.segments import scan_in_segments
@@ -75,6 +75,8 @@ class ConvLSTM2d(nn.Module):
         kernel_size: height and width of both kernels, odd; a number or a pair.
         bias: whether the gates have a bias.
         gate_activation: "sigmoid", or the "hard_sigmoid" of Keras before version 3.
+        cell_activation: "tanh", or "relu", as the present Keras example has it: of what enters the cell and of what
+            leaves it. The fast paths are for "tanh".
         peepholes: let the gates see the cell state: True learns one weight a filter, which fits any frame size; a pair
             (H, W) learns one weight a filter and pixel, as in the paper, and fits that frame size only.
         unit_forget_bias: start the forget gate's bias at one.
@@ -104,6 +106,7 @@ class ConvLSTM2d(nn.Module):
         *,
         bias: bool = True,
         gate_activation: GateActivation = "sigmoid",
+        cell_activation: CellActivation = "tanh",
         peepholes: bool | tuple[int, int] = False,
         unit_forget_bias: bool = True,
         recompute: int | None = None,
@@ -121,7 +124,10 @@ class ConvLSTM2d(nn.Module):
                 "unknown", where="gate_activation", expected="sigmoid, hard_sigmoid", received=gate_activation
             )
         self.in_channels, self.filters, self.kernel_size = in_channels, filters, size
+        if cell_activation not in ("tanh", "relu"):
+            raise ConfigError("unknown", where="cell_activation", expected="tanh, relu", received=cell_activation)
         self.gate_activation: GateActivation = gate_activation
+        self.cell_activation: CellActivation = cell_activation
         if recompute is not None and recompute < 1:
             raise ConfigError("is too small", where="recompute", expected="at least 1 step", received=recompute)
         self.unit_forget_bias, self.recompute = unit_forget_bias, recompute
@@ -148,7 +154,8 @@ class ConvLSTM2d(nn.Module):
     def extra_repr(self) -> str:
         return (
             f"{self.in_channels}, {self.filters}, kernel_size={self.kernel_size}, bias={self.bias is not None}, "
-            f"gate_activation={self.gate_activation!r}, peepholes={self.peephole is not None}"
+            f"gate_activation={self.gate_activation!r}, cell_activation={self.cell_activation!r}, "
+            f"peepholes={self.peephole is not None}"
         )
 
     def forward(self, frames: Tensor, state: ConvLSTMState | None = None) -> tuple[Tensor, ConvLSTMState]:
@@ -187,7 +194,7 @@ class ConvLSTM2d(nn.Module):
         return self._scan(frames, state)
 
     def _scan(self, frames: Tensor, state: ConvLSTMState | None) -> tuple[Tensor, ConvLSTMState]:
-        if self.gate_activation == "sigmoid" and self.peephole is None:
+        if (self.gate_activation, self.cell_activation) == ("sigmoid", "tanh") and self.peephole is None:
             training = torch.is_grad_enabled() and (frames.requires_grad or self.weight_h.requires_grad)
             native = engine.usable(frames, self.weight_h) and engine.pays(frames, self.weight_h, training=training)
             hidden, cell = (engine if native else recurrence).scan(
@@ -211,6 +218,7 @@ class ConvLSTM2d(nn.Module):
     def scan_by_the_equations(self, frames: Tensor, state: ConvLSTMState | None = None) -> tuple[Tensor, ConvLSTMState]:
         """The layer as the equations above write it, with every option; the oracle of the fast path's tests."""
         gate = torch.sigmoid if self.gate_activation == "sigmoid" else hard_sigmoid
+        squash = torch.tanh if self.cell_activation == "tanh" else torch.relu
         w_ci, w_cf, w_co = (None, None, None) if self.peephole is None else self.peephole
         hidden, cell = state or self.initial_state(frames[0])
         outputs = []
@@ -220,10 +228,10 @@ class ConvLSTM2d(nn.Module):
             z_i, z_f, z_o, z_c = (from_frame + from_hidden).chunk(4, dim=1)
             if w_ci is not None and w_cf is not None:
                 z_i, z_f = z_i + w_ci * cell, z_f + w_cf * cell
-            cell = gate(z_f) * cell + gate(z_i) * torch.tanh(z_c)
+            cell = gate(z_f) * cell + gate(z_i) * squash(z_c)
             if w_co is not None:
                 z_o = z_o + w_co * cell
-            hidden = gate(z_o) * torch.tanh(cell)
+            hidden = gate(z_o) * squash(cell)
             outputs.append(hidden)
         return torch.stack(outputs), ConvLSTMState(hidden, cell)
 

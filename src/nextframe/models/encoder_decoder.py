@@ -12,10 +12,10 @@ from typing import Unpack
 import torch
 from torch import Tensor, nn
 
-from nextframe.config import GateActivation, Norm
+from nextframe.config import CellActivation, GateActivation, Norm
 from nextframe.errors import ConfigError, ShapeError
 from nextframe.models.convlstm import ConvLSTM2d, ConvLSTMState, check_frames
-from nextframe.models.layers import activate, make_norm, repeated
+from nextframe.models.layers import activate, kernel_sizes, make_norm, repeated
 from nextframe.models.network import FromPast, Outputs
 
 LayerStates = tuple[ConvLSTMState, ...]
@@ -31,9 +31,10 @@ class EncoderDecoder(FromPast):
     Args:
         in_channels: channels C of the frames.
         filters: filters of each layer, in the encoder and in the decoder alike; as many layers as numbers.
-        kernel_size: of the ConvLSTM layers, odd.
+        kernel_size: of the ConvLSTM layers, odd: one number, or one for each layer.
         norm: between the layers, where there is more than one: "batch" (the tutorial's), "layer", "group" or "none".
         gate_activation: "sigmoid" or the "hard_sigmoid" of old Keras.
+        cell_activation: see `ConvLSTM2d`.
         peepholes: see `ConvLSTM2d`.
         output: "sigmoid" for values in 0..1, or "linear".
         residual: add the decoder's input frame to its output; takes a linear output.
@@ -56,23 +57,26 @@ class EncoderDecoder(FromPast):
         self,
         in_channels: int = 1,
         filters: Sequence[int] = (128,),
-        kernel_size: int = 3,
+        kernel_size: int | Sequence[int] = 3,
         *,
         norm: Norm = "batch",
         gate_activation: GateActivation = "sigmoid",
+        cell_activation: CellActivation = "tanh",
         peepholes: bool = False,
         **outputs: Unpack[Outputs],
     ) -> None:
         super().__init__(in_channels, **outputs)
         if not filters:
             raise ConfigError("names no layer", where="filters")
-        self.radius = kernel_size // 2
+        self.kernel_sizes = kernel_sizes(kernel_size, len(filters))
         inputs = (in_channels + self.static_channels, *filters[:-1])
 
         def stack() -> nn.ModuleList:
             return nn.ModuleList(
-                ConvLSTM2d(c, f, kernel_size, gate_activation=gate_activation, peepholes=peepholes)
-                for c, f in zip(inputs, filters, strict=True)
+                ConvLSTM2d(
+                    c, f, k, gate_activation=gate_activation, cell_activation=cell_activation, peepholes=peepholes
+                )
+                for c, f, k in zip(inputs, filters, self.kernel_sizes, strict=True)
             )
 
         self.encoder, self.decoder = stack(), stack()
@@ -155,7 +159,8 @@ class EncoderDecoder(FromPast):
         if any(isinstance(norm, nn.GroupNorm) for norm in self.decoder_norms):
             return None
         # Along the recurrence while the past is read; then up all layers with each frame.
-        return (past - 1) * self.radius + lead_times * len(self.decoder) * self.radius
+        radii = [size // 2 for size in self.kernel_sizes]
+        return (past - 1) * max(radii) + lead_times * sum(radii)
 
     def _decode(self, frames: Tensor, states: LayerStates | None) -> tuple[Tensor, LayerStates]:
         features, states = self._run(self.decoder, self.decoder_norms, frames.transpose(0, 1), states)

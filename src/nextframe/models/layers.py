@@ -2,12 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from nextframe.config import Norm, OutputActivation
 from nextframe.errors import ConfigError
+
+
+def kernel_sizes(kernel_size: int | Sequence[int], layers: int) -> tuple[int, ...]:
+    """Kernel size of each layer.
+
+    Args:
+        kernel_size: one for all of them, or one for each.
+        layers: number of layers.
+
+    Raises:
+        ConfigError: a size that is not odd, or another number of them.
+
+    >>> kernel_sizes(3, 2), kernel_sizes((5, 3, 1), 3)
+    ((3, 3), (5, 3, 1))
+    """
+    sizes = (kernel_size,) * layers if isinstance(kernel_size, int) else tuple(kernel_size)
+    if len(sizes) != layers:
+        raise ConfigError("does not fit the layers", where="kernel_size", expected=f"{layers} numbers", received=sizes)
+    if any(size < 1 or size % 2 == 0 for size in sizes):
+        raise ConfigError("is not odd", where="kernel_size", received=kernel_size)
+    return sizes
 
 
 class ChannelNorm(nn.LayerNorm):

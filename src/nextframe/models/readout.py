@@ -5,6 +5,8 @@ Shapes: B batch, T time, C outputs, F features, H height, W width; time comes fi
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -51,16 +53,17 @@ class TemporalReadout(nn.Module):
         return summed
 
 
-def reach_of_layers(norms: nn.ModuleList, radius: int, past: int, lead_times: int) -> int | None:
+def reach_of_layers(norms: nn.ModuleList, kernel_sizes: Sequence[int], past: int, lead_times: int) -> int | None:
     """`Network.reach` of recurrent layers, a norm after each, with `TemporalReadout` on top.
 
     Args:
         norms: of the layers, as many as there are.
-        radius: pixels that a layer's kernels reach to every side, on its input and on its state.
+        kernel_sizes: of each layer, on its input and on its state.
         past: frames read.
         lead_times: frames forecast.
     """
     if any(isinstance(norm, nn.GroupNorm) for norm in norms):
         return None
     # Along the recurrence while the past is read; then up all layers and through the readout with each frame.
-    return (past - 1) * radius + lead_times * (len(norms) * radius + 1)
+    radii = [size // 2 for size in kernel_sizes]
+    return (past - 1) * max(radii) + lead_times * (sum(radii) + 1)

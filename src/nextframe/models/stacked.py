@@ -11,7 +11,7 @@ from typing import Unpack
 import torch
 from torch import Tensor, nn
 
-from nextframe.config import GateActivation, Norm, TemporalPadding
+from nextframe.config import CellActivation, GateActivation, Norm, TemporalPadding
 from nextframe.errors import ConfigError
 from nextframe.models.causal_stack import CausalStack, StackState
 from nextframe.models.convlstm import ConvLSTM2d
@@ -29,12 +29,14 @@ class StackedConvLSTM(CausalStack):
     Args:
         in_channels: channels C of the frames.
         filters: filters of each layer; as many layers as numbers.
-        kernel_size: of the ConvLSTM layers, odd.
+        kernel_size: of the ConvLSTM layers, odd: one number, or one for each layer.
         norm: "batch" (the tutorial's), "layer" (over a pixel's channels), "group" (over a frame), or "none".
+        norm_last: normalise after the last layer, too, and not between the layers alone.
         temporal_padding: what the 3-D convolution sees around frame t. "causal": t-2, t-1 and t, so that output t
             depends on no frame after t. "same", the tutorial's: t-1, t and t+1, of which t+1 has already read the
             very frame that output t is to forecast. Only the last output of such a stack is a forecast.
         gate_activation: "sigmoid" or the "hard_sigmoid" of old Keras.
+        cell_activation: see `ConvLSTM2d`.
         peepholes: see `ConvLSTM2d`.
         output: "sigmoid" for values in 0..1, or "linear".
         residual: add the input frame to the output, so that the network forecasts the change; takes a linear output.
@@ -60,11 +62,13 @@ class StackedConvLSTM(CausalStack):
         self,
         in_channels: int = 1,
         filters: Sequence[int] = (40, 40, 40),
-        kernel_size: int = 3,
+        kernel_size: int | Sequence[int] = 3,
         *,
         norm: Norm = "batch",
+        norm_last: bool = True,
         temporal_padding: TemporalPadding = "causal",
         gate_activation: GateActivation = "sigmoid",
+        cell_activation: CellActivation = "tanh",
         peepholes: bool = False,
         **outputs: Unpack[Outputs],
     ) -> None:
@@ -73,10 +77,10 @@ class StackedConvLSTM(CausalStack):
             raise ConfigError("unknown", where="temporal_padding", expected="causal or same", received=temporal_padding)
         self.temporal_padding: TemporalPadding = temporal_padding
         self.layers = nn.ModuleList(
-            ConvLSTM2d(c, f, kernel_size, gate_activation=gate_activation, peepholes=peepholes)
-            for c, f in zip(self.inputs, filters, strict=True)
+            ConvLSTM2d(c, f, k, gate_activation=gate_activation, cell_activation=cell_activation, peepholes=peepholes)
+            for c, f, k in zip(self.inputs, filters, self.kernel_sizes, strict=True)
         )
-        self.add_readout(norm, filters, sees_next=temporal_padding == "same")
+        self.add_readout(norm, filters, sees_next=temporal_padding == "same", norm_last=norm_last)
 
     def forward(self, frames: Tensor, state: StackState | None = None) -> tuple[Tensor, StackState]:
         """Forecast the next frame at each frame.
@@ -131,4 +135,4 @@ class StackedConvLSTM(CausalStack):
         return self.temporal_padding == "causal"
 
     def reach(self, past: int, lead_times: int) -> int | None:
-        return reach_of_layers(self.norms, self.radius, past, lead_times)
+        return reach_of_layers(self.norms, self.kernel_sizes, past, lead_times)

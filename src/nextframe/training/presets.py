@@ -1,4 +1,7 @@
-"""Presets: the tutorial's recipes, and ours. A preset is a set of options that the user's own options override."""
+"""Presets: the tutorial's recipes, the Keras example's of today, and ours.
+
+A preset is a set of options that the user's own options override.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from nextframe.architectures import OPTIONS, architecture, names
 from nextframe.config import RunConfig
 from nextframe.errors import ConfigError
 
-Preset = Literal["default", "tutorial"]
+Preset = Literal["default", "tutorial", "keras-2021"]
 
 # The tutorial trains on movies of 16 frames, 15 in and 15 out, shifted by one: the first 7 and the 9 after them.
 _STACKED_TUTORIAL: Mapping[str, Any] = {
@@ -45,6 +48,29 @@ _ENCODER_DECODER_TUTORIAL: Mapping[str, Any] = {
     "batch_size": 8,
 }
 
+# The example as it is since 2021: the 19 frames before the last are read, and each is followed by the next. It lowers
+# its learning rate where the validation loss stays, for which there is no schedule here.
+_KERAS_2021: Mapping[str, Any] = {
+    "data": "moving-mnist:movies=1000,frames=20",
+    "past": 10,
+    "future": 10,
+    "validation": 0.1,
+    "test": 0.0,
+    "filters": (64, 64, 64),
+    "kernel_size": (5, 3, 1),
+    "norm": "batch",
+    "norm_last": False,
+    "cell_activation": "relu",
+    "temporal_padding": "same",
+    "optimizer": "adam",
+    "learning_rate": 1e-3,
+    "schedule": "constant",
+    "gradient_clip": None,
+    "epochs": 20,
+    "batch_size": 5,
+    "patience": 10,
+}
+
 RECIPE: Mapping[str, Any] = {
     "data": "squares:movies=2000,frames=15",
     "past": 7,
@@ -65,17 +91,17 @@ RECIPE: Mapping[str, Any] = {
 """The default preset of every architecture, but for its filters and what its row says otherwise; an option that it does
 not take is left out."""
 
-TUTORIAL: Mapping[str, Mapping[str, Any]] = {
-    "stacked": _STACKED_TUTORIAL,
-    "encoder-decoder": _ENCODER_DECODER_TUTORIAL,
+LETTER: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
+    "tutorial": {"stacked": _STACKED_TUTORIAL, "encoder-decoder": _ENCODER_DECODER_TUTORIAL},
+    "keras-2021": {"stacked": _KERAS_2021},
 }
-"""The tutorial's settings to the letter, for the architectures that it has."""
+"""Presets that follow others to the letter: by preset and architecture."""
 
 
 def presets() -> list[tuple[str, Preset]]:
     """Every architecture with each of its presets."""
     rows: list[tuple[str, Preset]] = [(name, "default") for name in names()]
-    return rows + [(name, "tutorial") for name in TUTORIAL]
+    return rows + [(model, preset) for preset in get_args(Preset) for model in LETTER.get(preset, ())]
 
 
 def preset_config(model: str, preset: Preset = "default") -> RunConfig:
@@ -83,7 +109,9 @@ def preset_config(model: str, preset: Preset = "default") -> RunConfig:
 
     Args:
         model: name of an architecture; all but "stacked" and "encoder-decoder" have the default preset only.
-        preset: "tutorial", the tutorial's settings to the letter; or "default", our recipe (docs/results/recipes).
+        preset: "default", our recipe (docs/results/recipes); "tutorial", the tutorial's settings to the letter, after
+            the Keras example on moving squares; or "keras-2021", that example as it is since 2021, on Moving MNIST
+            ("stacked" alone).
 
     Raises:
         ConfigError: an unknown model or preset, or a preset that the model does not have.
@@ -91,12 +119,12 @@ def preset_config(model: str, preset: Preset = "default") -> RunConfig:
     row = architecture(model)
     if preset not in get_args(Preset):
         raise ConfigError("unknown preset", where="preset", expected=" or ".join(get_args(Preset)), received=preset)
-    if preset == "tutorial":
-        if model not in TUTORIAL:
+    if preset in LETTER:
+        if model not in LETTER[preset]:
             raise ConfigError(
                 f"does not exist for model={model!r}", where=f"preset={preset!r}", hint="use {preset=default}"
             )
-        return RunConfig().replace({"model": model, **TUTORIAL[model]})
+        return RunConfig().replace({"model": model, **LETTER[preset][model]})
     taken = {
         name: value for name, value in RECIPE.items() if name not in OPTIONS or name in {"past", "future"} | row.takes
     }
