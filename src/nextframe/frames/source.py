@@ -22,6 +22,7 @@ from nextframe.frames.mapped import Mapped
 from nextframe.frames.names import natural_order
 from nextframe.frames.rain import convert_rain
 from nextframe.frames.readers import Cached, Drawn, cached, coarsen, crop, to_grey, tolerate
+from nextframe.frames.remote import Remote, is_address
 from nextframe.frames.sequence import FrameSequence, FrameSource
 from nextframe.frames.watch import watch
 from nextframe.options import ReadingOptions
@@ -219,7 +220,7 @@ def _takes(name: Source, option: str) -> bool:
         return all(_takes(part, option) for part in name)
     if not isinstance(name, (str, Path)) or str(name).partition(":")[0] in GENERATED:
         return False
-    path = Path(name)
+    path = _path_of(str(name))
     row = _format_of(path)
     if row is None:
         within = sorted(path.iterdir()) if path.is_dir() else _matching(str(name))
@@ -279,7 +280,7 @@ def _imported() -> Format | None:
 
 
 def _open_path(text: str, reading: Reading, damage: Damage | None) -> tuple[FrameSequence, ...]:
-    path = Path(text)
+    path = _path_of(text)
     there = _there(path)
     if any(sign in text for sign in "*?[") and not there:
         files = _matching(text)
@@ -302,6 +303,24 @@ def _open_path(text: str, reading: Reading, damage: Damage | None) -> tuple[Fram
         )
     _hold_options(path, reading, row.takes)
     return row.open(text, [path], reading, None)
+
+
+def _path_of(text: str) -> Path:
+    """A path, or an address.
+
+    Raises:
+        DataError: an address of what is read from this computer alone.
+    """
+    if not is_address(text):
+        return Path(text)
+    plain = text.partition("?")[0].rstrip("/")
+    suffix = Path(plain).suffix.lower()
+    others = {suffix for row in formats() if row.name != "Zarr" for suffix in row.suffixes}
+    if suffix in others:
+        raise DataError(
+            "is on a server, from which Zarr stores alone are read", where=text, hint="download the file first"
+        )
+    return Remote(text)
 
 
 def _matching(pattern: str) -> list[Path]:

@@ -16,6 +16,7 @@ from nextframe.data.normalise import Normaliser
 from nextframe.data.split import Split
 from nextframe.data.windows import Window, Windows, cut_windows
 from nextframe.errors import ConfigError, DataError
+from nextframe.frames import remote
 from nextframe.frames.sequence import FloatArray
 from nextframe.training.checkpoints import ResumePoint
 from nextframe.training.devices import Place
@@ -96,6 +97,8 @@ def make_loaders(
     }
     common: dict[str, Any] = {
         "num_workers": training.workers,
+        # Threads that speak to a server do not live on in a process that is forked.
+        "multiprocessing_context": "spawn" if training.workers and remote.in_use() else None,
         "persistent_workers": training.workers > 0,
         "worker_init_fn": _leave_signals,
     }

@@ -1,7 +1,5 @@
 """xarray objects as sources."""
 
-import gc
-import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -52,11 +50,37 @@ def test_what_no_netcdf_can_hold() -> None:
             open_source(array)
 
 
-def test_the_temporary_file_goes_with_the_sequence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    source = open_source(rain())
-    assert list(tmp_path.glob("nextframe-*/dataset.nc"))
-    source.sequences[0].read(0, 9)
-    del source
-    gc.collect()
-    assert not list(tmp_path.iterdir())
+def test_what_dask_holds_is_computed_when_it_is_read_and_not_before() -> None:
+    dask = pytest.importorskip("dask.array")
+    computed: list[int] = []
+
+    def block(values: np.ndarray) -> np.ndarray:
+        computed.append(len(values))
+        return values
+
+    plain = rain()
+    lazy = plain.copy(
+        data=dask.from_array(plain.values, chunks=(1, 6, 8)).map_blocks(block, dtype=float, meta=plain.values[:0])
+    )
+    for source in (open_source(lazy), open_source(xr.Dataset({"rain": lazy}))):
+        (sequence,) = source.sequences
+        assert not computed
+        np.testing.assert_array_equal(sequence.read(2, 4)[:, 0], plain.values[2:4].astype(np.float32))
+        assert computed == [1, 1]
+        computed.clear()
+    whole = xr.DataArray(dask.ones((4, 3, 3), chunks=2, dtype=np.int16), dims=("time", "y", "x"))
+    assert open_source(whole).sequences[0].read(0, 4).sum() == 36
+
+
+def test_a_larger_array_than_memory_is_a_source() -> None:
+    dask = pytest.importorskip("dask.array")
+    frames = dask.zeros((500_000, 1000, 1000), chunks=(1, 1000, 1000), dtype=np.float32)
+    (sequence,) = open_source(xr.DataArray(frames, dims=("time", "y", "x"))).sequences
+    assert sequence.read(499_999, 500_000).shape == (1, 1, 1000, 1000)
+
+
+def test_a_file_of_the_same_name_is_not_taken_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (rain() * 100).drop_attrs().to_netcdf(tmp_path / "rain_rate", engine="h5netcdf")
+    monkeypatch.chdir(tmp_path)
+    values = open_source(rain()).sequences[0].read(0, 1)[0, 0]
+    np.testing.assert_array_equal(values, rain().values[0].astype(np.float32))

@@ -6,14 +6,19 @@ from pathlib import Path
 
 from nextframe.frames.format import Fact, Format
 from nextframe.frames.generated import GENERATED
+from nextframe.frames.remote import Remote
 from nextframe.plugins import Late, table
 
 _HERE = "nextframe.frames.formats"
 
 
 def is_zarr(path: Path) -> bool:
-    """True where a path is a Zarr store, by its name or by what lies in it."""
-    return path.suffix == ".zarr" or any((path / name).is_file() for name in ("zarr.json", ".zgroup", ".zmetadata"))
+    """True where a path is a Zarr store, by its name or by what lies in it; on servers nothing else is read."""
+    return (
+        isinstance(path, Remote)
+        or path.suffix == ".zarr"
+        or any((path / name).is_file() for name in ("zarr.json", ".zgroup", ".zmetadata"))
+    )
 
 
 _EVERYTHING: tuple[Fact, ...] = ("time", "units", "missing", "projection", "accumulation")
@@ -61,7 +66,7 @@ _FORMATS = (
         open=Late(f"{_HERE}.gridded:open_stores"),
         together=True,
         takes=frozenset({"variable"}),
-        library="xarray, zarr",
+        library="xarray, zarr; obstore for stores on servers (extra `cloud`)",
         carries=_EVERYTHING,
         tests="tests/frames/formats/test_gridded.py",
     ),

@@ -1,31 +1,28 @@
-"""xarray objects as sources: read as the NetCDF file would be that they are saved to."""
+"""xarray objects as sources: read as the NetCDF file would be that they are saved to, lazily where dask holds them."""
 
 from __future__ import annotations
 
-import shutil
-import tempfile
-import weakref
-from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
 
 from nextframe.config import Reading
-from nextframe.errors import DataError, NextframeError, first_line
-from nextframe.frames.bounds import hold_disk
-from nextframe.frames.formats.gridded import open_gridded
+from nextframe.errors import DataError, first_line
+from nextframe.frames.formats.gridded import sequence_of
+from nextframe.frames.formats.stored import Stored, Variable
+from nextframe.frames.formats.stores import describe_stored
 from nextframe.frames.sequence import FrameSequence
-
-_HELD = (str, bytes, int, float, np.ndarray, np.generic, list, tuple)  # types of attributes that NetCDF can hold
 
 
 def open_dataset_object(name: str, dataset: xr.Dataset | xr.DataArray, reading: Reading) -> tuple[FrameSequence, ...]:
     """Open a Dataset or DataArray, with its times, units and coordinates.
 
-    It is written to a temporary file, which is gone with the last sequence that reads it: so one code reads what it
-    says of itself, and frames that dask would compute are computed once.
+    What it says of itself is read by the code that reads NetCDF files, from its variables as a file would hold them.
+    Frames that dask would compute are computed when they are read, and not before.
 
     Args:
         name: what to call the sequence.
@@ -33,36 +30,44 @@ def open_dataset_object(name: str, dataset: xr.Dataset | xr.DataArray, reading: 
         reading: which variables to read.
 
     Raises:
-        DataError, ConfigError, ShapeError: as of a file (`open_gridded`); values or names that NetCDF cannot hold.
+        DataError, ConfigError, ShapeError: as of a file (`gridded.open_gridded`); values that NetCDF cannot hold.
     """
     whole = dataset.to_dataset(name=dataset.name or "values") if isinstance(dataset, xr.DataArray) else dataset
-    # Packing that suited the file it came from need not suit the values that it has now.
-    whole = whole.drop_encoding().copy()
-    whole.attrs = _held(whole.attrs)
-    for key in whole.variables:
-        whole[key].attrs = _held(whole[key].attrs)
-    folder = Path(tempfile.mkdtemp(prefix="nextframe-"))
+    path = Path(name)
     try:
-        hold_disk(name, folder, whole.nbytes)
-        path = folder / "dataset.nc"
-        try:
-            whole.to_netcdf(path, engine="h5netcdf")
-        except (OSError, ValueError, TypeError, NotImplementedError) as error:
-            reason = first_line(error)
-            raise DataError("cannot be held by NetCDF, as which it is read", where=name, received=reason) from error
-        try:
-            sequence = open_gridded(name, [path], reading.variable)
-        except NextframeError as error:  # which names a file that nobody knows
-            raise type(error)(
-                error.what, where=name, expected=error.expected, received=error.received, hint=error.hint
-            ) from error
-    except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise
-    weakref.finalize(sequence.values, shutil.rmtree, folder, ignore_errors=True)
-    return (sequence,)
+        # Packing that suited the file it came from need not suit the values that it has now.
+        variables, attributes = xr.conventions.encode_dataset_coordinates(whole.drop_encoding())
+        encoded, attributes = xr.conventions.cf_encoder(variables, attributes)
+    except (ValueError, TypeError, NotImplementedError) as error:
+        raise DataError(
+            "cannot be held by NetCDF, as which it is read", where=name, received=first_line(error)
+        ) from error
+    stored = Stored(
+        path=path,
+        variables={
+            str(key): Variable(
+                name=str(key),
+                dims=tuple(str(dim) for dim in variable.dims),
+                shape=tuple(variable.shape),
+                dtype=variable.dtype,
+                attributes={str(k): v for k, v in variable.attrs.items()},
+                array=_Computed(variable),
+                where=path,
+            )
+            for key, variable in encoded.items()
+        },
+        attributes=dict(attributes),
+        in_memory=True,
+    )
+    store = describe_stored(stored, reading.variable)
+    return (sequence_of(name, [store], missing="mask" if store.declares_missing else "error"),)
 
 
-def _held(attributes: Mapping[Any, Any]) -> dict[Any, Any]:
-    """Attributes that NetCDF can hold."""
-    return {k: v for k, v in attributes.items() if isinstance(v, _HELD) and not isinstance(v, bool)}
+@dataclass(frozen=True)
+class _Computed:
+    """A variable that hands out plain arrays; what dask has to compute for them is computed then."""
+
+    variable: Any
+
+    def __getitem__(self, index: Any, /) -> NDArray[Any]:
+        return np.asarray(self.variable[index].values)

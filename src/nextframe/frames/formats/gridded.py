@@ -70,6 +70,12 @@ def open_gridded(
         _hold_alike(first, other)
     if len(stores) > 1:
         stores = _in_order(stores)
+    return sequence_of(name, stores, missing)
+
+
+def sequence_of(name: str, stores: Sequence[Store], missing: Missing | None = None) -> FrameSequence:
+    """The sequence of stores that follow each other in time; `missing` as of `open_gridded`."""
+    first = stores[0]
     times = None if first.times is None else np.concatenate([s.times for s in stores if s.times is not None])
     values = Stores(tuple(stores), (0, 0, *first.shape[2:]))
     if missing is None:

@@ -22,6 +22,7 @@ from nextframe.frames.formats.hdf5 import hold_within_folder
 from nextframe.frames.formats.stored import LIBRARY, Stored, Variable, unreadable
 from nextframe.frames.formats.zarr_store import groups as zarr_groups
 from nextframe.frames.formats.zarr_store import hold_safe, open_zarr
+from nextframe.frames.remote import Remote, errors, store_at
 from nextframe.plugins import pyproj_first
 
 if TYPE_CHECKING:
@@ -56,12 +57,14 @@ def open_dataset(path: Path) -> xr.Dataset:
             # Asked for by name, since xarray warns where it finds out by itself that metadata are not consolidated.
             index = path / "zarr.json"
             joined = (path / ".zmetadata").exists() or (index.exists() and "consolidated_metadata" in index.read_text())
-            store: xr.Dataset = xr.open_zarr(path.absolute(), chunks=None, consolidated=joined, decode_timedelta=False)
+            place = store_at(path) if isinstance(path, Remote) else path.absolute()
+            joined = None if isinstance(path, Remote) else joined
+            store: xr.Dataset = xr.open_zarr(place, chunks=None, consolidated=joined, decode_timedelta=False)
             return store
         engine = "scipy" if is_classic(path) else "h5netcdf"
         dataset: xr.Dataset = xr.open_dataset(path.absolute(), engine=engine, decode_timedelta=False)
         return dataset
-    except LIBRARY as error:
+    except (*LIBRARY, *errors()) as error:
         raise unreadable(path, error) from error
 
 

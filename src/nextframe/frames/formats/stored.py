@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from nextframe.errors import DataError, first_line
 from nextframe.frames.formats.packing import Packing
+from nextframe.frames.remote import errors
 
 LIBRARY = (OSError, ValueError, RuntimeError, LookupError, AttributeError, TypeError, EOFError, MemoryError)
 """Errors that h5py, h5netcdf, scipy and zarr raise for files that are damaged; caught around calls of theirs alone."""
@@ -79,7 +80,7 @@ class Variable:
             )
         try:
             return np.asarray(self.array[index or ...])
-        except LIBRARY as error:
+        except (*LIBRARY, *errors()) as error:
             raise unreadable(self.where, error, f"{self.name} cannot be read") from error
 
     def values(self, *index: Any) -> NDArray[np.float64]:
@@ -103,6 +104,8 @@ class Stored:
     """Its path within the file, "Grid" or "a/b"; empty for the root."""
     inherited: frozenset[str] = frozenset()
     """Names of the variables that are of a group above."""
+    in_memory: bool = False
+    """True where no file holds it, so that it is at hand whenever it is read."""
     close: Callable[[], None] = field(default=lambda: None)
 
     @property

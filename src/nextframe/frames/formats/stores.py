@@ -34,6 +34,7 @@ from nextframe.frames.formats.stored import LIBRARY, Stored, Variable, unreadabl
 from nextframe.frames.formats.times import is_time, times_of
 from nextframe.frames.grid import Grid
 from nextframe.frames.mapped import WholeFile
+from nextframe.frames.remote import errors
 
 _AT_ONCE = 3
 """Copies of what is read that lie in memory at once while it is unpacked."""
@@ -78,6 +79,8 @@ class Store:
     """True where its numbers can be read straight from HDF5."""
     mapped: WholeFile | None
     """The file, where it is mapped to memory: a classic NetCDF."""
+    source: Stored | None = None
+    """What it is of, where that is no file."""
 
     @property
     def declares_missing(self) -> bool:
@@ -109,7 +112,7 @@ class Store:
                 return Opened(tuple(file[name] for name in names), file.close)
             except LIBRARY as error:
                 raise unreadable(self.path, error) from error
-        stored = open_stored(self.path, self.group)
+        stored = self.source or open_stored(self.path, self.group)
         try:
             return Opened(tuple(stored.variables[name].array for name in self.variables), stored.close)
         except LookupError as error:
@@ -159,7 +162,7 @@ class Store:
             hold_memory(self.path, needed)
         try:
             return np.asarray(opened.arrays[n][index])
-        except LIBRARY as error:
+        except (*LIBRARY, *errors()) as error:
             raise unreadable(self.path, error, f"{self.variables[n]} cannot be read") from error
 
 
@@ -186,6 +189,23 @@ def describe(path: Path, variable: Sequence[str] = ()) -> Store:
         return _described(stored, names)
 
 
+def describe_stored(stored: Stored, variable: Sequence[str] = ()) -> Store:
+    """What variables hold that lie in memory; arguments and errors of `describe`."""
+    held = _fields(stored)
+    listed = ", ".join(held) or "none"
+    absent = next((name for name in variable if name not in held), None)
+    if absent is not None:
+        raise ConfigError("holds no such variable", where=stored.path, expected=f"one of {listed}", received=absent)
+    if not held:
+        there = ", ".join(v.name for v in stored.variables.values() if v.numeric) or "none"
+        raise DataError("holds no variable over two axes", where=stored.path, received=f"variables {there}")
+    if not variable and len(held) > 1:
+        raise ConfigError(
+            "holds several variables", where=stored.path, received=listed, hint="name some with {variable}"
+        )
+    return _described(stored, list(variable or held))
+
+
 def _described(stored: Stored, names: Sequence[str]) -> Store:
     path = stored.path
     chosen = [stored.variables[name] for name in names]
@@ -202,23 +222,49 @@ def _described(stored: Stored, names: Sequence[str]) -> Store:
     for coordinate in stored.variables.values():
         if coordinate.dims in ((y,), (x,), (time,)):
             tell_odd(path, coordinate.name, coordinate.attributes)
+    times = times_of(stored, first, time)
+    steps = 1 if time is None else stored.sizes[time]
+    if times is not None and time is not None:
+        steps = _written(stored, times)
+        times = times[:steps]
     return Store(
         path=path,
         group=stored.group,
         variables=tuple(each.name for each in chosen),
         dims=tuple(each.dims for each in chosen),
         axes=(time, y, x),
-        shape=(1 if time is None else stored.sizes[time], len(chosen), stored.sizes[y], stored.sizes[x]),
-        times=times_of(stored, first, time),
+        shape=(steps, len(chosen), stored.sizes[y], stored.sizes[x]),
+        times=times,
         units=tuple(text(each.attributes, "units") or "1" for each in chosen),
         variable_attributes=tuple(carried_attributes(each) for each in chosen),
         packing=tuple(each.packing for each in chosen),
         accumulation=tuple(accumulation_of(stored, each, time) for each in chosen),
         grid=grid_of(stored, first, y, x, time),
         attributes=global_attributes(stored),
-        hdf5=is_hdf5(path),
-        mapped=WholeFile(path) if is_classic(path) else None,
+        hdf5=not stored.in_memory and is_hdf5(path),
+        mapped=WholeFile(path) if not stored.in_memory and is_classic(path) else None,
+        source=stored if stored.in_memory else None,
     )
+
+
+def _written(stored: Stored, times: NDArray[np.datetime64]) -> int:
+    """Number of steps until the last one that is filled, where an archive is laid out into the future (the attribute
+    `last_valid_timestep` of MLCast's specification).
+
+    Raises:
+        DataError: that is no time, or one before all steps.
+    """
+    said = text(stored.attributes, "last_valid_timestep")
+    if not said:
+        return len(times)
+    try:
+        last = np.datetime64(said.removesuffix("Z"), "ns")
+    except ValueError as error:
+        raise DataError("has a last_valid_timestep that is no time", where=stored.path, received=said) from error
+    steps = int(np.searchsorted(times, last, side="right"))
+    if not steps:
+        raise DataError("holds no step until its last_valid_timestep", where=stored.path, received=said)
+    return steps
 
 
 def _located(path: Path, variable: Sequence[str]) -> tuple[str, list[str]]:

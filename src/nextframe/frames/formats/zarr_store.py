@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nextframe.errors import DataError
+from nextframe.errors import DataError, first_line
 from nextframe.frames.formats.fills import means_missing
 from nextframe.frames.formats.stored import LIBRARY, Stored, Variable, unreadable
+from nextframe.frames.remote import Remote, errors, store_at
 
 if TYPE_CHECKING:  # zarr takes as long to load as all else that NetCDF files need
     import zarr
@@ -36,17 +37,23 @@ def hold_safe(path: Path) -> None:
     Raises:
         DataError: there is such an array, or metadata that are no JSON.
     """
+    if isinstance(path, Remote):  # looked at when its arrays are opened
+        return
     for file in _metadata(path, _DEPTH):
         try:
             said = json.loads(file.read_text(encoding="utf-8"))
         except (OSError, ValueError, RecursionError) as error:
             raise unreadable(path, error, f"has metadata that cannot be read ({file.name})") from error
-        if "pickle" in _codecs(said):
-            raise DataError(
-                "holds an array stored as pickles, which run code when they are read",
-                where=path,
-                hint="ask its author for the array in another codec, such as Blosc",
-            )
+        _hold_no_pickles(path, said)
+
+
+def _hold_no_pickles(path: Path, metadata: Any) -> None:
+    if "pickle" in _codecs(metadata):
+        raise DataError(
+            "holds an array stored as pickles, which run code when they are read",
+            where=path,
+            hint="ask its author for the array in another codec, such as Blosc",
+        )
 
 
 def _metadata(folder: Path, depth: int) -> Iterator[Path]:
@@ -85,12 +92,35 @@ def groups(path: Path) -> list[str]:
         DataError: it cannot be read.
     """
     try:
-        import zarr
-
-        root = zarr.open_group(str(path.absolute()), mode="r")
+        root = _opened(path)
         return ["", *_groups(root, "", _DEPTH)]
-    except LIBRARY as error:
-        raise unreadable(path, error) from error
+    except (*LIBRARY, *errors()) as error:
+        raise _unreadable(path, error) from error
+
+
+def _opened(path: Path, group: str = "") -> zarr.Group:
+    """A group, by zarr; what it raises is caught by its callers."""
+    import zarr
+
+    store = store_at(path) if isinstance(path, Remote) else str(path.absolute())
+    return zarr.open_group(store, mode="r", path=group or None)
+
+
+def _unreadable(path: Path, error: Exception) -> DataError:
+    """The error of a store that cannot be read; of a server, that it does not answer, or holds no such store."""
+    if not isinstance(path, Remote):
+        return unreadable(path, error)
+    if isinstance(error, FileNotFoundError):
+        return DataError(
+            "holds no Zarr store", where=path, hint="mind the whole address, and consolidate the store's metadata"
+        )
+    if "listing" in str(error).lower() or "PROPFIND" in str(error):
+        return DataError(
+            "lists its arrays nowhere, and its server lists no files",
+            where=path,
+            hint="consolidate its metadata (zarr.consolidate_metadata)",
+        )
+    return DataError("cannot be read", where=path, received=first_line(error), hint="look whether the server answers")
 
 
 def _groups(group: zarr.Group, prefix: str, depth: int) -> Iterator[str]:
@@ -107,13 +137,17 @@ def open_zarr(path: Path, group: str = "") -> Stored:
         DataError: it cannot be read.
     """
     try:
-        import zarr
-
-        opened = zarr.open_group(str(path.absolute()), mode="r", path=group or None)
-        variables = {name: _variable(path, name, array) for name, array in opened.arrays()}
+        opened = _opened(path, group)
+        arrays = dict(opened.arrays())
+        described = [array.metadata.to_dict() for array in arrays.values()]
         attributes = dict(opened.attrs)
-    except LIBRARY as error:
-        raise unreadable(path, error) from error
+    except (*LIBRARY, *errors()) as error:
+        raise _unreadable(path, error) from error
+    if isinstance(path, Remote):
+        _hold_no_pickles(path, described)
+        if not arrays and not group:
+            raise DataError("lists no arrays", where=path, hint="consolidate its metadata (zarr.consolidate_metadata)")
+    variables = {name: _variable(path, name, array) for name, array in arrays.items()}
     return Stored(path=path, group=group, variables=variables, attributes=attributes)
 
 
@@ -125,6 +159,8 @@ def _variable(path: Path, name: str, array: Any) -> Variable:
     dtype = array.dtype if isinstance(array.dtype, np.dtype) else np.dtype(object)
     if "_FillValue" in attributes:
         attributes["_FillValue"] = _fill(attributes["_FillValue"], dtype)
+    elif dtype.kind == "f" and array.fill_value is not None and np.isnan(array.fill_value):
+        attributes["_FillValue"] = float("nan")
     elif array.metadata.zarr_format == 2 and dtype.kind in "iuf" and array.fill_value is not None:
         fill = float(array.fill_value)
         if means_missing(fill, dtype):
