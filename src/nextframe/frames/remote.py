@@ -37,7 +37,7 @@ class Remote(PosixPath):
     def __str__(self) -> str:
         return super().__str__().replace(":/", "://", 1)
 
-    def absolute(self) -> Remote:  # type: ignore[override]
+    def absolute(self) -> Remote:
         """The address itself, which no folder comes before."""
         return self
 

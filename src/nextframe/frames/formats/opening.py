@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 from nextframe.errors import DataError
 from nextframe.frames.formats import is_zarr
 from nextframe.frames.formats.hdf5 import hold_within_folder
-from nextframe.frames.formats.stored import LIBRARY, Stored, Variable, unreadable
+from nextframe.frames.formats.stored import LIBRARY, Stored, Variable, failures, unreadable
 from nextframe.frames.formats.zarr_store import groups as zarr_groups
 from nextframe.frames.formats.zarr_store import hold_safe, open_zarr
-from nextframe.frames.remote import Remote, errors, store_at
+from nextframe.frames.remote import Remote, store_at
 from nextframe.plugins import pyproj_first
 
 if TYPE_CHECKING:
@@ -56,15 +56,18 @@ def open_dataset(path: Path) -> xr.Dataset:
         if is_zarr(path):
             # Asked for by name, since xarray warns where it finds out by itself that metadata are not consolidated.
             index = path / "zarr.json"
-            joined = (path / ".zmetadata").exists() or (index.exists() and "consolidated_metadata" in index.read_text())
+            joined = not isinstance(path, Remote) and (
+                (path / ".zmetadata").exists() or (index.exists() and "consolidated_metadata" in index.read_text())
+            )
             place = store_at(path) if isinstance(path, Remote) else path.absolute()
-            joined = None if isinstance(path, Remote) else joined
-            store: xr.Dataset = xr.open_zarr(place, chunks=None, consolidated=joined, decode_timedelta=False)
+            store: xr.Dataset = xr.open_zarr(
+                place, chunks=None, consolidated=None if isinstance(path, Remote) else joined, decode_timedelta=False
+            )
             return store
         engine = "scipy" if is_classic(path) else "h5netcdf"
         dataset: xr.Dataset = xr.open_dataset(path.absolute(), engine=engine, decode_timedelta=False)
         return dataset
-    except (*LIBRARY, *errors()) as error:
+    except failures() as error:
         raise unreadable(path, error) from error
 
 

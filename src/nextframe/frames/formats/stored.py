@@ -21,6 +21,12 @@ from nextframe.frames.remote import errors
 LIBRARY = (OSError, ValueError, RuntimeError, LookupError, AttributeError, TypeError, EOFError, MemoryError)
 """Errors that h5py, h5netcdf, scipy and zarr raise for files that are damaged; caught around calls of theirs alone."""
 
+
+def failures() -> tuple[type[Exception], ...]:
+    """These, and those of a server, where one is read from."""
+    return (*LIBRARY, *errors())
+
+
 LONGEST = 2**26
 """Numbers of a coordinate; a second's steps of two years."""
 
@@ -80,7 +86,7 @@ class Variable:
             )
         try:
             return np.asarray(self.array[index or ...])
-        except (*LIBRARY, *errors()) as error:
+        except failures() as error:
             raise unreadable(self.where, error, f"{self.name} cannot be read") from error
 
     def values(self, *index: Any) -> NDArray[np.float64]:

@@ -30,11 +30,10 @@ from nextframe.frames.formats.cf import (
 )
 from nextframe.frames.formats.opening import groups, is_classic, is_hdf5, open_stored
 from nextframe.frames.formats.packing import Packing
-from nextframe.frames.formats.stored import LIBRARY, Stored, Variable, unreadable
+from nextframe.frames.formats.stored import LIBRARY, Stored, Variable, failures, unreadable
 from nextframe.frames.formats.times import is_time, times_of
 from nextframe.frames.grid import Grid
 from nextframe.frames.mapped import WholeFile
-from nextframe.frames.remote import errors
 
 _AT_ONCE = 3
 """Copies of what is read that lie in memory at once while it is unpacked."""
@@ -162,7 +161,7 @@ class Store:
             hold_memory(self.path, needed)
         try:
             return np.asarray(opened.arrays[n][index])
-        except (*LIBRARY, *errors()) as error:
+        except failures() as error:
             raise unreadable(self.path, error, f"{self.variables[n]} cannot be read") from error
 
 

@@ -18,8 +18,8 @@ import numpy as np
 
 from nextframe.errors import DataError, first_line
 from nextframe.frames.formats.fills import means_missing
-from nextframe.frames.formats.stored import LIBRARY, Stored, Variable, unreadable
-from nextframe.frames.remote import Remote, errors, store_at
+from nextframe.frames.formats.stored import Stored, Variable, failures, unreadable
+from nextframe.frames.remote import Remote, store_at
 
 if TYPE_CHECKING:  # zarr takes as long to load as all else that NetCDF files need
     import zarr
@@ -94,7 +94,7 @@ def groups(path: Path) -> list[str]:
     try:
         root = _opened(path)
         return ["", *_groups(root, "", _DEPTH)]
-    except (*LIBRARY, *errors()) as error:
+    except failures() as error:
         raise _unreadable(path, error) from error
 
 
@@ -141,7 +141,7 @@ def open_zarr(path: Path, group: str = "") -> Stored:
         arrays = dict(opened.arrays())
         described = [array.metadata.to_dict() for array in arrays.values()]
         attributes = dict(opened.attrs)
-    except (*LIBRARY, *errors()) as error:
+    except failures() as error:
         raise _unreadable(path, error) from error
     if isinstance(path, Remote):
         _hold_no_pickles(path, described)
