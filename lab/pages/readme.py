@@ -1,6 +1,7 @@
 """Write the README's tables from the results in lab/results: `python -m lab readme [--demo DEMO_FOLDER]`.
 
-DEMO_FOLDER is what `make demo` wrote; its scores and its animation are taken over first.
+DEMO_FOLDER is what `make demo` wrote; its scores are taken over first. The animation at the top is a forecast by the
+best of the models that come with the package, by its card: what `nextframe forecast NAME --out forecast.gif` writes.
 """
 
 import json
@@ -15,9 +16,27 @@ from lab.place import DOCS, RESULTS, ROOT
 from lab.quality.curves import load
 from lab.quality.curves import to_markdown as to_table
 from lab.quality.trials import CAUSAL
+from nextframe.api import forecast_file
 from nextframe.files import write_text
+from nextframe.outputs.writers import save_forecast
+from nextframe.report.cards import Card, load_card
 from nextframe.report.tables import to_markdown
+from nextframe.runs.shipped import shipped
 from nextframe.verification.result import Verification
+from nextframe.verification.titles import mean
+
+
+def best_shipped() -> Card:
+    """The card of the model with the highest CSI on held-out frames that anyone can draw again."""
+    cards = [card for card in map(load_card, shipped()) if card.held_out and card.skill.thresholds]
+    return max(cards, key=lambda card: mean(card.skill.scores["model"][card.event]))
+
+
+def write_picture(path: Path) -> None:
+    """Write a forecast by the best shipped model of the first frames that were held out, beside the truth."""
+    forecast, past, truth = forecast_file(best_shipped().name)
+    seen, came = past.read(0, len(past)), None if truth is None else truth.read(0, len(truth))
+    save_forecast(forecast, path, past=seen, truth=came)
 
 
 def demo_table() -> str:
@@ -71,8 +90,8 @@ def main(arguments: Sequence[str]) -> None:
         (RESULTS / "demo").mkdir(parents=True, exist_ok=True)
         (DOCS / "assets").mkdir(exist_ok=True)
         shutil.copy(given.demo / "verification.json", RESULTS / "demo" / "verification.json")
-        shutil.copy(given.demo / "forecast.gif", DOCS / "assets" / "demo.gif")
     text = (ROOT / "README.md").read_text(encoding="utf-8")
+    write_picture(DOCS / "assets" / "demo.gif")
     tables = {"demo": demo_table(), "speed": speed_table(), "quality": quality_table(), "soon": soon()}
     for name, table in tables.items():
         text = fill(text, name, table)

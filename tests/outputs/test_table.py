@@ -17,7 +17,7 @@ from nextframe.forecasting.forecast import Forecast
 from nextframe.outputs import writers as output
 from nextframe.outputs.writer import Beside, Writer
 from nextframe.outputs.writers import check_output, save_forecast, suffixes, writers
-from nextframe.report.palette import mapped
+from nextframe.report.colours import mapped
 
 
 def forecast(height: int, width: int, unit: str = "1", largest: float = 1.0) -> Forecast:

@@ -15,8 +15,8 @@ from nextframe.frames.source import open_source
 from nextframe.outputs import writers as output
 from nextframe.outputs.writer import Beside, Writer
 from nextframe.outputs.writers import save_forecast
-from nextframe.report.figures import strip
-from nextframe.report.palette import MISSING, Palette
+from nextframe.report.palette import MISSING, ErrorScale, Palette
+from nextframe.report.strip import strip
 
 DRAW = np.random.default_rng(0)
 
@@ -137,23 +137,25 @@ def test_missing_values_have_a_colour_of_their_own() -> None:
 
 def test_fields_get_a_colour_bar_and_rain_a_stretched_scale(tmp_path: Path) -> None:
     warm = Palette(np.linspace(270, 290, 48, dtype=np.float32).reshape(1, 1, 6, 8))
-    assert (warm.needs_bar, warm.ticks()) == (True, ["270", "280", "290"])
+    assert warm.needs_bar
+    assert warm.ticks() == [(0, "270"), (0.25, "275"), (0.5, "280"), (0.75, "285"), (1, "290")]
     rain = np.zeros((1, 1, 20, 20), np.float32)
     rain[0, 0, 3, 4], rain[0, 0, 5, 5] = 2.0, 60.0
     wet = Palette(rain)
-    assert float(wet.ticks()[1]) < 20  # the middle of the colours is far below the middle of the values
+    assert wet.ticks()[2][0] == 0.5
+    assert float(wet.ticks()[2][1]) < 20  # the middle of the colours is far below the middle of the values
     np.testing.assert_array_equal(wet.bar(5)[0, 0], wet.frame(rain[0])[5, 5])
     np.testing.assert_array_equal(wet.bar(5)[-1, 0], wet.frame(rain[0])[0, 0])
-    widths = {}
+    heights = {}
     for name, scale in (("grey", 1.0), ("field", 300.5)):
         save_forecast(forecast(scale=scale), tmp_path / f"{name}.gif")
-        widths[name] = iio.imread(tmp_path / f"{name}.gif").shape[2]
-    assert widths["field"] > widths["grey"]
+        heights[name] = iio.imread(tmp_path / f"{name}.gif").shape[1]
+    assert heights["field"] > heights["grey"]  # by the bar below the panel
 
 
 def test_the_error_is_blue_where_too_low_white_where_right_red_where_too_high() -> None:
-    truth = np.full((1, 1, 3), 0.5, np.float32)
-    low, right, high = Palette(truth[None]).error(np.array([[[0.0, 0.5, 1.0]]], np.float32), truth)[0].astype(int)
+    error = np.array([[[-0.5, 0.0, 0.5]]], np.float32)
+    low, right, high = ErrorScale(error).frame(error)[0].astype(int)
     assert low[2] > low[0]
     assert high[0] > high[2]
     assert right.min() > 240
@@ -179,7 +181,7 @@ def test_a_strip_of_many_lead_times_shows_some_and_the_last() -> None:
     leads = [f"+{lead + 1}" for lead in range(90)]
     figure = strip(None, frames, frames, leads, "model")
     titles = [panel.get_title() for panel in figure.axes[:20]]
-    assert len(figure.axes) == 60
+    assert len(figure.axes) == 60 + 1  # the bar of the errors
     assert (titles[0], titles[-1]) == ("+1", "+90")
 
 

@@ -5,30 +5,31 @@ Axes: T time of the past, K lead time, C channel, H height, W width.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 
 from nextframe.errors import ConfigError
 from nextframe.forecasting.forecast import Forecast
 from nextframe.frames.sequence import FloatArray
+from nextframe.frames.steps import after
+from nextframe.outputs.layout import GUTTER, HEADER, MARGIN, BarBelow, Layout, Panel
 from nextframe.outputs.writer import Beside
-from nextframe.report.palette import RGB, Palette, enlarge, probability_picture
-from nextframe.words import lead_label, printable
+from nextframe.report.palette import RGB, ErrorScale, Palette, ProbabilityScale, enlarge
+from nextframe.report.place import edges_of, graticule_of
+from nextframe.words import lead_label, minute
 
 if TYPE_CHECKING:  # a GIF needs no matplotlib
     from matplotlib.figure import Figure
 
-_MARGIN, _HEADER, _BAR = 8, 22, 64
-_NARROWEST = 110  # pixels that the label of a picture takes
 _WIDEST = 4096  # pixels along a side of an animation, which every decoder of H.264 takes
+_BELOW = 80  # pixels that coordinates and bars take at most
 _SECONDS = 0.35  # a frame of an animation
 _VIDEO_CODEC: Final = "libx264"  # plays everywhere
-_BACKGROUND, _INK = (255, 255, 255), (30, 30, 30)
 
 Labelled = list[tuple[str, FloatArray]]
 """Labels, and fields (K, C, H, W) of probabilities."""
@@ -83,10 +84,12 @@ def write_png(forecast: Forecast, path: Path, beside: Beside) -> None:
 
 def strip_of(forecast: Forecast, beside: Beside) -> Figure:
     """The figure of a strip."""
-    from nextframe.report.figures import strip
+    from nextframe.report.strip import strip
 
+    edges, graticule = edges_of(forecast.grid), graticule_of(forecast.grid)
     forecast, beside = _upright(forecast, beside)
     leads = [lead_label(forecast.time_step, forecast.first + lead) for lead in range(forecast.lead_times)]
+    before = 0 if beside.past is None else len(beside.past)
     return strip(
         beside.past,
         beside.truth,
@@ -95,6 +98,9 @@ def strip_of(forecast: Forecast, beside: Beside) -> Figure:
         forecast.forecaster,
         forecast.units[0],
         _labelled(forecast, beside),
+        times=[f"{minute(time)[11:]} UTC" for time in _times(forecast, before)],
+        edges=edges,
+        graticule=graticule,
     )
 
 
@@ -113,38 +119,69 @@ def _upright(forecast: Forecast, beside: Beside) -> tuple[Forecast, Beside]:
 
 
 def animation(forecast: Forecast, beside: Beside) -> Iterator[RGB]:
-    """Frames of an animation, one for each frame of the past and for each lead time, all of one size (H, W, 3)."""
+    """Frames of an animation, one for each frame of the past and for each lead time, all of one size (H, W, 3).
+
+    While the past is played, the panels of truth and forecast show it; errors and probabilities are not there yet.
+    """
+    edges, graticule = edges_of(forecast.grid), graticule_of(forecast.grid)
     forecast, beside = _upright(forecast, beside)
-    past, truth = beside.past, beside.truth
-    palette = Palette(*(part for part in (past, truth, forecast.values if truth is None else None) if part is not None))
-    for headline, pictures in _panels(forecast, palette, beside):
-        yield _compose(headline, pictures, palette, forecast.units[0])
-
-
-def _panels(forecast: Forecast, palette: Palette, beside: Beside) -> Iterator[tuple[str, list[tuple[str, RGB]]]]:
-    """The frames of an animation: for each its headline, and its labelled pictures from left to right."""
     past, truth, probabilities = beside.past, beside.truth, _labelled(forecast, beside)
-    number = 2 + (truth is not None) + len(probabilities)
+    fitted = (part for part in (past, truth, forecast.values if truth is None else None) if part is not None)
+    unit = forecast.units[0]
+    palette = Palette(*fitted, unit=unit)
+    errors = None if truth is None else ErrorScale(forecast.values - truth)
+    chance, beside_it = ProbabilityScale(), truth is not None or past is not None
+    number = 1 + beside_it + (truth is not None) + len(probabilities)
 
     def sized(picture: RGB) -> RGB:
         return _sized(picture, number)
 
-    blank = sized(np.full((*forecast.values.shape[-2:], 3), 235, np.uint8))
+    said = "" if unit == "1" else unit
+    bars = [BarBelow(palette, 0, int(beside_it), said)] if palette.needs_bar else []
+    if errors is not None:
+        bars.append(BarBelow(errors, 2, 2, said))
+    first = number - len(probabilities)
+    bars += [BarBelow(chance, n, n) for n in range(first, number)]
+    height, width = sized(palette.frame(forecast.values[0])).shape[:2]
+    layout = Layout(height, width, number, bars, edges, graticule)
+    nothing = [Panel("", None)] * (number - 2)
     for n, frame in enumerate([] if past is None else past):
-        labelled = [("past", sized(palette.frame(frame))), (forecast.forecaster, blank)]
-        if truth is not None:
-            labelled.append(("error", blank))
-        labelled += [(label, blank) for label, _ in probabilities]
-        yield f"past, frame {n + 1} of {0 if past is None else len(past)}", labelled
+        seen = Panel("seen", sized(palette.frame(frame)))
+        assert past is not None
+        yield layout.compose(_seen(forecast, n - len(past) + 1, len(past)), [seen, seen, *nothing])
     for lead, frame in enumerate(forecast.values):
-        labelled = [(forecast.forecaster, sized(palette.frame(frame)))]
-        if truth is not None:
-            error = sized(palette.error(frame, truth[lead]))
-            labelled = [("truth", sized(palette.frame(truth[lead]))), *labelled, ("error", error)]
+        panels = [Panel(forecast.forecaster, sized(palette.frame(frame)))]
+        if truth is not None and errors is not None:
+            error = errors.frame(frame - truth[lead])
+            panels = [Panel("truth", sized(palette.frame(truth[lead]))), *panels, Panel("error", sized(error))]
         elif past is not None:
-            labelled = [("last frame seen", sized(palette.frame(past[-1]))), *labelled]
-        labelled += [(label, sized(probability_picture(fields[lead]))) for label, fields in probabilities]
-        yield f"lead time {lead_label(forecast.time_step, forecast.first + lead)}", labelled
+            panels = [Panel("last frame seen", sized(palette.frame(past[-1]))), *panels]
+        panels += [Panel(label, sized(chance.frame(fields[lead]))) for label, fields in probabilities]
+        yield layout.compose(_ahead(forecast, lead), panels)
+
+
+def _seen(forecast: Forecast, step: int, number: int) -> str:
+    """The headline of a frame that was seen so many steps, 0 or fewer, after the last one."""
+    count = f"frame {number + step} of {number} seen"
+    if forecast.init_time is None or forecast.time_step is None:
+        return count
+    return f"{minute(after(forecast.init_time, forecast.time_step, np.array([step]))[0])} UTC, {count}"
+
+
+def _times(forecast: Forecast, before: int) -> Sequence[np.datetime64]:
+    """Valid times of so many frames before the forecast, then of its own; empty where they are not known."""
+    if forecast.init_time is None or forecast.time_step is None:
+        return ()
+    ahead = np.arange(forecast.first, forecast.first + forecast.lead_times)
+    steps = np.concatenate([np.arange(1 - before, 1), ahead])
+    return list(after(forecast.init_time, forecast.time_step, steps))
+
+
+def _ahead(forecast: Forecast, lead: int) -> str:
+    """The headline of a lead time."""
+    label = f"lead time {lead_label(forecast.time_step, forecast.first + lead)}"
+    valid = forecast.valid_time
+    return label if valid is None else f"valid {minute(valid[lead])} UTC, {label}"
 
 
 def _labelled(forecast: Forecast, beside: Beside) -> Labelled:
@@ -155,36 +192,10 @@ def _labelled(forecast: Forecast, beside: Beside) -> Labelled:
 
 def _sized(picture: RGB, number: int) -> RGB:
     """A picture of which so many stand side by side: small ones enlarged, large ones made smaller."""
-    widest, tallest = (_WIDEST - _BAR) // number - 2 * _MARGIN, _WIDEST - 3 * _HEADER
+    widest, tallest = (_WIDEST - GUTTER) // number - 2 * MARGIN, _WIDEST - 3 * HEADER - _BELOW
     height, width = picture.shape[:2]
     if width <= widest and height <= tallest:
         return enlarge(picture, largest=min(1000, widest))
     share = min(widest / width, tallest / height)
     size = max(1, round(width * share)), max(1, round(height * share))
     return np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.BOX))
-
-
-def _compose(headline: str, pictures: list[tuple[str, RGB]], palette: Palette, unit: str) -> RGB:
-    """Pictures side by side under their labels and a headline, both sides of the whole even, as video codecs need."""
-    height, width = pictures[0][1].shape[:2]
-    column = max(width, _NARROWEST)
-    left = len(pictures) * (column + _MARGIN) + _MARGIN
-    whole = (left + (_BAR if palette.needs_bar else 0), height + 2 * _HEADER + _MARGIN)
-    canvas = Image.new("RGB", (whole[0] + whole[0] % 2, whole[1] + whole[1] % 2), _BACKGROUND)
-    draw = ImageDraw.Draw(canvas)
-    font = ImageFont.load_default(14)
-    draw.text((_MARGIN, 4), headline, _INK, font)
-    for n, (label, picture) in enumerate(pictures):
-        x = _MARGIN + n * (column + _MARGIN)
-        draw.text((x, _HEADER + 2), printable(label), _INK, font)
-        canvas.paste(Image.fromarray(picture), (x, 2 * _HEADER))
-    if palette.needs_bar:
-        small = ImageFont.load_default(11)
-        draw.text((left, _HEADER + 4), "" if unit == "1" else printable(unit), _INK, small)
-        canvas.paste(Image.fromarray(palette.bar(height, 12)), (left, 2 * _HEADER))
-        ticks = palette.ticks() if height >= 3 * 11 else palette.ticks()[::2]
-        for n, tick in enumerate(ticks):
-            part = 1 - n / (len(ticks) - 1)
-            anchor = "ld" if part == 1 else "la" if part == 0 else "lm"
-            draw.text((left + 16, 2 * _HEADER + part * (height - 1)), tick, _INK, small, anchor=anchor)
-    return np.asarray(canvas)

@@ -6,15 +6,10 @@ import io
 from collections.abc import Mapping, Sequence
 
 import matplotlib as mpl
-import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.cm import ScalarMappable
-from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 
 from nextframe.forecasting import baselines
-from nextframe.frames.sequence import FloatArray
-from nextframe.report.palette import RGB, Palette, probability_picture
 from nextframe.verification.naming import score_named
 from nextframe.verification.result import Verification
 from nextframe.verification.titles import title
@@ -23,8 +18,6 @@ from nextframe.words import printable
 # Okabe and Ito's colours, told apart by the colour-blind.
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#8c8c8c")
 _MARGIN = 0.02  # beyond the limits of a metric, so that a curve along them is seen
-_COLUMNS = 20
-"""Frames in a row of a strip; more could not be told apart, and would take minutes to draw."""
 
 
 class Picture(Figure):
@@ -91,71 +84,6 @@ def skill_curves(
         frameon=False,
         fontsize=9,
     )
-    return figure
-
-
-def strip(
-    past: FloatArray | None,
-    truth: FloatArray | None,
-    forecast: FloatArray,
-    leads: Sequence[str],
-    name: str,
-    unit: str = "1",
-    probabilities: Sequence[tuple[str, FloatArray]] = (),
-) -> Figure:
-    """Rows for past, truth, forecast, error and probabilities; a column for each lead time, or for some of many, the
-    last one among them. Frames are (T, C, H, W).
-    """
-    shown = np.unique(np.linspace(len(forecast) - 1, 0, min(len(forecast), _COLUMNS)).round().astype(int))
-    forecast, leads = forecast[shown], [leads[lead] for lead in shown]
-    truth = None if truth is None else truth[shown]
-    palette = Palette(*(part for part in (past, truth, forecast if truth is None else None) if part is not None))
-    rows: list[tuple[str, Sequence[RGB | None], list[str]]] = []
-    if past is not None:
-        seen = past[-len(forecast) :]
-        # The last frame seen stands at the right end, where the forecast takes over.
-        blank = len(forecast) - len(seen)
-        labels = [""] * blank + [str(n) for n in range(1 - len(seen), 1)]
-        rows.append(("past", [None] * blank + [palette.frame(f) for f in seen], labels))
-    if truth is not None:
-        rows.append(("truth", [palette.frame(f) for f in truth], list(leads)))
-    rows.append((name, [palette.frame(f) for f in forecast], list(leads)))
-    if truth is not None:
-        rows.append(("error", [palette.error(f, t) for f, t in zip(forecast, truth, strict=True)], list(leads)))
-    for label, fields in probabilities:
-        rows.append((label, [probability_picture(field) for field in fields[shown]], list(leads)))
-    height, width = forecast.shape[-2:]
-    cell = 1.25
-    tall = cell * min(1.6, max(0.5, height / width))
-    columns = len(forecast)
-    figure = Picture(
-        figsize=(cell * columns + (1.2 if palette.needs_bar else 0.4), (tall + 0.22) * len(rows) + 0.1),
-        layout="constrained",
-        facecolor="white",
-    )
-    panels = figure.subplots(len(rows), columns, squeeze=False)
-    for line, (label, pictures, titles) in zip(panels, rows, strict=True):
-        for panel in line:
-            panel.set_axis_off()
-        line[0].text(
-            -0.08, 0.5, plain(label), transform=line[0].transAxes, rotation=90, ha="right", va="center", fontsize=9
-        )
-        for panel, picture, text in zip(line, pictures, titles, strict=False):
-            if picture is not None:
-                panel.imshow(picture, interpolation="nearest")
-                panel.set_title(plain(text), fontsize=7, pad=2)
-    if palette.needs_bar:
-        shades = ScalarMappable(PowerNorm(palette.power, palette.low, palette.high), palette.map)
-        bar = figure.colorbar(
-            shades,
-            ax=panels[: len(rows) - (truth is not None) - len(probabilities)],
-            pad=0.01,
-            fraction=0.02,
-            aspect=30,
-        )
-        bar.ax.tick_params(labelsize=7)
-        if unit != "1":
-            bar.set_label(plain(unit), fontsize=8)
     return figure
 
 

@@ -17,9 +17,12 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from nextframe.files import write_text
+from nextframe.forecasting.forecast import Forecast
+from nextframe.frames.steps import after
 from nextframe.report.diagnostics import rank_histogram, reliability, spectra
 from nextframe.report.figures import COLOURS, skill_curves, svg
-from nextframe.report.palette import RGB, Palette
+from nextframe.report.palette import RGB, Bar, ErrorScale, Palette, enlarge
+from nextframe.report.place import graticule_of
 from nextframe.report.verdicts import interval_sentence, skill_sentences, verdict, verdict_sentences
 from nextframe.verification.evaluate import Example
 from nextframe.verification.naming import score_named
@@ -155,20 +158,27 @@ def _table(verification: Verification, metric: str) -> dict[str, object]:
 
 def _animate(example: Example) -> dict[str, object]:
     """Pictures as data URIs: the past, then for each lead time the truth, each forecast and each error."""
-    palette = Palette(example.past, example.truth)
     first = example.forecasts[0]
+    palette = Palette(example.past, example.truth, unit=first.units[0])
+    errors = ErrorScale(*(forecast.values - example.truth for forecast in example.forecasts))
+    lines = graticule_of(first.grid)
+
+    def drawn(picture: RGB) -> str:
+        return _uri(picture if lines is None else lines.draw(enlarge(picture, 200, _LARGEST)))
+
     columns = ["truth", *(forecast.forecaster for forecast in example.forecasts)]
     upright = (lambda frames: frames) if first.grid is None else first.grid.north_up
     steps = []
     for n, frame in enumerate(upright(example.past)):
-        steps.append({"label": f"past {n + 1 - len(example.past)}", "top": [_uri(palette.frame(frame))], "bottom": []})
+        label = f"past {n + 1 - len(example.past)}{_valid(first, n + 1 - len(example.past))}"
+        steps.append({"label": label, "top": [drawn(palette.frame(frame))], "bottom": []})
     for lead, truth in enumerate(upright(example.truth)):
         frames = [truth, *(upright(forecast.values[lead]) for forecast in example.forecasts)]
         steps.append(
             {
-                "label": lead_label(first.time_step, lead + 1),
-                "top": [_uri(palette.frame(frame)) for frame in frames],
-                "bottom": [_uri(palette.error(frame, truth)) for frame in frames[1:]],
+                "label": f"{lead_label(first.time_step, lead + 1)}{_valid(first, lead + 1)}",
+                "top": [drawn(palette.frame(frame)) for frame in frames],
+                "bottom": [drawn(errors.frame(frame - truth)) for frame in frames[1:]],
             }
         )
     start = "" if first.init_time is None else f", from {minute(first.init_time)}"
@@ -179,16 +189,22 @@ def _animate(example: Example) -> dict[str, object]:
         "ratio": f"{example.truth.shape[-1]} / {example.truth.shape[-2]}",
         "past": len(example.past),
         "steps": steps,
-        "scale": _scale(palette, first.units[0]),
+        "scale": _scale(palette, first.units[0]) if palette.needs_bar else None,
+        "errors": _scale(errors, first.units[0]),
     }
 
 
-def _scale(palette: Palette, unit: str) -> dict[str, object] | None:
-    """The colour bar, lying; none for grey and colour pictures."""
-    if not palette.needs_bar:
-        return None
-    lying = np.ascontiguousarray(np.swapaxes(palette.bar(128), 0, 1)[:, ::-1])
-    return {"bar": _uri(lying), "ticks": palette.ticks(), "unit": "" if unit == "1" else unit}
+def _valid(forecast: Forecast, step: int) -> str:
+    """Valid time of a frame so many steps after the last one seen; empty where it is not known."""
+    if forecast.init_time is None or forecast.time_step is None:
+        return ""
+    return f", {minute(after(forecast.init_time, forecast.time_step, np.array([step]))[0])} UTC"
+
+
+def _scale(scale: Bar, unit: str) -> dict[str, object]:
+    """A colour bar, lying, with the places and the numbers of its ticks."""
+    lying = np.ascontiguousarray(np.swapaxes(scale.bar(200), 0, 1)[:, ::-1])
+    return {"bar": _uri(lying), "ticks": scale.ticks(), "unit": "" if unit == "1" else unit}
 
 
 def _uri(picture: RGB) -> str:

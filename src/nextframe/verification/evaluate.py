@@ -108,7 +108,7 @@ def evaluate(
         scales=scales,
         data=data,
         command=command,
-        judged=len(forecasters) if judged is None else judged,
+        judged=max(len(forecasters), 1) if judged is None else judged,
         progress=progress,
     )
     damage = spans[0].sequence.damage
