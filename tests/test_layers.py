@@ -29,6 +29,7 @@ LEVELS = (
     ("outputs",),
     ("api",),
     ("",),  # nextframe itself, which names what the package offers
+    ("service",),
     ("cli",),
     ("__main__",),
 )

@@ -43,6 +43,7 @@ app = App(
 COMMANDS = {
     "train": "Train a model on frames, into a run folder that `forecast` and `verify` take.",
     "forecast": "Forecast the frames that follow, with a trained model.",
+    "watch": "Follow a folder: a forecast for each frame that comes, named by its time, and scores of earlier ones.",
     "verify": "Say how good forecasts are, by lead time, beside those of simple baselines.",
     "inspect": "Look at frames before training, at a trained run, at the shipped models, or at this machine.",
     "calibrate": "Measure a run's errors on its validation part, so that its forecasts have intervals and "

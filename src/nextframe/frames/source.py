@@ -205,6 +205,23 @@ def open_as(config: DataConfig, name: Source | None = None) -> FrameSource:
     )
 
 
+def open_together(files: Sequence[Path], reading: Reading, *, name: str) -> FrameSequence:
+    """Files of one archive as one sequence, such as the last few of a folder that grows.
+
+    Args:
+        files: paths in order of time.
+        reading: how to read them.
+        name: what messages call the sequence.
+
+    Raises:
+        DataError, ConfigError, ShapeError: as `open_source`, and files that make no single sequence.
+    """
+    sequences = _open_files(name, files, reading, None)
+    if len(sequences) > 1:
+        raise DataError("hold no single sequence of frames", where=name, received=f"{len(sequences)} sequences")
+    return _shaped(sequences[0], reading)
+
+
 def _has_axes(name: Source, axes: str) -> bool:
     """True where the axes of an array that a model was trained on can be those of another source."""
     if isinstance(name, (list, tuple)):

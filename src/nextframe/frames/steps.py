@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from nextframe.errors import ConfigError
 from nextframe.words import is_calendar, seconds
 
 NEAR = 0.1
@@ -111,3 +113,25 @@ def _one_place(instants: NDArray[np.datetime64]) -> bool:
     last = lengths - places <= _DAY
     middle = np.abs(places - lengths // 2) <= _DAY
     return bool(same.all() or last.all() or middle.all())
+
+
+_UNITS = {"s": 1, "sec": 1, "m": 60, "min": 60, "h": 3600, "d": 86400, "day": 86400, "days": 86400}
+
+
+def length_of_time(text: str, *, where: object) -> np.timedelta64:
+    """A length of time as people write it: "10min", "6h", "7d", "90 s".
+
+    Args:
+        text: a number and a unit.
+        where: the option that it is of, for the error.
+
+    Raises:
+        ConfigError: no length of time.
+
+    >>> length_of_time("6h", where="drift") == np.timedelta64(360, "m")
+    np.True_
+    """
+    said = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-z]+)\s*", text.lower())
+    if said is None or said[2] not in _UNITS or float(said[1]) == 0:
+        raise ConfigError("is no length of time", where=where, expected="such as 10min, 6h or 7d", received=text)
+    return np.timedelta64(round(float(said[1]) * _UNITS[said[2]] * 1e9), "ns")

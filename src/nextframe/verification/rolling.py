@@ -152,6 +152,8 @@ class Rolling:
             k = round(lead)
             if abs(lead - k) > NEAR or not 0 <= k < self.lead_times or k in issued.verified:
                 continue
+            if any(values.shape[1:] != frame.shape for values in issued.forecasts.values()):
+                continue  # the grid has changed since
             self._add(moment, k, issued, frame)
             issued.verified.add(k)
             count += 1

@@ -1,0 +1,104 @@
+"""`nextframe watch`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Unpack
+
+from cyclopts import Parameter
+
+from nextframe.cli.forecast import AREAS, COVERAGE, MEMBERS, POINTS, QUANTILES
+from nextframe.cli.options import NAMES, NUMBERS, reading_options
+from nextframe.outputs.writers import suffixes
+from nextframe.words import joined
+
+FORMAT = Parameter(
+    name="--format",
+    help=f"Formats of the products, separated by commas: {joined([s[1:] for s in suffixes()], 'and')}. [default: nc]",
+    show_default=False,
+)
+ONCE = Parameter(negative=())
+
+
+def watch(
+    run: str,
+    /,
+    *,
+    source: Annotated[str, Parameter(name="--input")],
+    out: Path = Path("products"),
+    formats: Annotated[tuple[str, ...], NAMES, FORMAT] = ("nc",),
+    lead_times: int | None = None,
+    once: Annotated[bool, ONCE] = False,
+    keep: str | None = None,
+    drift: str = "6h",
+    thresholds: Annotated[tuple[float, ...], NUMBERS, Parameter(show_default=False)] = (),
+    exceed: Annotated[tuple[float, ...], NUMBERS, Parameter(show_default=False)] = (),
+    coverage: Annotated[float | None, COVERAGE] = None,
+    quantiles: Annotated[tuple[float, ...], NUMBERS, QUANTILES, Parameter(show_default=False)] = (),
+    members: Annotated[bool, MEMBERS] = False,
+    points: Annotated[Path | None, POINTS] = None,
+    areas: Annotated[Path | None, AREAS] = None,
+    **options: Any,
+) -> None:
+    """Follow a folder: a forecast for each frame that comes, named by its time, and scores of earlier ones.
+
+    A product starts from the last frames up to its time, as many as the model was trained with; where they are not all
+    there, or the model cannot take them, extrapolation or persistence stands in, and the product says so. What is there
+    already is caught up with; whatever a late file changes is made again. The scores of what was issued, beside
+    persistence and extrapolation, are in OUT/.nextframe/skill.json.
+
+    Args:
+        run: Run folder of the model, or the name of a shipped one (`nextframe inspect --models`).
+        source: Files to follow: a folder, or a pattern such as 'incoming/*.h5', in quotation marks.
+        out: Folder of the products: 20160711T210000Z.nc, ...
+        formats: Formats of the products.
+        lead_times: Number of frames to forecast; by default as many as the run was trained for.
+        once: Make what is due from the files that are there, and end.
+        keep: Remove products older than this, for example 7d or 48h; by default they stay.
+        drift: Say it when the model has been behind extrapolation for so long.
+        thresholds: Thresholds of the scores, in source units; by default that of the training.
+        exceed: Give the probability of at least so much, too.
+        coverage: Write the bounds of the central interval of so much probability.
+        quantiles: Write these quantiles.
+        members: Write the members.
+        points: Write the forecast of these places.
+        areas: Write the forecast of these areas.
+        options: How to read the frames; by default as the run did.
+    """
+    from dataclasses import replace
+
+    from nextframe.forecasting.load import load_run
+    from nextframe.frames.steps import length_of_time
+    from nextframe.outputs.asked import Asked
+    from nextframe.outputs.writers import check_places
+    from nextframe.service.follow import Follower
+    from nextframe.words import count
+
+    asked = Asked(exceed=exceed, quantiles=quantiles, coverage=coverage, members=members, points=points, areas=areas)
+    check_places([out / f"product.{suffix.lstrip('.')}" for suffix in formats], asked)
+    kept = None if keep is None else length_of_time(keep, where="keep")
+    behind = length_of_time(drift, where="drift")
+    model = load_run(run)
+    follower = Follower(
+        model,
+        source,
+        out,
+        formats=formats,
+        lead_times=lead_times,
+        reading=replace(model.config.data, **options),
+        asked=asked,
+        thresholds=thresholds,
+        keep=kept,
+        drift=behind,
+        tell=lambda sentence: print(sentence, flush=True),
+    )
+    made = 0
+    for product in follower.run(once=once):
+        made += 1
+        names = joined([path.name for path in product.files])
+        print(f"{names}: from {count(product.frames, 'frame')}, in {product.seconds:.2f} s", flush=True)
+    if once:
+        print(f"{count(made, 'product')} made in {out}")
+
+
+watch.__annotations__["options"] = Unpack[reading_options()]

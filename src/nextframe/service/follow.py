@@ -1,0 +1,294 @@
+"""`Follower`: a folder that frames come to, and a product for each of them.
+
+A product is a function of the last frames up to its initial time, so that late, doubled, missing or truncated files, or
+a process that is killed at any moment, change nothing in the end: whatever is missing, or was made from other frames
+than those that are there now, is made again.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nextframe.config import DataConfig
+from nextframe.errors import ConfigError, NextframeError
+from nextframe.files import remove_leftovers, write_text
+from nextframe.forecasting.trained import TrainedForecaster
+from nextframe.frames.sequence import FrameSequence
+from nextframe.frames.source import open_together
+from nextframe.frames.steps import nominal_step
+from nextframe.outputs.asked import Asked
+from nextframe.outputs.writers import save_forecast, writer_for
+from nextframe.service.incoming import Arrived, Incoming
+from nextframe.service.issue import issue_always
+from nextframe.service.judge import Judge
+from nextframe.words import seconds
+
+STATE = ".nextframe"
+"""Folder within that of the products for what a restart goes on from."""
+INTERVAL = 0.25
+"""Seconds between two looks, where nothing tells of changes."""
+_REMEMBERED = 5000
+"""Products of which it is remembered what they were made from."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Product:
+    """A forecast that was written."""
+
+    init_time: np.datetime64
+    """Time of the last frame that it starts from."""
+    files: tuple[Path, ...]
+    """Where it is."""
+    frames: int
+    """Number of frames that it starts from."""
+    why: str
+    """Why it is not the model's; empty where it is."""
+    seconds: float
+    """Time that it took, reading and writing included."""
+
+
+class Follower:
+    """Products of a folder that grows.
+
+    Args:
+        model: what forecasts.
+        pattern: files of frames that come: a folder, or a pattern such as "incoming/*.h5".
+        out: folder of the products, each named by its initial time in UTC: `20160711T210000Z.nc`.
+        formats: suffixes of the products' formats ("nc", "tif"); one that appends has one file, `forecasts.zarr`.
+        lead_times: number of frames to forecast; by default as many as the model was trained for.
+        reading: how to read the frames; by default as the model's own.
+        asked: what is to be written beside the forecast.
+        thresholds: of events in source units, by which forecasts are judged.
+        keep: age from which products are removed; by default they all stay.
+        drift: time for which the model may be behind extrapolation before it is said.
+        tell: takes the sentences that are to be said.
+
+    Raises:
+        ConfigError: a format that there is not, or a place that cannot be written to.
+    """
+
+    def __init__(
+        self,
+        model: TrainedForecaster,
+        pattern: str,
+        out: Path,
+        *,
+        formats: Sequence[str] = ("nc",),
+        lead_times: int | None = None,
+        reading: DataConfig | None = None,
+        asked: Asked | None = None,
+        thresholds: tuple[float, ...] = (),
+        keep: np.timedelta64 | None = None,
+        drift: np.timedelta64 | None = None,
+        tell: Callable[[str], None] = lambda sentence: None,
+    ) -> None:
+        self.model, self.out, self.tell, self.keep = model, Path(out), tell, keep
+        self.formats = tuple(suffix if suffix.startswith(".") else f".{suffix}" for suffix in formats)
+        if not self.formats:
+            raise ConfigError("names no format", where="format", hint="nc, tif, ...")
+        for suffix in self.formats:
+            writer_for(f"product{suffix}")
+        self.lead_times = model.config.data.future if lead_times is None else lead_times
+        if self.lead_times < 1:
+            raise ConfigError("asks for no frame", where="lead_times", expected="at least 1", received=lead_times)
+        self.reading = replace(reading or model.config.data, frames=())
+        self.asked = asked or Asked()
+        self._thresholds, self._drift = thresholds, drift
+        self._state = self.out / STATE
+        self._state.mkdir(parents=True, exist_ok=True)
+        for folder in (self.out, self._state):
+            remove_leftovers(folder)
+        files, self._made = _remembered(self._state / "state.json")
+        self.incoming = Incoming(pattern, self.reading, known=files)
+        self._judge: Judge | None = None
+        self._step: np.timedelta64 | None = None
+
+    def run(self, *, once: bool = False, stop: threading.Event | None = None) -> Iterator[Product]:
+        """Make the products that are due, and go on with those of the frames that come.
+
+        Args:
+            once: take all files as they are, make what is due, and end.
+            stop: ends it, when it is set, after the product that is being made.
+        """
+        stop = stop or threading.Event()
+        self.incoming.look(self.tell, all_whole=once)
+        changes = iter(()) if once else _changes(self.incoming, stop)
+        while not stop.is_set():
+            for product in self.due():
+                yield product
+                if stop.is_set():
+                    return
+            if once or next(changes, None) is None:
+                return
+            self.incoming.look(self.tell)
+
+    def due(self) -> Iterator[Product]:
+        """Make every product that is missing, or was made from other frames than are there now."""
+        places = self.incoming.by_time()
+        times = list(places)
+        if not times:
+            return
+        step = self._time_step(times)
+        reach = (self.model.config.data.past - 1) * step * 1.05
+        for n, moment in enumerate(times):
+            window = [time for time in times[max(0, n - self.model.config.data.past) : n + 1] if moment - time <= reach]
+            files = list(dict.fromkeys(places[time] for time in window))
+            basis = [[path.name, *self.incoming.files[path].stat] for path in files]
+            if self._made.get(str(moment)) == basis and all(path.exists() for path in self.names(moment)):
+                continue
+            if self._too_old(moment, times[-1]):
+                continue
+            product = self._make(moment, files, step)
+            self._made[str(moment)] = basis
+            self._remember()
+            if product is not None:
+                yield product
+        self._remove_old(times[-1])
+
+    def names(self, init_time: np.datetime64) -> list[Path]:
+        """Files of the product of an initial time."""
+        stem = str(init_time.astype("datetime64[s]")).replace("-", "").replace(":", "") + "Z"
+        return [
+            self.out / (f"forecasts{suffix}" if writer_for(f"x{suffix}").appends else f"{stem}{suffix}")
+            for suffix in self.formats
+        ]
+
+    @property
+    def judge(self) -> Judge | None:
+        """Scores of what was issued; None before the first product."""
+        return self._judge
+
+    def _make(self, moment: np.datetime64, files: Sequence[Path], step: np.timedelta64) -> Product | None:
+        started = time.perf_counter()
+        try:
+            frames = self._frames(moment, files, step)
+            forecast, why = issue_always(
+                self.model, frames, lead_times=self.lead_times, members=self.asked.uncertainty or self._calibrated
+            )
+            asked = self.asked if forecast.members is not None else replace(self.asked, **_NO_MEMBERS)
+            written = save_forecast(
+                forecast,
+                self.names(moment),
+                past=frames.read(0, len(frames)),
+                exceed=asked.exceed,
+                quantiles=asked.quantiles,
+                coverage=asked.coverage,
+                members=asked.members,
+                points=asked.points,
+                areas=asked.areas,
+            )
+        except NextframeError as error:
+            self.tell(f"no product of {moment.astype('datetime64[s]')}Z: {error}")
+            return None
+        taken = time.perf_counter() - started
+        if why:
+            self.tell(f"{moment.astype('datetime64[s]')}Z: {why}")
+        if self._judge is None:
+            self._judge = Judge(
+                self._state / "skill",
+                self.model,
+                lead_times=self.lead_times,
+                time_step=step,
+                thresholds=self._thresholds,
+                **({} if self._drift is None else {"drift": self._drift}),
+            )
+        self._judge.take(frames, forecast, by_model=not why, tell=self.tell)
+        return Product(init_time=moment, files=tuple(written), frames=len(frames), why=why, seconds=taken)
+
+    def _frames(self, moment: np.datetime64, files: Sequence[Path], step: np.timedelta64) -> FrameSequence:
+        """The frames of some files, up to a time; of those of another size than the last, none."""
+        name = self.incoming.pattern
+        try:
+            frames = open_together(files, self.reading, name=name)
+        except NextframeError:  # the grid has changed among them, or they are of different kinds
+            frames = open_together(files[-1:], self.reading, name=name)
+        assert frames.times is not None
+        last = int(np.searchsorted(frames.times.astype("datetime64[ns]"), moment, side="right"))
+        return replace(frames[:last], time_step=step, missing="mask")
+
+    @property
+    def _calibrated(self) -> bool:
+        return self.model.calibration is not None
+
+    def _time_step(self, times: Sequence[np.datetime64]) -> np.timedelta64:
+        if self._step is None:
+            trained = self.model.manifest.time_step
+            if trained is not None:
+                self._step = np.timedelta64(round(trained * 1e9), "ns")
+            elif len(times) > 1:
+                self._step = np.timedelta64(round(seconds(nominal_step(np.array(times))) * 1e9), "ns")
+            else:
+                return np.timedelta64(300 * 10**9, "ns")
+        return self._step
+
+    def _too_old(self, moment: np.datetime64, newest: np.datetime64) -> bool:
+        return self.keep is not None and bool(newest - moment > self.keep)
+
+    def _remove_old(self, newest: np.datetime64) -> None:
+        """Remove products older than asked for; what others have put there stays."""
+        if self.keep is None:
+            return
+        for text in list(self._made):
+            moment = np.datetime64(text, "ns")
+            if self._too_old(moment, newest):
+                for path in self.names(moment):
+                    if not writer_for(path).appends:
+                        path.unlink(missing_ok=True)
+                del self._made[text]
+        self._remember()
+
+    def _remember(self) -> None:
+        kept = dict(sorted(self._made.items())[-_REMEMBERED:])
+        self._made = kept
+        known = {
+            "products": kept,
+            "files": [
+                [str(file.path), *file.stat, [str(moment) for moment in file.times], file.trouble]
+                for file in self.incoming.files.values()
+            ],
+        }
+        write_text(self._state / "state.json", json.dumps(known))
+
+
+_NO_MEMBERS: dict[str, Any] = {"exceed": (), "quantiles": (), "coverage": None, "members": False}
+
+
+def _remembered(path: Path) -> tuple[list[Arrived], dict[str, Any]]:
+    """Files that were looked at, and what products were made from; nothing where the file is not there or damaged,
+    which only costs time.
+    """
+    try:
+        known = json.loads(path.read_text(encoding="utf-8"))
+        files = [
+            Arrived(Path(name), (size, changed), tuple(np.datetime64(text, "ns") for text in times), trouble)
+            for name, size, changed, times, trouble in known["files"]
+        ]
+        return files, dict(known["products"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return [], {}
+
+
+def _changes(incoming: Incoming, stop: threading.Event) -> Iterator[bool]:
+    """Yields whenever there may be something new in the folder, until it is stopped."""
+    try:
+        from watchfiles import watch
+    except ImportError:  # an extra; without it one looks every now and then
+        while not stop.wait(INTERVAL):
+            yield True
+        return
+    incoming.folder.mkdir(parents=True, exist_ok=True)
+    pause = round(INTERVAL * 1000)
+    often: dict[str, Any] = {"rust_timeout": 5000, "yield_on_timeout": True, "debounce": 50, "step": 20}
+    told = watch(incoming.folder, stop_event=stop, recursive=False, **often)
+    for _ in told:
+        yield True
+        while incoming.waiting and not stop.wait(pause / 1000):  # whole or not is seen at the next look
+            yield True
