@@ -45,6 +45,7 @@ COMMANDS = {
     "forecast": "Forecast the frames that follow, with a trained model.",
     "watch": "Follow a folder: a forecast for each frame that comes, named by its time, and scores of earlier ones.",
     "verify": "Say how good forecasts are, by lead time, beside those of simple baselines.",
+    "serve": "Serve forecasts over HTTP: a page to look at, requests, and streams of frames.",
     "inspect": "Look at frames before training, at a trained run, at the shipped models, or at this machine.",
     "calibrate": "Measure a run's errors on its validation part, so that its forecasts have intervals and "
     "probabilities.",

@@ -20,6 +20,7 @@ import numpy as np
 from nextframe.config import DataConfig
 from nextframe.errors import ConfigError, NextframeError
 from nextframe.files import remove_leftovers, write_text
+from nextframe.forecasting.forecast import Forecast
 from nextframe.forecasting.trained import TrainedForecaster
 from nextframe.frames.sequence import FrameSequence
 from nextframe.frames.source import open_together
@@ -53,6 +54,10 @@ class Product:
     """Why it is not the model's; empty where it is."""
     seconds: float
     """Time that it took, reading and writing included."""
+    past: FrameSequence
+    """The frames that it starts from."""
+    forecast: Forecast
+    """The forecast itself."""
 
 
 class Follower:
@@ -201,7 +206,15 @@ class Follower:
                 **({} if self._drift is None else {"drift": self._drift}),
             )
         self._judge.take(frames, forecast, by_model=not why, tell=self.tell)
-        return Product(init_time=moment, files=tuple(written), frames=len(frames), why=why, seconds=taken)
+        return Product(
+            init_time=moment,
+            files=tuple(written),
+            frames=len(frames),
+            why=why,
+            seconds=taken,
+            past=frames,
+            forecast=forecast,
+        )
 
     def _frames(self, moment: np.datetime64, files: Sequence[Path], step: np.timedelta64) -> FrameSequence:
         """The frames of some files, up to a time; of those of another size than the last, none."""

@@ -1,0 +1,69 @@
+"""Limits of the service, and how it says that one is reached: problems by RFC 9457, a sentence each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """Bounds on what clients may ask for, so that memory and time are bounded whatever they do."""
+
+    upload: int = 64 * 2**20
+    """Bytes of a request's body."""
+    pixels: int = 4_000_000
+    """Pixels of a frame, all channels together."""
+    frames: int = 200
+    """Frames of an upload."""
+    lead_times: int = 120
+    """Frames to forecast."""
+    values: int = 200_000_000
+    """Values of a forecast: lead times times pixels."""
+    waiting: int = 32
+    """Requests that wait for a computation; further ones are told to come again."""
+    streams: int = 64
+    """Streams in memory; the least recently used ones go to disk."""
+    kept: int = 12
+    """Forecasts of a stream that are kept."""
+    reading_seconds: float = 30.0
+    """Time that an uploaded file may take to be read."""
+    reading_bytes: int = 4 * 2**30
+    """Memory that reading an uploaded file may take."""
+    patience: float = 30.0
+    """Seconds within which a body has to come, and between two pieces of it."""
+
+
+class Refused(Exception):
+    """A request that is not answered, and why.
+
+    Args:
+        status: HTTP status code.
+        detail: why, in a sentence.
+        retry_after: seconds after which it may be tried again.
+    """
+
+    def __init__(self, status: int, detail: str, *, retry_after: int | None = None) -> None:
+        super().__init__(detail)
+        self.status, self.detail, self.retry_after = status, detail, retry_after
+
+    @property
+    def problem(self) -> dict[str, Any]:
+        """The answer's body, by RFC 9457.
+
+        >>> Refused(413, "the body is larger than 64 MiB").problem["title"]
+        'Request Entity Too Large'
+        """
+        return {
+            "type": "about:blank",
+            "title": HTTPStatus(self.status).phrase,
+            "status": self.status,
+            "detail": self.detail,
+        }
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Headers of the answer."""
+        headers = {"content-type": "application/problem+json"}
+        return headers if self.retry_after is None else {**headers, "retry-after": str(self.retry_after)}

@@ -1,0 +1,191 @@
+"""Reader: a process of its own that reads files which strangers have sent.
+
+What a damaged or hostile file does to a library, it does to this process, whose memory and time are bounded: it is
+ended and replaced, and the service goes on. Frames come back as a NumPy file, which cannot run anything.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import subprocess
+import sys
+import threading
+from dataclasses import dataclass, replace
+from pathlib import Path
+from queue import Empty, Queue
+from typing import Any
+
+import numpy as np
+
+from nextframe.config import Reading
+from nextframe.errors import NextframeError
+from nextframe.frames.grid import Grid
+from nextframe.frames.sequence import FrameSequence
+from nextframe.service.limits import Limits, Refused
+
+
+@dataclass
+class Reader:
+    """The process, begun when it is first needed and again after each that was ended.
+
+    Args:
+        limits: of its memory and time, and of the frames that it hands out.
+    """
+
+    limits: Limits
+
+    def __post_init__(self) -> None:
+        self._process: subprocess.Popen[str] | None = None
+        self._answers: Queue[str] = Queue()
+        self._lock = threading.Lock()
+
+    def read(self, path: Path, reading: dict[str, Any]) -> FrameSequence:
+        """The first sequence of a file.
+
+        Args:
+            path: the file; its name is of our making.
+            reading: options of `Reading`.
+
+        Raises:
+            Refused: a file that cannot be read, that takes too long or too much memory, or holds too much.
+        """
+        asked = {"path": str(path), "reading": reading, "frames": self.limits.frames, "pixels": self.limits.pixels}
+        with self._lock:
+            answer = self._asked(json.dumps(asked))
+        if answer is None:
+            self.close()
+            raise Refused(
+                422, "the file takes too long or too much memory to be read, or ends the library that reads it"
+            )
+        told = json.loads(answer)
+        if "error" in told:
+            raise Refused(422, told["error"])
+        return _sequence(path, told)
+
+    def close(self) -> None:
+        """End the process."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def _asked(self, line: str) -> str | None:
+        process = self._process
+        if process is None or process.poll() is not None:
+            environment = {
+                **os.environ,
+                "OMP_NUM_THREADS": "1",
+                "NEXTFRAME_READER_BYTES": str(self.limits.reading_bytes),
+            }
+            process = self._process = subprocess.Popen(
+                [sys.executable, "-m", "nextframe.service.reader"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                text=True,
+                env=environment,
+                start_new_session=True,
+            )
+            self._answers = Queue()
+            threading.Thread(target=_pass_on, args=(process, self._answers), daemon=True).start()
+        assert process.stdin is not None
+        try:
+            process.stdin.write(line + "\n")
+            process.stdin.flush()
+            return self._answers.get(timeout=self.limits.reading_seconds) or None
+        except (OSError, Empty):
+            return None
+
+
+def _pass_on(process: subprocess.Popen[str], answers: Queue[str]) -> None:
+    assert process.stdout is not None
+    for line in process.stdout:
+        answers.put(line)
+    answers.put("")  # it has ended
+
+
+def _sequence(path: Path, told: dict[str, Any]) -> FrameSequence:
+    values = np.load(path.with_suffix(path.suffix + ".npy"), allow_pickle=False)
+    path.with_suffix(path.suffix + ".npy").unlink(missing_ok=True)
+    times, step, grid = told["times"], told["time_step"], told["grid"]
+    return FrameSequence(
+        values=values,
+        name="the file",
+        times=None if times is None else np.array(times, "datetime64[ns]"),
+        time_step=None if step is None else np.timedelta64(step, "ns"),
+        variables=tuple(told["variables"]),
+        units=tuple(told["units"]),
+        grid=None if grid is None else Grid(y=np.array(grid.pop("y")), x=np.array(grid.pop("x")), **grid),
+        missing="mask",
+    )
+
+
+def _answer(asked: dict[str, Any]) -> dict[str, Any]:
+    from nextframe.frames.source import open_source
+
+    path = Path(asked["path"])
+    sequence = open_source(path, Reading(), **asked["reading"]).sequences[0]
+    time, channels, height, width = sequence.shape
+    if time > asked["frames"]:
+        sequence = sequence[time - asked["frames"] :]
+    if channels * height * width > asked["pixels"]:
+        return {"error": f"the file's frames have {channels * height * width} values, more than {asked['pixels']}"}
+    values = replace(sequence, missing="mask").read(0, len(sequence))
+    with path.with_suffix(path.suffix + ".npy").open("wb") as file:
+        np.save(file, values, allow_pickle=False)
+    grid = sequence.grid
+    return {
+        "times": None if sequence.times is None else [str(t) for t in sequence.times.astype("datetime64[ns]")],
+        "time_step": None if sequence.time_step is None else _nanoseconds(sequence.time_step),
+        "variables": list(sequence.variables),
+        "units": list(sequence.units),
+        "grid": None
+        if grid is None
+        else {
+            "y": grid.y.tolist(),
+            "x": grid.x.tolist(),
+            "y_name": grid.y_name,
+            "x_name": grid.x_name,
+            "y_attributes": _plain(grid.y_attributes),
+            "x_attributes": _plain(grid.x_attributes),
+            "mapping": None if grid.mapping is None else _plain(grid.mapping),
+        },
+    }
+
+
+def _nanoseconds(step: np.timedelta64) -> int:
+    from nextframe.words import seconds
+
+    return round(seconds(step) * 1e9)
+
+
+def _plain(attributes: Any) -> dict[str, Any]:
+    return {
+        str(name): value.tolist() if isinstance(value, (np.ndarray, np.generic)) else value
+        for name, value in attributes.items()
+        if isinstance(value, (str, int, float, np.ndarray, np.generic))
+    }
+
+
+def main() -> None:
+    """Answer one question a line, until there are no more."""
+    bound = int(os.environ.get("NEXTFRAME_READER_BYTES", 0))
+    if bound:
+        resource.setrlimit(resource.RLIMIT_AS, (bound, bound))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    answers, sys.stdout = sys.stdout, sys.stderr  # what a library prints is no answer
+    for line in sys.stdin:
+        try:
+            told = _answer(json.loads(line))
+        except NextframeError as error:
+            told = {"error": str(error)}
+        except MemoryError:
+            told = {"error": "the file takes too much memory to be read"}
+        answers.write(json.dumps(told) + "\n")
+        answers.flush()
+
+
+if __name__ == "__main__":
+    main()
