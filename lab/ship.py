@@ -207,8 +207,9 @@ def _copy(run: Path, folder: Path, data: Path, *, half: bool) -> None:
         if not (run / file).is_file():
             raise ConfigError(f"holds no {file}", where=run, hint="train it to the end")
     folder.mkdir(parents=True)
+    drawn = config.data.data.partition(":")[0] in GENERATED  # again where need be, so that no record is needed
     for file in COPIED:
-        if (run / file).is_file():
+        if (run / file).is_file() and not (drawn and file == SEEN):
             shutil.copyfile(run / file, folder / file)
     save_config(folder, config)
     if single and half:

@@ -1,7 +1,7 @@
 """Write the README's tables from the results in lab/results: `python -m lab readme [--demo DEMO_FOLDER]`.
 
 DEMO_FOLDER is what `make demo` wrote; its scores are taken over first. The animation at the top is a forecast by the
-best of the models that come with the package, by its card: what `nextframe forecast NAME --out forecast.gif` writes.
+best of the models that come with the package, by its card.
 """
 
 import json
@@ -16,8 +16,9 @@ from lab.place import DOCS, RESULTS, ROOT
 from lab.quality.curves import load
 from lab.quality.curves import to_markdown as to_table
 from lab.quality.trials import CAUSAL
-from nextframe.api import forecast_file
+from nextframe.api import load_run
 from nextframe.files import write_text
+from nextframe.frames.source import open_source
 from nextframe.outputs.writers import save_forecast
 from nextframe.report.cards import Card, load_card
 from nextframe.report.tables import to_markdown
@@ -33,10 +34,14 @@ def best_shipped() -> Card:
 
 
 def write_picture(path: Path) -> None:
-    """Write a forecast by the best shipped model of the first frames that were held out, beside the truth."""
-    forecast, past, truth = forecast_file(best_shipped().name)
-    seen, came = past.read(0, len(past)), None if truth is None else truth.read(0, len(truth))
-    save_forecast(forecast, path, past=seen, truth=came)
+    """Write a forecast by the best shipped model beside the truth, of the held-out movie that ends with most in it."""
+    card = best_shipped()
+    model = load_run(card.name)
+    seen, ahead = model.config.data.past, model.config.data.future
+    movies = open_source(card.held_out or "").sequences
+    movie = max(movies, key=lambda movie: movie.read(seen + ahead - 1, seen + ahead).sum())
+    forecast = model.forecast(movie[:seen], ahead)
+    save_forecast(forecast, path, past=movie.read(0, seen), truth=movie.read(seen, seen + ahead))
 
 
 def demo_table() -> str:

@@ -157,14 +157,15 @@ class Layout:
         lying = np.swapaxes(bar.scale.bar(across, 9), 0, 1)[:, ::-1]
         canvas.paste(Image.fromarray(np.ascontiguousarray(lying)), (x, y))
         draw.rectangle((x - 1, y - 1, x + across, y + 9), outline=(190, 190, 190))
-        free = x - 20.0
-        for share, text in bar.scale.ticks():
+        taken: list[tuple[float, float]] = []
+        ticks = bar.scale.ticks()
+        for share, text in [*ticks[:1], *ticks[-1:], *ticks[1:-1]]:  # the ends, and between them what there is room for
             at, wide = x + share * (across - 1), draw.textlength(text, small)
             begin = min(max(at - wide / 2, x - 2), x + across + 6 - wide)
             draw.line((at, y + 9, at, y + 11), fill=_SOFT)
-            if begin > free:
+            if all(begin > right + 5 or begin + wide + 5 < left for left, right in taken):
                 draw.text((begin, y + 12), text, _INK, small)
-                free = begin + wide + 5
+                taken.append((begin, begin + wide))
         if unit:
             draw.text((x + across + 6, y + 4), unit, _INK, small, anchor="lm")
 
