@@ -84,6 +84,7 @@ PAGES = (
     Task("quality-page", "docs/results/quality.md", Late("lab.pages.quality:main")),
     Task("reading-page", "the tables of reading in docs/data.md", Late("lab.pages.reading:main")),
     Task("marks", "the marks and what was reached in docs/engine.md", Late("lab.pages.marks:main")),
+    Task("service-page", "the picture of the service in docs/live.md", Late("lab.pages.service_page:main")),
     Task("tutorial-tables", "docs/results/tutorial.md", Late("lab.pages.tutorial_tables:main")),
     Task("ship", "a trained run into the package, its card, and docs/shipped-models.md", Late("lab.ship:main")),
 )

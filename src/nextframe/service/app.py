@@ -9,7 +9,7 @@ import tempfile
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
@@ -263,7 +263,7 @@ def _add_forecasts(app: FastAPI, service: Service) -> None:
 
         def work() -> bytes:
             past = frames[max(0, len(frames) - model.config.data.past) : len(frames)]
-            made = model.forecast(past, lead_times, members=False)
+            made = replace(model.forecast(past, lead_times, members=False), forecaster=name)
             shown = wanted != "json" or query.get("past") == "true"
             return content(made, wanted, past=past.read(0, len(past)) if shown else None)
 

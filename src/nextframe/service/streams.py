@@ -10,7 +10,7 @@ import hashlib
 import re
 from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -119,7 +119,7 @@ class Streams:
             arrival = stream.session.update(frame, time)
             stream.count += 1
             past = stream.session.sequence()
-            forecast = stream.session.forecast(lead_times)
+            forecast = replace(stream.session.forecast(lead_times), forecaster=stream.model)
         except NextframeError as error:
             raise Refused(422, str(error)) from error
         self.issued(stream, past, forecast)
