@@ -203,3 +203,37 @@ def test_it_is_saved_and_goes_on(options: dict[str, object], tmp_path: Path) -> 
     (tmp_path / "bad.safetensors").write_bytes(b"nonsense")
     with pytest.raises(nextframe.CheckpointError, match="cannot be read"):
         again.load(tmp_path / "bad.safetensors")
+
+
+def test_the_skill_of_a_session_is_that_of_its_forecasts() -> None:
+    session = MODEL.session()
+    assert session.skill() is None
+    forecasts = []
+    for n in range(10):
+        session.update(FRAMES[n], times(n)[0])
+        forecasts.append(session.forecast(2).values)
+    skill = session.skill("6h")
+    assert skill is not None
+    assert skill.count == (9, 8, 0)
+    assert list(skill.scores) == ["model", "persistence", "extrapolation"]
+    expected = [np.mean((forecasts[n][1] - FRAMES[n + 2]) ** 2) for n in range(8)]
+    assert skill.scores["model"]["mse"][1] == pytest.approx(np.mean(expected), rel=1e-5)
+    persistence = [np.mean((FRAMES[n] - FRAMES[n + 1]) ** 2) for n in range(9)]
+    assert skill.scores["persistence"]["mse"][0] == pytest.approx(np.mean(persistence), rel=1e-5)
+    session.update(FRAMES[10], times(10)[0])
+    again = session.skill("6h")
+    assert again is not None
+    assert again.count == (10, 9, 0)
+    with pytest.raises(ConfigError, match="is no window"):
+        session.skill("5 minutes")
+
+
+def test_frames_without_times_are_graded_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nextframe.forecasting.session_log.LARGEST", 1)  # worked through at once
+    session = MODEL.session()
+    for frame in FRAMES[:5]:
+        session.update(frame)
+        session.forecast()
+    skill = session.skill()
+    assert skill is not None
+    assert skill.count == (4, 3, 2)

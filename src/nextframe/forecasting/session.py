@@ -29,7 +29,9 @@ from numpy.typing import ArrayLike
 from nextframe.config import RunConfig
 from nextframe.errors import ConfigError, DataError, ShapeError
 from nextframe.forecasting.forecast import Forecast
+from nextframe.forecasting.live_skill import WINDOWS, Skill
 from nextframe.forecasting.saved_session import Saved, load, save
+from nextframe.forecasting.session_log import SessionLog
 from nextframe.forecasting.streaming import Memory, Stream, refilled, tensors_of
 from nextframe.frames.sequence import FloatArray, FrameSequence
 from nextframe.frames.steps import NEAR
@@ -64,6 +66,10 @@ class Streamed(Protocol):
 
     config: RunConfig
     manifest: Manifest
+
+    @property
+    def name(self) -> str:
+        """Name in tables and reports."""
 
     @property
     def networks(self) -> Sequence[Network]:
@@ -128,6 +134,8 @@ class Session:
         self.notes: list[str] = []
         """What happened beside the usual, a sentence each, since the last forecast."""
         self._like: FrameSequence | None = None
+        threshold = float(forecaster.manifest.threshold)
+        self._log = SessionLog(forecaster.name, forecaster.config.data.future, threshold)
 
     def __len__(self) -> int:
         """Number of frames that the next forecast starts from, as far as they are kept."""
@@ -206,10 +214,11 @@ class Session:
         self.notes.clear()
         memory = self.kept[-1].memory
         if self.stream is None or memory is None:
-            return self.forecaster.forecast(past, lead_times, members=members)
+            return self._logged(self.forecaster.forecast(past, lead_times, members=members), past)
         drawn = self.stream.members(memory, lead_times)
         values, drawn = self.forecaster.settled(drawn, memory.past, lead_times)
-        return self.forecaster.made_of(past, values, drawn if members else None, lead_times=lead_times)
+        made = self.forecaster.made_of(past, values, drawn if members else None, lead_times=lead_times)
+        return self._logged(made, past)
 
     def rollout(self, lead_times: int | None = None) -> Iterator[FloatArray]:
         """The forecast frame by frame, (C, H, W) each, each computed when it is asked for.
@@ -228,6 +237,24 @@ class Session:
             return
         for drawn in islice(self.stream.frames(memory), lead_times):
             yield self.forecaster.settled(drawn[None, :, None], memory.past, 1)[0][0, 0]
+
+    def skill(self, window: str = "24h") -> Skill | None:
+        """Scores of the forecasts of this session whose truth has come, beside persistence and extrapolation.
+
+        Args:
+            window: length of time up to the last frame: "1h", "6h", "24h" or "7d".
+
+        Returns:
+            MSE, bias, CSI, FSS and the like by lead time (`nextframe.forecasting.live_skill.Skill`); None before
+            the first forecast.
+
+        Raises:
+            ConfigError: another window.
+        """
+        if window not in WINDOWS:
+            raise ConfigError("is no window", where="window", expected=" or ".join(WINDOWS), received=window)
+        skill: Skill | None = self._log.skill(window)
+        return skill
 
     def sequence(self) -> FrameSequence:
         """The frames that the next forecast starts from, as far as they are kept: since the last gap, and no more than
@@ -317,6 +344,11 @@ class Session:
             raise ShapeError("is no frame", where=_named(moment), expected="(C, H, W) or (H, W)", received=values.shape)
         return np.array(values if values.ndim == 3 else values[None]), moment
 
+    def _logged(self, forecast: Forecast, past: FrameSequence) -> Forecast:
+        recent = past.read(max(0, len(past) - 2), len(past))
+        self._log.issued(self.kept[-1].time, forecast.values, recent, self.time_step)
+        return forecast
+
     def _append(self, seen: Seen) -> None:
         before = self.kept[-1] if self.kept else None
         if np.isfinite(seen.frame).any():
@@ -324,6 +356,7 @@ class Session:
         if self.stream is not None:
             seen.memory = self.stream.read(seen.frame, None if seen.begins or before is None else before.memory)
         self.kept.append(seen)
+        self._log.came(seen.time, seen.frame)
         self._forget()
 
     def _again(self, place: int, values: FloatArray, moment: np.datetime64) -> Arrival:
@@ -344,6 +377,7 @@ class Session:
         for before, after in pairwise(self.kept):
             after.begins = self._apart(before.time, after.time)
         self.kept[0].begins = True
+        self._log.came(moment, values)
         self._read_again(place)
         self.notes.append(f"{_named(moment)} came late, and is put in its place")
         self._forget()

@@ -13,10 +13,11 @@ import numpy as np
 from nextframe.files import write_text
 from nextframe.forecasting.baselines import DEFAULT, make_baseline
 from nextframe.forecasting.forecast import Forecast
+from nextframe.forecasting.live_skill import WINDOWS
 from nextframe.forecasting.trained import TrainedForecaster
 from nextframe.frames.sequence import FrameSequence
 from nextframe.verification.additive import Settings
-from nextframe.verification.rolling import WINDOWS, Rolling
+from nextframe.verification.rolling import Rolling
 from nextframe.verification.rolling_files import RollingFolder
 from nextframe.words import duration, seconds
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
-from nextframe.verification.rolling import Skill
+from nextframe.forecasting.live_skill import Skill
 
 
 class Monitor:

@@ -19,12 +19,13 @@ import numpy as np
 from nextframe.errors import NextframeError
 from nextframe.forecasting.baselines import DEFAULT, make_baseline
 from nextframe.forecasting.forecast import Forecast
+from nextframe.forecasting.live_skill import WINDOWS, Skill
 from nextframe.forecasting.session import Session
 from nextframe.forecasting.trained import TrainedForecaster
 from nextframe.frames.sequence import FrameSequence
 from nextframe.service.limits import Limits, Refused
 from nextframe.verification.additive import Settings
-from nextframe.verification.rolling import WINDOWS, Rolling, Skill
+from nextframe.verification.rolling import Rolling
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 

@@ -8,25 +8,19 @@ Axes: K lead time, C channel, H height, W width.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nextframe.forecasting.live_skill import WINDOWS, Skill
 from nextframe.frames.sequence import FloatArray
 from nextframe.frames.steps import NEAR
 from nextframe.verification.additive import Additive, Settings, Sums, hold_alike
 from nextframe.verification.metrics import scores_of
 from nextframe.verification.statistics import Events, Neighbourhoods, Values
 
-WINDOWS = {
-    "1h": np.timedelta64(1, "h"),
-    "6h": np.timedelta64(6, "h"),
-    "24h": np.timedelta64(24, "h"),
-    "7d": np.timedelta64(7, "D"),
-}
-"""Rolling windows by name."""
 KINDS: tuple[type[Additive], ...] = (Values, Events, Neighbourhoods)
 """Statistics that are kept: of values, events and neighbourhoods."""
 _HOUR, _DAY = np.timedelta64(1, "h"), np.timedelta64(24, "h")
@@ -76,26 +70,6 @@ class Issued:
     """Lower and upper bound of the first forecaster's interval, (K, C, H, W) each."""
     verified: set[int] = field(default_factory=set)
     """Lead times, from 0 on, whose truth has come."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Skill:
-    """Scores of the forecasts whose truth came within a window of time."""
-
-    window: str
-    """Name of the window: "1h"."""
-    scores: Mapping[str, Mapping[str, Sequence[float]]]
-    """Forecaster -> metric -> value at each lead time; NaN where none was verified."""
-    count: tuple[int, ...]
-    """Forecasts verified at each lead time."""
-    coverage: tuple[float, ...]
-    """Share of true values between the bounds of the first forecaster's interval, at each lead time; empty where it has
-    no bounds."""
-
-    def mean(self, forecaster: str, metric: str) -> float:
-        """Mean over the lead times that have a value."""
-        values = np.asarray(self.scores.get(forecaster, {}).get(metric, ()), float)
-        return float(np.nanmean(values)) if np.isfinite(values).any() else float("nan")
 
 
 class Rolling:
@@ -206,7 +180,7 @@ class Rolling:
         for name, values in forecasts.items():
             each = (kind.each(values[None, None], truth[None, None], self.settings) for kind in KINDS)
             one: Parts = tuple(part.total() for part in each)
-            one += (Verified(forecasts=np.ones(1)),)
+            one += (Verified(forecasts=np.array([float(common.any())])),)
             if name == first and issued.bounds is not None:
                 low, high = (np.asarray(bound[k], np.float32)[None] for bound in issued.bounds)
                 one += (Covered.of_bounds(low, high, frame[None]),)
