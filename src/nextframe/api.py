@@ -6,6 +6,7 @@ inspection no torch.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
@@ -23,8 +24,9 @@ if TYPE_CHECKING:
     from nextframe.forecasting.forecast import Forecast, Forecaster
     from nextframe.forecasting.trained import TrainedForecaster
     from nextframe.frames.sequence import FrameSequence, FrameSource
-    from nextframe.frames.source import Source
+    from nextframe.frames.source import One, Source
     from nextframe.inspection.result import Inspection
+    from nextframe.inspection.side_by_side import SideBySide
     from nextframe.options import DataOptions, Options, ReadingOptions
     from nextframe.verification.result import Verification
     from nextframe.verification.thresholds import Thresholds
@@ -36,7 +38,9 @@ def resolve(model: str = "stacked", preset: Preset = "default", **options: Unpac
     Raises:
         ConfigError: an unknown model, preset or option, or a value out of range.
     """
-    return preset_config(model, preset).replace(options)
+    from nextframe.frames.together import as_options
+
+    return preset_config(model, preset).replace(as_options(options))
 
 
 def fit(
@@ -74,23 +78,27 @@ def fit(
     """
     from nextframe.forecasting.calibrate import calibrate_or_tell
     from nextframe.forecasting.load import load_run
-    from nextframe.frames.source import name_of, open_as, open_source
+    from nextframe.frames.source import are_named, name_of, open_as, open_source
+    from nextframe.frames.together import as_options
     from nextframe.runs.lock import claim_for
     from nextframe.training.clock import Clock
     from nextframe.training.fit import default_tell, train, train_ensemble
     from nextframe.training.recipe import begin
 
     if source is not None:
-        options["data"] = name_of(source)
+        options["data"] = source if are_named(source) else name_of(source)  # type: ignore[typeddict-item]
+    options = as_options(options)  # type: ignore[assignment]
     config = resolve(model, preset, **options)
     tell = default_tell(tell, progress)
     clock = Clock(config.training.minutes)
     with claim_for(out, model, config.data.data) as run, clock.bar(progress):
 
         def opened_as(config: RunConfig) -> FrameSource:
-            return open_as(config.data) if source is None else open_source(source, config.data)
+            return open_as(config.data) if source is None or config.data.sources else open_source(source, config.data)
 
         opened, choice = begin(opened_as, config, options, run=run, resume=resume, preset=preset, tell=tell)
+        if opened.several and opened.sequences[0].units == ("mm/h",):  # whatever is forecast from is brought to it, too
+            choice = dataclasses.replace(choice, config=choice.config.replace({"rain_unit": "mm/h"}))
         work = train if config.training.members == 1 else train_ensemble
         work(
             opened,
@@ -442,12 +450,31 @@ def inspect(source: Source, *, face: Face = in_python, **options: Unpack[DataOpt
     )
 
 
+def compare_sources(many: Sequence[One], **options: Unpack[DataOptions]) -> SideBySide:
+    """Several sources side by side, as a training on all of them would read them: how large, wet and fast each is, and
+    what does not fit.
+
+    Args:
+        many: what `open_source` takes a list of.
+        **options: how they are read, and how windows are cut.
+
+    >>> len(compare_sources(["squares:movies=2,frames=20,size=16", "squares:movies=2,frames=20,size=24"]).sides)
+    2
+    """
+    from nextframe.frames.source import open_source
+    from nextframe.inspection.side_by_side import side_by_side
+
+    config = RunConfig().replace(options).data
+    return side_by_side(open_source(list(many), config), config)
+
+
 inspect_path = inspect
 """Its name of version 0.1."""
 
 
 __all__ = [
     "calibrate_run",
+    "compare_sources",
     "fit",
     "forecast",
     "forecast_file",

@@ -34,7 +34,7 @@ Coordinates = Literal["eulerian", "lagrangian", "translated"]
 Edges = Literal["missing", "last"]
 Damaged = Literal["error", "skip"]
 LARGEST_SEED = 2**63
-SplitBy = Literal["auto", "time", "sequence", "event"]
+SplitBy = Literal["auto", "time", "sequence", "event", "source"]
 
 
 def _at_least(section: object, minimum: float, *names: str) -> None:
@@ -112,6 +112,10 @@ class Reading:
     """Bring rain or reflectivity to this unit, by Marshall and Palmer's relation (Z = 200 R^1.6)."""
     coarsen: int = 1
     """Average blocks of this many pixels along both axes."""
+    resolution: str = ""
+    """Average pixels to about this size (2km, 500m), by the coordinates of each source; never made finer."""
+    time_step: str = ""
+    """Bring frames to this step (10min): those at its multiples are picked, amounts are averaged; none is invented."""
     missing: Literal["auto", Missing] = "auto"
     """Meaning of NaN: a gap to mask, or a fault of the file; by default masked where the file declares a fill value."""
     damaged: Damaged = "error"
@@ -167,6 +171,9 @@ class DataConfig(Reading):
 
     data: str = "squares"
     """Source: "squares", "squares:movies=200,seed=3", "moving-mnist", or a path to a file or folder of frames."""
+    sources: tuple[str, ...] = ()
+    """Several sources, each with options of its own after two colons (radar.nc::coarsen=2,weight=3), as a list in
+    `data` names them."""
     past: int = 7
     """Frames that a forecast starts from."""
     future: int = 8
@@ -181,9 +188,13 @@ class DataConfig(Reading):
     """Frames dropped between training, validation and test part of one sequence."""
     split: SplitBy = "auto"
     """Unit of division into parts: each sequence in "time", whole "sequence"s, or whole "event"s, stretches without a
-    gap in time; by default sequences where there are three or more, else time."""
+    gap in time, or whole "source"s, the last of which are held out; by default sequences where there are three or more,
+    else time."""
     test_from: str | None = None
     """Hold out all frames from this time on as the test part (2016-07-01, 2016-07-01T12:00), in place of a share."""
+    test_source: tuple[str, ...] = ()
+    """Hold out these of several sources as the test part, by a part of their names, in place of a share: a model of all
+    radars but one, tested on that."""
     coordinates: Coordinates = "eulerian"
     """Frames as they are ("eulerian"), or moved to where the motion of the last two frames seen takes them
     ("lagrangian"; Ritvanen et al. 2023), so that the network learns growth and decay alone; "translated" moves them as
@@ -220,6 +231,10 @@ class DataConfig(Reading):
             if not sound:
                 expected = "a date (2016-07-01) or a time (2016-07-01T12:00), as the frames have it, without a zone"
                 raise ConfigError("is no time", where="test_from", expected=expected, received=self.test_from)
+        if self.test_source and self.test_from is not None:
+            raise ConfigError("names the test part twice", where="test_source, test_from", hint="leave one of them out")
+        if self.static and self.sources:
+            raise ConfigError("are of one grid", where="static", hint="leave them out, or train on one source")
         if self.static and self.coordinates != "eulerian":
             raise ConfigError("do not move with the frames", where="static", hint="use {coordinates=eulerian}")
 
@@ -433,6 +448,8 @@ class RunConfig:
             ConfigError: a name that no section has, or a value of the wrong type or outside its range.
         """
         sections = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        if "data" in options and "sources" not in options:  # another source takes the place of several
+            options = {**options, "sources": ()}
         changes: dict[str, dict[str, Any]] = {name: {} for name in sections}
         if "epochs" in options and "minutes" not in options:
             changes["training"]["minutes"] = None

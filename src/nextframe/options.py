@@ -55,6 +55,10 @@ class ReadingOptions(TypedDict, total=False):
     """Bring rain or reflectivity to this unit, by Marshall and Palmer's relation (Z = 200 R^1.6)."""
     coarsen: int
     """Average blocks of this many pixels along both axes."""
+    resolution: str
+    """Average pixels to about this size (2km, 500m), by the coordinates of each source; never made finer."""
+    time_step: str
+    """Bring frames to this step (10min): those at its multiples are picked, amounts are averaged; none is invented."""
     missing: Literal["auto", Missing]
     """Meaning of NaN: a gap to mask, or a fault of the file; by default masked where the file declares a fill value."""
     damaged: Damaged
@@ -66,6 +70,10 @@ class DataOptions(ReadingOptions, total=False):
 
     data: str
     """Source: "squares", "squares:movies=200,seed=3", "moving-mnist", or a path to a file or folder of frames."""
+    sources: str | Sequence[str]
+    """Several sources, each with options of its own after two colons (radar.nc::coarsen=2,weight=3), as a list in
+    `data` names them.
+    """
     past: int
     """Frames that a forecast starts from."""
     future: int
@@ -80,10 +88,15 @@ class DataOptions(ReadingOptions, total=False):
     """Frames dropped between training, validation and test part of one sequence."""
     split: SplitBy
     """Unit of division into parts: each sequence in "time", whole "sequence"s, or whole "event"s, stretches without a
-    gap in time; by default sequences where there are three or more, else time.
+    gap in time, or whole "source"s, the last of which are held out; by default sequences where there are three or more,
+    else time.
     """
     test_from: str | None
     """Hold out all frames from this time on as the test part (2016-07-01, 2016-07-01T12:00), in place of a share."""
+    test_source: str | Sequence[str]
+    """Hold out these of several sources as the test part, by a part of their names, in place of a share: a model of all
+    radars but one, tested on that.
+    """
     coordinates: Coordinates
     """Frames as they are ("eulerian"), or moved to where the motion of the last two frames seen takes them
     ("lagrangian"; Ritvanen et al. 2023), so that the network learns growth and decay alone; "translated" moves them as

@@ -12,6 +12,7 @@ from nextframe.cli.face import on_command_line
 from nextframe.cli.options import option_types, section_defaults
 from nextframe.config import RunConfig
 from nextframe.errors import ConfigError
+from nextframe.words import spell
 
 RUN_FILES = ("config.yaml", "model.json")
 
@@ -19,7 +20,7 @@ RUN_FILES = ("config.yaml", "model.json")
 def inspect(
     what: str | None = None,
     /,
-    *,
+    *others: str,
     models: Annotated[bool, Parameter(negative=(), show_default=False)] = False,
     system: Annotated[bool, Parameter(negative=(), show_default=False)] = False,
     measure: Annotated[bool, Parameter(negative=(), show_default=False)] = False,
@@ -34,6 +35,7 @@ def inspect(
 
     Args:
         what: A SOURCE of frames, a run folder, or the name of a shipped model.
+        others: Further sources, to see them all side by side: how large, wet and fast each is, and what does not fit.
         models: List the models that come with the package; of one of them, show the card.
         system: Show versions and processors, for a report of a fault.
         measure: With --system, also how fast a training step is here, with the engine and without it, in ten seconds.
@@ -49,7 +51,9 @@ def inspect(
         raise ConfigError("is for frames", where=given, hint="leave it out")
     if measure and not system:
         raise ConfigError("is for this machine", where="--measure", hint="add --system")
-    if system:
+    if others:
+        _compare([str(what), *others], as_json, console, options)
+    elif system:
         from nextframe.cli.system import describe_speed, describe_system
 
         console.print(describe_system())
@@ -85,6 +89,19 @@ def inspect(
                 console.print(f"\n{what} is a shipped model, too: nextframe inspect --models {what}", highlight=False)
 
 
+def _compare(sources: list[str], as_json: bool, console: Any, options: dict[str, Any]) -> None:
+    from nextframe.api import compare_sources
+    from nextframe.cli.show_sources import sources_table
+
+    found = compare_sources(sources, **options)
+    if as_json:
+        print(json.dumps(found.to_dict(), indent=2))
+        return
+    console.print(sources_table(found))
+    for line in (*found.misfits, *found.notes):
+        console.print(f"- {spell(line, on_command_line)}", highlight=False, markup=False)
+
+
 def _is_run(what: str) -> bool:
     return any((Path(what) / name).is_file() for name in RUN_FILES)
 
@@ -99,4 +116,6 @@ def _names_model(what: str) -> bool:
     return not Path(what).exists() and what.partition(":")[0] not in GENERATED and nearest(what) is not None
 
 
-inspect.__annotations__["options"] = Unpack[option_types(["data"], section_defaults(RunConfig()), leave_out=["data"])]
+inspect.__annotations__["options"] = Unpack[
+    option_types(["data"], section_defaults(RunConfig()), leave_out=["data", "sources"])
+]

@@ -24,6 +24,9 @@ SECTIONS: Mapping[str, type] = {"data": DataConfig, "model": ModelConfig, "train
 READING = tuple(field.name for field in fields(Reading))
 """Fields of the data section that say how a source is read; a run's own are the default for later frames."""
 
+SEVERAL = ("data",)
+"""Fields whose option may be given several times, each a value as a whole."""
+
 COMMAND_OPTIONS = ("model", "preset", "out", "resume", "overwrite", "progress")
 """Options of `nextframe train` that a configuration file may hold beside the fields of the sections."""
 
@@ -116,9 +119,13 @@ def option_types(sections: Collection[str], defaults: Mapping[str, str], leave_o
             if field.name in defaults:
                 text += f" [default: {defaults[field.name]}]"
             extra = [Parameter(help=text, group=group)]
-            if get_origin(types[field.name]) is tuple:
-                extra.insert(0, _KINDS[get_args(types[field.name])[0]])
-            options[field.name] = Annotated[types[field.name], *extra]
+            kind = types[field.name]
+            if field.name in SEVERAL:
+                kind = list[str]
+                extra.append(Parameter(negative=(), metavar="SOURCE"))
+            elif get_origin(kind) is tuple:
+                extra.insert(0, _KINDS[get_args(kind)[0]])
+            options[field.name] = Annotated[kind, *extra]
     return TypedDict("Options", options, total=False)  # type: ignore[operator]
 
 
@@ -169,4 +176,6 @@ def merge(file: Mapping[str, Any], given: Mapping[str, Any], *, where: object = 
             similar = difflib.get_close_matches(key, known, n=1)
             hint = f"did you mean {similar[0]!r}?" if similar else "see `nextframe train --help`"
             raise ConfigError(f"unknown option {key!r}", where=where, hint=hint)
+    if "data" in given:  # it takes the place of several, too
+        flat.pop("sources", None)
     return {**flat, **given}

@@ -76,4 +76,4 @@ def train(
         print(f"{run} is {verdict}")
 
 
-train.__annotations__["options"] = Unpack[option_types(SECTIONS, preset_defaults(), leave_out=["model"])]
+train.__annotations__["options"] = Unpack[option_types(SECTIONS, preset_defaults(), leave_out=["model", "sources"])]

@@ -82,6 +82,7 @@ def split(
     minimum: int = 2,
     by: SplitBy = "auto",
     test_from: datetime | None = None,
+    test_source: Sequence[str] = (),
 ) -> Split:
     """Divide a source into training, validation and test part, in this order of time.
 
@@ -91,6 +92,8 @@ def split(
     - "event": events are divided whole, in order of time where times are known. An event is a stretch of frames of one
       sequence without a gap in time. A part gets as many events as bring it nearest to its share of the frames of all
       events of at least `minimum` frames, and at least one of these.
+    - "source": whole sources are divided, in their order, where there are several; a part that is asked for gets at
+      least one.
     - "auto": by "sequence" where there are three or more, else by "time".
 
     Args:
@@ -103,6 +106,7 @@ def split(
         by: what is divided.
         test_from: all frames from this time on are the test part, and `test` is not heeded; `validation` is then a
             share of the frames before. Of events, one that reaches that time belongs to the test part as a whole.
+        test_source: sources with one of these in their names are the test part, and `test` is not heeded.
 
     Raises:
         ConfigError: shares, a gap or a time that make no sense, or no time that sequences could be told by.
@@ -120,6 +124,10 @@ def split(
     if by not in get_args(SplitBy):
         raise ConfigError("unknown choice", where="split", expected=", ".join(get_args(SplitBy)), received=by)
     spans = list(whole_spans(source))
+    named: tuple[Span, ...] = ()
+    if test_source:
+        spans, named = _of_sources(source, spans, test_source)
+        test = 0
     if by == "event":
         spans = _events(spans)
     later: tuple[Span, ...] = ()
@@ -130,8 +138,11 @@ def split(
         by = "sequence" if len(spans) >= 3 else "time"
     if by == "time":
         parts = _by_time(spans, validation, test, gap, minimum)
+    elif by == "source":
+        parts = _by_source(source, spans, validation, test)
     else:
         parts = _whole(source, spans, validation, test, minimum, by)
+    later = later or named
     return replace(parts, test=later) if later else parts
 
 
@@ -144,8 +155,47 @@ def split_as(source: FrameSource, config: DataConfig) -> Split:
         gap=config.gap,
         by=config.split,
         test_from=config.held_out_from,
+        test_source=config.test_source,
         minimum=config.past + config.future if config.split == "event" else 2,
     )
+
+
+def _of_sources(
+    source: FrameSource, spans: Sequence[Span], names: Sequence[str]
+) -> tuple[list[Span], tuple[Span, ...]]:
+    """Spans of the other sources, and of those that are named."""
+    for name in names:
+        if not any(name in origin for origin in source.origins):
+            raise ConfigError(
+                "is no part of the name of a source",
+                where="test_source",
+                expected=f"one of {', '.join(source.origins)}" if source.origins else "several sources",
+                received=name,
+            )
+    held = [span for span in spans if any(name in span.sequence.origin for name in names)]
+    others = [span for span in spans if span not in held]
+    if not others:
+        raise DataError("leaves no source to train on", where="test_source", received=", ".join(names))
+    return others, tuple(held)
+
+
+def _by_source(source: FrameSource, spans: Sequence[Span], validation: float, test: float) -> Split:
+    """Sources, none of them in two parts."""
+    origins = list(dict.fromkeys(span.sequence.origin for span in spans))
+    asked = 1 + (validation > 0) + (test > 0)
+    if len(origins) < asked:
+        raise DataError(
+            "has too few sources to divide",
+            where=source.name,
+            expected=f"at least {asked}, one for each part",
+            received=len(origins),
+            hint="name more of them in {data}, or divide it in time: {split=time}",
+        )
+    held_out = _held_out(len(origins), validation, test)
+    while sum(held_out) > len(origins) - 1:
+        held_out[held_out.index(max(held_out))] -= 1
+    cuts = [0, len(origins) - sum(held_out), len(origins) - held_out[1], len(origins)]
+    return Split(*(tuple(s for s in spans if s.sequence.origin in origins[a:b]) for a, b in pairwise(cuts)))
 
 
 def _events(spans: Sequence[Span]) -> list[Span]:

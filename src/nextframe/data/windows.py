@@ -9,7 +9,7 @@ import math
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import overload
 
 import numpy as np
@@ -140,6 +140,18 @@ def windows_with_past(windows: Sequence[Window]) -> Sequence[Window]:
         for window in windows
         if any(has_value(window.sequence, n) for n in reversed(range(window.start, window.start + window.past)))
     ]
+
+
+def differ(windows: Sequence[Window]) -> bool:
+    """True where the frames of windows differ in height or width."""
+    return len({window.sequence.shape[2:] for window in windows}) > 1
+
+
+def runs_of_one_size(windows: Sequence[Window], size: int) -> list[tuple[int, int]]:
+    """Stretches (start, stop) of at most so many windows whose frames are of one size."""
+    shapes = [window.sequence.shape[1:] for window in windows]
+    edges = [0, *(n + 1 for n, (one, other) in enumerate(pairwise(shapes)) if one != other), len(shapes)]
+    return [(n, min(n + size, stop)) for start, stop in pairwise(edges) for n in range(start, stop, size)]
 
 
 def share_that_fits(spans: Sequence[Span], frames: int) -> str:

@@ -112,6 +112,19 @@ def convert_rain(sequence: FrameSequence, unit: RainUnit) -> FrameSequence:
     )
 
 
+def is_rain(unit: str) -> bool:
+    """True for units of rain: amounts, rates and reflectivities.
+
+    >>> is_rain("kg m-2 s-1"), is_rain("dBZ"), is_rain("K")
+    (True, True, False)
+    """
+    return (
+        bool(_REFLECTIVITY.fullmatch(unit.strip()))
+        or _factor(unit, "mm/h") is not None
+        or _factor(unit, "mm") is not None
+    )
+
+
 @dataclass(frozen=True)
 class _Channel:
     """A channel on its way to mm/h."""

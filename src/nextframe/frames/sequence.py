@@ -80,6 +80,10 @@ class FrameSequence:
     first: int = 0
     """Number of its first frame in the source, where it is a stretch of it; messages number frames as the source does.
     """
+    origin: str = ""
+    """Name of the source that it is of, where there are several."""
+    weight: float = 1.0
+    """Share of its windows that a training draws, beside those of other sources."""
     damage: Damage | None = None
     """Count of what could not be read, where such frames are to be skipped; shared by all sequences of a source."""
 
@@ -316,14 +320,16 @@ class FrameSource:
     name: str
     """How the user named it: "squares", a path."""
     sequences: tuple[FrameSequence, ...]
-    """The sequences, all of one (C, H, W); lengths may differ."""
+    """The sequences, all of one (C, H, W) but of several sources; lengths may differ."""
+    several: bool = False
+    """True where several sources were brought together, whose frames may differ in height and width."""
 
     def __post_init__(self) -> None:
         if not self.sequences:
             raise DataError("holds no frames", where=self.name)
         first = self.sequences[0]
         for other in self.sequences[1:]:
-            if other.shape[1:] != first.shape[1:]:
+            if other.shape[1:] != first.shape[1:] and not (self.several and other.shape[1] == first.shape[1]):
                 raise ShapeError(
                     f"frames differ in (channel, height, width) from those of {first.name}",
                     where=other.name,
@@ -361,6 +367,22 @@ class FrameSource:
     def notes(self) -> tuple[str, ...]:
         """Assumptions that were made in reading it, a sentence each."""
         return tuple(dict.fromkeys(note for sequence in self.sequences for note in sequence.notes))
+
+    @property
+    def mixed(self) -> bool:
+        """True where frames differ in height or width."""
+        return len({sequence.shape[1:] for sequence in self.sequences}) > 1
+
+    @property
+    def of_one_step(self) -> bool:
+        """True where all sequences have the time step of the first."""
+        steps = {sequence.time_step for sequence in self.sequences if sequence.time_step is not None}
+        return not self.several or len(steps) <= 1
+
+    @property
+    def origins(self) -> tuple[str, ...]:
+        """Names of the sources that it was brought together from, in their order; empty for one."""
+        return tuple(dict.fromkeys(sequence.origin for sequence in self.sequences if sequence.origin))
 
     @property
     def frame_shape(self) -> tuple[int, int, int]:

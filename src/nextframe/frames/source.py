@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, Protocol, Unpack, runtime_checkable
@@ -20,10 +20,19 @@ from nextframe.frames.formats.axes import axes_for
 from nextframe.frames.generated import GENERATED
 from nextframe.frames.mapped import Mapped
 from nextframe.frames.names import natural_order
-from nextframe.frames.rain import convert_rain
 from nextframe.frames.readers import Cached, Drawn, cached, coarsen, crop, to_grey, tolerate
 from nextframe.frames.remote import Remote, is_address
 from nextframe.frames.sequence import FrameSequence, FrameSource
+from nextframe.frames.together import (
+    Described,
+    described,
+    in_one_unit,
+    in_rain_unit,
+    is_summed,
+    rain_unit_for,
+    to_resolution,
+    to_time_step,
+)
 from nextframe.frames.watch import watch
 from nextframe.options import ReadingOptions
 from nextframe.plugins import Late
@@ -44,7 +53,7 @@ class DatasetLike(Protocol):
     def attrs(self) -> Any: ...
 
 
-One = str | Path | FrameSource | FrameSequence | NDArray[Any] | DatasetLike
+One = str | Path | FrameSource | FrameSequence | NDArray[Any] | DatasetLike | Mapping[str, Any]
 Source = One | Sequence[One]
 """Frames by name, by path, or in memory; or several such, each with sequences of its own."""
 
@@ -58,7 +67,9 @@ def open_source(source: Source, reading: Reading | None = None, **options: Unpac
             (`frames.formats`), a pattern for several ("archive/*.nc"), a folder of images, a folder of any of the
             others, or several such folders, by a pattern or in one folder; an array as a NumPy file may hold one
             (`formats.axes`); an xarray DataArray or Dataset as a NetCDF file may hold one; what is open already; or a
-            list of any of these. A list of arrays (H, W) is one sequence of frames.
+            list of any of these. A list of arrays (H, W) is one sequence of frames. Others may differ in size, pixel,
+            step and unit, and have reading options of their own: "radar.nc::coarsen=2", or a mapping with `path`
+            (`frames.together`).
         reading: how to read them; by default as they are.
         **options: fields of `Reading` by their names, in place of those of `reading`: `crop=(0, 0, 64, 64)`.
 
@@ -76,13 +87,73 @@ def open_source(source: Source, reading: Reading | None = None, **options: Unpac
     """
     reading = (reading or Reading()).but(options)
     damage = Damage() if reading.damaged == "skip" else None
-    name, sequences = _opened(source, reading, damage)
-    sequences = tuple(_shaped(s, reading) for s in sequences)
-    if damage is not None:
-        sequences = tuple(tolerate(s, damage) for s in sequences)
+    many = are_several(source)
+    if many:
+        name, sequences = name_of(source), _opened_together(source, reading, damage)
+    else:
+        name, sequences = _opened(source, reading, damage)
+        sequences = tuple(_shaped(s, reading) for s in sequences)
+        if damage is not None:
+            sequences = tuple(tolerate(s, damage) for s in sequences)
     if not all(map(_costs_nothing, sequences)):
         sequences = cached(sequences)
-    return FrameSource(name=name, sequences=sequences)
+    return FrameSource(name=name, sequences=sequences, several=many)
+
+
+def are_several(source: object) -> bool:
+    """Tell several sources, or one with options of its own, from one as it is."""
+    if isinstance(source, Mapping) and not isinstance(source, DatasetLike):
+        return True
+    if isinstance(source, (str, Path)):
+        return "::" in str(source) and not _there(Path(source))
+    return isinstance(source, (list, tuple)) and not are_frames(source)
+
+
+def are_named(source: object) -> bool:
+    """Tell sources that a configuration can name, so that a run finds them again, from frames in memory."""
+    given = source if isinstance(source, (list, tuple)) else [source]
+    return are_several(source) and all(isinstance(described(one).source, (str, Path)) for one in given)
+
+
+def _opened_together(source: Any, reading: Reading, damage: Damage | None) -> tuple[FrameSequence, ...]:
+    """Sequences of several sources, each as it alone is read, in one unit."""
+    given = list(source) if isinstance(source, (list, tuple)) else [source]
+    if not given:
+        raise DataError("is empty", where="the list of sources", expected="at least one source")
+    each = [described(one) for one in given]
+    whole = name_of(source)
+    names = [_called(one, number, whole) for number, one in enumerate(each)]
+    for name in (name for name in names if names.count(name) > 1 and len(given) > 1):
+        if all(isinstance(one.source, (str, Path)) for one in each):
+            raise ConfigError("is named twice", where="data", received=name, hint="give each its `name`")
+
+    readings = [reading.but(one.options) for one in each]
+    raw = [_opened(one.source, how, damage) for one, how in zip(each, readings, strict=True)]
+    if rain_unit_for([sequences for _, sequences in raw]) and {how.rain_unit for how in readings} == {"as-read"}:
+        readings = [how.but({"rain_unit": "mm/h"}) for how in readings]
+    parts = []
+    for name, one, how, (called, sequences) in zip(names, each, readings, raw, strict=True):
+        unnamed = is_array(one.source) or isinstance(one.source, DatasetLike)
+        shaped = (_shaped(s, how) for s in sequences)
+        tolerant = (s if damage is None else tolerate(s, damage) for s in shaped)
+        parts.append(
+            tuple(
+                replace(
+                    sequence,
+                    name=f"{name}{sequence.name.removeprefix(called)}" if unnamed else sequence.name,
+                    origin=name,
+                    weight=one.weight,
+                )
+                for sequence in tolerant
+            )
+        )
+    return tuple(sequence for part in in_one_unit(parts, names) for sequence in part)
+
+
+def _called(one: Described, number: int, whole: str) -> str:
+    """Name of one of several sources."""
+    unnamed = is_array(one.source) or isinstance(one.source, DatasetLike)
+    return one.name or (f"{whole}[{number}]" if unnamed else name_of(one.source))
 
 
 def pasts_in(source: One | Sequence[Any], *, axes: str = "", channels: int | None = None) -> tuple[FrameSequence, ...]:
@@ -106,7 +177,11 @@ def pasts_in(source: One | Sequence[Any], *, axes: str = "", channels: int | Non
 
 def are_frames(source: object) -> bool:
     """Tell a list of arrays (H, W), which is one sequence of frames, from a list of sources."""
-    return isinstance(source, (list, tuple)) and all(is_array(part) and np.ndim(part) == 2 for part in source)
+    return (
+        isinstance(source, (list, tuple))
+        and len(source) > 0
+        and all(is_array(part) and np.ndim(part) == 2 for part in source)
+    )
 
 
 def name_of(source: Source) -> str:
@@ -116,7 +191,9 @@ def name_of(source: Source) -> str:
     ('squares', 'array', 'a.nc, b.nc')
     """
     if isinstance(source, (str, Path)):
-        return str(source)
+        return str(source).partition("::")[0] if are_several(source) else str(source)
+    if isinstance(source, Mapping) and not isinstance(source, DatasetLike):
+        return name_of(described(source).name or described(source).source)
     if isinstance(source, (list, tuple)):
         names = list(dict.fromkeys(map(name_of, source)))
         return listing(names) if len(names) > 1 or len(source) == 1 else f"{len(source)} {''.join(names)}s"
@@ -139,7 +216,7 @@ def _opened(source: Source, reading: Reading, damage: Damage | None) -> tuple[st
         _hold_options(name, reading, frozenset({"variable"}))
         sequences = _open_dataset(name, source, reading)
     elif isinstance(source, (list, tuple)):
-        sequences = _opened_each(source, name, reading, damage)
+        sequences = _stacked(source, name, reading)
     elif is_array(source):
         _hold_options(name, reading, frozenset({"axes"}))
         array = source if isinstance(source, np.ndarray) else np.asarray(source)
@@ -161,29 +238,15 @@ def is_array(source: object) -> bool:
     return hasattr(source, "__array__") and not isinstance(source, (FrameSequence, DatasetLike))
 
 
-def _opened_each(
-    sources: Sequence[Any], name: str, reading: Reading, damage: Damage | None
-) -> tuple[FrameSequence, ...]:
-    """Sequences of several sources, in their order; frames (H, W) are one sequence."""
-    if not len(sources):
-        raise DataError("is empty", where="the list of sources", expected="at least one source")
-    if are_frames(sources):
-        sizes = dict.fromkeys(np.shape(source) for source in sources)
-        if len(sizes) > 1:
-            received = joined(list(sizes))
-            raise ShapeError("holds frames of differing size", where=name, received=received, hint="bring them to one")
-        whole = np.stack([np.asarray(source) for source in sources])
-        movie: tuple[FrameSequence, ...] = _sequences_of_array(whole, name, axes=reading.axes or "THW")
-        return movie
-    found: list[FrameSequence] = []
-    for number, source in enumerate(sources):
-        called, sequences = _opened(source, reading, damage)
-        unnamed = is_array(source) or isinstance(source, DatasetLike)
-        found += [
-            replace(sequence, name=f"{name}[{number}]{sequence.name.removeprefix(called)}") if unnamed else sequence
-            for sequence in sequences
-        ]
-    return tuple(found)
+def _stacked(sources: Sequence[Any], name: str, reading: Reading) -> tuple[FrameSequence, ...]:
+    """Frames (H, W) as one sequence."""
+    sizes = dict.fromkeys(np.shape(source) for source in sources)
+    if len(sizes) > 1:
+        received = joined(list(sizes))
+        raise ShapeError("holds frames of differing size", where=name, received=received, hint="bring them to one")
+    whole = np.stack([np.asarray(source) for source in sources])
+    movie: tuple[FrameSequence, ...] = _sequences_of_array(whole, name, axes=reading.axes or "THW")
+    return movie
 
 
 def open_as(config: DataConfig, name: Source | None = None) -> FrameSource:
@@ -194,7 +257,7 @@ def open_as(config: DataConfig, name: Source | None = None) -> FrameSource:
         DataError, ConfigError, ShapeError: as `open_source`.
     """
     if name is None:
-        return open_source(config.data, config)
+        return open_source(config.sources or config.data, config)
     return open_source(
         name,
         config,
@@ -255,9 +318,13 @@ def _shaped(sequence: FrameSequence, reading: Reading) -> FrameSequence:
         sequence = crop(sequence, reading.crop)
     if reading.grey:
         sequence = to_grey(sequence)
-    if reading.rain_unit != "as-read":  # before anything is averaged
-        sequence = convert_rain(sequence, reading.rain_unit)
-    return sequence if reading.coarsen == 1 else coarsen(sequence, reading.coarsen)
+    summed = bool(reading.time_step) and is_summed(sequence)
+    sequence = in_rain_unit(sequence, reading)  # before anything is averaged
+    if reading.coarsen != 1:
+        sequence = coarsen(sequence, reading.coarsen)
+    if reading.resolution:
+        sequence = to_resolution(sequence, reading.resolution)
+    return to_time_step(sequence, reading.time_step, average=summed) if reading.time_step else sequence
 
 
 def _costs_nothing(sequence: FrameSequence) -> bool:

@@ -67,6 +67,25 @@ def factor(unit: str, to: str) -> float | None:
     return float((given / wanted).to("dimensionless").magnitude)
 
 
+def conversion(unit: str, to: str) -> tuple[float, float] | None:
+    """Factor and offset that bring a number in one unit to another, of degrees from other zeros too; None where these
+    are of other kinds.
+
+    Raises:
+        UnknownUnitError: a text that is no unit.
+
+    >>> conversion("degC", "K"), conversion("km", "m"), conversion("K", "m")
+    ((1.0, 273.15), (1000.0, 0.0), None)
+    """
+    try:
+        between = factor(unit, to)
+    except _pint().PintError:  # degrees from other zeros
+        given, wanted = quantity(unit).units, quantity(to).units
+        zero, one = (float(_registry().Quantity(value, given).to(wanted).magnitude) for value in (0.0, 1.0))
+        return one - zero, zero
+    return None if between is None else (between, 0.0)
+
+
 def quantity(unit: str) -> Any:
     """A unit as a quantity of pint: "0.1 mm" is a tenth of one millimetre.
 

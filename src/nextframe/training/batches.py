@@ -12,9 +12,10 @@ from torch.utils.data import DataLoader
 from nextframe.config import RunConfig
 from nextframe.data.importance import ImportanceSampler, draw_probabilities, draw_weights, window_content
 from nextframe.data.loading import HeldOutDataset, RoundSampler, SeededSampler, WindowDataset
+from nextframe.data.mixed import Epochs, SameSize, cut_that_fits, draw_by_source, repeated_by_source
 from nextframe.data.normalise import Normaliser
 from nextframe.data.split import Split
-from nextframe.data.windows import Window, Windows, cut_windows
+from nextframe.data.windows import Window, Windows, cut_windows, differ
 from nextframe.errors import ConfigError, DataError
 from nextframe.frames import remote
 from nextframe.frames.sequence import FloatArray
@@ -78,12 +79,16 @@ def make_loaders(
     if plan is not None:
         held_out = evenly(to_validate, plan.held_out)
         if training.importance is None:
-            some = evenly(to_train, plan.windows)
+            some = repeated_by_source(evenly(to_train, plan.windows))
     sampler: SeededSampler | RoundSampler = SeededSampler(len(some), training.seed, share=share)
     weights = None
     if training.importance is not None:
         probabilities = draw_probabilities(window_content(to_train, max(threshold, 1e-12)), training.importance)
         sampler, weights = ImportanceSampler(probabilities, training.seed, share=share), draw_weights(probabilities)
+    by_source = draw_by_source(some)
+    if by_source is not None and (plan is None or isinstance(sampler, ImportanceSampler)):
+        by_content = sampler.probabilities if isinstance(sampler, ImportanceSampler) else 1.0
+        sampler = ImportanceSampler(by_source * by_content, training.seed, share=share)
     own = max(1, min(training.batch_size // place.processes, len(sampler)))  # windows of a batch
     if plan is not None and training.importance is None:
         sampler = RoundSampler(len(some), plan.round * own * place.processes, training.seed, share=share)
@@ -102,17 +107,24 @@ def make_loaders(
         "persistent_workers": training.workers > 0,
         "worker_init_fn": _leave_signals,
     }
+    mixed = differ(some)
     cut = training.train_crop if isinstance(sampler, RoundSampler) else None
+    order: Any = sampler
+    if mixed:  # cut before they are put together, since a batch is of one size
+        cut = cut_that_fits(some, training.train_crop, patch=config.model.patch)
+        order = sampler if isinstance(sampler, RoundSampler) else Epochs(sampler, len(some))
     train_set = WindowDataset(some, normaliser, weights, cut=cut, seed=training.seed, **inputs)
     validation_set = HeldOutDataset(held_out, normaliser, losses=plan is None, **inputs)
+    size = training.batch_size // place.processes if plan is None else 1
+    batches: dict[str, Any] = {
+        "batch_size": size,
+        "sampler": range(place.rank, len(validation_set), place.processes),
+    }
+    if differ(held_out):
+        batches = {"batch_sampler": SameSize(held_out, size, share)}
     return (
-        DataLoader(train_set, batch_size=own, sampler=sampler, drop_last=True, **common),
-        DataLoader(
-            validation_set,
-            batch_size=training.batch_size // place.processes if plan is None else 1,
-            sampler=range(place.rank, len(validation_set), place.processes),
-            **common,
-        ),
+        DataLoader(train_set, batch_size=own, sampler=order, drop_last=True, **common),
+        DataLoader(validation_set, **batches, **common),
     )
 
 

@@ -207,7 +207,7 @@ def _train(
         width=width,
         variables=first.variables,
         units=first.units,
-        time_step=None if step is None else seconds(step),
+        time_step=None if step is None or not source.of_one_step else seconds(step),
         limits=measured_limits(statistics, first.units, eight_bit=first.values.dtype == "uint8"),
         mask=_reads_mask(config, run, statistics, goes_on=not overwrite),
         grid=(tuple(map(float, grid.y)), tuple(map(float, grid.x))) if len(static) and grid is not None else None,

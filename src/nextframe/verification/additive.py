@@ -69,6 +69,9 @@ class Settings:
     """Neighbourhoods of the fractions skill score, in pixels along each side."""
     data_range: float = 1.0
     """Distance between the smallest and the largest possible value, for SSIM and PSNR."""
+    side: int | None = None
+    """Pixels that waves of spectra are counted along, where frames differ in size; by default each frame's longer side.
+    """
 
     def __post_init__(self) -> None:
         # Plain numbers, which NumPy compares with values in the type of these, so that 0.7 in float32 reaches 0.7.

@@ -41,7 +41,8 @@ class Spectra(Additive):
         """
         hold_alike(forecast, truth)
         valid = np.isfinite(forecast) & np.isfinite(truth)
-        return cls(side=max(truth.shape[-2:]), power=_rings(forecast, valid), truth_power=_rings(truth, valid))
+        side = settings.side or max(truth.shape[-2:])
+        return cls(side=side, power=_rings(forecast, valid, side), truth_power=_rings(truth, valid, side))
 
     @property
     def wavelength(self) -> Sums:
@@ -66,14 +67,13 @@ class Spectra(Additive):
         return {f"{name}_{FINE}px": values}
 
 
-def _rings(frames: FloatArray, valid: NDArray[np.bool_]) -> Sums:
+def _rings(frames: FloatArray, valid: NDArray[np.bool_], side: int) -> Sums:
     """Radially averaged power of (B, K, C, H, W), summed over channels, (B, K, F)."""
     height, width = frames.shape[-2:]
     number = valid.sum((-2, -1), keepdims=True)
     values = np.where(valid, frames, 0).astype(np.float64)
     values = np.where(valid, values, values.sum((-2, -1), keepdims=True) / np.maximum(number, 1))
     power = np.abs(np.fft.fft2(values)) ** 2 / (height * width)
-    side = max(height, width)
     # A wave along the shorter side is as long as one along the longer side that has more periods.
     down, right = (np.fft.fftfreq(n, 1 / side) for n in (height, width))
     ring = np.round(np.hypot(down[:, None], right)).astype(int)

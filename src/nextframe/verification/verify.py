@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from nextframe.data.windows import Window
+from nextframe.data.windows import Window, differ, runs_of_one_size
 from nextframe.errors import ConfigError, DataError, ShapeError
 from nextframe.forecasting.forecast import Forecaster
 from nextframe.frames.sequence import FloatArray
@@ -69,14 +69,15 @@ def verify(
         thresholds=tuple(thresholds),
         scales=tuple(scales),
         data_range=data_range_of(windows) if data_range is None else data_range,
+        side=max(max(window.sequence.shape[2:]) for window in windows) if differ(windows) else None,
     )
     lead_times = windows[0].future
     batch_size = max(1, min(batch_size, _VALUES // (lead_times * math.prod(windows[0].sequence.shape[1:]))))
     found: dict[str, list[list[Additive]]] = {name: [] for name in names}
     finite, compared = dict.fromkeys(names, False), False
-    starts = range(0, len(windows), batch_size)
-    for start in track(starts, "verifying") if progress else starts:
-        batch = [windows[n].read() for n in range(start, min(start + batch_size, len(windows)))]
+    stretches = runs_of_one_size(windows, batch_size)
+    for start, stop in track(stretches, "verifying") if progress else stretches:
+        batch = [windows[n].read() for n in range(start, stop)]
         past, truth = (np.stack(parts) for parts in zip(*batch, strict=True))
         forecasts = {forecaster.name: forecaster.distribution(past, lead_times) for forecaster in forecasters}
         common = np.isfinite(truth)
