@@ -41,6 +41,7 @@ MEASURED = (
         "windows a second from archives of every kind, and the memory of a training",
         Late("lab.reading.command:main"),
     ),
+    Task("live", "how soon a forecast is there, and how many at once", Late("lab.live.command:main")),
     Task("quality", "how long trainings take until their forecasts are good", Late("lab.quality.command:main")),
 )
 """How fast and how good, beside others."""

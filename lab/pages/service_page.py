@@ -6,14 +6,13 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
-import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 import nextframe
+from lab.live.serve import wait_for
 from lab.options import parser
 
 PORT = 8231
@@ -43,13 +42,3 @@ def main(arguments: Sequence[str]) -> None:
         server.terminate()
         server.wait()
     print(f"wrote {PICTURE}")
-
-
-def wait_for(address: str) -> None:
-    for _ in range(300):
-        try:
-            urllib.request.urlopen(address)
-            return
-        except OSError:
-            time.sleep(0.2)
-    raise SystemExit(f"{address} does not answer")

@@ -210,9 +210,9 @@ class Session:
         lead_times = self.forecaster.config.data.future if lead_times is None else lead_times
         if lead_times < 1:
             raise ConfigError("asks for no frame", where="lead_times", expected="at least 1", received=lead_times)
-        past = self.sequence()
+        memory = self.kept[-1].memory if self.kept else None
+        past = self._sequence(self._stretch() if memory is None else list(self.kept)[-2:])
         self.notes.clear()
-        memory = self.kept[-1].memory
         if self.stream is None or memory is None:
             return self._logged(self.forecaster.forecast(past, lead_times, members=members), past)
         drawn = self.stream.members(memory, lead_times)
@@ -263,7 +263,9 @@ class Session:
         Raises:
             ConfigError: no frame yet.
         """
-        stretch = self._stretch()
+        return self._sequence(self._stretch())
+
+    def _sequence(self, stretch: Sequence[Seen]) -> FrameSequence:
         if not stretch:
             raise ConfigError("has seen no frame yet", where="session", hint="give it one: session.update(frame, time)")
         values = np.stack([seen.frame for seen in stretch])

@@ -39,6 +39,7 @@ class SessionLog:
     entries: list[tuple[Any, ...]] = field(default_factory=list)
     rolling: Any = None
     count: int = 0
+    size: int = 0
 
     def came(self, time: Any, frame: FloatArray) -> None:
         """Note a frame (C, H, W); frames without a time are a second apart."""
@@ -60,7 +61,8 @@ class SessionLog:
 
     def _note(self, entry: tuple[Any, ...]) -> None:
         self.entries.append(entry)
-        if sum(part.nbytes for noted in self.entries for part in noted if isinstance(part, np.ndarray)) > LARGEST:
+        self.size += sum(part.nbytes for part in entry if isinstance(part, np.ndarray))
+        if self.size > LARGEST:
             self._work_through()
 
     def _work_through(self) -> None:
@@ -79,6 +81,7 @@ class SessionLog:
             made |= {name: make_baseline(name).predict(recent[None], self.lead_times)[0] for name in DEFAULT}
             self.rolling.issue(time, {name: self._fitted(each) for name, each in made.items()})
         self.entries.clear()
+        self.size = 0
 
     def _fitted(self, values: FloatArray) -> FloatArray:
         """A forecast of as many lead times as are verified, missing where it has fewer."""

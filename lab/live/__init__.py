@@ -1,0 +1,1 @@
+"""Live forecasts: the session, the folder that is followed, the service."""
