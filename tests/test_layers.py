@@ -25,7 +25,7 @@ LEVELS = (
     ("runs",),
     ("training", "forecasting"),
     ("verification",),
-    ("report", "inspection"),
+    ("report", "inspection", "exports"),
     ("outputs",),
     ("api",),
     ("",),  # nextframe itself, which names what the package offers
@@ -52,7 +52,10 @@ WITHOUT_TORCH = (
 TORCH = ("torch", "torchvision", "torchmetrics", "lightning", "pytorch_lightning", "safetensors.torch")
 
 # Imported only where they are installed: extras, and what is there to be measured against.
-OPTIONAL = {"eccodes", "h5py", "keras", "pyproj", "pysteps", "rasterio", "tensorboard"}
+OPTIONAL = {
+    *("eccodes", "h5py", "keras", "pyproj", "pysteps", "rasterio", "tensorboard"),
+    *("huggingface_hub", "onnx", "onnxruntime", "openvino"),
+}
 
 MODULES = sorted(PACKAGE.rglob("*.py"))
 

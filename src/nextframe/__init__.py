@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from nextframe import verification
-    from nextframe.api import fit, forecast, inspect, load_run, print_table, verify
+    from nextframe.api import export, fit, forecast, inspect, load_run, print_table, verify
     from nextframe.errors import (
         CheckpointError,
         ConfigError,
@@ -61,6 +61,7 @@ _HOME = {
     "StackedConvLSTM": "nextframe.models.stacked",
     "TrainingError": "nextframe.errors",
     "check_causal": "nextframe.models.causality",
+    "export": "nextframe.api",
     "fit": "nextframe.api",
     "forecast": "nextframe.api",
     "get_method": "nextframe.forecasting.pysteps_method",
@@ -94,6 +95,7 @@ __all__ = [
     "TrainingError",
     "__version__",
     "check_causal",
+    "export",
     "fit",
     "forecast",
     "get_method",

@@ -20,6 +20,7 @@ from nextframe.words import Face, in_python, joined, python_call
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from nextframe.exports.export import Exported
     from nextframe.forecasting.calibration import Calibration
     from nextframe.forecasting.forecast import Forecast, Forecaster
     from nextframe.forecasting.trained import TrainedForecaster
@@ -124,6 +125,17 @@ def load_run(run: str | Path) -> TrainedForecaster:
     from nextframe.forecasting.load import load_run as load
 
     return load(run)
+
+
+def export(model: TrainedForecaster | str | Path, path: str | Path) -> Exported:
+    """Write a trained model as a file that runs without nextframe, and compare the two; arguments and errors of
+    `nextframe.exports.export.export`, and in place of the model what `load_run` takes.
+    """
+    from nextframe.exports.export import export as write
+    from nextframe.exports.formats import format_of
+
+    format_of(path)  # before anything is read
+    return write(load_run(model) if isinstance(model, (str, Path)) else model, path)
 
 
 def calibrate_run(run: str | Path) -> Calibration:
@@ -323,16 +335,16 @@ def verify_run(
         ConfigError: the run held out no test part, and no other data was named.
         ShapeError, DataError: data of another kind, or in another unit, than the run was trained on.
     """
+    from nextframe.forecasting.load import results_folder
     from nextframe.frames.source import name_of
     from nextframe.report.folder import check_folder, write_scores
-    from nextframe.runs.shipped import shipped_name
     from nextframe.verification.entrants import load_entrants
     from nextframe.verification.evaluate import check_numbers
     from nextframe.verification.run import evaluate_entrants
 
     runs = [run] if isinstance(run, (str, Path)) else list(run)
-    if out is None and len(runs) == 1 and shipped_name(runs[0]) is None:
-        out = runs[0]
+    if out is None and len(runs) == 1:
+        out = results_folder(runs[0])
     check_numbers(limit=limit, examples=examples)
     check_folder(out)
     entrants = load_entrants(runs)
@@ -475,6 +487,7 @@ inspect_path = inspect
 __all__ = [
     "calibrate_run",
     "compare_sources",
+    "export",
     "fit",
     "forecast",
     "forecast_file",

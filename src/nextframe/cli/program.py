@@ -49,6 +49,7 @@ COMMANDS = {
     "inspect": "Look at frames before training, at a trained run, at the shipped models, or at this machine.",
     "calibrate": "Measure a run's errors on its validation part, so that its forecasts have intervals and "
     "probabilities.",
+    "export": "Write a trained model as files that run without nextframe.",
     "benchmark": "Old name of `python -m lab`, which measures speed and quality beside others; it is in the repository "
     "alone.",
 }

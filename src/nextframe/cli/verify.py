@@ -122,7 +122,7 @@ def verify(
         return
 
     from nextframe.api import verify_run
-    from nextframe.runs.shipped import shipped_name
+    from nextframe.forecasting.load import results_folder
 
     skill = verify_run(
         runs,
@@ -145,9 +145,7 @@ def verify(
     console.print(score_tables(skill))
     if conventions:
         console.print(convention_tables(skill))
-    folder = out
-    if out is None and len(runs) == 1 and shipped_name(runs[0]) is None:
-        folder = runs[0]
+    folder = results_folder(runs[0]) if out is None and len(runs) == 1 else out
     _write(skill, csv, latex, [] if folder is None else [folder / "verification.json", folder / "report.html"])
 
 

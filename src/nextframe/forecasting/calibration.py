@@ -12,10 +12,10 @@ Axes: B batch, M level, K lead time, C channel, H height, W width.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -135,6 +135,18 @@ class Calibration:
         write_text(path, json.dumps(asdict(self)) + "\n")
 
     @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """Its tables, as `dataclasses.asdict` gives them.
+
+        Raises:
+            AttributeError, TypeError, ValueError: tables that do not fit each other.
+        """
+        # Up to version 0.1 it kept limits of the values, too, which are the manifest's.
+        calibration = cls(**{name: table for name, table in values.items() if name not in ("low", "high")})
+        calibration._check()
+        return calibration
+
+    @classmethod
     def load(cls, path: Path) -> Self:
         """Read what `save` wrote.
 
@@ -142,11 +154,7 @@ class Calibration:
             CheckpointError: a file that holds something else.
         """
         try:
-            tables = json.loads(path.read_text(encoding="utf-8"))
-            # Up to version 0.1 it kept limits of the values, too, which are the manifest's.
-            calibration = cls(**{name: table for name, table in tables.items() if name not in ("low", "high")})
-            calibration._check()
-            return calibration
+            return cls.from_dict(json.loads(path.read_text(encoding="utf-8")))
         except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
             raise CheckpointError(
                 "cannot be read",

@@ -1,21 +1,53 @@
-"""Trained models by the name of their run."""
+"""Trained models by the name of their run, whatever a run is: a folder, a shipped model, exported files."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
+from nextframe.errors import CheckpointError
 from nextframe.forecasting.ensemble import EnsembleForecaster
 from nextframe.forecasting.model_forecaster import ModelForecaster
 from nextframe.forecasting.trained import TrainedForecaster
+from nextframe.plugins import Late
 from nextframe.runs.folder import member_folders
-from nextframe.runs.shipped import find_run
+from nextframe.runs.shipped import find_run, shipped_name
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunKind:
+    """Something that a trained model is loaded from, other than a run folder and the models of the package."""
+
+    title: str
+    """What it is, in a few words."""
+    knows: Callable[[str], bool]
+    """Judge of a name: True where it names something of this kind."""
+    load: Late
+    """Loader: (name) to a `TrainedForecaster`. It stands above this room, and is imported when it is called."""
+
+
+def _ends_with(*suffixes: str) -> Callable[[str], bool]:
+    return lambda run: Path(run).suffix.lower() in suffixes and not Path(run).is_dir()
+
+
+KINDS = (
+    RunKind(
+        title="an exported model (.onnx)",
+        knows=_ends_with(".onnx"),
+        load=Late("nextframe.exports.forecaster:open_exported"),
+    ),
+)
+"""Kinds of runs that other rooms bring."""
 
 
 def load_run(run: str | Path) -> TrainedForecaster:
-    """A trained model, or an ensemble, from its run folder, or one of those that come with the package.
+    """A trained model, or an ensemble, from its run folder, one of those that come with the package, or an exported
+    file.
 
     Args:
-        run: a run folder; or the name of a shipped model, where the working directory holds no folder of that name.
+        run: a run folder; or the name of a shipped model, where the working directory holds no folder of that name; or
+            what one of `KINDS` knows.
 
     Raises:
         CheckpointError: no such folder or model, no weights in it, damaged files, or files of another version.
@@ -23,5 +55,28 @@ def load_run(run: str | Path) -> TrainedForecaster:
     >>> load_run("squares-stacked").config.data.past
     7
     """
+    kind = kind_of(run)
+    if kind is not None:
+        model = kind.load(run)
+        assert isinstance(model, TrainedForecaster)
+        return model
     folder = find_run(run)
+    if folder.is_file():
+        raise CheckpointError(
+            "is a file that no model is loaded from",
+            where=run,
+            expected=", ".join(["a run folder", *(kind.title for kind in KINDS)]),
+        )
     return EnsembleForecaster.load(folder) if member_folders(folder) else ModelForecaster.load(folder)
+
+
+def kind_of(run: str | Path) -> RunKind | None:
+    """The kind of run that a name is of; None for a run folder or a shipped model."""
+    return next((kind for kind in KINDS if kind.knows(str(run))), None)
+
+
+def results_folder(run: str | Path, out: str | Path | None = None) -> Path | None:
+    """The folder that scores of a run go to: `out`, or its own; None where it has none."""
+    if out is not None:
+        return Path(out)
+    return None if shipped_name(run) is not None or kind_of(run) is not None else Path(run)

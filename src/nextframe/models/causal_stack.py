@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from nextframe.config import Norm
 from nextframe.errors import ConfigError
 from nextframe.models.convlstm import check_frames
-from nextframe.models.layers import activate, kernel_sizes, make_norm, repeated
+from nextframe.models.layers import activate, frame_by_frame, kernel_sizes, make_norm, repeated
 from nextframe.models.network import Network, Outputs
 from nextframe.models.readout import TemporalReadout
 
@@ -90,8 +90,7 @@ class CausalStack(Network):
 
     def normed(self, layer: int, features: Tensor) -> Tensor:
         """The norm of a layer, on its output (T, B, F, H, W)."""
-        normed: Tensor = self.norms[layer](features.flatten(0, 1)).unflatten(0, features.shape[:2])
-        return normed
+        return frame_by_frame(self.norms[layer], features)
 
     def forward(self, frames: Tensor, state: StackState | None = None) -> tuple[Tensor, StackState]:
         """Forecast the next frame at each frame.

@@ -45,7 +45,7 @@ class ConvGRU2d(nn.Module):
 
     def scan(self, frames: Tensor, hidden: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Frames (T, B, C, H, W) to hidden states (T, B, F, H, W) and the last of them (B, F, H, W)."""
-        steps = frames.shape[:2]
+        steps = (len(frames), -1)
         inputs = functional.conv2d(frames.flatten(0, 1), self.weight_x, self.bias, padding=self.padding)
         outputs = []
         for x in inputs.unflatten(0, steps):

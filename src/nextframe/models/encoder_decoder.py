@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from nextframe.config import CellActivation, GateActivation, Norm
 from nextframe.errors import ConfigError, ShapeError
 from nextframe.models.convlstm import ConvLSTM2d, ConvLSTMState, check_frames
-from nextframe.models.layers import activate, kernel_sizes, make_norm, repeated
+from nextframe.models.layers import activate, frame_by_frame, kernel_sizes, make_norm, repeated
 from nextframe.models.network import FromPast, Outputs
 
 LayerStates = tuple[ConvLSTMState, ...]
@@ -145,6 +145,10 @@ class EncoderDecoder(FromPast):
             return None
         return self._run(self.encoder, self.encoder_norms, past[:, :-1].transpose(0, 1), None)[1]
 
+    def encode_one(self, frame: Tensor, state: LayerStates | None) -> LayerStates:
+        """The encoder's state after one more frame (B, C, H, W); `encode` frame by frame."""
+        return self._run(self.encoder, self.encoder_norms, frame[None], state)[1]
+
     def begin(self, past: Tensor) -> tuple[Tensor, LayerStates]:
         """Read the past (B, T, C, H, W) and forecast the next frame (B, C, H, W); the first step of a rollout."""
         output, states = self(past)
@@ -164,7 +168,7 @@ class EncoderDecoder(FromPast):
 
     def _decode(self, frames: Tensor, states: LayerStates | None) -> tuple[Tensor, LayerStates]:
         features, states = self._run(self.decoder, self.decoder_norms, frames.transpose(0, 1), states)
-        logits = self.readout(features.flatten(0, 1)).unflatten(0, features.shape[:2]).transpose(0, 1)
+        logits = frame_by_frame(self.readout, features).transpose(0, 1)
         return (
             logits + repeated(frames[:, :, : self.in_channels], self.quantiles) if self.residual else logits
         ), states
@@ -173,11 +177,11 @@ class EncoderDecoder(FromPast):
     def _run(
         layers: nn.ModuleList, norms: nn.ModuleList, features: Tensor, states: LayerStates | None
     ) -> tuple[Tensor, LayerStates]:
-        shape, after = features.shape[:2], []
+        after = []
         for n, layer in enumerate(layers):
             assert isinstance(layer, ConvLSTM2d)
             if n > 0:
-                features = norms[n - 1](features.flatten(0, 1)).unflatten(0, shape)
+                features = frame_by_frame(norms[n - 1], features)
             features, state = layer.scan(features, None if states is None else states[n])
             after.append(state)
         return features, tuple(after)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -40,8 +40,8 @@ class ChannelNorm(nn.LayerNorm):
     """
 
     def forward(self, x: Tensor) -> Tensor:
-        normed = functional.layer_norm(x.movedim(1, -1), self.normalized_shape, self.weight, self.bias, self.eps)
-        return normed.movedim(-1, 1)
+        normed = functional.layer_norm(x.permute(0, 2, 3, 1), self.normalized_shape, self.weight, self.bias, self.eps)
+        return normed.permute(0, 3, 1, 2)
 
 
 class BatchNorm(nn.BatchNorm2d):
@@ -69,9 +69,9 @@ class BatchNorm(nn.BatchNorm2d):
         if self.training and self.num_batches_tracked is not None:
             n = int(self.num_batches_tracked) + 1
             self.momentum = self.step / (1 - (1 - self.step) ** n)
-        last = x.movedim(1, -1)
+        last = x.permute(0, 2, 3, 1)
         pixels = last.reshape(-1, self.num_features)
-        return super().forward(pixels).view(last.shape).movedim(-1, 1)
+        return super().forward(pixels).view_as(last).permute(0, 3, 1, 2)
 
     def _check_input_dim(self, input: Tensor) -> None:
         """Rows of pixels are what the parent is to take here."""
@@ -96,6 +96,14 @@ def make_norm(kind: Norm, channels: int) -> nn.Module:
     if kind == "none":
         return nn.Identity()
     raise ConfigError("unknown norm", where="norm", expected="batch, layer, group or none", received=kind)
+
+
+def frame_by_frame(work: Callable[[Tensor], Tensor], frames: Tensor) -> Tensor:
+    """Work on images (N, C, H, W), done on frames (T, B, C, H, W), all of them at once."""
+    if len(frames) == 1:  # a tracer follows the sizes of what was not taken apart
+        return work(frames[0])[None]
+    done: Tensor = work(frames.flatten(0, 1)).unflatten(0, (len(frames), -1))
+    return done
 
 
 def activate(logits: Tensor, output: OutputActivation) -> Tensor:

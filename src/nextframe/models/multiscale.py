@@ -24,13 +24,17 @@ from nextframe.architectures import architecture
 from nextframe.config import Norm
 from nextframe.models.causal_stack import CausalStack
 from nextframe.models.convlstm import ConvLSTM2d, ConvLSTMState
+from nextframe.models.layers import frame_by_frame
 from nextframe.models.network import Outputs
 
 
 def double(features: Tensor, like: Tensor) -> Tensor:
     """Features (T, B, F, h, w) with every pixel repeated 2x2, cut to the height and width of others."""
-    repeated = features.repeat_interleave(2, dim=-2).repeat_interleave(2, dim=-1)
-    return repeated[..., : like.shape[-2], : like.shape[-1]]
+
+    def repeated(images: Tensor) -> Tensor:
+        return functional.interpolate(images, scale_factor=2.0, mode="nearest")
+
+    return frame_by_frame(repeated, features)[..., : like.shape[3], : like.shape[4]]
 
 
 class MultiscaleConvLSTM(CausalStack):
@@ -72,8 +76,7 @@ class MultiscaleConvLSTM(CausalStack):
         features, levels = frames, []
         for n, scan in enumerate(self.down):
             if n:
-                halved = self.halves[n - 1](features.flatten(0, 1))
-                features = functional.leaky_relu(halved, 0.2).unflatten(0, frames.shape[:2])
+                features = functional.leaky_relu(frame_by_frame(self.halves[n - 1], features), 0.2)
             features = layer(scan, features)
             levels.append(features)
         for scan, link in zip(self.up, levels[-2::-1], strict=True):

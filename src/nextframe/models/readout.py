@@ -44,7 +44,7 @@ class TemporalReadout(nn.Module):
         outputs = self.weight.shape[0]
         kernels = self.weight.permute(2, 0, 1, 3, 4).flatten(0, 1)  # rows: time slice, then output
         seen = features if recent is None else torch.cat([recent, features])
-        slices = functional.conv2d(seen.flatten(0, 1), kernels, padding=1).unflatten(0, seen.shape[:2])
+        slices = functional.conv2d(seen.flatten(0, 1), kernels, padding=1).unflatten(0, (len(seen), -1))
         around = (1, 1) if self.sees_next else (2, 0)
         missing = (around[0] - (0 if recent is None else len(recent)), around[1])
         slices = functional.pad(slices, (0, 0, 0, 0, 0, 0, 0, 0, *missing))

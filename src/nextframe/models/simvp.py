@@ -121,10 +121,10 @@ class SimVP(FromPast):
         """`forward` without the output's activation, for losses that take logits."""
         check_frames(past, self.in_channels + self.static_channels, "SimVP")
         wanted = lead_times if future is None else future.shape[1]
-        read, blocks = past, [self._block(self._window(past))]
+        read, blocks = past, [self.block(self._window(past))]
         while len(blocks) * self.future < wanted:
             read = torch.cat([read, self.shown(blocks[-1], past[:, -1:])], dim=1)
-            blocks.append(self._block(self._window(read)))
+            blocks.append(self.block(self._window(read)))
         logits = torch.cat(blocks, dim=1)
         # The last forecast that is handed out was not read yet, as by `begin` and `step`.
         read = torch.cat([past, self.shown(logits[:, : wanted - 1], past[:, -1:])], dim=1)
@@ -134,13 +134,13 @@ class SimVP(FromPast):
     def begin(self, past: Tensor) -> tuple[Tensor, BlockState]:
         check_frames(past, self.in_channels + self.static_channels, "SimVP")
         recent = self._window(past)
-        block = activate(self._block(recent), self.output)
+        block = activate(self.block(recent), self.output)
         return block[:, 0], BlockState(recent, block[:, 1:])
 
     def step(self, frame: Tensor, state: BlockState) -> tuple[Tensor, BlockState]:
         """Hand out the block's next frame; after its last, forecast a block from the frames read meanwhile."""
         recent = self._window(torch.cat([state.recent, frame[:, None]], dim=1))
-        ahead = state.ahead if state.ahead.shape[1] else activate(self._block(recent), self.output)
+        ahead = state.ahead if state.ahead.shape[1] else activate(self.block(recent), self.output)
         return ahead[:, 0], BlockState(recent, ahead[:, 1:])
 
     def _window(self, frames: Tensor) -> Tensor:
@@ -150,18 +150,23 @@ class SimVP(FromPast):
             frames = torch.cat([frames[:, :1].expand(-1, missing, -1, -1, -1), frames], dim=1)
         return frames[:, -self.past :]
 
-    def _block(self, frames: Tensor) -> Tensor:
+    def block(self, frames: Tensor) -> Tensor:
         """Logits (B, K, Q C, H, W) of the frames that follow (B, P, C + S, H, W)."""
-        batch, _, _, height, width = frames.shape
+        height, width = frames.shape[-2:]
         right, below = -width % self.stride, -height % self.stride
-        flat = functional.pad(frames.flatten(0, 1), (0, right, 0, below), mode="replicate")
+        filled = functional.pad(frames.flatten(0, 1), (0, right, 0, below), mode="replicate")
+        return self.whole_block(filled.unflatten(0, (-1, self.past)))[..., :height, :width]
+
+    def whole_block(self, frames: Tensor) -> Tensor:
+        """`block` of frames whose height and width are multiples of `stride`."""
+        flat = frames.flatten(0, 1)
         seen = self.first(flat)
-        features = self.encoder(seen).unflatten(0, (batch, self.past)).flatten(1, 2)
+        features = self.encoder(seen).unflatten(0, (-1, self.past)).flatten(1, 2)
         features = self.to_future(self.translator(features)).unflatten(1, (self.future, -1)).flatten(0, 1)
         # Of the first layer's features those of the last frame, the one nearest to what is forecast.
-        nearest = seen.unflatten(0, (batch, self.past))[:, -1:].expand(-1, self.future, -1, -1, -1).flatten(0, 1)
+        nearest = seen.unflatten(0, (-1, self.past))[:, -1:].repeat(1, self.future, 1, 1, 1).flatten(0, 1)
         features = self.last(torch.cat([self.decoder(features), nearest], dim=1))
-        logits: Tensor = self.readout(features)[..., :height, :width].unflatten(0, (batch, self.future))
+        logits: Tensor = self.readout(features).unflatten(0, (-1, self.future))
         if self.residual:
             logits = logits + repeated(frames[:, -1:, : self.in_channels], self.quantiles)
         return logits

@@ -71,7 +71,7 @@ class TrajGRU2d(nn.Module):
 
     def scan(self, frames: Tensor, hidden: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Frames (T, B, C, H, W) to hidden states (T, B, F, H, W) and the last of them (B, F, H, W)."""
-        steps = frames.shape[:2]
+        steps = (len(frames), -1)
         flat = frames.flatten(0, 1)
         inputs = functional.conv2d(flat, self.weight_x, self.bias, padding=self.padding).unflatten(0, steps)
         motions = self.flow_x(flat).unflatten(0, steps)

@@ -151,6 +151,7 @@ def _check_shapes(path: Path, weights: Mapping[str, Tensor], manifest: Manifest)
 
 
 def build_network(manifest: Manifest) -> Network:
+    """The network that a manifest describes, with new weights."""
     """The network that a manifest describes, with weights as they are drawn.
 
     Raises:

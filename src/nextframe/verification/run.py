@@ -156,4 +156,6 @@ def _trained_by(run: str | Path) -> str:
     """The command that trains a run again."""
     if shipped_name(run) is not None:
         return "the command on its card"
+    if not Path(run).is_dir():
+        return "its run, before it was exported"
     return shlex.join(["nextframe", "train", "--config", str(Path(run) / "config.yaml")])

@@ -1,0 +1,42 @@
+"""`nextframe export`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from nextframe.exports.formats import describe_formats
+
+OUT = Parameter(help=f"Where to write, by suffix: {describe_formats()}.")
+
+
+def export(run: str, /, *, out: Annotated[Path, OUT]) -> None:
+    """Write a trained model as files that run without nextframe.
+
+    The files forecast one step at a time, with states that are carried along: their description, a JSON file beside
+    them, says what to feed. They are compared with the model before they are let go.
+
+    Args:
+        run: Run folder of a model or an ensemble, or the name of a shipped one (`nextframe inspect --models`).
+        out: Where to write.
+    """
+    from nextframe.api import export as export_model
+    from nextframe.exports.export import ROLLOUT
+    from nextframe.words import joined, size
+
+    exported = export_model(run, out)
+    print(f"wrote {joined([str(path) for path in exported.files])}: {size(exported.size)}")
+    if exported.difference is not None:
+        print(
+            f"parity: over {ROLLOUT} frames fed back it differs from the run by {exported.difference:.1e} of the range "
+            "of values at most"
+        )
+    if exported.seconds is not None and exported.own_seconds is not None:
+        print(
+            f"speed: {exported.seconds:.3g} s for one further frame of the size of the training, one movie; the run "
+            f"itself takes {exported.own_seconds:.3g} s"
+        )
+    for sentence in exported.remarks:
+        print(sentence)

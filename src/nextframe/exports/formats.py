@@ -1,0 +1,89 @@
+"""Formats that a trained model is exported to, a row each; the suffix of the path chooses."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+from nextframe.errors import ConfigError
+from nextframe.plugins import Late
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportFormat:
+    """A format of exported models."""
+
+    suffix: str
+    """End of the path that chooses it; empty for a folder."""
+    title: str
+    """What it is, in a few words."""
+    needs: tuple[str, ...]
+    """Modules of other packages that it needs."""
+    extra: str
+    """Extra that brings them."""
+    write: Late | None = None
+    """Writer of one graph: (graph, description, path) to the files that it has written."""
+    open: Late | None = None
+    """Reader of what was written: (path) to a `Part` that runs it."""
+    whole: Late | None = None
+    """Writer of the whole model, for formats that hold no graph: (model, path) to the files that it has written."""
+
+
+FORMATS = (
+    ExportFormat(
+        suffix=".onnx",
+        title="ONNX, opset 18",
+        needs=("onnx", "onnxruntime"),
+        extra="export",
+        write=Late("nextframe.exports.onnx_files:write"),
+        open=Late("nextframe.exports.onnx_files:OnnxPart"),
+    ),
+)
+
+
+def suffixes() -> tuple[str, ...]:
+    """Suffixes of all formats that are files."""
+    return tuple(row.suffix for row in FORMATS if row.suffix)
+
+
+def describe_formats() -> str:
+    """All formats in a line.
+
+    >>> describe_formats()[:24]
+    '.onnx (ONNX, opset 18), '
+    """
+    return ", ".join(f"{row.suffix or 'a folder'} ({row.title})" for row in FORMATS)
+
+
+def format_of(path: str | Path) -> ExportFormat:
+    """The format that a path chooses.
+
+    Raises:
+        ConfigError: an unknown suffix.
+
+    >>> format_of("model.onnx").title
+    'ONNX, opset 18'
+    """
+    suffix = Path(path).suffix.lower()
+    for row in FORMATS:
+        if row.suffix == suffix:
+            return row
+    raise ConfigError(
+        "is no format that models are exported to", where="out", expected=", ".join(suffixes()), received=path
+    )
+
+
+def require(row: ExportFormat) -> None:
+    """Hold the libraries of a format to be there.
+
+    Raises:
+        ConfigError: a library that is missing; its extra is named.
+    """
+    for module in row.needs:
+        if find_spec(module) is None:
+            raise ConfigError(
+                f"needs {module}, which is not installed",
+                where=row.title,
+                hint=f"pip install 'nextframe[{row.extra}]'",
+            )

@@ -1,0 +1,145 @@
+"""The command, the description, and what is refused: exported models are runs, and nothing is half-written."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+
+import nextframe
+from nextframe.cli import main
+from nextframe.errors import CheckpointError, ConfigError
+from nextframe.exports.export import export
+from nextframe.forecasting.load import load_run
+from tests.exports.small import past_frames, small_model
+
+SQUARES = "squares:movies=2,frames=15,seed=9"
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The shipped stack, exported by the command line."""
+    path = tmp_path_factory.mktemp("exported") / "model.onnx"
+    assert main(["export", "squares-stacked", "--out", str(path)]) == 0
+    return path
+
+
+@pytest.mark.slow
+def test_the_command_tells_files_parity_size_and_speed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["export", "moving-mnist", "--out", str(tmp_path / "digits.onnx")]) == 0
+    said = capsys.readouterr().out
+    assert "digits.onnx" in said
+    assert "digits.json" in said
+    assert "over 20 frames fed back" in said
+    assert "MB" in said or "KB" in said
+    assert "speed:" in said
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["digits.json", "digits.onnx"]
+
+
+@pytest.mark.slow
+def test_the_graph_is_a_step_with_named_states_of_any_size(exported: Path) -> None:
+    model = onnx.load(exported)
+    inputs = {i.name: [d.dim_param or d.dim_value for d in i.type.tensor_type.shape.dim] for i in model.graph.input}
+    assert inputs["frame"] == ["N", 1, "H", "W"]
+    assert list(inputs) == ["frame", *(f"state_{n}" for n in range(len(inputs) - 1))]
+    outputs = [output.name for output in model.graph.output]
+    assert outputs == ["next_frame", *(f"next_state_{n}" for n in range(len(inputs) - 1))]
+    properties = {entry.key: entry.value for entry in model.metadata_props}
+    assert json.loads(properties["variables"]) == ["brightness"]
+    assert json.loads(properties["past"]) == 7
+    assert json.loads(properties["card"])["name"] == "squares-stacked"
+    beside = json.loads(exported.with_suffix(".json").read_text(encoding="utf-8"))
+    assert [state["name"] for state in beside["states"]["step"]] == list(inputs)[1:]
+    assert any("zeros" in sentence for sentence in beside["use"])
+
+
+@pytest.mark.slow
+def test_an_exported_model_has_the_scores_of_its_run(exported: Path) -> None:
+    held_out = nextframe.open_source(SQUARES)
+    scores = [
+        nextframe.verify(nextframe.load_run(run), held_out, baselines=(), limit=2, progress=False).scores["model"]
+        for run in ("squares-stacked", exported)
+    ]
+    assert scores[0].keys() == scores[1].keys()
+    for metric, values in scores[0].items():
+        if metric.startswith("coverage"):  # rounding decides if a truth of exactly 0 lies inside a bound of about 0
+            continue
+        np.testing.assert_allclose(scores[1][metric], values, atol=1e-4, rtol=1e-4, err_msg=metric)
+
+
+@pytest.mark.slow
+def test_verify_and_forecast_take_an_exported_model_and_write_nothing_beside_it(
+    exported: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = sorted(exported.parent.iterdir())
+    assert main(["verify", str(exported), "--data", SQUARES, "--limit", "1", "--no-progress"]) == 0
+    assert "CSI" in capsys.readouterr().out
+    out = tmp_path / "next.npy"
+    assert main(["forecast", str(exported), "--input", SQUARES, "--lead-times", "3", "--out", str(out)]) == 0
+    assert np.load(out).shape[0] == 3
+    assert sorted(exported.parent.iterdir()) == before
+
+
+@pytest.mark.slow
+def test_the_files_of_an_encoder_decoder_are_found_by_any_of_their_names(tmp_path: Path) -> None:
+    model = small_model("encoder-decoder")
+    names = [file.name for file in export(model, tmp_path / "model.onnx").files]
+    assert names == ["model.encoder.onnx", "model.decoder.onnx", "model.json"]
+    past = past_frames(1, 1, 12, 13)
+    forecasts = [load_run(tmp_path / f"model{part}.onnx").predict(past, 2) for part in ("", ".encoder", ".decoder")]
+    assert np.array_equal(forecasts[0], forecasts[1])
+    assert np.array_equal(forecasts[0], forecasts[2])
+    (tmp_path / "model.encoder.onnx").unlink()
+    with pytest.raises(CheckpointError, match="one of two files"):
+        load_run(tmp_path / "model.onnx")
+
+
+@pytest.mark.slow
+def test_lagrangian_models_say_what_is_to_be_done_around_them(tmp_path: Path) -> None:
+    exported = export(small_model("stacked", coordinates="lagrangian"), tmp_path / "model.onnx")
+    assert any("motion is not in the file" in sentence for sentence in exported.remarks)
+    description = json.loads((tmp_path / "model.json").read_text(encoding="utf-8"))
+    assert description["around"] == list(exported.remarks)
+    past = past_frames(1, 1, 20, 24)
+    true, read = small_model("stacked", coordinates="lagrangian").predict(past, 3), load_run(tmp_path / "model.onnx")
+    np.testing.assert_allclose(read.predict(past, 3), true, atol=1e-3)
+
+
+def test_an_unknown_suffix_is_refused_before_any_work(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["export", "squares-stacked", "--out", str(tmp_path / "model.tflite")]) == 2
+    assert "is no format that models are exported to" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_keeps_its_own_manifest(tmp_path: Path) -> None:
+    (tmp_path / "model.json").write_text('{"format": 2}', encoding="utf-8")
+    with pytest.raises(ConfigError, match="in the way"):
+        export(small_model("stacked"), tmp_path / "model.onnx")
+    assert [file.name for file in tmp_path.iterdir()] == ["model.json"]
+
+
+@pytest.mark.parametrize("content", [b"", b"no model at all", b"\x08\x07\x12\x03abc"])
+def test_damaged_files_are_told_in_one_sentence(
+    content: bytes, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "model.onnx"
+    path.write_bytes(content)
+    assert main(["verify", str(path), "--data", SQUARES]) == 2
+    assert len(capfd.readouterr().err.splitlines()) == 1
+
+
+def test_a_foreign_file_and_a_newer_opset_are_refused(tmp_path: Path) -> None:
+    x = onnx.helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, [1])
+    y = onnx.helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, [1])
+    graph = onnx.helper.make_graph([onnx.helper.make_node("Relu", ["x"], ["y"])], "foreign", [x], [y])
+    for opset, sentence in ((18, "no model that nextframe has exported"), (99, "cannot be read as an ONNX model")):
+        model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", opset)], ir_version=9)
+        onnx.save(model, tmp_path / "foreign.onnx")
+        with pytest.raises(CheckpointError, match=sentence):
+            load_run(tmp_path / "foreign.onnx")
+
+
+def test_a_file_that_is_not_there_is_said_to_be_so(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="is not there"):
+        load_run(tmp_path / "model.onnx")

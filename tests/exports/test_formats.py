@@ -1,0 +1,84 @@
+"""Every architecture in every format: the forecasts are those of the model, after 20 frames fed back."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from nextframe.architectures import names
+from nextframe.data.limits import Limits
+from nextframe.exports.export import export
+from nextframe.exports.formats import FORMATS
+from nextframe.forecasting.load import load_run
+from nextframe.forecasting.trained import TrainedForecaster
+from tests.exports.small import RANGE, past_frames, small_ensemble, small_model
+
+SUFFIXES = [row.suffix for row in FORMATS if row.write is not None]
+OWN = [name for name in names() if name != "doubled"]
+
+
+def hold_alike(model: TrainedForecaster, path: Path, *, channels: int = 1, size: tuple[int, int] | None = None) -> None:
+    """Hold what was exported to the model's forecasts and members, of two batches and odd sizes."""
+    exported = load_run(path)
+    for batch, (height, width) in ((1, size or (19, 23)), (3, size or (13, 18))):
+        past = past_frames(batch, channels, height, width)
+        for true, read in zip(model.distribution(past, 20), exported.distribution(past, 20), strict=True):
+            assert read.shape == true.shape
+            assert np.abs(read - true).max() < 1e-5 * max(RANGE, float(np.ptp(true)))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("architecture", OWN)
+def test_every_architecture_forecasts_the_same_in_every_format(architecture: str, suffix: str, tmp_path: Path) -> None:
+    model = small_model(architecture)
+    exported = export(model, tmp_path / f"model{suffix}")
+    assert exported.difference is not None
+    assert exported.difference < 1e-5
+    assert all(file.is_file() for file in exported.files)
+    hold_alike(model, tmp_path / f"model{suffix}")
+
+
+OPTIONS: dict[str, dict[str, Any]] = {
+    "old gates and peepholes": {"gate_activation": "hard_sigmoid", "peepholes": True},
+    "same padding": {"temporal_padding": "same"},
+    "patches, kernels by layer and rectified cells": {"patch": 4, "kernel_size": (5, 3), "cell_activation": "relu"},
+    "layer norm": {"norm": "layer", "filters": (4,)},
+    "mask": {"mask": True, "patch": 2},
+    "limits": {
+        "output": "linear",
+        "residual": True,
+        "loss": "mse",
+        "limits": Limits(low=(20.0, None), high=(None, 40.0), least=(None, None)),
+    },
+    "logarithm and group norm": {"output": "linear", "norm": "group", "loss": "mse"},
+    "residual": {"output": "linear", "residual": True, "norm": "none", "loss": "mse"},
+    "quantiles": {"output": "linear", "quantiles": 3, "loss": "quantile"},
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS.keys())
+def test_every_option_is_inside_the_graph(options: dict[str, Any], tmp_path: Path) -> None:
+    model = small_model("stacked", channels=2, **options)
+    export(model, tmp_path / "model.onnx")
+    hold_alike(model, tmp_path / "model.onnx", channels=2)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("architecture", "quantiles"), [("stacked", 1), ("encoder-decoder", 3), ("simvp", 1)])
+def test_members_of_an_ensemble_read_their_own_forecasts(architecture: str, quantiles: int, tmp_path: Path) -> None:
+    options: dict[str, Any] = {"quantiles": 3, "output": "linear", "loss": "quantile"} if quantiles > 1 else {}
+    model = small_ensemble(architecture, patch=2, **options)
+    export(model, tmp_path / "model.onnx")
+    hold_alike(model, tmp_path / "model.onnx")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("architecture", ["encoder-decoder", "simvp"])
+def test_static_fields_are_inside_and_fix_the_grid(architecture: str, tmp_path: Path) -> None:
+    static = np.random.default_rng(5).normal(size=(2, 15, 21)).astype(np.float32)
+    model = small_model(architecture, static=static)
+    export(model, tmp_path / "model.onnx")
+    hold_alike(model, tmp_path / "model.onnx", size=(15, 21))
