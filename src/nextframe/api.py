@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
 from nextframe.config import RunConfig
+from nextframe.errors import ConfigError
 from nextframe.forecasting.baselines import DEFAULT as BASELINES
 from nextframe.training.presets import Preset, preset_config
 from nextframe.verification.additive import SCALES
@@ -33,20 +34,37 @@ if TYPE_CHECKING:
     from nextframe.verification.thresholds import Thresholds
 
 
-def resolve(model: str = "stacked", preset: Preset = "default", **options: Unpack[Options]) -> RunConfig:
-    """The configuration of a preset with some options changed.
+def resolve(model: str | None = None, preset: Preset = "default", **options: Unpack[Options]) -> RunConfig:
+    """The configuration of a preset, or of the model that is to be started `from_`, with some options changed.
+
+    Args:
+        model: name of an architecture; by default that of the model to start from, else "stacked".
+        preset: "default" or "tutorial".
+        **options: fields of the configuration by their names.
 
     Raises:
         ConfigError: an unknown model, preset or option, or a value out of range.
+        CheckpointError: no model to start from.
     """
     from nextframe.frames.together import as_options
 
-    return preset_config(model, preset).replace(as_options(options))
+    changed = as_options(options)
+    start = options.get("from_")
+    if start is not None:
+        from nextframe.training.start import tuned
+
+        if preset != "default":
+            raise ConfigError(
+                "has a recipe of its own", where="from_", received=f"preset={preset!r}", hint="leave {preset} out"
+            )
+        return tuned(str(start), model, changed)
+    model = model or "stacked"
+    return preset_config(model, preset).replace(changed)
 
 
 def fit(
     source: Source | None = None,
-    model: str = "stacked",
+    model: str | None = None,
     *,
     preset: Preset = "default",
     out: str | Path | None = None,
@@ -62,7 +80,8 @@ def fit(
     Args:
         source: frames: "squares", a path, an array, or whatever `open_source` takes; by default the preset's moving
             squares.
-        model: name of an architecture (`nextframe.architectures`).
+        model: name of an architecture (`nextframe.architectures`); by default "stacked", or that of the model which
+            the training starts `from_`.
         preset: name of a recipe (`nextframe.training.presets`).
         out: the run folder; by default a new one under `runs/`.
         resume: go on with an interrupted run in `out`.
@@ -92,7 +111,7 @@ def fit(
     config = resolve(model, preset, **options)
     tell = default_tell(tell, progress)
     clock = Clock(config.training.minutes)
-    with claim_for(out, model, config.data.data) as run, clock.bar(progress):
+    with claim_for(out, config.model.model, config.data.data) as run, clock.bar(progress):
 
         def opened_as(config: RunConfig) -> FrameSource:
             return open_as(config.data) if source is None or config.data.sources else open_source(source, config.data)

@@ -30,7 +30,7 @@ Schedule = Literal["constant", "one-cycle"]
 Normalisation = Literal["auto", "identity", "range", "standard", "log"]
 RainUnit = Literal["mm/h", "dBZ"]
 Missing = Literal["error", "mask"]
-Coordinates = Literal["eulerian", "lagrangian", "translated"]
+Coordinates = Literal["eulerian", "lagrangian", "translated", "adaptive"]
 Edges = Literal["missing", "last"]
 Damaged = Literal["error", "skip"]
 LARGEST_SEED = 2**63
@@ -198,7 +198,7 @@ class DataConfig(Reading):
     coordinates: Coordinates = "eulerian"
     """Frames as they are ("eulerian"), or moved to where the motion of the last two frames seen takes them
     ("lagrangian"; Ritvanen et al. 2023), so that the network learns growth and decay alone; "translated" moves them as
-    a whole, by one shift."""
+    a whole, by one shift; "adaptive" moves each place, or leaves it, as would have forecast the last frames best."""
     edges: Edges = "missing"
     """Gaps that a model reads, as moved frames have them where they come from beyond the edge: "missing", or filled
     with the "last" frame seen."""
@@ -274,6 +274,8 @@ class ModelConfig:
     """Quantiles of each value to forecast, an odd number, all equally likely; more than one takes loss "quantile"."""
     patch: int = 1
     """Work on patches of so many pixels along both axes (space-to-depth): large grids at a fraction of the cost."""
+    channelwise: bool = False
+    """Forecast each channel by itself, by the same network: one model for grey and for colour."""
 
     def __post_init__(self) -> None:
         if isinstance(self.kernel_size, int):  # as it was, one number
@@ -303,6 +305,9 @@ class ModelConfig:
 class TrainingConfig:
     """Training of the network."""
 
+    from_: str | None = None
+    """Run folder, or name of a shipped model, to start from: its weights, and its recipe where nothing else is said;
+    `from` on the command line and in a file."""
     minutes: float | None = None
     """Minutes of the whole run: looking at the frames, training, validation and calibration. In place of `epochs`."""
     epochs: int = 5

@@ -15,7 +15,7 @@ def on_command_line(name: str, value: str | None = None) -> str:
     >>> on_command_line("missing", "mask"), on_command_line("resume", "True"), on_command_line("rain_unit")
     ('--missing mask', '--resume', '--rain-unit')
     """
-    option = f"--{_CALLED.get(name, name).replace('_', '-')}"
+    option = f"--{_CALLED.get(name, name).strip('_').replace('_', '-')}"
     return option if value in (None, "True") else f"{option} {shlex.quote(str(value))}"
 
 

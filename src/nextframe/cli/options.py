@@ -9,6 +9,7 @@ import difflib
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import fields
+from keyword import iskeyword
 from typing import Annotated, Any, TypedDict, get_args, get_origin
 
 from cyclopts import Group, Parameter, Token
@@ -160,6 +161,12 @@ def preset_defaults() -> dict[str, str]:
     return section_defaults(*(preset_config(model, preset) for model, preset in presets()))
 
 
+def _field(key: str) -> str:
+    """The field that a key of a file names: `from` is a word of Python's own, and its field `from_`."""
+    name = key.replace("-", "_")
+    return f"{name}_" if iskeyword(name) else name
+
+
 def merge(file: Mapping[str, Any], given: Mapping[str, Any], *, where: object = "--config") -> dict[str, Any]:
     """Options of a configuration file, flat or in sections, overridden by those given on the command line.
 
@@ -169,7 +176,7 @@ def merge(file: Mapping[str, Any], given: Mapping[str, Any], *, where: object = 
     flat: dict[str, Any] = {}
     for key, value in file.items():
         flat.update(value if key in SECTIONS and isinstance(value, Mapping) else {key: value})
-    flat = {str(key).replace("-", "_"): value for key, value in flat.items()}
+    flat = {_field(str(key)): value for key, value in flat.items()}
     known = [*COMMAND_OPTIONS, *(field.name for section in SECTIONS.values() for field in fields(section))]
     for key in flat:
         if key not in known:

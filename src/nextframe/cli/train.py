@@ -63,7 +63,7 @@ def train(
         from nextframe.runs.folder import read_yaml
 
         given = merge(read_yaml(config), given, where=config)
-    call: dict[str, Any] = {"model": "stacked", "preset": "default", "progress": True, **given}
+    call: dict[str, Any] = {"preset": "default", "progress": True, **given}
     if call.get("resume") and call.get("out") is None:
         raise ConfigError("needs to know the run", where="--resume", hint="name its folder with --out RUN")
 

@@ -19,8 +19,9 @@ import torch
 from torch import Tensor
 
 from nextframe.config import Coordinates, Edges
+from nextframe.data.coordinates import motion_for
 from nextframe.data.limits import Limits
-from nextframe.data.motion import WHOLE, Box, Motion, align, from_lagrangian, motion_for
+from nextframe.data.motion import WHOLE, Box, Motion, align, from_lagrangian
 from nextframe.data.normalise import Normaliser
 from nextframe.frames.sequence import FloatArray
 

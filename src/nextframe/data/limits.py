@@ -58,17 +58,28 @@ class Limits:
                 raise ValueError(f"limit {least} is above nothing")
 
     def hold(self, values: FloatArray) -> FloatArray:
-        """Values (..., C, H, W) within the limits; NaN stays NaN. A copy, but where there is nothing to hold."""
+        """Values (..., C, H, W) within the limits; NaN stays NaN. A copy, but where there is nothing to hold. Limits of
+        one channel hold for every channel.
+        """
         if all(bound is None for bound in (*self.low, *self.high, *self.least)):
             return values
         held = np.array(values, np.float32)
-        for c, (low, high, least) in enumerate(zip(self.low, self.high, self.least, strict=True)):
+        limits = tuple(zip(self.low, self.high, self.least, strict=True))
+        for c in range(held.shape[-3]):
             plane = held[..., c, :, :]
+            low, high, least = limits[0 if len(limits) == 1 else c]
             if low is not None or high is not None:
                 np.clip(plane, low, high, out=plane)
             if least is not None:
                 plane[plane < np.float32(least)] = low
         return held
+
+    @property
+    def pooled(self) -> Self:
+        """Limits of one channel that hold for all of them: the widest."""
+        low = None if None in self.low else min(bound for bound in self.low if bound is not None)
+        high = None if None in self.high else max(bound for bound in self.high if bound is not None)
+        return type(self)(low=(low,), high=(high,), least=(self.least[0] if len(self.least) == 1 else None,))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON."""
@@ -131,7 +142,8 @@ def derived_limits(normaliser: Normaliser, units: Sequence[str], *, chosen: bool
     high: list[Bound] = []
     for c, unit in enumerate(units):
         kind = kind_of_rain(unit)
-        whole = normaliser.method == "range" and normaliser.offset[c] == 0 and normaliser.scale[c] == 255
+        known = 0 if normaliser.shared else c
+        whole = normaliser.method == "range" and normaliser.offset[known] == 0 and normaliser.scale[known] == 255
         unit_range = normaliser.method == "identity" and chosen
         never_negative = kind in ("rate", "amount") or (normaliser.method == "log" and chosen and kind is None)
         low.append(0.0 if never_negative or (unit == "1" and (whole or unit_range)) else None)

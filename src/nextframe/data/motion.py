@@ -18,7 +18,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nextframe.config import Coordinates
 from nextframe.data.flow import optical_flow
 from nextframe.data.sampling import inside, sample
 from nextframe.frames.sequence import FloatArray
@@ -32,9 +31,13 @@ Box = tuple[slice, slice]
 WHOLE: Box = (slice(None), slice(None))
 
 
-def motion_field(frames: FloatArray) -> Motion | None:
+def motion_field(frames: FloatArray, radius: int | None = None) -> Motion | None:
     """Motion in pixels a frame (2, H, W), along x and along y, that led to each pixel of the second of two frames; None
     where there is none to be found.
+
+    Args:
+        frames: (T, C, H, W), two of them; of more the first two are taken.
+        radius: of the windows that move as one, in pixels; by default as `radius_for` says.
     """
     if len(frames) < 2 or min(frames.shape[-2:]) < 2:
         return None
@@ -49,12 +52,17 @@ def motion_field(frames: FloatArray) -> Motion | None:
         return None
     # A pixel missing in one frame is hidden in both, or the edge of what is missing would pass for something moving.
     before, after = (np.where(known, (frame - low) / (high - low), 0) for frame in (before, after))
-    radius = min(max(min(after.shape) // 8, 1), 15)
+    radius = radius_for(after.shape) if radius is None else radius
     # The flow stands on the grid of its first argument: the last frame, whose pixels are moved on. It points back in
     # time.
     down, right = optical_flow(after, before, radius)
     velocity = -np.stack([right, down]).astype(np.float64)
     return velocity if np.isfinite(velocity).all() and velocity.any() else None
+
+
+def radius_for(shape: tuple[int, ...]) -> int:
+    """Radius in pixels of the windows that move as one: an eighth of the smaller side of frames (H, W), 15 at most."""
+    return min(max(min(shape) // 8, 1), 15)
 
 
 def shift_field(frames: FloatArray) -> Motion | None:
@@ -87,18 +95,6 @@ def _tapered(frame: NDArray[Any]) -> NDArray[Any]:
     rows, columns = (tukey(size, 0.3) for size in frame.shape)
     tapered: NDArray[Any] = (frame - frame.mean()) * rows[:, None] * columns
     return tapered
-
-
-_MOTIONS: dict[Coordinates, Callable[[FloatArray], Motion | None]] = {
-    "lagrangian": motion_field,
-    "translated": shift_field,
-}
-
-
-def motion_for(coordinates: Coordinates, past: FloatArray) -> Motion | None:
-    """The motion along which coordinates move, of a past (T, C, H, W) at its end; None where nothing is to be moved."""
-    estimate = _MOTIONS.get(coordinates)
-    return None if estimate is None else estimate(past[-2:])
 
 
 def trajectories(motion: Motion, steps: int, box: Box = WHOLE) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:

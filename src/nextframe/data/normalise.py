@@ -6,7 +6,7 @@ Axes: C channel, H height, W width.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, TypeVar, get_args
 
 import numpy as np
@@ -43,18 +43,22 @@ class Normaliser:
     """Divisor of each channel after that, (C,), positive."""
     bend: tuple[float, ...] = ()
     """Only for "log": where each channel bends from linear to logarithmic, (C,), positive, in source units."""
+    shared: bool = False
+    """True where one channel's numbers hold for all, however many there are."""
 
     def __post_init__(self) -> None:
         if self.method not in get_args(Method):
             raise ConfigError("unknown method", where="normalisation", expected=get_args(Method), received=self.method)
         columns = (self.offset, self.scale, self.bend) if self.method == "log" else (self.offset, self.scale)
         sound = self.offset and len(set(map(len, columns))) == 1 and np.isfinite(columns).all()
+        if self.shared and len(self.offset) > 1:
+            raise ConfigError("is of one channel where it is shared", where="normalisation", received=self.to_dict())
         if not (sound and min(map(min, columns[1:])) > 0):
             raise ConfigError("has no inverse", where="normalisation", received=self.to_dict())
 
     @property
     def channels(self) -> int:
-        """Number of channels C."""
+        """Number of channels C; 1 where it is shared by all."""
         return len(self.offset)
 
     def apply(self, x: Array) -> Array:
@@ -109,11 +113,11 @@ class Normaliser:
             ConfigError: numbers that do not make an invertible map.
         """
         numbers = {name: tuple(float(v) for v in values[name]) for name in ("offset", "scale", "bend")}
-        return cls(method=values["method"], **numbers)
+        return cls(method=values["method"], shared=bool(values.get("shared", False)), **numbers)
 
     def _prepare(self, x: Any) -> tuple[Any, list[Any]]:
         """`x` as floats, and offset, scale and bend as (C, 1, 1) of the same kind and type."""
-        if x.ndim < 3 or x.shape[-3] != self.channels:
+        if x.ndim < 3 or (x.shape[-3] != self.channels and not self.shared):
             raise ShapeError(
                 "frames have another number of channels than the normalisation was fitted on",
                 expected=f"{self.channels} channels, (..., channel, height, width)",
@@ -134,6 +138,7 @@ def fit_normaliser(
     *,
     output: Literal["sigmoid", "linear"] = "sigmoid",
     statistics: FrameStatistics | None = None,
+    shared: bool = False,
 ) -> Normaliser:
     """Choose how to normalise from the training part alone, reading it once, a chunk at a time.
 
@@ -146,19 +151,22 @@ def fit_normaliser(
         method: how to normalise.
         output: activation of the model's output: to 0..1 for "sigmoid"; "log" goes to mean 0, deviation 1 for "linear".
         statistics: of these spans, where they are known already; nothing is then read.
+        shared: bring all channels to the model's range alike.
 
     Raises:
         ConfigError: a method whose values a sigmoid output cannot reach.
         DataError: values all missing, all the same, or damaged.
     """
-    return normaliser_for(
-        measure_spans(spans) if statistics is None else statistics,
+    measured = measure_spans(spans) if statistics is None else statistics
+    normaliser = normaliser_for(
+        measured.pooled if shared else measured,
         method,
         output=output,
         eight_bit=spans[0].sequence.values.dtype == np.uint8,
         where=spans[0].sequence.name,
         variables=spans[0].sequence.variables,
     )
+    return replace(normaliser, shared=shared)
 
 
 def normaliser_for(

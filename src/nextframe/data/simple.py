@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from nextframe.config import Coordinates
-from nextframe.data.motion import extrapolate, motion_for
+from nextframe.data.coordinates import motion_for
+from nextframe.data.motion import extrapolate
 from nextframe.data.normalise import Normaliser
 from nextframe.data.windows import Window
 

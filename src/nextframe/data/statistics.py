@@ -6,7 +6,8 @@ Axes: N frames of a chunk, C channel, S sample. Frames are read in chunks, so me
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,6 +54,22 @@ class FrameStatistics:
     def constant(self) -> bool:
         """True where no channel ever changes."""
         return not self.empty and bool((self.low == self.high).all())
+
+    @property
+    def pooled(self) -> Self:
+        """The statistics of all channels taken together as one."""
+        share = self.count / max(self.count.sum(), 1)
+        mean = float(np.nansum(share * self.mean))
+        variance = float(np.nansum(share * (self.deviation**2 + (self.mean - mean) ** 2)))
+        return replace(
+            self,
+            low=self.low.min(keepdims=True),
+            high=self.high.max(keepdims=True),
+            mean=np.array([mean]),
+            deviation=np.array([variance**0.5]),
+            count=self.count.sum(keepdims=True),
+            sample=self.sample.reshape(1, -1),
+        )
 
     @property
     def values(self) -> FloatArray:

@@ -8,7 +8,7 @@ from pathlib import Path
 from nextframe.data.split import split_as
 from nextframe.data.windows import cut_windows, windows_with_past
 from nextframe.errors import CheckpointError, ConfigError, DataError
-from nextframe.forecasting.calibration import Calibration
+from nextframe.forecasting.calibration import WINDOWS, Calibration
 from nextframe.forecasting.load import load_run
 from nextframe.forecasting.trained import CALIBRATION
 from nextframe.frames.sequence import FrameSource
@@ -49,7 +49,8 @@ def calibrate_run(run: str | Path, source: FrameSource | None = None, *, limit: 
     windows = windows_with_past(cut_windows(spans, past=data.past, future=data.future, stride=data.stride))
     if not windows:
         raise DataError("its validation part holds no value to start a forecast from", where=source.name)
-    calibration = Calibration.fit(model, windows) if limit is None else Calibration.fit(model, windows, limit=limit)
+    pooled = model.config.model.channelwise
+    calibration = Calibration.fit(model, windows, limit=WINDOWS if limit is None else limit, pooled=pooled)
     calibration.save(path)
     return calibration
 

@@ -33,7 +33,7 @@ _CLASSES = (0.25, 0.5, 0.75, 0.9, 0.97, 0.995)
 """Borders of the classes of intensity: quantiles of the forecast values."""
 _FEWEST = 200  # errors in a class
 _PIXELS = 2000  # errors taken from a frame; more of them would say the same
-_WINDOWS = 200
+WINDOWS = 200
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +41,8 @@ class Calibration:
     """Quantiles of a forecaster's errors, for each channel and lead time by class of forecast intensity."""
 
     edges: Sequence[Sequence[Sequence[float]]]
-    """Channel -> lead time -> forecast values that divide the classes, in source units, increasing."""
+    """Channel -> lead time -> forecast values that divide the classes, in source units, increasing; of one channel
+    alone where that is to hold for any number of them."""
     errors: Sequence[Sequence[Sequence[Sequence[float]]]]
     """Channel -> lead time -> class -> quantiles of truth minus forecast, at the levels m / (LEVELS + 1)."""
     windows: int
@@ -53,7 +54,15 @@ class Calibration:
         return len(self.edges[0])
 
     @classmethod
-    def fit(cls, forecaster: Forecaster, windows: Sequence[Window], *, limit: int = _WINDOWS, seed: int = 0) -> Self:
+    def fit(
+        cls,
+        forecaster: Forecaster,
+        windows: Sequence[Window],
+        *,
+        limit: int = WINDOWS,
+        seed: int = 0,
+        pooled: bool = False,
+    ) -> Self:
         """Measure a forecaster's errors.
 
         Args:
@@ -61,6 +70,7 @@ class Calibration:
             windows: of the validation part: frames that neither weights nor normalisation were fitted on.
             limit: forecast at most this many windows, evenly spread.
             seed: seed of the pixels that are drawn from each frame.
+            pooled: measure all channels together, for frames of any number of them.
 
         Raises:
             DataError: no window, or no value that both the forecasts and the truth have.
@@ -80,8 +90,8 @@ class Calibration:
                     both = both[:, np.isfinite(both).all(0)]
                     if both.shape[1] > _PIXELS:
                         both = both[:, draw.choice(both.shape[1], _PIXELS, replace=False)]
-                    pairs[c][k].append(both)
-        joined = [[np.concatenate(lead, axis=1) for lead in channel] for channel in pairs]
+                    pairs[0 if pooled else c][k].append(both)
+        joined = [[np.concatenate(lead, axis=1) for lead in channel] for channel in pairs[: 1 if pooled else None]]
         if min(lead.shape[1] for channel in joined for lead in channel) == 0:
             raise DataError("has a lead time without any value to calibrate on", where="validation part")
         tables = [[_table(*lead) for lead in channel] for channel in joined]
@@ -100,10 +110,11 @@ class Calibration:
         batch, leads, channels, height, width = forecast.shape
         drawn = np.empty((batch, LEVELS, leads, channels, height, width), np.float32)
         for c in range(channels):
+            known = c if len(self.edges) > 1 else 0
             for k in range(leads):
                 values = forecast[:, k, c]
-                table = np.asarray(self.errors[c][k], np.float32)
-                which = np.searchsorted(np.asarray(self.edges[c][k], np.float32), values, side="right")
+                table = np.asarray(self.errors[known][k], np.float32)
+                which = np.searchsorted(np.asarray(self.edges[known][k], np.float32), values, side="right")
                 drawn[:, :, k, c] = values[:, None] + np.moveaxis(table[which], -1, 1)
         return drawn
 

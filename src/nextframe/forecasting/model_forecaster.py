@@ -134,7 +134,8 @@ class ModelForecaster(TrainedForecaster):
             DataError: a past without a value, or values far beyond 0..1 for a model that knows no others.
         """
         channels = past.shape[2]
-        if past.ndim != 5 or channels != self.manifest.channels:
+        any_number = self.config.model.channelwise
+        if past.ndim != 5 or (channels != self.manifest.channels and not any_number):
             raise ShapeError(
                 "was trained on frames with another number of channels",
                 where=self.run or self.name,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from nextframe.architectures import architecture
 from nextframe.config import ModelConfig
+from nextframe.errors import ConfigError
+from nextframe.models.channelwise import Channelwise
 from nextframe.models.network import Network
 from nextframe.models.patches import Patched
 from nextframe.plugins import Late
@@ -37,6 +39,11 @@ def build_model(
     Raises:
         ConfigError: options that the architecture does not take, or values that do not go together.
     """
+    if config.channelwise:
+        if static_channels:
+            raise ConfigError("takes neither static fields nor a mask", where="channelwise", hint="leave them out")
+        one = build_model(replace(config, channelwise=False), 1, past=past, future=future)
+        return Channelwise(one, channels)
     row, pixels = architecture(config.model), config.patch**2
     options: dict[str, Any] = {**asdict(config), "past": past, "future": future}
     if len(config.kernel_size) == 1:

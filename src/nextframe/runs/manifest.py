@@ -72,7 +72,7 @@ class Manifest:
         for name, length in (("variables", len(self.variables)), ("units", len(self.units))):
             if length != self.channels:
                 raise ValueError(f"{name} has {length} names for {self.channels} channels")
-        if self.normaliser.channels != self.channels:
+        if self.normaliser.channels != self.channels and not self.normaliser.shared:
             raise ValueError(f"normaliser is for {self.normaliser.channels} of {self.channels} channels")
         if self.limits is not None and len(self.limits.low) != self.channels:
             raise ValueError(f"limits are of {len(self.limits.low)} of {self.channels} channels")
@@ -97,9 +97,10 @@ class Manifest:
     @property
     def bounds(self) -> Limits:
         """Limits of the values: those that the manifest keeps, or what can be told without."""
-        if self.limits is not None:
-            return self.limits
-        return derived_limits(self.normaliser, self.units, chosen=self.config.data.normalisation == "auto")
+        limits = self.limits
+        if limits is None:
+            limits = derived_limits(self.normaliser, self.units, chosen=self.config.data.normalisation == "auto")
+        return limits.pooled if self.normaliser.shared else limits
 
     @property
     def further_channels(self) -> int:

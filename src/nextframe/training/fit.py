@@ -50,6 +50,7 @@ from nextframe.training.devices import Place, first_place, helpers
 from nextframe.training.malloc import keep_freed_memory
 from nextframe.training.module import ForecastTraining, make_optimizer
 from nextframe.training.plan import Plan, batch_that_fits, make_plan
+from nextframe.training.start import hold_start, load_start, read_start
 from nextframe.training.timing import Timing
 from nextframe.training.trainer import make_trainer, quiet_lightning
 from nextframe.words import seconds
@@ -190,8 +191,17 @@ def _train(
     parts = split_as(source, config.data)
     statistics = statistics or measure_spans(parts.train)
     normaliser = fit_normaliser(
-        parts.train, config.data.normalisation, output=config.model.output, statistics=statistics
+        parts.train,
+        config.data.normalisation,
+        output=config.model.output,
+        statistics=statistics,
+        shared=config.model.channelwise,
     )
+    start = config.training.from_
+    known = None if start is None else read_start(start, config.training.seed)
+    if start is not None and known is not None:
+        hold_start(start, known, source, statistics)
+        normaliser = known.normaliser
     channels, height, width = source.frame_shape
     first = source.sequences[0]
     static, grid, step = read_static(config.data, first), first.grid, first.time_step
@@ -209,7 +219,7 @@ def _train(
         units=first.units,
         time_step=None if step is None or not source.of_one_step else seconds(step),
         limits=measured_limits(statistics, first.units, eight_bit=first.values.dtype == "uint8"),
-        mask=_reads_mask(config, run, statistics, goes_on=not overwrite),
+        mask=_reads_mask(config, run, statistics, goes_on=not overwrite) if known is None else known.mask,
         grid=(tuple(map(float, grid.y)), tuple(map(float, grid.x))) if len(static) and grid is not None else None,
     )
     task = _Task(config=config, run=run, parts=parts, static=static, manifest=manifest, resumed=resumed, plan=None)
@@ -283,7 +293,11 @@ def _reads_mask(config: RunConfig, run: Path, statistics: FrameStatistics, *, go
     """True where the network is to read which values are missing; one that goes on, as it was begun."""
     if config.data.mask is not None:
         return config.data.mask
-    return read_manifest(run / MANIFEST).mask if goes_on and (run / MANIFEST).is_file() else statistics.missing > 0
+    return (
+        read_manifest(run / MANIFEST).mask
+        if goes_on and (run / MANIFEST).is_file()
+        else (statistics.missing > 0 and not config.model.channelwise)
+    )
 
 
 def _module(task: _Task) -> ForecastTraining:
@@ -325,7 +339,10 @@ def _planned(task: _Task, clock: Clock, given: Collection[str]) -> _Task:
 def _build(manifest: Manifest) -> Network:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(manifest.config.training.seed)
-        return build_network(manifest)
+        network = build_network(manifest)
+    if manifest.config.training.from_ is not None:
+        load_start(network, manifest.config.training.from_, manifest.config.training.seed)
+    return network
 
 
 def _help(task: _Task, place: Place) -> None:

@@ -241,6 +241,12 @@ def begin(
     saved = run / "config.yaml"
     if resume and saved.exists():
         config = load_config(saved).replace(given)
+    elif config.training.from_ is not None:  # the recipe is that of the model; windows are to fit the frames
+        source = opened_as(config)
+        lengths = fit_lengths(source, config.data, given)
+        for note in lengths.notes:
+            tell(f"{source.name}: {note}")
+        return source, Choice(config=config.replace(lengths.options))
     elif preset == "default":
         source, choice = choose_for(opened_as, config, given)
         for note in choice.notes:

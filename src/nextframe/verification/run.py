@@ -135,7 +135,7 @@ def _trainings(entrants: Entrants) -> dict[str, str]:
 
 def _hold_to_kind(model: TrainedForecaster, source: FrameSource) -> None:
     """Hold frames to the kind that a model was trained on."""
-    if source.frame_shape[0] != model.manifest.channels:
+    if source.frame_shape[0] != model.manifest.channels and not model.config.model.channelwise:
         raise ShapeError(
             "has another number of channels than the model was trained on",
             where=source.name,
