@@ -100,7 +100,7 @@ class DataOptions(ReadingOptions, total=False):
     coordinates: Coordinates
     """Frames as they are ("eulerian"), or moved to where the motion of the last two frames seen takes them
     ("lagrangian"; Ritvanen et al. 2023), so that the network learns growth and decay alone; "translated" moves them as
-    a whole, by one shift.
+    a whole, by one shift; "adaptive" moves each place, or leaves it, as would have forecast the last frames best.
     """
     edges: Edges
     """Gaps that a model reads, as moved frames have them where they come from beyond the edge: "missing", or filled
@@ -145,11 +145,17 @@ class _ModelOptions(TypedDict, total=False):
     """Quantiles of each value to forecast, an odd number, all equally likely; more than one takes loss "quantile"."""
     patch: int
     """Work on patches of so many pixels along both axes (space-to-depth): large grids at a fraction of the cost."""
+    channelwise: bool
+    """Forecast each channel by itself, by the same network: one model for grey and for colour."""
 
 
 class _TrainingOptions(TypedDict, total=False):
     """Training: fields of `TrainingConfig`."""
 
+    from_: str | None
+    """Run folder, or name of a shipped model, to start from: its weights, and its recipe where nothing else is said;
+    `from` on the command line and in a file.
+    """
     minutes: float | None
     """Minutes of the whole run: looking at the frames, training, validation and calibration. In place of `epochs`."""
     epochs: int

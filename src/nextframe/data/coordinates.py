@@ -10,7 +10,7 @@ from types import MappingProxyType
 
 from nextframe.config import Coordinates
 from nextframe.data.motion import Motion, motion_field, shift_field
-from nextframe.data.tested import tested_motion
+from nextframe.data.trusted import trusted_motion
 from nextframe.frames.sequence import FloatArray
 
 
@@ -22,7 +22,7 @@ _MOTIONS: Mapping[Coordinates, Callable[[FloatArray], Motion | None]] = MappingP
     {
         "lagrangian": _of_last_two(motion_field),
         "translated": _of_last_two(shift_field),
-        "adaptive": tested_motion,
+        "adaptive": trusted_motion,
     }
 )
 

@@ -45,7 +45,7 @@ _OVERFIT = 2.0
 """Factor by which a flow is better on the frames that it was found on than on those that follow, at least."""
 
 
-def tested_motion(past: FloatArray) -> Motion | None:
+def trusted_motion(past: FloatArray) -> Motion | None:
     """Motion in pixels a frame (2, H, W) of a past (T, C, H, W) at its end; None where nothing moves."""
     frames = np.asarray(past[-FRAMES:], np.float32)
     if len(frames) < 2 or min(frames.shape[-2:]) < 2 or not np.isfinite(frames[-1]).any():
