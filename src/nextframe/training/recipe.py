@@ -16,7 +16,7 @@ import numpy as np
 from nextframe.architectures import OPTIONS, architecture
 from nextframe.config import RunConfig
 from nextframe.data.normalise import normaliser_for
-from nextframe.data.simple import SIMPLE, SimpleSkill, measure_simple, name_of
+from nextframe.data.simple import SIMPLE, USUAL, SimpleSkill, measure_simple, name_of
 from nextframe.data.split import split_as
 from nextframe.data.statistics import FrameStatistics, measure_some
 from nextframe.data.windows import cut_windows, windows_with_past
@@ -137,7 +137,7 @@ def choose(source: FrameSource, config: RunConfig, given: Collection[str] = ()) 
     title = row.title
     if row.residual:
         options["edges"] = "last" if statistics.missing == 0 else "missing"
-        names = tuple(SIMPLE)
+        names = USUAL
         if "coordinates" in given or config.data.static:
             names = tuple(dict.fromkeys(("persistence", name_of(config.data.coordinates))))
         method = config.data.normalisation if "normalisation" in given else options["normalisation"]
