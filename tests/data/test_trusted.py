@@ -10,7 +10,7 @@ from nextframe.data.trusted import trusted_motion
 
 def texture(height: int, width: int, seed: int = 0) -> np.ndarray:
     field = gaussian_filter(np.random.default_rng(seed).standard_normal((height, width)), 2.0)
-    return (128 + 40 * field / field.std()).astype(np.float32)
+    return np.asarray(128 + 40 * field / field.std(), np.float32)
 
 
 def panning(steps: list[int], size: int = 64) -> np.ndarray:

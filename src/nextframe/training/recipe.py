@@ -137,7 +137,7 @@ def choose(source: FrameSource, config: RunConfig, given: Collection[str] = ()) 
     title = row.title
     if row.residual:
         options["edges"] = "last" if statistics.missing == 0 else "missing"
-        names = USUAL
+        names: tuple[str, ...] = USUAL
         if "coordinates" in given or config.data.static:
             names = tuple(dict.fromkeys(("persistence", name_of(config.data.coordinates))))
         method = config.data.normalisation if "normalisation" in given else options["normalisation"]
