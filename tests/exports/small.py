@@ -49,7 +49,7 @@ def small_model(
         config=config,
         mask=mask,
         limits=limits,
-        normaliser=Normaliser(method="log" if "bend" in columns else "range", **columns),
+        normaliser=Normaliser.from_dict({"method": "log" if "bend" in columns else "range", "bend": (), **columns}),
         threshold=20.0,
         channels=channels,
         **size,
