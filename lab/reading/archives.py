@@ -6,15 +6,19 @@ Axes: T time, H height, W width. Frames are square, float32, in mm/h, but for a 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+import warnings
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import av
 import h5netcdf
 import numpy as np
 import xarray as xr
+import zarr
 
+from lab.reading import operations
 from nextframe.frames.sequence import FloatArray
 
 CHUNK = 16
@@ -115,6 +119,20 @@ def write_mp4(folder: Path, frames: int, size: int) -> Path:
     return path
 
 
+def _consolidated(folder: Path, frames: int, size: int) -> Path:
+    """A store whose metadata lie in one place, as a server that lists no files needs them."""
+    path = write_zarr(folder, frames, size)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Consolidated metadata is currently not part")
+        zarr.consolidate_metadata(path)
+    return path
+
+
+def _of(write: Callable[[Path, int, int, operations.Showers], Path]) -> Callable[[Path, int, int], Path]:
+    """Writes the same showers in another format."""
+    return lambda folder, frames, size: write(folder, frames, size, showers)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Archive:
     """A kind of archive."""
@@ -123,8 +141,10 @@ class Archive:
     """What tables call it."""
     write: Callable[[Path, int, int], Path]
     """Makes one in a folder, of so many frames of so many pixels along each side."""
-    grey: bool = False
-    """Whether its colours are to be read as grey."""
+    options: Callable[[Path, int], Mapping[str, Any]] = lambda path, size: {}
+    """Options that it is read with, by its path and the size of its frames."""
+    served: bool = False
+    """True where it is read from a server."""
     most: int | None = None
     """Frames that it has at most, where writing and opening it would otherwise take longest."""
 
@@ -134,7 +154,22 @@ ARCHIVES = (
     Archive(name="NetCDF, one file", write=write_netcdf),
     Archive(name="NetCDF, one file a step", write=write_steps, most=1000),
     Archive(name="Zarr", write=write_zarr),
-    Archive(name="MP4", write=write_mp4, grey=True),
+    Archive(name="MP4", write=write_mp4, options=lambda path, size: {"grey": True}),
+    Archive(name="Zarr on a local server", write=_consolidated, served=True),
+    Archive(name="GRIB 2, one file", write=_of(operations.write_grib), most=2000),
+    Archive(
+        name="RADOLAN, zipped, one file a step, cut to the frames",
+        write=_of(operations.write_radolan),
+        options=lambda path, size: {"crop": (0, 0, size, size)},
+        most=500,
+    ),
+    Archive(name="GeoTIFF, one file a step", write=_of(operations.write_geotiff), most=1000),
+    Archive(
+        name="PNG by a palette, one file a step",
+        write=_of(operations.write_pictures),
+        options=lambda path, size: {"palette": str(operations.palette_of(path))},
+        most=1000,
+    ),
 )
 """The archives that are read."""
 

@@ -11,9 +11,11 @@ from rich.console import Console
 
 from lab.console import table, told
 from lab.place import this_command
+from lab.reading.archives import ARCHIVES
 from lab.reading.measure import Setting, measure, memory_table, reading_table, save, training_sentence
 from lab.reading.picture import save_picture
 from nextframe.cli.options import NUMBERS
+from nextframe.errors import ConfigError
 
 app = App(name="python -m lab reading", help_flags=["--help", "-h"], version_flags=[])
 
@@ -24,6 +26,7 @@ def reading(
     steps: int = 5,
     frames: int | None = None,
     gigabytes: Annotated[tuple[float, ...] | None, NUMBERS] = None,
+    only: str = "",
     out: Path | None = None,
     progress: Annotated[bool, Parameter(show_default=False)] = True,
 ) -> None:
@@ -35,6 +38,7 @@ def reading(
         steps: Training steps measured, after two that are not.
         frames: Frames of 128 x 128 pixels in an archive that is read. [default: 20000]
         gigabytes: Sizes of the archives that are trained on, each 10^9 bytes of values; 0 for none. [default: 1.5,6]
+        only: Archives whose names begin with one of these words, "GRIB,RADOLAN". [default: all]
         out: Write the results to this JSON file, and a picture of them beside it.
         progress: Say what is being measured.
     """
@@ -43,7 +47,10 @@ def reading(
         asked["frames"] = frames
     if gigabytes is not None:
         asked["gigabytes"] = tuple(size for size in gigabytes if size != 0)
-    measured = measure(Setting(**asked), progress=told(progress))
+    chosen = [row for row in ARCHIVES if not only or row.name.startswith(tuple(only.split(",")))]
+    if not chosen:
+        raise ConfigError("unknown", where="only", expected=", ".join(row.name for row in ARCHIVES), received=only)
+    measured = measure(Setting(**asked), archives=chosen, progress=told(progress))
     console = Console()
     tables = [("windows a second, and over those of a training", reading_table(measured))]
     if measured.memory:

@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from torch.utils.data import DataLoader, SequentialSampler
 from lab.place import environment
 from lab.reading.archives import ARCHIVES, CHUNK, TRAINED_ON, Archive, files_of, forget
 from lab.reading.memory import Peak, measurable, peak_of
+from lab.reading.operations import served
 from lab.speed.process import gist
 from lab.speed.results import provenance
 from nextframe.data.loading import SeededSampler, WindowDataset
@@ -230,11 +232,16 @@ def train_in_memory(
 
 def read(archive: Archive, path: Path, setting: Setting) -> Reading:
     """Time the reading of an archive, shuffled and in order of time, each as if it was opened for the first time."""
+    with served(path) if archive.served else nullcontext(str(path)) as place:
+        return _read(archive, path, place, setting)
+
+
+def _read(archive: Archive, path: Path, place: str, setting: Setting) -> Reading:
     rates = {}
     for shuffled in (True, False):
         forget(path)
         started = time.perf_counter()
-        source = open_source(path, grey=archive.grey)
+        source = open_source(place, **archive.options(path, setting.size))
         kept = [_keep_less(sequence) for sequence in source.sequences]
         spans = [Span(sequence, 0, len(sequence)) for sequence in kept]
         windows = cut_windows(spans, past=setting.past, future=setting.future)
