@@ -2,9 +2,12 @@
 
     python -m lab reading-page
 
-It reads what this command wrote, which takes an idle machine fifteen minutes, and 6 GB of its disk for a while:
+It reads what these commands wrote, which take an idle machine fifteen minutes and five, and 6 GB of its disk for a
+while:
 
     python -m lab reading --out lab/results/reading.json
+    python -m lab reading --frames 1000 --steps 3 --gigabytes 0 --only NPY,GRIB,RADOLAN,GeoTIFF,PNG,Zarr --out \
+        lab/results/reading-operations.json
 """
 
 import json
@@ -14,16 +17,22 @@ from lab.options import parser
 from lab.place import DOCS, RESULTS
 from nextframe.files import write_text
 
-RESULT = RESULTS / "reading.json"
 PAGE = DOCS / "data.md"
-START, END = "<!-- reading: written by python -m lab reading-page -->", "<!-- /reading -->"
+TABLES = {
+    "reading": "<!-- reading: written by python -m lab reading-page -->",
+    "reading-operations": "<!-- reading-operations: written by python -m lab reading-page -->",
+}
+"""Results -> the mark after which their tables stand."""
 
 
 def main(arguments: Sequence[str]) -> None:
-    parser("reading-page", __doc__).parse_args(arguments)
-    content = json.loads(RESULT.read_text(encoding="utf-8"))
-    note = f"{content['machine']}, {content['date']}: `{content['command']}`."
-    before, _, rest = PAGE.read_text(encoding="utf-8").partition(START)
-    after = rest.partition(END)[2]
-    write_text(PAGE, f"{before}{START}\n\n{content['markdown']}\n{note}\n\n{END}{after}")
-    print(content["markdown"])
+    """Write them, with the options that follow the task's name."""
+    parser("reading-page", __doc__ or "").parse_args(arguments)
+    for name, start in TABLES.items():
+        content = json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
+        note = f"{content['machine']}, {content['date']}: `{content['command']}`."
+        end = f"<!-- /{name} -->"
+        before, _, rest = PAGE.read_text(encoding="utf-8").partition(start)
+        after = rest.partition(end)[2]
+        write_text(PAGE, f"{before}{start}\n\n{content['markdown']}\n{note}\n\n{end}{after}")
+        print(content["markdown"])

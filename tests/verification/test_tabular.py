@@ -39,6 +39,19 @@ def test_a_row_for_each_forecaster_score_and_lead_time() -> None:
     assert wide.loc[5.0, "persistence"] == 0.7
 
 
+def test_a_dataset_of_xarray_has_the_same_numbers(tmp_path: Path) -> None:
+    dataset = scores().to_xarray()
+    assert dict(dataset.sizes) == {"forecaster": 2, "lead_time": 2}
+    frame = scores().to_dataframe().set_index(["score", "forecaster", "lead_time"])["value"]
+    for (score, forecaster, lead), value in frame.items():
+        found = float(dataset[score].sel(forecaster=forecaster, lead_time=lead))
+        assert found == value or (math.isnan(found) and math.isnan(value))
+    assert float(dataset["csi_0.5_high"].sel(forecaster="run_a", lead_time=5)) == 0.95
+    assert math.isnan(dataset["csi_0.5_low"].sel(forecaster="persistence", lead_time=5))
+    assert dataset["csi_0.5"].attrs["threshold"] == "0.5"
+    dataset.to_netcdf(tmp_path / "scores.nc", engine="h5netcdf")
+
+
 def test_csv_is_read_back(tmp_path: Path) -> None:
     scores().to_csv(tmp_path / "scores.csv")
     frame = pd.read_csv(tmp_path / "scores.csv")

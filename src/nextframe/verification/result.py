@@ -16,6 +16,7 @@ from nextframe.words import count, joined
 
 if TYPE_CHECKING:
     import pandas as pd
+    import xarray as xr
 
 Values = Sequence[float]
 Word = Literal["better", "worse", "no real difference", "not known"]
@@ -141,6 +142,18 @@ class Verification:
         from nextframe.verification.tabular import dataframe
 
         return dataframe(self)
+
+    def to_xarray(self) -> xr.Dataset:
+        """Scores over the axes `forecaster` and `lead_time`, a variable each; see `tabular.dataset`.
+
+        >>> scores = {"model": {"mae": [1.0, 2.0]}, "persistence": {"mae": [1.5, 4.0]}}
+        >>> told = Verification(scores=scores, lead_time=[5, 10], lead_time_unit="minutes", count=3).to_xarray()
+        >>> float(told["mae"].sel(forecaster="model", lead_time=10))
+        2.0
+        """
+        from nextframe.verification.tabular import dataset
+
+        return dataset(self)
 
     def to_csv(self, path: str | Path) -> None:
         """Write the rows of `to_dataframe` as CSV, whole or not at all."""

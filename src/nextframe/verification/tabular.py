@@ -12,6 +12,7 @@ from nextframe.words import lead_number
 
 if TYPE_CHECKING:
     import pandas as pd
+    import xarray as xr
 
 _SPECIAL = {
     **{sign: rf"\{sign}" for sign in "&%$#_{}"},
@@ -78,6 +79,38 @@ def dataframe(verification: Table) -> pd.DataFrame:
     frame = pd.DataFrame(rows)
     frame.attrs = {"lead_time_unit": verification.lead_time_unit, "units": list(verification.units)}
     return frame
+
+
+def dataset(verification: Table) -> xr.Dataset:
+    """Scores by forecaster and lead time: a variable for each score, and beside it, as `NAME_low` and `NAME_high`, the
+    bounds of the 95 % interval where there are any; what is not defined is NaN. Any format that xarray writes holds it.
+    """
+    import numpy as np
+    import xarray as xr
+
+    forecasters, leads = list(verification.scores), list(verification.lead_time)
+    variables: dict[str, Any] = {}
+    for key in dict.fromkeys(key for scores in verification.scores.values() for key in scores):
+        score = score_named(key)
+        said = {"metric": score.metric.name, "channel": score.channel, "threshold": score.threshold}
+        attributes = {name: str(value) for name, value in said.items() if value}
+        missing = [math.nan] * len(leads)
+        values = [verification.scores[name].get(key, missing) for name in forecasters]
+        variables[key] = (("forecaster", "lead_time"), np.array(values, np.float64), attributes)
+        bounds = [verification.intervals.get(name, {}).get(key) for name in forecasters]
+        if any(bounds):
+            pairs = [each or [(math.nan, math.nan)] * len(leads) for each in bounds]
+            for place, end in enumerate(("low", "high")):
+                ends = np.array([[pair[place] for pair in each] for each in pairs], np.float64)
+                about = {**attributes, "long_name": f"{end} bound of the 95 % interval of {key}"}
+                variables[f"{key}_{end}"] = (("forecaster", "lead_time"), ends, about)
+    lead_time = (
+        "lead_time",
+        np.array(leads, np.float64),
+        {"long_name": "lead time", "units": verification.lead_time_unit},
+    )
+    about = {"data": verification.data, "forecasts": verification.count, "units": ", ".join(verification.units)}
+    return xr.Dataset(variables, {"forecaster": forecasters, "lead_time": lead_time}, about)
 
 
 def csv_text(verification: Table) -> str:

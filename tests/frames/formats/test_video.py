@@ -51,6 +51,8 @@ def decoded(path: Path, pixel_format: str = "rgb24") -> np.ndarray:
         (".avi", "mpeg4", {"bf": "2"}),
         (".avi", "ffv1", {}),
         (".mkv", "mpeg2video", {"bf": "2"}),
+        (".mpg", "mpeg2video", {"bf": "2"}),
+        (".ts", "libx264", {"bf": "3"}),
         (".webm", "libvpx-vp9", {"lag-in-frames": "10"}),
     ],
 )
