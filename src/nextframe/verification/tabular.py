@@ -109,8 +109,8 @@ def dataset(verification: Table) -> xr.Dataset:
         np.array(leads, np.float64),
         {"long_name": "lead time", "units": verification.lead_time_unit},
     )
-    about = {"data": verification.data, "forecasts": verification.count, "units": ", ".join(verification.units)}
-    return xr.Dataset(variables, {"forecaster": forecasters, "lead_time": lead_time}, about)
+    whole = {"data": verification.data, "forecasts": verification.count, "units": ", ".join(verification.units)}
+    return xr.Dataset(variables, {"forecaster": forecasters, "lead_time": lead_time}, whole)
 
 
 def csv_text(verification: Table) -> str:
