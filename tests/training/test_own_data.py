@@ -231,6 +231,17 @@ def test_too_few_frames_and_clips_of_two_sizes_are_sentences(tmp_path: Path) -> 
         nextframe.fit(str(tmp_path / "*.npy"), out=tmp_path / "run", minutes=0.1, progress=False)
 
 
+@pytest.mark.slow
+def test_the_members_of_an_ensemble_share_the_budget_and_go_on(tmp_path: Path) -> None:
+    call: dict[str, Any] = {"out": tmp_path / "run", "minutes": 0.1, "members": 2, "progress": False, "axes": "THWC"}
+    np.save(tmp_path / "ball.npy", ball(30, 16, 20))
+    model = nextframe.fit(tmp_path / "ball.npy", **call)
+    assert load_config(tmp_path / "run" / "member-1" / "config.yaml").training.minutes == 0.05
+    again = nextframe.fit(tmp_path / "ball.npy", resume=True, **call)
+    past = ball(30, 16, 20)[None, :8].astype(np.float32).transpose(0, 1, 4, 2, 3)
+    np.testing.assert_array_equal(model.predict(past, 2), again.predict(past, 2))
+
+
 def test_the_learning_rate_rises_and_falls_once() -> None:
     rates = np.array([one_cycle(done) for done in np.linspace(0, 1, 101)])
     assert rates.argmax() == 10

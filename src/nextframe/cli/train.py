@@ -70,7 +70,7 @@ def train(
     from nextframe.api import fit
 
     model_of_run = fit(**call, tell=say)
-    run, verdict = model_of_run.run, model_of_run.manifest.verdict
+    run, verdict = model_of_run.run, model_of_run.verdict
     print(f"wrote {run}: try `nextframe verify {run}`, or `nextframe forecast {run} --input FILE`")
     if verdict:
         print(f"{run} is {verdict}")

@@ -222,7 +222,9 @@ def normaliser_for(
     return _logarithmic(statistics, output)
 
 
-def choose_threshold(spans: Sequence[Span], normaliser: Normaliser) -> float:
+def choose_threshold(
+    spans: Sequence[Span], normaliser: Normaliser, *, statistics: FrameStatistics | None = None
+) -> float:
     """Threshold of an event in these frames, in source units: a value of at least this much.
 
     0.5 for values in 0..1. For values that are mostly zero: half of the largest where the others crowd near it (shapes
@@ -234,13 +236,15 @@ def choose_threshold(spans: Sequence[Span], normaliser: Normaliser) -> float:
     Args:
         spans: the training part.
         normaliser: what was fitted on it.
+        statistics: of these spans, where they are known already; nothing is then read.
 
     Raises:
         DataError: damaged frames, or no value at all.
     """
     if normaliser.method == "identity":
         return 0.5
-    return threshold_for(measure_spans(spans, frames=THRESHOLD_FRAMES), where=spans[0].sequence.name)
+    statistics = statistics or measure_spans(spans, frames=THRESHOLD_FRAMES)
+    return threshold_for(statistics, where=spans[0].sequence.name)
 
 
 def threshold_for(statistics: FrameStatistics, *, where: str = "training part") -> float:

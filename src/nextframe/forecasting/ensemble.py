@@ -63,6 +63,10 @@ class EnsembleForecaster(TrainedForecaster):
     def networks(self) -> tuple[Network, ...]:
         return tuple(model.model for model in self.models)
 
+    @property
+    def verdict(self) -> str:
+        return self.models[0].verdict if all(model.verdict for model in self.models) else ""
+
     def tiled(self, tile: int, overlap: int | None = None) -> Self:
         twin = copy.copy(self)
         twin.models = tuple(model.tiled(tile, overlap) for model in self.models)

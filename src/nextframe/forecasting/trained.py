@@ -199,12 +199,17 @@ class TrainedForecaster(Forecaster):
             )
         return self.noted(super().forecast(past, lead_times, members=members))
 
+    @property
+    def verdict(self) -> str:
+        """Sentence on a run that is no better than a simple forecast; empty for others."""
+        return self.manifest.verdict
+
     def noted(self, forecast: Forecast) -> Forecast:
         """The forecast with a comment among its attributes, where the run is no better than a simple forecast."""
-        if not self.manifest.verdict:
+        if not self.verdict:
             return forecast
         before = forecast.attributes.get("comment")
-        comment = f"{self.name}: {self.manifest.verdict}"
+        comment = f"{self.name}: {self.verdict}"
         return replace(
             forecast, attributes={**forecast.attributes, "comment": f"{before}; {comment}" if before else comment}
         )

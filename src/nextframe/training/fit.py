@@ -127,6 +127,9 @@ def train_ensemble(
             if config.training.minutes is not None:
                 member = member.replace({"minutes": config.training.minutes / config.training.members})
             folder = run / f"member-{n + 1}"
+            if resume and (folder / "config.yaml").exists():
+                member = load_config(folder / "config.yaml")  # with what its plan has changed
+            own = Clock(member.training.minutes)
             train(
                 source,
                 member,
@@ -135,9 +138,12 @@ def train_ensemble(
                 overwrite=overwrite,
                 progress=progress,
                 tell=say,
+                clock=own,
                 given=given,
                 statistics=statistics,
             )
+            if clock is not None and own.calibration is not None:
+                clock.calibration = own.calibration
             if overwrite and n == 0:
                 clear_run(run, but=folder)
             save_config(run, config)  # not before the first member has shown that the data can be trained on
@@ -189,7 +195,7 @@ def _train(
     if resume and resumed is None and progress:
         tell(f"{run}: holds no run to resume, a new one begins")
     parts = split_as(source, config.data)
-    statistics = statistics or measure_spans(parts.train)
+    known, statistics = statistics, statistics or measure_spans(parts.train)
     normaliser = fit_normaliser(
         parts.train,
         config.data.normalisation,
@@ -211,7 +217,7 @@ def _train(
     manifest = Manifest(
         config=config,
         normaliser=normaliser,
-        threshold=choose_threshold(parts.train, normaliser),
+        threshold=choose_threshold(parts.train, normaliser, statistics=known),
         channels=channels,
         height=height,
         width=width,
