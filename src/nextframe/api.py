@@ -116,7 +116,7 @@ def fit(
         def opened_as(config: RunConfig) -> FrameSource:
             return open_as(config.data) if source is None or config.data.sources else open_source(source, config.data)
 
-        opened, choice = begin(opened_as, config, options, run=run, resume=resume, preset=preset, tell=tell)
+        opened, choice = begin(opened_as, config, options, run=run, resume=resume, overwrite=overwrite, preset=preset)
         if opened.several and opened.sequences[0].units == ("mm/h",):  # whatever is forecast from is brought to it, too
             choice = dataclasses.replace(choice, config=choice.config.replace({"rain_unit": "mm/h"}))
         work = train if config.training.members == 1 else train_ensemble
@@ -131,6 +131,7 @@ def fit(
             clock=clock,
             given=options,
             statistics=choice.statistics,
+            notes=choice.notes,
         )
         clock.show("calibrating")
         calibrate_or_tell(run, opened, tell, limit=clock.calibration)

@@ -223,7 +223,7 @@ class RoundSampler(Sampler[tuple[int, int]]):
     >>> first = list(sampler)
     >>> sampler.set_epoch(1)
     >>> first, list(sampler)
-    ([(1, 0), (0, 1), (2, 2), (2, 3)], [(1, 4), (0, 5), (0, 6), (2, 7)])
+    ([(2, 0), (0, 1), (1, 2), (2, 3)], [(0, 4), (1, 5), (2, 6), (1, 7)])
     """
 
     def __init__(self, windows: int, items: int, seed: int = 0, *, share: tuple[int, int] = (0, 1)) -> None:

@@ -70,6 +70,7 @@ def train(
     clock: Clock | None = None,
     given: Collection[str] = (),
     statistics: FrameStatistics | None = None,
+    notes: Sequence[str] = (),
 ) -> None:
     """Train a model and leave everything about it in the run folder.
 
@@ -88,6 +89,7 @@ def train(
         clock: of a run with a budget in minutes, begun when the run was; by default now.
         given: options that are not to be changed for a budget's sake.
         statistics: of the training part, where they are known already.
+        notes: sentences on what was chosen, told once the training is sure to begin.
 
     Raises:
         ConfigError: the folder is in use, already holds a run and `resume` is not set, or holds one of another
@@ -98,7 +100,7 @@ def train(
     """
     tell = default_tell(tell, progress)
     with claim(run):
-        _train(source, config, run, resume, overwrite, progress, tell, clock, given, statistics)
+        _train(source, config, run, resume, overwrite, progress, tell, clock, given, statistics, notes)
 
 
 def train_ensemble(
@@ -113,6 +115,7 @@ def train_ensemble(
     clock: Clock | None = None,
     given: Collection[str] = (),
     statistics: FrameStatistics | None = None,
+    notes: Sequence[str] = (),
 ) -> None:
     """Train the members of an ensemble, one after the other, each from a seed of its own and into a run folder of its
     own inside `run`, in even shares of the budget; arguments and errors of `train`.
@@ -141,6 +144,7 @@ def train_ensemble(
                 clock=own,
                 given=given,
                 statistics=statistics,
+                notes=notes if n == 0 else (),
             )
             if clock is not None and own.calibration is not None:
                 clock.calibration = own.calibration
@@ -188,6 +192,7 @@ def _train(
     clock: Clock | None,
     given: Collection[str],
     statistics: FrameStatistics | None,
+    notes: Sequence[str],
 ) -> None:
     clock = clock or Clock(config.training.minutes)
     _hold_to_run(run, config, resume, overwrite)
@@ -244,6 +249,8 @@ def _train(
     if not (run / SEEN).is_file():
         save_seen(run, parts)
     save_config(run, config)  # from here on the folder is this run's; bad data and bad options have left none
+    for note in notes:
+        tell(f"{source.name}: {note}")
     sets = [loader.dataset for loader in (ready.to_train, ready.to_validate)]
     if progress:
         counts = [len(part) for part in sets]  # type: ignore[arg-type]

@@ -37,7 +37,7 @@ def fit_lengths(source: FrameSource, data: DataConfig, given: Collection[str] = 
     >>> dict(fit_lengths(open_source("squares:movies=1,frames=120"), DataConfig()).options)
     {'validation': 0.2, 'test': 0.2}
     >>> dict(fit_lengths(open_source("squares:movies=1,frames=40"), DataConfig()).options)
-    {'past': 3, 'future': 2, 'validation': 0.2, 'test': 0.2}
+    {'past': 3, 'future': 3, 'validation': 0.2, 'test': 0.2}
     """
     by_time = data.split == "time" or (data.split == "auto" and len(source.sequences) < 3)
     for past, future in _lengths(data, given):

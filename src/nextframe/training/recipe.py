@@ -218,8 +218,8 @@ def begin(
     *,
     run: Path,
     resume: bool,
+    overwrite: bool,
     preset: str,
-    tell: Callable[[str], None],
 ) -> tuple[FrameSource, Choice]:
     """Open the source of a training, and resolve its configuration: as it was begun where it goes on, chosen for the
     frames with the default preset, else as it is.
@@ -230,8 +230,8 @@ def begin(
         given: the user's options.
         run: the run folder.
         resume: go on with what it holds.
+        overwrite: replace what it holds.
         preset: name of the preset.
-        tell: told what is chosen.
 
     Raises:
         DataError, ConfigError, ShapeError: frames or a configuration that cannot be read.
@@ -244,14 +244,9 @@ def begin(
     elif config.training.from_ is not None:  # the recipe is that of the model; windows are to fit the frames
         source = opened_as(config)
         lengths = fit_lengths(source, config.data, given)
-        for note in lengths.notes:
-            tell(f"{source.name}: {note}")
-        return source, Choice(config=config.replace(lengths.options))
-    elif preset == "default":
-        source, choice = choose_for(opened_as, config, given)
-        for note in choice.notes:
-            tell(f"{source.name}: {note}")
-        return source, choice
+        return source, Choice(config=config.replace(lengths.options), notes=lengths.notes)
+    elif preset == "default" and (overwrite or not saved.exists()):  # else a training refuses to begin
+        return choose_for(opened_as, config, given)
     return opened_as(config), Choice(config=config)
 
 
