@@ -200,7 +200,7 @@ def _train(
     if resume and resumed is None and progress:
         tell(f"{run}: holds no run to resume, a new one begins")
     parts = split_as(source, config.data)
-    known, statistics = statistics, statistics or measure_spans(parts.train)
+    counted, statistics = statistics, statistics or measure_spans(parts.train)
     normaliser = fit_normaliser(
         parts.train,
         config.data.normalisation,
@@ -222,7 +222,7 @@ def _train(
     manifest = Manifest(
         config=config,
         normaliser=normaliser,
-        threshold=choose_threshold(parts.train, normaliser, statistics=known),
+        threshold=choose_threshold(parts.train, normaliser, statistics=counted),
         channels=channels,
         height=height,
         width=width,
