@@ -137,9 +137,9 @@ MODELS = {
         limits=(
             "It has seen one morning of one country. Whether it is any good elsewhere, or in another season, is not "
             "known: verify it on your own radar before you use it, and train on that.",
-            "It takes rain rate at the pixel size of its training, 4 km, which nothing checks, and at its time step, 5 "
-            "minutes: at another one it warns. Frames are read as those of its training were, cut, coarsened and "
-            "converted alike; --crop, --coarsen and --rain-unit say otherwise.",
+            "It learned rain rate at pixels of 4 km and a time step of 5 minutes. Other radars are brought to these, "
+            "as far as their metadata tell and it is sound, and the forecast back to their own grid; what cannot be "
+            "brought there, such as larger pixels or steps, is warned of.",
             "It is for research and teaching; do not base a warning on it.",
         ),
     ),

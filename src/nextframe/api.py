@@ -16,7 +16,7 @@ from nextframe.errors import ConfigError
 from nextframe.forecasting.baselines import DEFAULT as BASELINES
 from nextframe.training.presets import Preset, preset_config
 from nextframe.verification.additive import SCALES
-from nextframe.words import Face, in_python, joined, python_call
+from nextframe.words import Face, in_python, joined, nobody, python_call
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -179,7 +179,7 @@ def forecast(
     overlap: int | None = None,
     **reading: Unpack[ReadingOptions],
 ) -> Forecast:
-    """Forecast from a source with a trained model; arguments and errors of `forecast_file`.
+    """Forecast from a source with a trained model or a baseline; arguments and errors of `forecast_file`.
 
     >>> forecast("squares-stacked", lead_times=3).values.shape
     (3, 1, 40, 40)
@@ -198,12 +198,13 @@ def forecast_file(
     members: bool = True,
     tile: int | None = None,
     overlap: int | None = None,
+    tell: Callable[[str], None] | None = None,
     **reading: Unpack[ReadingOptions],
 ) -> tuple[Forecast, FrameSequence, FrameSequence | None]:
-    """Forecast from a source with a trained model, and return what it started from and what came, too.
+    """Forecast from a source with a trained model or a baseline, and return what it started from and what came, too.
 
     Args:
-        run: the run folder, or the name of a shipped model (`load_run`).
+        run: the run folder, the name of a shipped model (`load_run`), or that of a baseline ("anvil").
         source: what to forecast from; its first sequence is taken. By default the first frames that were held out:
             those that a shipped model was measured on, or the test part of the run's own data.
         lead_times: number of frames to forecast; by default as many as the run was trained for.
@@ -213,31 +214,39 @@ def forecast_file(
         members: whether the forecast is to know its uncertainty.
         tile: forecast in tiles of so many pixels along both axes (`forecasting.tiles`), for grids beyond memory.
         overlap: pixels that tiles share; by default as `TrainedForecaster.tiled` chooses.
-        **reading: how to read the source where it differs from the run's own data.
+        tell: takes what was done to the frames (unit, pixels, missing frames), a sentence each.
+        **reading: how to read the source where it differs from what the run and the metadata tell.
 
     Returns:
-        The forecast, the frames that it started from, none of them from before a gap in time, and the true frames where
-        the file has them all.
+        The forecast, the frames that it started from, none of them from before a long gap in time, and the true
+        frames where the file has them all.
 
     Raises:
         ConfigError: a start without a frame before it, or no frames to start from.
     """
-    from nextframe.forecasting.issue import issue
+    from nextframe.forecasting.baselines import named
+    from nextframe.forecasting.issue import issue, issue_baseline
     from nextframe.forecasting.load import load_run
-    from nextframe.verification.held_out import to_forecast
+    from nextframe.forecasting.trained import hold_untiled
+    from nextframe.verification.held_out import first_held_out
 
+    tell = tell or nobody
+    common: Any = {
+        "reading": reading,
+        "tell": tell,
+        "lead_times": lead_times,
+        "matched": matched,
+        "members": members,
+    }
+    baseline = named(run, tell)
+    if baseline is not None:
+        hold_untiled(baseline.name, tile, overlap)
+        return issue_baseline(baseline, source, start, **common)
     model = load_run(run)
-    sequence, first = to_forecast(run, model.config.data, source, reading=reading)
-    return issue(
-        model,
-        sequence,
-        first if start is None else start,
-        lead_times=lead_times,
-        matched=matched,
-        members=members,
-        tile=tile,
-        overlap=overlap,
-    )
+    if source is None:
+        source, first = first_held_out(run, model.config.data, reading=reading)
+        start = first if start is None else start
+    return issue(model, source, start, tile=tile, overlap=overlap, **common)
 
 
 def verify(

@@ -27,6 +27,10 @@ _STAND_FOR = ("SOURCE", "FILE", "FOLDER", "RUN")
 _OPTION = re.compile(r"\{([a-z][a-z0-9_]*)(?:=([^{}]*))?\}")
 
 
+def nobody(line: str) -> None:
+    """Taker of lines that nobody is to hear."""
+
+
 def spell(text: str, face: Face) -> str:
     """Options in a text, `{name}` or `{name=value}`, as a face writes them.
 

@@ -14,7 +14,7 @@ import nextframe
 from nextframe import api
 from nextframe.cli import main
 from nextframe.cli.train import say
-from nextframe.errors import DataError
+from nextframe.errors import DataError, NextframeWarning
 
 HEAVY = ("torch", "lightning", "xarray", "matplotlib", "pandas", "scipy", "av")
 SMALL = (
@@ -274,7 +274,8 @@ def test_a_forecast_does_not_start_from_before_a_gap(run: Path, tmp_path: Path) 
     times = np.datetime64("2020-01-01", "ns") + hours * np.timedelta64(1, "h")
     rain = (("time", "y", "x"), np.random.default_rng(0).random((8, 16, 16), np.float32))
     xr.Dataset({"rain": rain}, {"time": times}).to_netcdf(tmp_path / "rain.nc", engine="h5netcdf")
-    after, past, truth = api.forecast_file(run, tmp_path / "rain.nc", start=6, lead_times=2)
+    with pytest.warns(NextframeWarning, match="1 frame to start from, where the training had 3"):
+        after, past, truth = api.forecast_file(run, tmp_path / "rain.nc", start=6, lead_times=2)
     assert (len(past), after.init_time, truth is not None) == (1, times[5], True)
     # The frames after the gap are not those that are forecast.
     _, past, truth = api.forecast_file(run, tmp_path / "rain.nc", start=4, lead_times=2)

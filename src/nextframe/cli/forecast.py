@@ -8,6 +8,7 @@ from typing import Annotated, Any, Unpack
 from cyclopts import Parameter
 
 from nextframe.cli.options import NUMBERS, reading_options
+from nextframe.forecasting.baselines import names
 from nextframe.outputs.patterns import FIELDS
 from nextframe.outputs.writers import suffixes
 from nextframe.words import joined
@@ -20,6 +21,10 @@ OUT = Parameter(
     "time with next-{lead}.tif. [default: forecast.gif]",
     negative=(),
     show_default=False,
+)
+RUN = Parameter(
+    help="Run folder of the model, the name of a shipped one (`nextframe inspect --models`), or that of a baseline: "
+    f"{joined(names(), 'or')}."
 )
 COVERAGE = Parameter(
     help="Write the bounds of the central interval of so much probability, for example 0.9 "
@@ -42,7 +47,7 @@ AREAS = Parameter(
 
 
 def forecast(
-    run: Path,
+    run: Annotated[str, RUN],
     /,
     *,
     source: Annotated[str | None, Parameter(name="--input")] = None,
@@ -60,13 +65,13 @@ def forecast(
     out: Annotated[list[Path] | None, OUT] = None,
     **options: Any,
 ) -> None:
-    """Forecast the frames that follow, with a trained model.
+    """Forecast the frames that follow, with a trained model or a baseline.
 
     Args:
-        run: Run folder of the model, or the name of a shipped one (`nextframe inspect --models`).
+        run: Run folder of the model, or a name.
         source: Frames to start from: a SOURCE; the first sequence of several is taken. By default the first frames that
             the model was not trained on: the held-out ones of a shipped model, or the test part of a run's own data.
-        lead_times: Number of frames to forecast, any; by default as many as the run was trained for.
+        lead_times: Number of frames to forecast, any; by default as many as the run was trained for, or 8.
         start: Forecast the frames from this index on, from those before it, and show the truth beside them where the
             frames hold it for all lead times; by default the frames after the last one of --input.
         matched: Give the forecast the distribution of values of the last frame seen, which sharpens it (probabilities
@@ -82,7 +87,8 @@ def forecast(
         points: Write the forecast of these places.
         areas: Write the forecast of these areas.
         out: Where to write.
-        options: How to read the frames; by default as the run did.
+        options: How to read the frames; by default as the run did, as far as they are of the same kind: a cut goes to
+            the same grid alone (--crop none for none), unit and pixels are brought to those of the training.
     """
     from nextframe.api import forecast_file
     from nextframe.outputs.asked import Asked
@@ -101,6 +107,7 @@ def forecast(
         members=asked.uncertainty,
         tile=tile,
         overlap=overlap,
+        tell=print,
         **options,
     )
     written = save_forecast(

@@ -37,13 +37,16 @@ def separated(kind: Callable[[str], Any], called: str, shown: str = "") -> Param
 
     def convert(type_: Any, tokens: Sequence[Token]) -> tuple[Any, ...]:
         try:
-            values = tuple(kind(item) for token in tokens for item in token.value.split(",") if item)
+            given = [token.value for token in tokens]
+            # "none" is no number, and what an option of numbers takes for no value at all.
+            items = [] if given == ["none"] and kind is not str else given
+            values = tuple(kind(item) for each in items for item in each.split(",") if item)
             if kind is float and not all(map(math.isfinite, values)):
                 raise ValueError("not finite")
             return values
         except ValueError:
-            given = ",".join(token.value for token in tokens)
-            raise ValueError(f'"{given}" is not {called} separated by commas.') from None
+            text = ",".join(token.value for token in tokens)
+            raise ValueError(f'"{text}" is not {called} separated by commas.') from None
 
     return Parameter(converter=convert, n_tokens=1, negative=(), metavar=f"{(shown or kind.__name__).upper()},...")
 

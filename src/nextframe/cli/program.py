@@ -42,7 +42,7 @@ app = App(
 )
 COMMANDS = {
     "train": "Train a model on frames, into a run folder that `forecast` and `verify` take.",
-    "forecast": "Forecast the frames that follow, with a trained model.",
+    "forecast": "Forecast the frames that follow, with a trained model or a baseline.",
     "watch": "Follow a folder: a forecast for each frame that comes, named by its time, and scores of earlier ones.",
     "verify": "Say how good forecasts are, by lead time, beside those of simple baselines.",
     "serve": "Serve forecasts over HTTP: a page to look at, requests, and streams of frames.",

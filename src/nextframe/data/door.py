@@ -23,6 +23,7 @@ from nextframe.data.coordinates import motion_for
 from nextframe.data.limits import Limits
 from nextframe.data.motion import WHOLE, Box, Motion, align, from_lagrangian
 from nextframe.data.normalise import Normaliser
+from nextframe.errors import DataError
 from nextframe.frames.sequence import FloatArray
 
 
@@ -113,6 +114,20 @@ class Door:
     def cut(self, rows: slice, columns: slice) -> Self:
         """The door for a part of the grid."""
         return self if self.static is None else replace(self, static=self.static[:, rows, columns])
+
+    def hold_motion(self, frames: int, where: str) -> None:
+        """Refuse fewer frames than a motion is told by, where frames are moved along one.
+
+        Raises:
+            DataError: one frame alone.
+        """
+        if self.moves and frames < 2:
+            raise DataError(
+                "has too few frames to tell a motion by, and the model forecasts along one",
+                where=where,
+                expected="2 or more",
+                received=frames,
+            )
 
     def motion(self, past: FloatArray) -> Motion | None:
         """The motion that a past (T, C, H, W) has at its end; None where nothing is to be moved."""

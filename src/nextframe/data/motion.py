@@ -145,6 +145,21 @@ def extrapolate(past: FloatArray, motion: Motion | None, lead_times: int) -> Flo
     return np.where(np.isfinite(arrived) & np.isfinite(last), arrived, last)
 
 
+def between(before: FloatArray, after: FloatArray, share: float) -> FloatArray:
+    """The frame (C, H, W) at a share of the way from one frame to the next: both moved there along the motion between
+    them, and mixed; where one has no value, the other's, and where neither arrives, those that are there already.
+    """
+    motion = motion_field(np.stack([before, after]))
+    pairs = [(before, after)]
+    if motion is not None:
+        pairs.insert(0, (advect(before, motion * share, 1)[0], advect(after, -motion * (1 - share), 1)[0]))
+    frame = np.full(before.shape, np.nan, np.float32)
+    for one, other in pairs:
+        for values in ((1 - share) * one + share * other, one, other):
+            frame = np.where(np.isfinite(frame), frame, values.astype(np.float32))
+    return frame
+
+
 def align(frames: FloatArray, past: int, motion: Motion | None, box: Box = WHOLE) -> FloatArray:
     """Frames (T + K, C, H, W), of which the first `past` are seen, in the coordinates of a motion.
 

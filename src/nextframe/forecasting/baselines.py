@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nextframe.plugins import Late, row_of, table
@@ -32,6 +33,8 @@ class Baseline:
     rows import it when it is first called (`plugins.Late`)."""
     title: str
     """One line that says what it is."""
+    frames: int = 1
+    """Past frames that it takes."""
     needs: frozenset[str] = frozenset()
     """Things that it cannot do without: "training", frames to learn from; "rain", values that are never negative."""
     extra: str | None = None
@@ -48,11 +51,13 @@ _OWN = (
         name="translation",
         make=Late(f"{_HERE}.translation:Translation"),
         title="the last frame moved on as a whole, along the shift that the last two frames have",
+        frames=2,
     ),
     Baseline(
         name="extrapolation",
         make=Late(f"{_HERE}.extrapolation:Extrapolation"),
         title="the last frame moved on along the optical flow of the last two",
+        frames=2,
     ),
     Baseline(
         name="climatology",
@@ -64,6 +69,7 @@ _OWN = (
         name="steps",
         make=Late(f"{_HERE}.nowcasts:Steps"),
         title="an ensemble nowcast of rain by pysteps",
+        frames=3,
         needs=frozenset({"rain"}),
         extra="pysteps",
     ),
@@ -71,6 +77,7 @@ _OWN = (
         name="anvil",
         make=Late(f"{_HERE}.nowcasts:Anvil"),
         title="a nowcast of rain with growth and decay, by pysteps",
+        frames=4,
         needs=frozenset({"rain"}),
         extra="pysteps",
     ),
@@ -90,6 +97,28 @@ def names() -> tuple[str, ...]:
     ('persistence', 'translation', 'extrapolation')
     """
     return tuple(row.name for row in baselines())
+
+
+def named(run: str | Path, tell: Callable[[str], None]) -> Baseline | None:
+    """The baseline that a name in the place of a run's is of; None where it names a run.
+
+    A path is none (`./anvil`), and a run folder that has the name of a baseline goes before it.
+
+    Args:
+        run: what was asked for.
+        tell: is told which it is where there are both.
+
+    >>> named("./anvil", print) is None, named("persistence", print).frames
+    (True, 1)
+    """
+    row = next((row for row in baselines() if row.name == str(run)), None)
+    if row is None or not Path(run).is_dir():
+        return row
+    if any((Path(run) / name).exists() for name in ("config.yaml", "model.json")):
+        tell(f"{run}: the run folder of this name, not the baseline")
+        return None
+    tell(f"{run}: the baseline, not the folder of this name, which is ./{run}")
+    return row
 
 
 def make_baseline(name: str, training: Sequence[Span] = ()) -> Forecaster:

@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,6 +43,9 @@ class Animation(Protocol):
 
     def save(self, path: str | Path) -> None:
         """Write it as a GIF."""
+
+
+Begun = TypeVar("Begun")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -259,6 +262,9 @@ def central_interval(members: NDArray[Any], coverage: float) -> tuple[NDArray[An
 class Forecaster(ABC):
     """Anything that continues a sequence: a trained model, a baseline, an exported model, all alike."""
 
+    seed: int | None = None
+    """Seed of what it draws at random; None where it draws nothing. It goes into the attributes of its forecasts."""
+
     @property
     @abstractmethod
     def name(self) -> str:
@@ -304,16 +310,7 @@ class Forecaster(ABC):
         Warns:
             NextframeWarning: a source of several sequences, of which the first is taken.
         """
-        pasts = self.pasts_of(source, axes=axes)
-        if len(pasts) > 1:
-            warnings.warn(
-                NextframeWarning(
-                    f"{name_of(source)} holds {len(pasts)} sequences, and the first is forecast from; `forecast_all` "
-                    "forecasts from each"
-                ),
-                stacklevel=3,
-            )
-        return pasts[0]
+        return only_one(self.pasts_of(source, axes=axes), source)
 
     def forecast(self, past: Source, lead_times: int = 8, *, members: bool = True, axes: str = "") -> Forecast:
         """Forecast the frames that follow the last one of `past`.
@@ -385,8 +382,25 @@ class Forecaster(ABC):
             accumulation=past.accumulation,
             grid=past.grid,
             source=past.name,
-            attributes=past.attributes,
+            attributes=dict(past.attributes) if self.seed is None else {**past.attributes, "seed": self.seed},
         )
+
+
+def only_one(starts: Sequence[Begun], source: Source) -> Begun:
+    """The first of what one forecast may start from.
+
+    Warns:
+        NextframeWarning: there are several.
+    """
+    if len(starts) > 1:
+        warnings.warn(
+            NextframeWarning(
+                f"{name_of(source)} holds {len(starts)} sequences, and the first is forecast from; `forecast_all` "
+                "forecasts from each"
+            ),
+            stacklevel=4,
+        )
+    return starts[0]
 
 
 def _hold_to_values(values: FloatArray, past: FloatArray, *, where: str) -> None:

@@ -1,51 +1,127 @@
-"""A forecast issued from a place in a sequence, with the frames that it started from and those that came."""
+"""Forecasts issued from a source by whoever is named, a run or a baseline, with the frames that they started from and
+those that came.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import Any
 
+from nextframe.config import Reading
+from nextframe.data.split import Span
+from nextframe.errors import ConfigError, DataError
+from nextframe.forecasting.adapt import Adapted, Prepared, adapt
+from nextframe.forecasting.baselines import Baseline, make_baseline
 from nextframe.forecasting.forecast import Forecast
 from nextframe.forecasting.matching import match_distribution
-from nextframe.forecasting.start import start_at
 from nextframe.forecasting.trained import TrainedForecaster
+from nextframe.frames.convert import convert_units
+from nextframe.frames.rain import kind_of_rain
 from nextframe.frames.sequence import FrameSequence
+from nextframe.frames.source import Source, open_source
+
+Issued = tuple[Forecast, FrameSequence, FrameSequence | None]
+"""A forecast, the frames that it started from, and the true frames where the sequence has them all."""
+Tell = Callable[[str], None]
+
+LEAD_TIMES = 8
+"""Frames that a baseline forecasts where nobody says how many."""
 
 
 def issue(
     model: TrainedForecaster,
-    sequence: FrameSequence,
-    first: int,
+    source: Source,
+    first: int | None = None,
     *,
+    reading: Mapping[str, Any],
+    tell: Tell,
     lead_times: int | None = None,
     matched: bool = False,
     members: bool = True,
     tile: int | None = None,
     overlap: int | None = None,
-) -> tuple[Forecast, FrameSequence, FrameSequence | None]:
-    """Forecast the frames of a sequence from frame `first` on, from those before it.
+) -> Issued:
+    """Forecast the frames of a source's first sequence from frame `first` on, from those before it.
 
     Args:
         model: what forecasts.
-        sequence: the frames.
-        first: number of the first frame to forecast, which the sequence need not hold.
+        source: the frames; a sequence is taken as it is, others as `adapt` reads them.
+        first: number of the first frame to forecast; by default the one after the last.
+        reading: options of how to read the source, where it is no sequence.
+        tell: takes what was done to the frames, a sentence each.
         lead_times: number of frames to forecast; by default as many as the model was trained for.
         matched: give the forecast the distribution of the last frame seen (`forecasting.matching`).
         members: whether the forecast is to know its uncertainty.
         tile: forecast in tiles of so many pixels along both axes.
         overlap: pixels that tiles share.
 
-    Returns:
-        The forecast, the frames that it started from, and the true frames where the sequence has them all.
-
     Raises:
         ConfigError: no frame before the first one, or fewer than one lead time.
+        DataError: frames that the model cannot forecast from.
     """
     data = model.config.data
     lead_times = data.future if lead_times is None else lead_times
-    begin = start_at(sequence, first, past=data.past, lead_times=lead_times)
-    past = begin.past
-    forecast = model.forecast(past, lead_times, members=members, tile=tile, overlap=overlap)
+    adapted = Adapted((source,)) if isinstance(source, FrameSequence) else adapt(model.manifest, source, reading)
+    sequence = adapted.sequences[0]
+    prepared = adapted.prepared(
+        sequence, len(sequence) if first is None else first, past=data.past, lead_times=lead_times
+    )
+    forecast = model.forecast_prepared(prepared, lead_times, members=members, tile=tile, overlap=overlap)
+    return _issued(forecast, prepared, matched, tell)
+
+
+def issue_baseline(
+    baseline: Baseline,
+    source: Source | None,
+    first: int | None = None,
+    *,
+    reading: Mapping[str, Any],
+    tell: Tell,
+    lead_times: int | None = None,
+    matched: bool = False,
+    members: bool = True,
+) -> Issued:
+    """Forecast with a baseline; arguments and errors of `issue`. What it learns from, if it does, are the frames before
+    the first that it forecasts.
+
+    Raises:
+        ConfigError: no source, or a baseline whose library is not installed.
+        DataError: fewer frames than it takes.
+    """
+    if source is None:
+        raise ConfigError(
+            "was trained on no frames, and has none to forecast from", where=baseline.name, hint="name some: {source}"
+        )
+    opened = open_source(source, Reading().but(reading))
+    sequence = opened.sequences[0]
+    notes: tuple[str, ...] = ()
+    if "rain" in baseline.needs and all(kind_of_rain(unit) == "reflectivity" for unit in sequence.units):
+        rates = convert_units(sequence, ("mm/h",) * len(sequence.units))
+        if rates is not None:
+            notes = (f"{opened.name}: brought from {sequence.units[0]} to mm/h, since {baseline.name} is of rain",)
+            sequence = rates
+    lead_times = LEAD_TIMES if lead_times is None else lead_times
+    first = len(sequence) if first is None else first
+    prepared = Adapted((sequence,), notes=notes).prepared(sequence, first, past=baseline.frames, lead_times=lead_times)
+    if len(prepared.frames) < baseline.frames:
+        raise DataError(
+            f"holds fewer frames in a row than {baseline.name} takes",
+            where=sequence.name,
+            expected=f"{baseline.frames} or more before frame {first}",
+            received=len(prepared.frames),
+        )
+    forecaster = make_baseline(baseline.name, [Span(sequence, 0, first)])
+    return _issued(
+        prepared.back(forecaster.forecast(prepared.frames, lead_times, members=members), None), prepared, matched, tell
+    )
+
+
+def _issued(forecast: Forecast, prepared: Prepared, matched: bool, tell: Tell) -> Issued:
+    past = prepared.start.past
     if matched:
         values = match_distribution(forecast.values, past.read(len(past) - 1, len(past))[0])
         forecast = replace(forecast, values=values, forecaster=f"{forecast.forecaster}, matched")
-    return forecast, past, begin.truth
+    for note in prepared.notes:
+        tell(note)
+    return forecast, past, prepared.start.truth

@@ -94,7 +94,7 @@ class ModelForecaster(TrainedForecaster):
         Raises:
             ShapeError: a number of channels other than the model was trained on, or another grid than that of its
                 static fields.
-            DataError: pasts without a single valid value.
+            DataError: pasts without a single valid value, or of one frame where it forecasts along a motion.
         """
         return self.raw_distribution(past, lead_times)[0]
 
@@ -108,6 +108,7 @@ class ModelForecaster(TrainedForecaster):
     def _quantiles(self, past: FloatArray, lead_times: int) -> FloatArray:
         """All that the network says, (B, Q, K, C, H, W)."""
         self.check_frames(past)
+        self.door.hold_motion(past.shape[1], self.name)
         motions = [self.door.motion(movie) for movie in past]
         seen = np.stack([self.door.align(movie, len(movie), along) for movie, along in zip(past, motions, strict=True)])
 

@@ -74,11 +74,12 @@ class _PystepsNowcast(Forecaster):
                 expected=f"at least {self.frames} past frames",
                 received=past.shape[1],
             )
-        if np.nanmin(past) < 0:
+        least = past.min(where=np.isfinite(past), initial=0)
+        if least < 0:
             raise ConfigError(
                 "is for rain, which is never negative",
                 where=f"baseline '{self.name}'",
-                received=f"a value of {np.nanmin(past):g}",
+                received=f"a value of {least:g}",
                 hint="bring reflectivity to mm/h with {rain_unit=mm/h}, or leave this baseline out",
             )
         batch, _, channels, height, width = past.shape
@@ -113,6 +114,7 @@ class Steps(_PystepsNowcast):
     """
 
     frames = 3
+    seed = 0
 
     @property
     def name(self) -> str:
@@ -137,7 +139,7 @@ class Steps(_PystepsNowcast):
             mask_method="incremental",
             kmperpixel=1.0,
             timestep=5.0,
-            seed=0,
+            seed=self.seed,
         )
         amounts: NDArray[Any] = np.where(made <= 10 * np.log10(_DRY), 0, 10 ** (made / 10))
         return amounts

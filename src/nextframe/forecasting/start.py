@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from nextframe.data.motion import between
 from nextframe.errors import ConfigError
+from nextframe.frames.convert import picked
 from nextframe.frames.sequence import FrameSequence
+from nextframe.frames.steps import after, steps_between
+from nextframe.words import seconds
+
+FILLED = 2
+"""Frames missing in a row that are filled; a longer gap is the end of what is seen."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -13,24 +24,28 @@ class Start:
     """A place in a sequence to forecast from."""
 
     past: FrameSequence
-    """Frames seen, none of them from before a gap in time."""
+    """Frames seen, none of them from before a long gap in time."""
     truth: FrameSequence | None
     """True frames of all lead times; None where the sequence does not hold them all, or not without a gap."""
+    places: tuple[int, ...]
+    """Steps from the last frame seen to each of them: -3, -2, 0 where the frame before the last one is missing."""
 
 
-def start_at(sequence: FrameSequence, first: int, *, past: int, lead_times: int) -> Start:
+def start_at(sequence: FrameSequence, first: int, *, past: int, lead_times: int, step: float | None = None) -> Start:
     """Start of the forecast whose first frame is frame `first` of a sequence.
 
     Args:
         sequence: the frames; nothing is read.
         first: number of the first frame to forecast, which the sequence need not hold.
-        past: frames to see, at most; fewer where the sequence, or a stretch of it without a gap, begins later.
+        past: frames to see, at most; fewer where the sequence, or a stretch of it without a gap, begins later. Gaps of
+            one or two frames are looked across.
         lead_times: frames to forecast.
+        step: seconds between the frames that are to be seen, where the sequence's own step is one of these, or several
+            make one; by default that of the sequence.
 
     Raises:
         ConfigError: no frame before it, or fewer than one lead time.
 
-    >>> import numpy as np
     >>> frames = FrameSequence(values=np.zeros((20, 1, 8, 8), np.float32), name="frames")
     >>> start = start_at(frames, 12, past=7, lead_times=8)
     >>> len(start.past), start.past.first, len(start.truth)
@@ -45,6 +60,97 @@ def start_at(sequence: FrameSequence, first: int, *, past: int, lead_times: int)
             expected=f"1 to {len(sequence)}",
             hint=f"see {sequence.name}",
         )
-    begin, end = next((a, b) for a, b in sequence.segments() if a < first <= b)
-    seen = sequence[max(begin, first - past) : first]
-    return Start(seen, sequence[first : first + lead_times] if end - first >= lead_times else None)
+    nominal = step_for(sequence, step)
+    if sequence.instants is None or nominal is None:
+        seen, coming = list(range(max(0, first - past), first)), list(range(first, first + lead_times))
+        places = list(range(1 - len(seen), 1))
+        complete = first + lead_times <= len(sequence)
+    else:
+        distances = np.r_[0.0, np.cumsum(steps_between(sequence.instants, nominal))]
+        back = _walk(distances[first - 1] - distances[first - 1 :: -1], past - 1, FILLED)[::-1]
+        seen, places = [first - 1 - n for _, n in back], [-place for place, _ in back]
+        ahead = _walk(distances[first - 1 :] - distances[first - 1], lead_times, 0)
+        coming, complete = [first - 1 + n for _, n in ahead[1:]], len(ahead) > lead_times
+    return Start(
+        past=_cut(sequence, seen, nominal),
+        truth=_cut(sequence, coming, nominal) if complete else None,
+        places=tuple(places),
+    )
+
+
+def step_for(sequence: FrameSequence, step: float | None) -> np.timedelta64 | None:
+    """The time step to see a sequence's frames at: so many seconds, where frames of it are so far apart; else its own.
+
+    The median of a few frames with one missing among them is no step; that of a training is.
+    """
+    own, instants = sequence.time_step, sequence.instants
+    if step is None or own is None or instants is None or len(sequence) < 2:
+        return own
+    wanted = np.timedelta64(round(step * 1e9), "ns")
+    shortest = float(steps_between(instants, wanted).min())
+    whole = round(1 / shortest) if shortest > 0 else 0
+    return wanted if whole >= 1 and abs(shortest * whole - 1) < 0.02 * whole else own
+
+
+def _walk(distances: NDArray[np.float64], steps: int, gap: int) -> list[tuple[int, int]]:
+    """Frames one step after the other away from the first, across gaps of at most so many frames: place and number.
+
+    Args:
+        distances: of the frames from the first, in steps, increasing from 0.
+        steps: how far to go.
+        gap: frames that may be missing in a row.
+    """
+    found = [(0, 0)]
+    while True:
+        place, at = found[-1]
+        apart = distances[at + 1 :] - distances[at]
+        if not len(apart):
+            return found
+        to_one = int(np.argmin(np.abs(apart - 1)))  # frames that are nearer belong to a higher rate
+        jump = max(1, round(float(apart[to_one])))
+        if place + jump > steps or jump > gap + 1 or apart[to_one] < 0.5:
+            return found
+        found.append((place + jump, at + 1 + to_one))
+
+
+def _cut(sequence: FrameSequence, numbers: list[int], step: np.timedelta64 | None) -> FrameSequence:
+    """Frames of a sequence by their numbers, and so far apart."""
+    if numbers == list(range(numbers[0], numbers[-1] + 1)):
+        cut = sequence[numbers[0] : numbers[-1] + 1]
+    else:
+        cut = picked(sequence, numbers)
+    return replace(cut, time_step=step)
+
+
+def on_the_step(past: FrameSequence, places: tuple[int, ...]) -> tuple[FrameSequence, int]:
+    """Frames seen, and between them those that are missing, or hold nothing, filled in along the motion between their
+    neighbours; and the number of those that were filled.
+
+    Args:
+        past: the frames; they are read.
+        places: of each of them, in steps from the last one.
+    """
+    frames = past.read(0, len(past))
+    known = [n for n in range(len(past)) if np.isfinite(frames[n]).any()]
+    if len(known) < 2:
+        return past, 0
+    there = {places[n]: frames[n] for n in known}
+    wanted = range(places[known[0]], places[known[-1]] + 1)
+    missing = [place for place in wanted if place not in there]
+    if not missing:
+        return past, 0
+    filled = dict(there)
+    for place in missing:
+        before, after_ = max(p for p in there if p < place), min(p for p in there if p > place)
+        filled[place] = between(there[before], there[after_], (place - before) / (after_ - before))
+    # Frames at either end that hold nothing are left as they are.
+    filled |= {places[n]: frames[n] for n in range(len(past)) if places[n] not in filled}
+    order = sorted(filled)
+    changes: dict[str, Any] = {"values": np.stack([filled[place] for place in order]), "missing": "mask"}
+    if past.instants is not None and past.time_step is not None:
+        counts = np.array(order)
+        if past.times is not None:
+            changes["times"] = after(past.times[-1], past.time_step, counts)
+        else:
+            changes["elapsed"] = past.instants[-1] + counts * np.timedelta64(round(seconds(past.time_step) * 1e9), "ns")
+    return replace(past, **changes), len(missing)

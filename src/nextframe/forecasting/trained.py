@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 from warnings import warn
@@ -19,21 +18,21 @@ from nextframe.config import RunConfig
 from nextframe.data.door import Door
 from nextframe.data.normalise import Normaliser
 from nextframe.errors import ConfigError, DataError, NextframeWarning, first_line
+from nextframe.forecasting.adapt import Adapted, Prepared, adapt
 from nextframe.forecasting.calibration import Calibration
-from nextframe.forecasting.forecast import Forecast, Forecaster
+from nextframe.forecasting.forecast import Forecast, Forecaster, only_one
 from nextframe.forecasting.session import Session
-from nextframe.forecasting.start import start_at
 from nextframe.forecasting.streaming import Stream
 from nextframe.frames.grid import Grid
 from nextframe.frames.sequence import FloatArray, FrameSequence, FrameSource, described
-from nextframe.frames.source import Source, are_frames, is_array, open_as, pasts_in
+from nextframe.frames.source import Source, are_frames, is_array, pasts_in
 from nextframe.frames.units import same_unit
 from nextframe.models.network import Network
 from nextframe.plugins import Late
 from nextframe.runs.folder import member_folders
 from nextframe.runs.manifest import Manifest
 from nextframe.runs.metrics import METRICS, read_metrics
-from nextframe.words import seconds
+from nextframe.words import count, seconds
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -149,18 +148,25 @@ class TrainedForecaster(Forecaster):
             ConfigError: tiles of no pixels, or an overlap that leaves nothing between the tiles.
         """
 
-    def pasts_of(self, source: Source, *, axes: str = "") -> Sequence[FrameSequence]:
-        """Frames that forecasts start from: of sequences and arrays all; of anything else the last ones, as many as
-        were trained with, of files and of xarray's objects read as the training's were.
+    def prepare(self, source: Source, *, axes: str = "") -> Sequence[Prepared]:
+        """Frames that forecasts start from: of sequences and arrays all, as they are; of anything else the last ones,
+        as many as were trained with, of files and of xarray's objects as `nextframe.forecasting.adapt` brings them to
+        what the training's were.
         """
         if isinstance(source, (list, tuple)) and not are_frames(source):
-            return [past for part in source for past in self.pasts_of(part, axes=axes)]
+            return [prepared for part in source for prepared in self.prepare(part, axes=axes)]
         if isinstance(source, FrameSequence) or is_array(source) or are_frames(source):
-            return pasts_in(source, axes=axes, channels=self.manifest.channels)
-        data = self.config.data
-        if not isinstance(source, FrameSource):
-            source = open_as(replace(data, axes=axes or data.axes), source)
-        return [start_at(whole, len(whole), past=data.past, lead_times=1).past for whole in source.sequences]
+            return [Prepared.plain(past) for past in pasts_in(source, axes=axes, channels=self.manifest.channels)]
+        if isinstance(source, FrameSource):
+            adapted = Adapted(source.sequences, step=self.manifest.time_step)
+        else:
+            adapted = adapt(self.manifest, source, {"axes": axes} if axes else {})
+        past = self.config.data.past
+        return [adapted.prepared(whole, len(whole), past=past, lead_times=1) for whole in adapted.sequences]
+
+    def pasts_of(self, source: Source, *, axes: str = "") -> Sequence[FrameSequence]:
+        """Frames that forecasts start from, as the model sees them."""
+        return [prepared.frames for prepared in self.prepare(source, axes=axes)]
 
     def forecast(
         self,
@@ -175,21 +181,54 @@ class TrainedForecaster(Forecaster):
         """Forecast the frames that follow the last one of `past`; see `Forecaster.forecast`, and `tiled` for `tile` and
         `overlap`.
 
-        A file, or an xarray object, is read as the frames of the training were (crop, grey, unit of rain), and its last
-        frames are forecast from, as many as were trained with; an array is taken as it is.
+        A file, or an xarray object, is brought to what the training's frames were (`nextframe.forecasting.adapt`), and
+        its last frames are forecast from, as many as were trained with; an array is taken as it is.
 
         Warns:
-            NextframeWarning: another time step than that of the training, or members that are the model's own, since
-                more lead times are asked for than were calibrated.
+            NextframeWarning: another time step than that of the training, a file of fewer frames than were trained
+                with, or members that are the model's own, since more lead times are asked for than were calibrated.
 
         Raises:
             DataError: frames in another unit than those of the training, or in another place than its static fields.
         """
-        past = self.past_of(past, axes=axes)
+        prepared = only_one(self.prepare(past, axes=axes), past)
+        return self.forecast_prepared(prepared, lead_times, members=members, tile=tile, overlap=overlap)
+
+    def forecast_all(
+        self, source: Source, lead_times: int = 8, *, members: bool = True, axes: str = ""
+    ) -> list[Forecast]:
+        return [
+            self.forecast_prepared(prepared, lead_times, members=members)
+            for prepared in self.prepare(source, axes=axes)
+        ]
+
+    def forecast_prepared(
+        self,
+        prepared: Prepared,
+        lead_times: int,
+        *,
+        members: bool = True,
+        tile: int | None = None,
+        overlap: int | None = None,
+    ) -> Forecast:
+        """Forecast from frames that were brought to what the training's were, on the grid that they came from;
+        arguments, warnings and errors of `forecast`.
+        """
+        past, trained = prepared.frames, self.config.data.past
         self.check_kind(past)
+        self.door.hold_motion(len(past), past.name)
+        if not prepared.whole and len(past) < trained:
+            warn(
+                f"{past.name}: {count(len(past), 'frame')} to start from, where the training had {trained}: the "
+                "forecast knows less than it was verified with",
+                NextframeWarning,
+                stacklevel=3,
+            )
         forecaster = in_tiles(self, tile, overlap)
-        if forecaster is not self:
-            return forecaster.forecast(past, lead_times, members=members)
+        made = forecaster._from(past, lead_times, members=members)
+        return prepared.back(made, self.door.limits)
+
+    def _from(self, past: FrameSequence, lead_times: int, *, members: bool) -> Forecast:
         uncalibrated = self.why_no_members(lead_times)
         if members and self.knows_uncertainty and uncalibrated:
             warn(
@@ -197,7 +236,7 @@ class TrainedForecaster(Forecaster):
                 NextframeWarning,
                 stacklevel=2,
             )
-        return self.noted(super().forecast(past, lead_times, members=members))
+        return self.noted(self._forecast(past, lead_times, members=members))
 
     @property
     def verdict(self) -> str:
@@ -321,6 +360,16 @@ def in_tiles(forecaster: TrainedForecaster, tile: int | None, overlap: int | Non
     if overlap is not None:
         raise ConfigError("is of tiles", where="overlap", received=overlap, hint="give their size, too: {tile}")
     return forecaster
+
+
+def hold_untiled(name: str, tile: int | None, overlap: int | None) -> None:
+    """Refuse tiles of a forecaster that knows none.
+
+    Raises:
+        ConfigError: a tile, or an overlap.
+    """
+    if tile is not None or overlap is not None:
+        raise ConfigError("are of trained models", where="tile, overlap", received=name, hint="leave them out")
 
 
 class Uncalibrated(Forecaster):

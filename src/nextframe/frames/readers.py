@@ -250,7 +250,8 @@ def crop(sequence: FrameSequence, box: tuple[int, ...]) -> FrameSequence:
     grid = None if sequence.grid is None else sequence.grid.cut(top, left, height, width)
     reader, inner = sequence.values, (top, left, height, width)
     values = reader.cropped(inner) if isinstance(reader, CutsItself) else Cropped(reader, inner)
-    return replace(sequence, values=values, grid=grid)
+    whole = sequence.whole or (sequence.shape[2], sequence.shape[3])
+    return replace(sequence, values=values, grid=grid, whole=whole)
 
 
 def coarsen(sequence: FrameSequence, factor: int) -> FrameSequence:

@@ -86,6 +86,8 @@ class FrameSequence:
     """Share of its windows that a training draws, beside those of other sources."""
     damage: Damage | None = None
     """Count of what could not be read, where such frames are to be skipped; shared by all sequences of a source."""
+    whole: tuple[int, int] | None = None
+    """Height and width of the source's frames, where these were cut out of them."""
 
     def __post_init__(self) -> None:
         shape = tuple(self.values.shape)

@@ -16,6 +16,7 @@ from nextframe.data.normalise import Normaliser
 from nextframe.data.simple import name_of
 from nextframe.errors import CheckpointError, ConfigError, first_line
 from nextframe.files import write_text
+from nextframe.frames.footprint import Footprint
 
 FORMAT = 3
 MANIFEST = "model.json"
@@ -53,6 +54,8 @@ class Manifest:
     """Seconds between two frames; None where the frames had no times."""
     limits: Limits | None = None
     """Limits of the values, by which forecasts are held; None for those that units and normalisation tell."""
+    footprint: Footprint | None = None
+    """Footprint of the frames, whose cut frames of the same grid inherit; None where it was not kept."""
     mask: bool = False
     """True where the network reads, after the other channels, which values of each channel are there."""
     epoch: int = 0
@@ -109,10 +112,11 @@ class Manifest:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON."""
-        made = ("config", "normaliser", "grid", "limits")
+        made = ("config", "normaliser", "grid", "limits", "footprint")
         plain = {name: value for name, value in asdict(self).items() if name not in made}
         return {
             **plain,
+            "footprint": None if self.footprint is None else self.footprint.to_dict(),
             "limits": None if self.limits is None else self.limits.to_dict(),
             "grid": None if self.grid is None else dict(zip("yx", self.grid, strict=True)),
             "config": self.config.to_dict(),
@@ -126,7 +130,7 @@ class Manifest:
         Raises:
             AttributeError, KeyError, TypeError, ValueError, ConfigError: a mapping that `to_dict` did not make.
         """
-        grid, limits = values["grid"], values["limits"]
+        grid, limits, footprint = values["grid"], values["limits"], values["footprint"]
         return cls(
             config=RunConfig.from_dict(values["config"]),
             normaliser=Normaliser.from_dict(values["normaliser"]),
@@ -139,6 +143,7 @@ class Manifest:
             grid=None if grid is None else (tuple(map(float, grid["y"])), tuple(map(float, grid["x"]))),
             time_step=values["time_step"],
             limits=None if limits is None else Limits.from_dict(limits),
+            footprint=None if footprint is None else Footprint.from_dict(footprint),
             mask=values["mask"],
             epoch=values["epoch"],
         )
@@ -193,8 +198,8 @@ def _from_1(old: Description) -> Description:
 
 
 def _from_2(old: Description) -> Description:
-    """Format 2: limits were not kept, and no network read a mask."""
-    return {"limits": None, "mask": False, **old}
+    """Format 2: limits and footprint were not kept, and no network read a mask."""
+    return {"limits": None, "footprint": None, "mask": False, **old}
 
 
 _FROM: Mapping[int, Callable[[Description], Description]] = {1: _from_1, 2: _from_2}

@@ -47,10 +47,6 @@ def on_console(line: str) -> None:
         rich.get_console().print(line, markup=False, highlight=False, soft_wrap=True)
 
 
-def nobody(line: str) -> None:
-    """Say nothing."""
-
-
 class EpochReport(Callback):
     """After each epoch: a row in metrics.csv, a line as the tutorial prints it, and the weights if they are the best
     yet.

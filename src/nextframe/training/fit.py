@@ -23,6 +23,7 @@ from nextframe.data.static import read_static
 from nextframe.data.statistics import FrameStatistics, measure_spans
 from nextframe.data.windows import cut_windows
 from nextframe.errors import CheckpointError, ConfigError, first_line
+from nextframe.frames.footprint import Footprint
 from nextframe.frames.sequence import FloatArray, FrameSource
 from nextframe.frames.units import same_unit
 from nextframe.models.causality import check_causal
@@ -41,7 +42,6 @@ from nextframe.training.callbacks import (
     Patience,
     ProgressBar,
     Tell,
-    nobody,
     on_console,
 )
 from nextframe.training.checkpoints import ResumePoint, find_resume_point, read_checkpoint
@@ -53,7 +53,7 @@ from nextframe.training.plan import Plan, batch_that_fits, make_plan
 from nextframe.training.start import hold_start, load_start, read_start
 from nextframe.training.timing import Timing
 from nextframe.training.trainer import make_trainer, quiet_lightning
-from nextframe.words import seconds
+from nextframe.words import nobody, seconds
 
 _TAKEN = "use {resume=True} to go on with it, {overwrite=True} to replace it, or choose another {out}"
 
@@ -230,6 +230,7 @@ def _train(
         units=first.units,
         time_step=None if step is None or not source.of_one_step else seconds(step),
         limits=measured_limits(statistics, first.units, eight_bit=first.values.dtype == "uint8"),
+        footprint=Footprint.of(first),
         mask=_reads_mask(config, run, statistics, goes_on=not overwrite) if known is None else known.mask,
         grid=(tuple(map(float, grid.y)), tuple(map(float, grid.x))) if len(static) and grid is not None else None,
     )

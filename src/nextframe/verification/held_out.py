@@ -11,9 +11,12 @@ from nextframe.config import DataConfig
 from nextframe.data.split import Span, split_as, whole_spans
 from nextframe.data.windows import cut_windows, windows_with_past
 from nextframe.errors import ConfigError, DataError
+from nextframe.forecasting.adapt import adapt
 from nextframe.frames.generated import GENERATED
+from nextframe.frames.readers import coarsen
 from nextframe.frames.sequence import FrameSequence, FrameSource
 from nextframe.frames.source import Source, name_of, open_as
+from nextframe.runs.manifest import Manifest
 from nextframe.runs.shipped import measured, shipped_name
 
 
@@ -23,6 +26,7 @@ def held_out(
     data: Source | None = None,
     *,
     reading: Mapping[str, Any] | None = None,
+    manifest: Manifest | None = None,
     option: str = "data",
     whole: bool = False,
 ) -> tuple[FrameSource, Sequence[Span]]:
@@ -33,6 +37,7 @@ def held_out(
         config: the run's own data.
         data: other frames, of which all are taken.
         reading: how to read other frames where it differs from the run's own.
+        manifest: of the model, to whose unit and pixels other data are brought; without, they are read as its own are.
         option: the option that names other frames, for the hints of errors.
         whole: take all of its own data, what it was trained on included.
 
@@ -57,13 +62,26 @@ def held_out(
             expected=own,
             hint=f"name frames of your own with {{{option}=SOURCE}}",
         )
-    source = open_as(replace(config, **reading), chosen)
+    if data is not None and manifest is not None:
+        source = _as_the_model_sees(manifest, data, reading)
+    else:
+        source = open_as(replace(config, **reading), chosen)
     if chosen is not None or whole:
         return source, whole_spans(source)
     spans = split_as(source, config).test
     if not spans:
         raise ConfigError("the run held out no test part", where=run, hint=f"name frames with {{{option}=SOURCE}}")
     return replace(source, name=f"{source.name}, test part"), spans
+
+
+def _as_the_model_sees(manifest: Manifest, data: Source, reading: Mapping[str, Any]) -> FrameSource:
+    """Other frames, brought to the unit and the pixels of the training, with a note of what was done."""
+    adapted = adapt(manifest, data, reading)
+    sequences = (coarsen(sequence, adapted.factor) for sequence in adapted.sequences)
+    return FrameSource(
+        name=name_of(data),
+        sequences=tuple(replace(sequence, notes=(*sequence.notes, *adapted.notes)) for sequence in sequences),
+    )
 
 
 def first_held_out(
@@ -87,27 +105,6 @@ def first_held_out(
     if window is None:
         raise DataError("its test part holds no value to start a forecast from", where=source.name)
     return window.sequence, window.start + window.past
-
-
-def to_forecast(
-    run: str | Path, config: DataConfig, source: Source | None = None, *, reading: Mapping[str, Any] | None = None
-) -> tuple[FrameSequence, int]:
-    """A sequence to forecast from, and the number of the first frame to forecast.
-
-    Args:
-        run: the run folder, or the name of a shipped model.
-        config: the run's own data.
-        source: other frames, of whose first sequence the frame after the last is to be forecast; by default the first
-            frames that were held out.
-        reading: how to read other frames where it differs from the run's own.
-
-    Raises:
-        ConfigError, DataError: as `first_held_out`, and frames that cannot be read.
-    """
-    if source is None:
-        return first_held_out(run, config, reading=reading)
-    sequence = open_as(replace(config, **(reading or {})), source).sequences[0]
-    return sequence, len(sequence)
 
 
 def training_part(config: DataConfig) -> Sequence[Span]:

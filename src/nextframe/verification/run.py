@@ -79,7 +79,7 @@ def evaluate_entrants(
     models, reading = entrants.models, reading or {}
     (first, model), *others = models.items()
     config = common_data(entrants, reading)
-    source, spans = held_out(entrants.runs[first], config, data, reading=reading, whole=seen)
+    source, spans = held_out(entrants.runs[first], config, data, reading=reading, manifest=model.manifest, whole=seen)
     for each in models.values():
         _hold_to_kind(each, source)
     chosen = Chosen(spans=spans)

@@ -1,0 +1,247 @@
+"""Forecasts from other radars than that of the training: unit, grid, pixels, step, gaps; and by baselines."""
+
+from collections.abc import Sequence
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import xarray as xr
+
+import nextframe
+from nextframe.api import forecast_file
+from nextframe.cli import main
+from nextframe.errors import DataError, NextframeWarning
+from nextframe.forecasting.baselines import baselines
+from nextframe.forecasting.forecast import Forecast
+from nextframe.frames.rain import reflectivity
+from nextframe.runs.shipped import HOME
+
+DATA = Path(__file__).parents[2].parent / "shared" / "data"
+TINY: dict[str, Any] = {
+    **{"past": 3, "future": 2, "filters": (2,), "epochs": 1, "progress": False, "validation": 0.3},
+    **{"output": "linear", "loss": "mse", "norm": "layer"},
+}
+BLIND = 3
+"""Columns that the radar does not see."""
+
+
+def composite(
+    path: Path,
+    *,
+    size: tuple[int, int] = (37, 53),
+    pixel: float | None = 1000.0,
+    unit: str = "mm/h",
+    minutes: Sequence[float] = (0, 5, 10, 15),
+    fields: np.ndarray | None = None,
+) -> Path:
+    """A file as radars write them: a shower that moves by two kilometres in five minutes."""
+    y, x = np.mgrid[: size[0], : size[1]]
+    if fields is None:
+        middle, wide = (size[0] / 2, size[1] / 3), max(min(size) / 6, 0.5)
+        fields = np.stack(
+            [9 * np.exp(-((y - middle[0]) ** 2 + (x - middle[1] - m / 5) ** 2) / wide**2) for m in minutes]
+        )
+        fields = np.where(fields < 0.2, 0, fields)
+        fields[:, :, :BLIND] = np.nan
+    values = reflectivity(fields.astype(np.float32)) if unit == "dBZ" else fields.astype(np.float32)
+    times = np.datetime64("2020-01-01", "ns") + np.array([round(60 * m) for m in minutes]) * np.timedelta64(1, "s")
+    coordinates: dict[str, object] = {"time": times}
+    if pixel is not None:
+        about = {"units": "m"}
+        coordinates["y"] = ("y", np.arange(size[0])[::-1] * pixel, about)
+        coordinates["x"] = ("x", np.arange(size[1]) * pixel, about)
+    rain = (("time", "y", "x"), values, {"units": unit, "_FillValue": np.float32(-9e9)})
+    xr.Dataset({"rain": rain}, coordinates).to_netcdf(path, engine="h5netcdf")
+    return path
+
+
+def rain_forecast(path: Path, *, lead_times: int = 3, **options: object) -> tuple[Forecast, list[str]]:
+    said: list[str] = []
+    made = forecast_file("radar-rain", path, lead_times=lead_times, tell=said.append, **options)[0]  # type: ignore[arg-type]
+    return made, said
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("size", [(5, 9), (37, 53), (64, 48), (104, 104)])
+def test_the_whole_grid_of_any_radar_is_forecast_without_negative_rain(tmp_path: Path, size: tuple[int, int]) -> None:
+    made, said = rain_forecast(composite(tmp_path / "other.nc", size=size))
+    assert made.values.shape == (3, 1, *size)
+    assert made.members is not None
+    for values in (made.values, made.members, *made.interval(0.9)):
+        assert np.isnan(values[..., :BLIND]).all()
+        assert np.isfinite(values[..., BLIND:]).all()
+        assert values[..., BLIND:].min() >= 0
+    seen = made.probability(0.5)[..., BLIND:]
+    assert ((seen >= 0) & (seen <= 1)).all()
+    assert made.grid is not None
+    np.testing.assert_array_equal(made.grid.x, np.arange(size[1]) * 1000.0)
+    assert "the whole of its grid is taken" in said[0]
+    assert "pixels of 1 km are averaged to 4 km" in said[1]
+    assert str(made.attributes["comment"]) == "; ".join(said)
+
+
+@pytest.mark.slow
+def test_unit_and_pixels_are_brought_to_those_of_the_training(tmp_path: Path) -> None:
+    here, _ = rain_forecast(composite(tmp_path / "rate.nc", pixel=4000.0))
+    echo, said = rain_forecast(composite(tmp_path / "echo.nc", pixel=4000.0, unit="dBZ"))
+    assert echo.units == ("mm/h",)
+    assert any("brought from dBZ to mm/h" in line for line in said)
+    np.testing.assert_allclose(echo.values, here.values, atol=0.3)
+    fine, _ = rain_forecast(composite(tmp_path / "fine.nc", pixel=4000.0), coarsen=1, rain_unit="mm/h")
+    np.testing.assert_allclose(fine.values, here.values, atol=1e-5)
+    coarse, _ = rain_forecast(composite(tmp_path / "coarse.nc"), coarsen=4)
+    assert coarse.values.shape == (3, 1, 9, 13)  # where it is asked for, the grid is the coarse one
+
+
+@pytest.mark.slow
+def test_pixels_that_cannot_be_brought_there_are_warned_of(tmp_path: Path) -> None:
+    with pytest.warns(NextframeWarning, match="its pixels of 9 km cannot be brought to those of the training, 4 km"):
+        rain_forecast(composite(tmp_path / "wide.nc", pixel=9000.0))
+    _, said = rain_forecast(composite(tmp_path / "bare.nc", pixel=None))
+    assert any("nothing tells the size of its pixels; blocks of 4 x 4 are averaged" in line for line in said)
+
+
+@pytest.mark.slow
+def test_a_missing_frame_is_filled_and_valid_times_stay_on_the_step(tmp_path: Path) -> None:
+    whole, _ = rain_forecast(composite(tmp_path / "whole.nc"))
+    gapped, said = rain_forecast(composite(tmp_path / "gap.nc", minutes=(0, 10, 15)))
+    assert any("1 frame was missing, and was filled in along the motion" in line for line in said)
+    np.testing.assert_array_equal(gapped.valid_time, whole.valid_time)
+    np.testing.assert_allclose(gapped.values, whole.values, atol=1.0)
+
+
+@pytest.mark.slow
+def test_few_frames_are_warned_of_and_one_is_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    two, one = composite(tmp_path / "two.nc", minutes=(0, 5)), composite(tmp_path / "one.nc", minutes=(0,))
+    with pytest.warns(NextframeWarning, match="2 frames to start from, where the training had 4"):
+        rain_forecast(two)
+    assert main(["forecast", "radar-rain", "--input", str(one), "--out", str(tmp_path / "f.nc")]) == 2
+    said = capsys.readouterr().err
+    assert "one.nc: has too few frames to tell a motion by" in said
+    assert said.count("\n") == 1
+    assert not (tmp_path / "f.nc").exists()
+
+
+@pytest.mark.slow
+def test_no_rain_one_wet_pixel_and_nothing_at_all(tmp_path: Path) -> None:
+    dry = np.zeros((4, 16, 20), np.float32)
+    made, _ = rain_forecast(composite(tmp_path / "dry.nc", size=(16, 20), pixel=4000.0, fields=dry))
+    assert np.isfinite(made.values).all()
+    assert made.values.max() < 0.5
+    wet = dry.copy()
+    wet[:, 8, 8] = 5.0
+    made, _ = rain_forecast(composite(tmp_path / "wet.nc", size=(16, 20), pixel=4000.0, fields=wet))
+    assert np.unravel_index(made.values[0, 0].argmax(), (16, 20)) == (8, 8)
+    assert made.values.min() >= 0
+    still = np.full_like(dry, 3.0)
+    made, _ = rain_forecast(composite(tmp_path / "still.nc", size=(16, 20), pixel=4000.0, fields=still))
+    assert np.abs(made.values[0, 0, 4:-4, 4:-4] - 3).max() < 1.5
+    void = composite(tmp_path / "void.nc", size=(16, 20), pixel=4000.0, fields=np.full_like(dry, np.nan))
+    with pytest.raises(DataError, match="hold no valid value"):
+        rain_forecast(void)
+    for row in baselines():
+        if row.name != "climatology":
+            with pytest.raises(DataError, match="holds no value"):
+                forecast_file(row.name, void)
+
+
+def test_a_cut_is_inherited_by_the_grid_that_it_is_of(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    own = composite(tmp_path / "own.nc", size=(24, 32), minutes=[5 * n for n in range(24)])
+    nextframe.fit(own, out=run, crop=(2, 6, 16, 20), **TINY)
+    manifest = nextframe.load_run(run).manifest
+    assert manifest.footprint is not None
+    assert (manifest.footprint.whole, manifest.footprint.pixel) == ((24, 32), 1000.0)
+    assert manifest.mask is False  # its cut has no column that the radar does not see
+    assert manifest.limits is not None
+    assert manifest.limits.low == (0.0,)
+    same = composite(tmp_path / "same.nc", size=(24, 32))
+    assert forecast_file(run, same)[0].values.shape == (2, 1, 16, 20)
+    assert forecast_file(run, same, crop=())[0].values.shape == (2, 1, 24, 32)
+    assert nextframe.load_run(run).forecast(same, 2).values.shape == (2, 1, 16, 20)
+    other = composite(tmp_path / "other.nc", size=(24, 32), pixel=1050.0)
+    assert forecast_file(run, other)[0].values.shape == (2, 1, 24, 32)
+    assert nextframe.load_run(run).forecast(other, 2).values.shape == (2, 1, 24, 32)
+    out = tmp_path / "f.npy"
+    assert main(["forecast", str(run), "--input", str(same), "--crop", "none", "--out", str(out)]) == 0
+    assert np.load(out).shape == (2, 1, 24, 32)
+
+
+def test_a_run_on_frames_with_gaps_reads_a_mask(tmp_path: Path) -> None:
+    own = composite(tmp_path / "own.nc", size=(16, 20), minutes=[5 * n for n in range(24)])
+    model = nextframe.fit(own, out=tmp_path / "run", **TINY)
+    assert model.manifest.mask
+    assert model.networks[0].masked
+    made = nextframe.load_run(tmp_path / "run").forecast(own, 2)
+    assert np.isnan(made.values[..., :BLIND]).all()
+    assert np.isfinite(made.values[..., BLIND:]).all()
+    assert main(["inspect", str(tmp_path / "run")]) == 0
+    bare = nextframe.fit(own, out=tmp_path / "bare", mask=False, **TINY)
+    assert not bare.manifest.mask
+
+
+@pytest.mark.parametrize("name", [row.name for row in baselines()])
+def test_every_baseline_issues_forecasts(tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("pysteps")
+    path, out = composite(tmp_path / "echo.nc", unit="dBZ" if name == "steps" else "mm/h"), tmp_path / "f.nc"
+    options = ["--members"] if name in ("steps", "climatology") else []
+    assert main(["forecast", name, "--input", str(path), "--lead-times=2", *options, "--out", str(out)]) == 0
+    assert "2 frames from" in capsys.readouterr().out
+    with xr.open_dataset(out) as made:
+        variable = "rain_rate" if name == "steps" else "rain"
+        assert made[variable].shape == (2, 37, 53)
+        assert float(made[variable].min()) >= 0
+        assert made.attrs["forecaster"] == name
+        assert f"{variable}_member" in made or not options
+        if name == "steps":
+            assert made.attrs["seed"] == 0
+            assert "brought from dBZ to mm/h" in made.attrs["comment"]
+
+
+def test_baselines_say_what_they_lack(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    short = composite(tmp_path / "short.nc", minutes=(0,))
+    for arguments, said in (
+        (["extrapolation", "--input", str(short)], "fewer frames in a row than extrapolation takes"),
+        (["persistence"], "has none to forecast from; name some: --input"),
+        (["persistence", "--input", str(short), "--tile", "16"], "of trained models"),
+        (["persistence", "--input", str(short), "--exceed", "1"], "knows no probabilities"),
+    ):
+        assert main(["forecast", *arguments, "--out", str(tmp_path / "f.nc")]) == 2
+        assert said in capsys.readouterr().err
+
+
+def test_a_name_is_a_baseline_and_a_path_is_a_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = composite(tmp_path / "rain.nc")
+    call = ["--input", str(path), "--lead-times=1", "--out", "f.npy"]
+    (tmp_path / "persistence").mkdir()
+    assert main(["forecast", "persistence", *call]) == 0
+    assert "persistence: the baseline, not the folder of this name, which is ./persistence" in capsys.readouterr().out
+    assert main(["forecast", "./persistence", *call]) == 2
+    assert "holds no model.json" in capsys.readouterr().err
+    source = HOME / "squares-stacked"
+    for part in source.iterdir():
+        (tmp_path / "persistence" / part.name).write_bytes(part.read_bytes())
+    squares = ["--input", "squares:movies=1,frames=8,size=16", "--lead-times=1", "--out", "f.npy"]
+    assert main(["forecast", "persistence", *squares]) == 0
+    assert "persistence: the run folder of this name, not the baseline" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["dwd-feldberg-2008-06-02.nc", "cpol-darwin-2006-11-16.nc"])
+def test_radars_of_other_countries(name: str) -> None:
+    path = DATA / "radar-more" / name
+    if not path.is_file():
+        pytest.skip(f"{path} is not there")
+    said: list[str] = []
+    with pytest.warns(NextframeWarning) if "cpol" in name else nullcontext():
+        made, past, _ = forecast_file("radar-rain", path, lead_times=2, start=20, tell=said.append)
+    assert made.values.shape[2:] == past.shape[2:] == nextframe.open_source(path).sequences[0].shape[2:]
+    seen = np.isfinite(past.read(0, len(past))).any(axis=0)
+    for values in made.values:
+        np.testing.assert_array_equal(np.isfinite(values), seen)
+        assert np.nanmin(values) >= 0
