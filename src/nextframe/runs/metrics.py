@@ -46,7 +46,8 @@ def read_metrics(run: str | Path) -> list[dict[str, float]]:
         if len(line) != len(header):
             raise _damaged(path, f"{len(line)} values for {len(header)} names in line {number}")
         try:
-            rows.append({name: float(value) for name, value in zip(header, line, strict=True)})
+            # A column that only later epochs have, since an option or the package has changed, is empty before.
+            rows.append({name: float(value) for name, value in zip(header, line, strict=True) if value})
         except ValueError as error:
             raise _damaged(path, f"{first_line(error)} in line {number}") from error
     if "epoch" not in header:

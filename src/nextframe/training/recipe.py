@@ -270,5 +270,6 @@ def _sentence(title: str, config: RunConfig) -> str:
     if patch > 1:
         parts.append(f"patches of {patch} x {patch} pixels")
     parts.append("whole frames" if training.train_crop is None else f"cuts of {training.train_crop} pixels")
-    budget = f"{training.epochs} epochs" if training.minutes is None else f"{training.minutes:g} minutes"
+    number, unit = (training.epochs, "epoch") if training.minutes is None else (training.minutes, "minute")
+    budget = f"{number:g} {unit}{'' if number == 1 else 's'}"
     return f"recipe: {', '.join([*parts, budget])}"
