@@ -62,7 +62,8 @@ def test_where_the_model_cannot_others_stand_in(model: ModelForecaster, arrives:
     said: list[str] = []
     follower = Follower(model, str(folder), out, formats=("nc",), lead_times=2, tell=said.append)
     why = [product.why.partition(" ")[0] for product in follower.run(once=True)]
-    assert why == ["persistence", "extrapolation", "extrapolation", "", "persistence", "persistence"]
+    # One frame that is missing is filled in along the motion.
+    assert why == ["persistence", "extrapolation", "extrapolation", "", "", "persistence"]
     files = sorted(out.glob("*.nc"))
     with xr.open_dataset(files[0]) as first, xr.open_dataset(files[3]) as fourth:
         assert "1 of the 4 frames" in first.attrs["nextframe_fallback"]
@@ -70,7 +71,7 @@ def test_where_the_model_cannot_others_stand_in(model: ModelForecaster, arrives:
         assert first.rain.shape == (2, 12, 10)
     with xr.open_dataset(files[5]) as last:
         assert last.rain.shape == (2, 5, 5)
-    assert len(said) == 5
+    assert len(said) == 4
 
 
 def test_late_doubled_and_truncated_files_change_nothing(
@@ -193,7 +194,7 @@ def test_it_goes_on_after_kills(run: Path, model: ModelForecaster, arrives: Arri
         while len(list(out.glob("*.nc"))) < 9 and time.monotonic() < deadline:
             time.sleep(0.1)
         process.send_signal(signal.SIGTERM)
-        assert process.wait(20) == 143
+        assert process.wait(60) == 143
     finally:
         process.kill()
         log.close()

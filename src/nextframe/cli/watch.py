@@ -65,8 +65,6 @@ def watch(
         areas: Write the forecast of these areas.
         options: How to read the frames; by default as the run did.
     """
-    from dataclasses import replace
-
     from nextframe.forecasting.load import load_run
     from nextframe.frames.steps import length_of_time
     from nextframe.outputs.asked import Asked
@@ -85,7 +83,7 @@ def watch(
         out,
         formats=formats,
         lead_times=lead_times,
-        reading=replace(model.config.data, **options),
+        reading=options,
         asked=asked,
         thresholds=thresholds,
         keep=kept,

@@ -10,16 +10,16 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from nextframe.config import DataConfig
 from nextframe.errors import ConfigError, NextframeError
 from nextframe.files import remove_leftovers, write_text
+from nextframe.forecasting.adapt import Prepared, adapt
 from nextframe.forecasting.forecast import Forecast
 from nextframe.forecasting.trained import TrainedForecaster
 from nextframe.frames.sequence import FrameSequence
@@ -69,7 +69,8 @@ class Follower:
         out: folder of the products, each named by its initial time in UTC: `20160711T210000Z.nc`.
         formats: suffixes of the products' formats ("nc", "tif"); one that appends has one file, `forecasts.zarr`.
         lead_times: number of frames to forecast; by default as many as the model was trained for.
-        reading: how to read the frames; by default as the model's own.
+        reading: options of how to read the frames; by default as `nextframe forecast` does, which brings them to what
+            the training's were.
         asked: what is to be written beside the forecast.
         thresholds: of events in source units, by which forecasts are judged.
         keep: age from which products are removed; by default they all stay.
@@ -88,7 +89,7 @@ class Follower:
         *,
         formats: Sequence[str] = ("nc",),
         lead_times: int | None = None,
-        reading: DataConfig | None = None,
+        reading: Mapping[str, Any] | None = None,
         asked: Asked | None = None,
         thresholds: tuple[float, ...] = (),
         keep: np.timedelta64 | None = None,
@@ -104,7 +105,14 @@ class Follower:
         self.lead_times = model.config.data.future if lead_times is None else lead_times
         if self.lead_times < 1:
             raise ConfigError("asks for no frame", where="lead_times", expected="at least 1", received=lead_times)
-        self.reading = replace(reading or model.config.data, frames=())
+        self.reading = dict(reading or {})
+        own = {
+            name: value
+            for name, value in self.reading.items()
+            if name not in ("frames", "crop", "coarsen", "rain_unit")
+        }
+        # As they are: cuts, pixels and units are brought to the training's afterwards (`adapt`).
+        self._plain = replace(model.config.data, crop=(), coarsen=1, rain_unit="as-read", frames=(), **own)
         self.asked = asked or Asked()
         self._thresholds, self._drift = thresholds, drift
         self._state = self.out / STATE
@@ -112,7 +120,7 @@ class Follower:
         for folder in (self.out, self._state):
             remove_leftovers(folder)
         files, self._made = _remembered(self._state / "state.json")
-        self.incoming = Incoming(pattern, self.reading, known=files)
+        self.incoming = Incoming(pattern, self._plain, known=files)
         self._judge: Judge | None = None
         self._step: np.timedelta64 | None = None
 
@@ -174,9 +182,10 @@ class Follower:
     def _make(self, moment: np.datetime64, files: Sequence[Path], step: np.timedelta64) -> Product | None:
         started = time.perf_counter()
         try:
-            frames = self._frames(moment, files, step)
+            prepared = self._frames(moment, files, step)
+            frames = prepared.start.past
             forecast, why = issue_always(
-                self.model, frames, lead_times=self.lead_times, members=self.asked.uncertainty or self._calibrated
+                self.model, prepared, lead_times=self.lead_times, members=self.asked.uncertainty or self._calibrated
             )
             asked = self.asked if forecast.members is not None else replace(self.asked, **_NO_MEMBERS)
             written = save_forecast(
@@ -216,16 +225,21 @@ class Follower:
             forecast=forecast,
         )
 
-    def _frames(self, moment: np.datetime64, files: Sequence[Path], step: np.timedelta64) -> FrameSequence:
-        """The frames of some files, up to a time; of those of another size than the last, none."""
+    def _frames(self, moment: np.datetime64, files: Sequence[Path], step: np.timedelta64) -> Prepared:
+        """The frames of some files up to a time, as the model sees them; where they do not fit together, the last."""
         name = self.incoming.pattern
         try:
-            frames = open_together(files, self.reading, name=name)
+            frames = open_together(files, self._plain, name=name)
         except NextframeError:  # the grid has changed among them, or they are of different kinds
-            frames = open_together(files[-1:], self.reading, name=name)
+            frames = open_together(files[-1:], self._plain, name=name)
         assert frames.times is not None
         last = int(np.searchsorted(frames.times.astype("datetime64[ns]"), moment, side="right"))
-        return replace(frames[:last], time_step=step, missing="mask")
+        frames = replace(frames[:last], time_step=step, missing="mask")
+        given = {name: value for name, value in self.reading.items() if name not in ("variable", "axes", "frames")}
+        adapted = adapt(self.model.manifest, frames, given)
+        sequence = adapted.sequences[0]
+        past = self.model.config.data.past
+        return adapted.prepared(sequence, len(sequence), past=past, lead_times=self.lead_times)
 
     @property
     def _calibrated(self) -> bool:
@@ -299,7 +313,7 @@ def _changes(incoming: Incoming, stop: threading.Event) -> Iterator[bool]:
         return
     incoming.folder.mkdir(parents=True, exist_ok=True)
     pause = round(INTERVAL * 1000)
-    often: dict[str, Any] = {"rust_timeout": 5000, "yield_on_timeout": True, "debounce": 50, "step": 20}
+    often: dict[str, Any] = {"rust_timeout": 1000, "yield_on_timeout": True, "debounce": 50, "step": 20}
     told = watch(incoming.folder, stop_event=stop, recursive=False, **often)
     for _ in told:
         yield True

@@ -9,10 +9,10 @@ import warnings
 from dataclasses import replace
 
 from nextframe.errors import NextframeError
+from nextframe.forecasting.adapt import Prepared
 from nextframe.forecasting.baselines import make_baseline
 from nextframe.forecasting.forecast import Forecast
 from nextframe.forecasting.trained import TrainedForecaster
-from nextframe.frames.sequence import FrameSequence
 
 FALLBACK = "nextframe_fallback"
 """Attribute of a forecast that the model did not make: what made it, and why."""
@@ -21,13 +21,13 @@ LEADS_ON = ("extrapolation", "persistence")
 
 
 def issue_always(
-    model: TrainedForecaster, frames: FrameSequence, *, lead_times: int, members: bool = False
+    model: TrainedForecaster, prepared: Prepared, *, lead_times: int, members: bool = False
 ) -> tuple[Forecast, str]:
     """Forecast the frames that follow, from those since the last gap.
 
     Args:
         model: what forecasts, where it can.
-        frames: the last frames, gaps in time among them or not.
+        prepared: the last frames, as the model sees them and as they are.
         lead_times: number of frames to forecast.
         members: whether the forecast is to know its uncertainty, where the model does.
 
@@ -37,14 +37,15 @@ def issue_always(
     Raises:
         DataError: frames that nothing can be forecast from.
     """
-    begin = frames.segments()[-1][0]
-    past = frames[max(begin, len(frames) - model.config.data.past) : len(frames)]
-    why = _too_few(model, past)
+    past, needed = prepared.start.past, model.config.data.past
+    why = ""
+    if len(prepared.frames) < needed:
+        why = f"{len(past)} of the {needed} frames that it starts from are there without a gap"
     if not why:
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # a step that differs is said once, at the start
-                return model.forecast(past, lead_times, members=members), ""
+                warnings.simplefilter("ignore")  # what was done to the frames stands in the product's comment
+                return model.forecast_prepared(prepared, lead_times, members=members), ""
         except NextframeError as error:
             why = str(error)
     for name in LEADS_ON:
@@ -58,10 +59,3 @@ def issue_always(
         return replace(made, attributes={**made.attributes, FALLBACK: note}), note
     made = make_baseline(LEADS_ON[-1]).forecast(past, lead_times, members=False)  # which says what is wrong
     return made, why
-
-
-def _too_few(model: TrainedForecaster, past: FrameSequence) -> str:
-    needed = model.config.data.past
-    if len(past) >= needed:
-        return ""
-    return f"{len(past)} of the {needed} frames that it starts from are there without a gap"
