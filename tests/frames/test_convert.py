@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from nextframe.frames.convert import coarsen_whole, convert_units, picked, refine
+from nextframe.frames.footprint import Footprint, pixel_of
 from nextframe.frames.grid import Grid
 from nextframe.frames.rain import rain_rate
 from nextframe.frames.sequence import FrameSequence
@@ -70,12 +71,24 @@ def test_a_gap_does_not_spread_over_its_neighbours() -> None:
 
 
 def test_the_size_of_pixels_is_told_by_their_coordinates() -> None:
-    def grid(unit: str, *, step: float = 1.0, first: float = 0.0) -> Grid:
+    def pixel(unit: str, *, step: float = 1.0, first: float = 0.0) -> float | None:
         axis = np.linspace(first, first + 4 * step, 5, dtype=np.float64)
-        return Grid(y=axis[::-1], x=axis, y_attributes={"units": unit}, x_attributes={"units": unit})
+        grid = Grid(y=axis[::-1], x=axis, y_attributes={"units": unit}, x_attributes={"units": unit})
+        return pixel_of(sequence(np.zeros((1, 1, 5, 5)), "1", grid=grid))
 
-    assert grid("km").pixel == 1000
-    assert grid("m", step=500).pixel == 500
-    assert Grid(y=np.arange(4.0), x=np.arange(4.0)).pixel is None
-    assert grid("degrees_north", step=0.01, first=-0.02).pixel == pytest.approx(1111.95, rel=1e-3)
-    assert grid("degrees_north", step=0.01, first=60.0).pixel == pytest.approx(1111.95 * np.sqrt(0.5), rel=1e-3)
+    assert pixel("km") == pytest.approx(1000)
+    assert pixel("m", step=500) == pytest.approx(500)
+    assert pixel("") is None
+    assert pixel_of(sequence(np.zeros((1, 1, 5, 5)), "1")) is None
+    assert pixel("degrees_north", step=0.01, first=60.0) == pytest.approx(1111.95 * np.sqrt(0.5), rel=1e-3)
+
+
+def test_of_several_sources_a_footprint_tells_what_they_have_in_common() -> None:
+    def radar(origin: str, step: float) -> FrameSequence:
+        axis = np.arange(5.0) * step
+        grid = Grid(y=axis, x=axis, y_attributes={"units": "km"}, x_attributes={"units": "km"})
+        return sequence(np.zeros((1, 1, 5, 5)), "1", grid=grid, origin=origin)
+
+    assert Footprint.of(radar("", 2.0), radar("", 2.0)).ends == (0.0, 8.0, 0.0, 8.0)
+    assert Footprint.of(radar("a", 2.0), radar("b", 2.2)).pixel == pytest.approx(2000.0)
+    assert Footprint.of(radar("a", 2.0), radar("b", 1.0)) == Footprint()

@@ -22,6 +22,7 @@ from nextframe.errors import NextframeWarning
 from nextframe.forecasting.forecast import Forecast
 from nextframe.forecasting.start import Start, on_the_step, start_at
 from nextframe.frames.convert import coarsen_whole, convert_units, refine
+from nextframe.frames.footprint import pixel_of
 from nextframe.frames.readers import crop
 from nextframe.frames.sequence import FloatArray, FrameSequence
 from nextframe.frames.source import Source, name_of, open_as
@@ -120,7 +121,7 @@ def adapt(manifest: Manifest, source: Source, given: Mapping[str, Any]) -> Adapt
         DataError, ConfigError, ShapeError: as `open_source`.
     """
     data = manifest.config.data
-    usual: dict[str, Any] = {"crop": (), "coarsen": 1, "rain_unit": "as-read"}
+    usual: dict[str, Any] = {"crop": (), "coarsen": 1, "resolution": "", "rain_unit": "as-read"}
     opened = open_as(replace(data, **{**usual, **given}), source)
     notes: list[str] = []
     sequences = opened.sequences
@@ -133,7 +134,7 @@ def adapt(manifest: Manifest, source: Source, given: Mapping[str, Any]) -> Adapt
         sequences, said = _in_units(sequences, manifest.units, opened.name)
         notes += said
     factor = 1
-    if "coarsen" not in given:
+    if not {"coarsen", "resolution"} & given.keys():
         factor, said = _factor(manifest, sequences[0], opened.name)
         notes += said
     return Adapted(sequences=sequences, factor=factor, step=manifest.time_step, notes=tuple(notes))
@@ -171,7 +172,7 @@ def _factor(manifest: Manifest, sequence: FrameSequence, name: str) -> tuple[int
     """Pixels, along both axes, whose mean is as large as a pixel of the training."""
     inherited = manifest.config.data.coarsen
     trained = None if manifest.footprint is None else manifest.footprint.pixel
-    own = None if sequence.grid is None else sequence.grid.pixel
+    own = pixel_of(sequence)
     if trained is None or own is None:
         if inherited == 1:
             return 1, []

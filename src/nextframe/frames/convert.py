@@ -14,7 +14,7 @@ from nextframe.errors import NextframeError
 from nextframe.frames.rain import convert_rain
 from nextframe.frames.readers import coarsen
 from nextframe.frames.sequence import FrameReader, FrameSequence
-from nextframe.frames.units import linear, same_unit
+from nextframe.frames.units import UnknownUnitError, conversion, same_unit
 
 
 def convert_units(sequence: FrameSequence, units: Sequence[str]) -> FrameSequence | None:
@@ -41,7 +41,10 @@ def convert_units(sequence: FrameSequence, units: Sequence[str]) -> FrameSequenc
         return replace(converted, variables=sequence.variables) if len(sequence.variables) > 1 else converted
     maps = []
     for given, wanted in pairs:
-        between = (1.0, 0.0) if "1" in (given, wanted) else linear(given, wanted)
+        try:
+            between = (1.0, 0.0) if "1" in (given, wanted) else conversion(given, wanted)
+        except UnknownUnitError:
+            return None
         if between is None:
             return None
         maps.append(between)

@@ -8,8 +8,18 @@ from typing import Any, Self
 
 import numpy as np
 
+from nextframe.frames.geography import Geography
 from nextframe.frames.readers import coarsen, crop
 from nextframe.frames.sequence import FrameSequence
+
+_ALIKE = 0.3
+"""Share by which pixels of several sources may differ and still be taken for of one size, as `resolution` does."""
+
+
+def pixel_of(sequence: FrameSequence) -> float | None:
+    """Side of a pixel in metres, the mean of both axes; None where nothing tells it."""
+    sides = None if sequence.grid is None else Geography(sequence.grid).kilometres
+    return None if sides is None else 1000 * float(np.sqrt(sides[0] * sides[1]))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,13 +45,20 @@ class Footprint:
             raise ValueError(f"footprint {numbers} is none")
 
     @classmethod
-    def of(cls, sequence: FrameSequence) -> Self:
-        """The footprint of a sequence's frames."""
-        grid = sequence.grid
+    def of(cls, *sequences: FrameSequence) -> Self:
+        """The footprint of sequences' frames; of several sources what they have in common."""
+        first, *others = sequences
+        grid = first.grid
         if grid is None:
-            return cls(whole=sequence.whole)
+            return cls(whole=first.whole)
         ends = tuple(float(axis[n]) for axis in (grid.y, grid.x) for n in (0, -1))
-        return cls(pixel=grid.pixel, whole=sequence.whole, ends=ends)  # type: ignore[arg-type]
+        own = cls(pixel=pixel_of(first), whole=first.whole, ends=ends)  # type: ignore[arg-type]
+        if not any(other.origin != first.origin for other in others):
+            return own
+        alike = own.pixel is not None and all(
+            abs((pixel_of(other) or np.inf) / own.pixel - 1) < _ALIKE for other in others
+        )
+        return cls(pixel=own.pixel if alike else None)
 
     def holds(self, sequence: FrameSequence, box: tuple[int, ...], factor: int) -> bool:
         """True where a box of a sequence's frames, averaged over blocks, has this footprint, and something tells so.

@@ -31,19 +31,6 @@ def counted(axis: ArrayLike) -> bool:
     return np.array_equal(numbers, np.arange(len(numbers)))
 
 
-_METRES = {
-    **dict.fromkeys(("m", "metre", "meter", "metres", "meters"), 1.0),
-    **dict.fromkeys(("km", "kilometre", "kilometer", "kilometres", "kilometers"), 1000.0),
-}
-_DEGREE = 111_195.0
-"""Metres of a degree along a meridian."""
-
-
-def _unit(attributes: Mapping[str, object]) -> str:
-    unit = attributes.get("units", "")
-    return (unit.decode("ascii", "replace") if isinstance(unit, bytes) else str(unit)).strip().lower()
-
-
 @dataclass(frozen=True, kw_only=True)
 class Grid:
     """Places of the pixels: one-dimensional coordinates along both axes, as CF conventions name them."""
@@ -69,20 +56,6 @@ class Grid:
     def counted(self) -> bool:
         """True where it has no coordinates, but the numbers of its rows and columns."""
         return counted(self.y) and counted(self.x)
-
-    @property
-    def pixel(self) -> float | None:
-        """Side of a pixel in metres, the mean of both axes, in the middle of the grid; None where nothing tells it."""
-        if len(self.y) < 2 or len(self.x) < 2:
-            return None
-        steps = [float(np.abs(axis[-1] - axis[0])) / (len(axis) - 1) for axis in (self.y, self.x)]
-        scales = [_METRES.get(_unit(attributes)) for attributes in (self.y_attributes, self.x_attributes)]
-        if all(_unit(attributes).startswith("degree") for attributes in (self.y_attributes, self.x_attributes)):
-            middle = np.cos(np.deg2rad(np.clip(self.y.mean(), -89, 89))) if abs(self.y).max() <= 90 else 1.0
-            scales = [_DEGREE, _DEGREE * float(middle)]
-        if None in scales or not all(steps):
-            return None
-        return float(np.sqrt(steps[0] * scales[0] * steps[1] * scales[1]))  # type: ignore[operator]
 
     @property
     def rows_run_north(self) -> bool:

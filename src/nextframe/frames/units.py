@@ -86,20 +86,6 @@ def conversion(unit: str, to: str) -> tuple[float, float] | None:
     return None if between is None else (between, 0.0)
 
 
-def linear(unit: str, to: str) -> tuple[float, float] | None:
-    """Factor and offset that bring a number in one unit to another, temperatures of other zeros too; None where they
-    are of other kinds, or no units.
-
-    >>> linear("hPa", "Pa"), linear("degC", "K"), linear("K", "mm/h")
-    ((100.0, 0.0), (1.0, 273.15), None)
-    """
-    try:
-        between = conversion(unit, to)
-    except UnknownUnitError:
-        return None
-    return None if between is None else (round(between[0], 12), between[1])
-
-
 def quantity(unit: str) -> Any:
     """A unit as a quantity of pint: "0.1 mm" is a tenth of one millimetre.
 

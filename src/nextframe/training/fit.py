@@ -230,7 +230,7 @@ def _train(
         units=first.units,
         time_step=None if step is None or not source.of_one_step else seconds(step),
         limits=measured_limits(statistics, first.units, eight_bit=first.values.dtype == "uint8"),
-        footprint=Footprint.of(first),
+        footprint=Footprint.of(*source.sequences),
         mask=_reads_mask(config, run, statistics, goes_on=not overwrite) if known is None else known.mask,
         grid=(tuple(map(float, grid.y)), tuple(map(float, grid.x))) if len(static) and grid is not None else None,
     )
