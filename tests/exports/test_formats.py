@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from nextframe.architectures import names
 from nextframe.data.limits import Limits
@@ -38,6 +39,18 @@ def test_every_architecture_forecasts_the_same_in_every_format(architecture: str
     assert exported.difference < 1e-5
     assert all(file.is_file() for file in exported.files)
     hold_alike(model, tmp_path / f"model{suffix}")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("architecture", ["stacked", "encoder-decoder"])
+def test_the_whole_rollout_is_a_program_of_its_own(architecture: str, tmp_path: Path) -> None:
+    model = small_model(architecture, past=2, future=2)
+    export(model, tmp_path / "model.pt2")
+    rollout = torch.export.load(tmp_path / "model.rollout.pt2").module()
+    past = past_frames(1, 1, 20, 24, count=2)
+    with torch.inference_mode():
+        forecast = rollout(torch.from_numpy(past)).numpy()
+    assert np.abs(forecast - model.predict(past, 2)).max() < 1e-5 * RANGE
 
 
 OPTIONS: dict[str, dict[str, Any]] = {

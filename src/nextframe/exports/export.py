@@ -94,6 +94,8 @@ def _export_graphs(model: TrainedForecaster, path: Path, row: ExportFormat) -> E
             written: list[Path] = []
             for part, name in names.items():
                 written += row.write(parts[part], description, Path(folder) / name.name)
+            if row.whole_beside is not None:
+                written += row.whole_beside(parts, description, Path(folder) / path.name)
             difference, seconds, own = _compare(model, open_exported(Path(folder) / path.name))
             described = Path(folder) / beside.name
             described.write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")

@@ -26,6 +26,8 @@ class ExportFormat:
     """Writer of one graph: (graph, description, path) to the files that it has written."""
     open: Late | None = None
     """Reader of what was written: (path) to a `Part` that runs it."""
+    whole_beside: Late | None = None
+    """Writer of what belongs beside the graphs: (graphs, description, path) to the files that it has written."""
     whole: Late | None = None
     """Writer of the whole model, for formats that hold no graph: (model, path) to the files that it has written."""
 
@@ -38,6 +40,23 @@ FORMATS = (
         extra="export",
         write=Late("nextframe.exports.onnx_files:write"),
         open=Late("nextframe.exports.onnx_files:OnnxPart"),
+    ),
+    ExportFormat(
+        suffix=".xml",
+        title="OpenVINO, with its states inside",
+        needs=("onnx", "openvino"),
+        extra="openvino,export",
+        write=Late("nextframe.exports.openvino_files:write"),
+        open=Late("nextframe.exports.openvino_files:OpenVinoPart"),
+    ),
+    ExportFormat(
+        suffix=".pt2",
+        title="torch.export, the step and the whole rollout",
+        needs=("torch",),
+        extra="export",
+        write=Late("nextframe.exports.pt2_files:write"),
+        whole_beside=Late("nextframe.exports.pt2_files:write_rollout"),
+        open=Late("nextframe.exports.pt2_files:Pt2Part"),
     ),
 )
 

@@ -28,6 +28,8 @@ from nextframe.models.layers import median
 
 Bounds = tuple[tuple[float, ...], tuple[float, ...], tuple[float, ...]]
 """Smallest and largest value of each channel, and the smallest one above the smallest."""
+OUTPUTS = ("next_frame", "quantiles", "members")
+"""Names that outputs can have, other than those of the states."""
 LARGEST = 3e38  # what is finite in float32 is smaller
 
 

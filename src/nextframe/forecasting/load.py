@@ -33,8 +33,8 @@ def _ends_with(*suffixes: str) -> Callable[[str], bool]:
 
 KINDS = (
     RunKind(
-        title="an exported model (.onnx)",
-        knows=_ends_with(".onnx"),
+        title="an exported model (.onnx, .xml, .pt2)",
+        knows=_ends_with(".onnx", ".xml", ".pt2"),
         load=Late("nextframe.exports.forecaster:open_exported"),
     ),
 )

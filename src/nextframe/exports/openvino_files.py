@@ -1,0 +1,120 @@
+"""OpenVINO: a stateful model, `model.xml` and `model.bin`, whose states are variables inside.
+
+It reads `frame` alone; its states begin at zeros of the frame's size and are forgotten by `reset_state()`.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from nextframe.errors import CheckpointError, first_line
+from nextframe.exports import onnx_files
+from nextframe.exports.cores import State
+from nextframe.exports.description import Description, metadata
+from nextframe.exports.graph import OUTPUTS, Graph
+from nextframe.exports.parts import Arrays
+
+_SETTINGS = {"INFERENCE_PRECISION_HINT": "f32"}  # some processors would compute in bfloat16
+
+
+def write(graph: Graph, description: Description, path: Path) -> list[Path]:
+    """Write a graph as a stateful OpenVINO model."""
+    import openvino
+    from openvino._offline_transformations import apply_make_stateful_transformation
+
+    with tempfile.TemporaryDirectory() as folder:
+        onnx_files.write(graph, description, Path(folder) / "step.onnx")
+        model = openvino.Core().read_model(Path(folder) / "step.onnx")
+    pairs = {f"state_{n}": f"next_state_{n}" for n in range(len(graph.states))}
+    apply_make_stateful_transformation(model, pairs)
+    _begin_at_zeros(model, graph.states)
+    for name, text in metadata(description).items():
+        model.set_rt_info(text, ["nextframe", name])
+    openvino.save_model(model, path, compress_to_fp16=False)
+    return [path, path.with_suffix(".bin")]
+
+
+def _begin_at_zeros(model: Any, states: tuple[State, ...]) -> None:
+    """Let each variable begin at zeros in the shape that belongs to the frame."""
+    from openvino import opset13 as ops
+
+    frame = next(parameter for parameter in model.get_parameters() if "frame" in parameter.output(0).get_names())
+    shape = ops.shape_of(frame, output_type="i64")
+
+    def axis(n: int) -> Any:
+        return ops.gather(shape, ops.constant([n], np.int64), ops.constant(0, np.int64))
+
+    for node in model.get_ordered_ops():
+        if node.get_type_name() != "ReadValue":
+            continue
+        state = states[int(_state_of(node.get_variable_id()).removeprefix("state_"))]
+        p = ops.constant([state.pixels], np.int64)
+        one = ops.constant([1], np.int64)
+        coarse = [ops.divide(ops.subtract(ops.add(axis(n), p), one), p) for n in (2, 3)]
+        extent = ops.concat([axis(0), ops.constant([state.channels], np.int64), *coarse], 0)
+        node.set_arguments([ops.broadcast(ops.constant(0.0, np.float32), extent)])
+    model.validate_nodes_and_infer_types()
+
+
+def _state_of(variable: str) -> str:
+    """The state that a variable is, which is named after it and its successor: `state_0next_state_0`."""
+    return variable.partition("next_")[0]
+
+
+class OpenVinoPart:
+    """An OpenVINO model on the CPU.
+
+    Args:
+        path: the `.xml` file.
+
+    Raises:
+        CheckpointError: a file that cannot be read, or whose weights are not beside it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        import openvino
+
+        self.path = path
+        core = openvino.Core()
+        try:
+            model = core.read_model(path)
+            settings = {**_SETTINGS, "INFERENCE_NUM_THREADS": torch.get_num_threads()}
+            self.request = core.compile_model(model, "CPU", settings).create_infer_request()
+        except RuntimeError as error:
+            raise CheckpointError(
+                "cannot be read as an OpenVINO model",
+                where=path,
+                received=first_line(error),
+                hint="export it again from its run; model.bin belongs beside model.xml",
+            ) from error
+        self._text = None
+        if model.has_rt_info(["nextframe", "description"]):
+            self._text = str(model.get_rt_info(["nextframe", "description"]).astype(str))
+        self.states = {_state_of(state.name): state for state in self.request.query_state()}
+        named = [output.get_names() for output in self.request.model_outputs]
+        self.names = [next((name for name in OUTPUTS if name in names), "") for names in named]
+
+    @property
+    def text(self) -> str | None:
+        """The description that it carries."""
+        return self._text
+
+    def __call__(self, inputs: Arrays) -> Arrays:
+        """Inputs by name to outputs by name; states go into the variables and come out of them."""
+        import openvino
+
+        try:
+            for name, state in self.states.items():
+                state.state = openvino.Tensor(np.ascontiguousarray(inputs[name]))
+            results = self.request.infer({"frame": inputs["frame"]})
+        except RuntimeError as error:
+            raise CheckpointError(
+                "cannot be run on these frames", where=self.path, received=first_line(error)
+            ) from error
+        outputs = {name: np.array(results[n]) for n, name in enumerate(self.names)}
+        return {**outputs, **{f"next_{name}": np.array(state.state.data) for name, state in self.states.items()}}

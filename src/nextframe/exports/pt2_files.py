@@ -1,0 +1,151 @@
+"""`.pt2`: programs of `torch.export`, for PyTorch without nextframe and for AOTInductor.
+
+    step = torch.export.load("model.pt2").module()
+    next_frame, *states = step(frame, *states)
+
+`model.rollout.pt2` is the whole forecast, from a past (N, T, C, H, W) of the length and the size of the training to as
+many frames (N, K, C, H, W) as it was trained for.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+import warnings
+import zipfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from nextframe.errors import CheckpointError, first_line
+from nextframe.exports.description import Description
+from nextframe.exports.graph import Graph
+from nextframe.exports.parts import Arrays, part_path
+
+_DESCRIPTION = "description.json"
+
+
+def write(graph: Graph, description: Description, path: Path) -> list[Path]:
+    """Write a graph as a program whose N, H and W change but where static fields fix the grid."""
+    height, width = description["static"][1:] if description["static"] else (22, 42)
+    example = graph.example(2, height, width)
+    changing = dict.fromkeys((0,) if description["static"] else (0, 2, 3), torch.export.Dim.AUTO)
+    _save(graph, example, description, path, (changing, tuple(changing for _ in example[1:])))
+    return [path]
+
+
+class Rollout(nn.Module):
+    """The whole forecast: a past (N, T, C, H, W) in source units to the frames that follow it (N, K, C, H, W).
+
+    Args:
+        parts: the graphs.
+        past: frames T of the past.
+        lead_times: frames K.
+    """
+
+    def __init__(self, parts: Mapping[str, Graph], past: int, lead_times: int) -> None:
+        super().__init__()
+        self.parts = nn.ModuleDict(parts)
+        self.past, self.lead_times = past, lead_times
+
+    def forward(self, past: Tensor) -> Tensor:
+        """See the class."""
+        batch, height, width = past.shape[0], past.shape[3], past.shape[4]
+        forecasting: Any = self.parts["step"] if "step" in self.parts else self.parts["decoder"]
+        states = list(forecasting.example(1, height, width)[1:])
+        states = [state.expand(batch, -1, -1, -1) for state in states]
+        frames = list(past.unbind(1))
+        if "encoder" in self.parts:
+            encoder: Any = self.parts["encoder"]
+            count, last = len(encoder.states), frames.pop()
+            for frame in frames:
+                states[:count] = encoder(frame, *states[:count])
+            frames = [last]
+        outputs = 0
+        for frame in frames:
+            outputs = len(forecasting.outputs)
+            results = forecasting(frame, *states)
+            states = list(results[outputs:])
+        forecasts = [results[0]]
+        for _ in range(self.lead_times - 1):
+            results = forecasting(forecasts[-1], *states)
+            states = list(results[outputs:])
+            forecasts.append(results[0])
+        return torch.stack(forecasts, dim=1)
+
+
+def write_rollout(parts: Mapping[str, Graph], description: Description, path: Path) -> list[Path]:
+    """Write the whole rollout, of the training's size and lengths, for one movie."""
+    place = part_path(path, "rollout")
+    manifest = description["manifest"]
+    rollout = Rollout(parts, description["past"], description["lead_times"]).eval()
+    past = torch.zeros(1, description["past"], manifest["channels"], manifest["height"], manifest["width"])
+    _save(rollout, (past,), description, place, None)
+    return [place]
+
+
+def _save(module: nn.Module, example: tuple[Tensor, ...], description: Description, path: Path, changing: Any) -> None:
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore")  # PyTorch's remarks on itself
+        program = torch.export.export(module, example, dynamic_shapes=changing, strict=False)
+        torch.export.save(program, path, extra_files={_DESCRIPTION: json.dumps(description)})
+
+
+def _takes(function: Callable[..., Any]) -> Mapping[str, Any]:
+    """Parameters of a function, of which earlier versions of PyTorch have fewer."""
+    return inspect.signature(function).parameters
+
+
+class Pt2Part:
+    """A program of `torch.export`.
+
+    Args:
+        path: the file.
+
+    Raises:
+        CheckpointError: a file that is no such program, or is damaged.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        extra = {_DESCRIPTION: ""}
+        if not zipfile.is_zipfile(path):
+            raise CheckpointError("is no program of torch.export", where=path, hint="export it again from its run")
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                program = torch.export.load(path, extra_files=extra)
+        except Exception as error:  # of many types, as the damage is
+            raise CheckpointError(
+                "cannot be read as a program of torch.export",
+                where=path,
+                received=first_line(error),
+                hint="export it again from its run",
+            ) from error
+        self._text = extra[_DESCRIPTION] or None
+        # Its guards hold strides, too, of no matter to the results: a SimVP's are those of some sizes alone.
+        self.module = program.module(**({"check_guards": False} if "check_guards" in _takes(program.module) else {}))
+        self.outputs = [] if self._text is None else [entry["name"] for entry in json.loads(self._text)["outputs"]]
+
+    @property
+    def text(self) -> str | None:
+        """The description that it carries."""
+        return self._text
+
+    def __call__(self, inputs: Arrays) -> Arrays:
+        """Inputs by name to outputs by name."""
+        count = len(inputs) - 1
+        names = ["frame", *(f"state_{n}" for n in range(count))]
+        try:
+            with torch.inference_mode():
+                results = self.module(*(torch.from_numpy(inputs[name]) for name in names))
+        except RuntimeError as error:
+            raise CheckpointError(
+                "cannot be run on these frames", where=self.path, received=first_line(error)
+            ) from error
+        spoken = self.outputs[: len(results) - count]
+        given = [*spoken, *(f"next_state_{n}" for n in range(count))]
+        return {name: result.numpy() for name, result in zip(given, results, strict=True)}
