@@ -24,6 +24,8 @@ GIVEN = {
     "min_seen": 2,
     "scheduled_sampling": 0.5,
     "rollout_training": 0.5,
+    "norm_last": False,
+    "cell_activation": "relu",
 }
 """A value of each option that some architectures do not take, other than its default."""
 

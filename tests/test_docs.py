@@ -16,6 +16,7 @@ from lab.tasks import TASKS
 from nextframe.cli.options import merge
 from nextframe.cli.program import app
 from nextframe.config import RunConfig
+from nextframe.frames.together import as_options
 from nextframe.training.presets import preset_config
 
 ROOT = Path(__file__).parent.parent
@@ -79,7 +80,7 @@ def test_commands_parse(block: Block, command: str) -> None:
         if arguments[0] == "train":
             fields = {name for section in RunConfig().to_dict().values() for name in section}
             options = {name: value for name, value in bound.kwargs.items() if name in fields}
-            preset_config(bound.args[0] if bound.args else "stacked").replace(options)
+            preset_config(bound.args[0] if bound.args else "stacked").replace(as_options(options))
     elif Path(program).name.startswith("python"):
         if arguments[:2] == ["-m", "lab"]:
             assert arguments[2] in TASKS
@@ -92,7 +93,7 @@ def test_commands_parse(block: Block, command: str) -> None:
 def test_configuration_files_are_configurations() -> None:
     for block in all_blocks("yaml"):
         options = merge(yaml.safe_load(block.text), {}, where=block)
-        preset_config(options.pop("model", "stacked"), options.pop("preset", "default")).replace(options)
+        preset_config(options.pop("model", "stacked"), options.pop("preset", "default")).replace(as_options(options))
 
 
 def test_every_command_is_documented() -> None:

@@ -69,8 +69,8 @@ def suffixes() -> tuple[str, ...]:
 def describe_formats() -> str:
     """All formats in a line.
 
-    >>> describe_formats()[:24]
-    '.onnx (ONNX, opset 18), '
+    >>> describe_formats()[:22]
+    '.onnx (ONNX, opset 18)'
     """
     return ", ".join(f"{row.suffix or 'a folder'} ({row.title})" for row in FORMATS)
 

@@ -88,7 +88,7 @@ def as_options(options: Mapping[str, Any]) -> dict[str, Any]:
     in `sources`.
 
     >>> as_options({"data": ["a.nc", {"path": "b.nc", "coarsen": 2}], "epochs": 3})
-    {'data': 'a.nc and b.nc', 'epochs': 3, 'sources': ('a.nc', 'b.nc::coarsen=2')}
+    {'data': 'a.nc, b.nc', 'epochs': 3, 'sources': ('a.nc', 'b.nc::coarsen=2')}
     """
     data = options.get("data")
     if isinstance(data, (str, Path)) and "::" not in str(data):
