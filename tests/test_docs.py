@@ -71,7 +71,8 @@ def test_python_that_is_only_shown_is_python(block: Block) -> None:
 
 @pytest.mark.parametrize(("block", "command"), commands(), ids=lambda part: str(part))
 def test_commands_parse(block: Block, command: str) -> None:
-    program, *arguments = shlex.split(command)
+    # What is set in the environment stands before the program.
+    program, *arguments = shlex.split(re.sub(r"^([A-Z_]+=\S* )+", "", command))
     if program == "make":
         makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
         assert all(re.search(rf"^{target}:", makefile, re.MULTILINE) for target in arguments if "=" not in target)
@@ -94,6 +95,20 @@ def test_configuration_files_are_configurations() -> None:
     for block in all_blocks("yaml"):
         options = merge(yaml.safe_load(block.text), {}, where=block)
         preset_config(options.pop("model", "stacked"), options.pop("preset", "default")).replace(as_options(options))
+
+
+def test_readme_leads_to_what_is_there() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        if not target.startswith(("http", "#")):
+            assert (ROOT / target.partition("#")[0]).exists(), target
+    block = text.partition("## Find your way")[2].partition("```text\n")[2].partition("```")[0]
+    named = {part for line in block.splitlines()[1:] for part in line.split("  ")[1 if line[0] == " " else 0].split()}
+    package = ROOT / "src" / "nextframe"
+    for part in named - {"lab/"}:
+        assert (package / part).exists(), part
+    rooms = {f"{path.name}/" for path in package.iterdir() if path.is_dir() and any(path.glob("*.py"))}
+    assert rooms - named == set()
 
 
 def test_every_command_is_documented() -> None:

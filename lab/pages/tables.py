@@ -1,7 +1,7 @@
 """Write the documentation's lists from the tables of the code, its examples from the package that the tests use, and
 the module of typed options from the configuration.
 
-    python -m lab pages [--check]
+    python -m lab pages [--check] [--pictures [FILE ...]]
 
 `--check` writes nothing, and fails where a page is not what the code says; a test does the same.
 """
@@ -18,6 +18,7 @@ from lab.options import parser
 from lab.pages.marked import fill
 from lab.pages.options import OPTIONS as OPTIONS_MODULE
 from lab.pages.options import options_module
+from lab.pages.pictures import PICTURES, make_pictures, pictured
 from lab.place import DOCS, ROOT
 from lab.studies import own_data
 from nextframe.architectures import OPTIONS, architectures
@@ -186,12 +187,17 @@ def written(page: Path) -> str:
         if section.page == page:
             assert f"<!-- {section.name}: " in text, f"{page} has no marks for {section.name}"
             text = fill(text, section.name, section.content())
-    return text
+    return pictured(text, page)
+
+
+def pages() -> list[Path]:
+    """Pages that have parts, or a picture, from here."""
+    return list(dict.fromkeys([*(section.page for section in SECTIONS), *(DOCS / row.page for row in PICTURES)]))
 
 
 def texts() -> Iterator[tuple[Path, str]]:
     """Files that are written from the code, pages and a module, and what they are to hold."""
-    for page in dict.fromkeys(section.page for section in SECTIONS):
+    for page in pages():
         yield page, written(page)
     yield OPTIONS_MODULE, options_module()
 
@@ -199,7 +205,10 @@ def texts() -> Iterator[tuple[Path, str]]:
 def main(arguments: Sequence[str]) -> None:
     options = parser("pages", __doc__)
     options.add_argument("--check", action="store_true", help="write nothing; fail where a page would change")
+    options.add_argument("--pictures", nargs="*", metavar="FILE", help="make these pictures anew, too; by default all")
     given = options.parse_args(arguments)
+    if given.pictures is not None:
+        make_pictures(given.pictures)
     for page, text in texts():
         if page.is_file() and text == page.read_text(encoding="utf-8"):
             continue
