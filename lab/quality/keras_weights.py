@@ -1,6 +1,6 @@
 """Weights of the tutorial's stack in Keras, in a model of ours.
 
-Keras: channels last, gates in the order input, forget, cell, output.
+Keras holds channels last, and its gates in another order (`nextframe.exports.keras_gates`).
 """
 
 from __future__ import annotations
@@ -9,8 +9,9 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
+from nextframe.exports.keras_gates import kernel_from_keras, rows_swapped
 from nextframe.models.convlstm import ConvLSTM2d
 from nextframe.models.stacked import StackedConvLSTM
 
@@ -40,8 +41,8 @@ def from_keras(model: StackedConvLSTM, weights: Sequence[np.ndarray], steps: int
             assert norm.running_mean is not None
             assert norm.running_var is not None
             for kernel in (layer.weight_x, layer.weight_h):
-                kernel.copy_(_gates(next(left).permute(3, 2, 0, 1)))
-            layer.bias.copy_(_gates(next(left)))
+                kernel.copy_(torch.from_numpy(kernel_from_keras(next(left).numpy())))
+            layer.bias.copy_(torch.from_numpy(rows_swapped(next(left).numpy())))
             norm.weight.copy_(next(left))
             norm.bias.copy_(next(left))
             norm.running_mean.copy_(next(left) / (1 - share))
@@ -49,8 +50,3 @@ def from_keras(model: StackedConvLSTM, weights: Sequence[np.ndarray], steps: int
         model.readout.weight.copy_(next(left).permute(4, 3, 0, 1, 2))
         model.readout.bias.copy_(next(left))
     assert next(left, None) is None
-
-
-def _gates(rows: Tensor) -> Tensor:
-    i, f, c, o = rows.chunk(4)
-    return torch.cat([i, f, o, c])

@@ -29,10 +29,8 @@ def export(run: str, /, *, out: Annotated[Path, OUT]) -> None:
     exported = export_model(run, out)
     print(f"wrote {joined([str(path) for path in exported.files])}: {size(exported.size)}")
     if exported.difference is not None:
-        print(
-            f"parity: over {ROLLOUT} frames fed back it differs from the run by {exported.difference:.1e} of the range "
-            "of values at most"
-        )
+        how = "at each frame" if exported.seconds is None else f"over {ROLLOUT} frames fed back"
+        print(f"parity: {how} it differs from the run by {exported.difference:.1e} of the range of values at most")
     if exported.seconds is not None and exported.own_seconds is not None:
         print(
             f"speed: {exported.seconds:.3g} s for one further frame of the size of the training, one movie; the run "

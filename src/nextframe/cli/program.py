@@ -18,6 +18,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
 from inspect import cleandoc
+from keyword import iskeyword
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -49,14 +50,16 @@ COMMANDS = {
     "inspect": "Look at frames before training, at a trained run, at the shipped models, or at this machine.",
     "calibrate": "Measure a run's errors on its validation part, so that its forecasts have intervals and "
     "probabilities.",
+    "import": "Make a run folder of a model of Keras.",
     "export": "Write a trained model as files that run without nextframe.",
     "benchmark": "Old name of `python -m lab`, which measures speed and quality beside others; it is in the repository "
     "alone.",
 }
-"""Commands, each a function of that name in the module of that name, imported when it is called; and the line that the
-list of commands has for it, which is the first one of the function's docstring."""
+"""Commands, each a function of that name in the module of that name (`import_` for `import`), imported when it is
+called; and the line that the list of commands has for it, which is the first one of the function's docstring."""
 for order, (command, line) in enumerate(COMMANDS.items()):
-    app.command(f"nextframe.cli.{command}:{command}", name=command, help=line, sort_key=order)
+    place = f"{command}_" if iskeyword(command) else command
+    app.command(f"nextframe.cli.{place}:{place}", name=command, help=line, sort_key=order)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

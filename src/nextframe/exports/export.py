@@ -75,7 +75,8 @@ def export(model: TrainedForecaster, path: str | Path) -> Exported:
     if isinstance(model, ExportedForecaster):
         raise ConfigError("is exported already", where=model.path, hint="export the run that it came from")
     if row.whole is not None:
-        return Exported(files=tuple(row.whole(model, path)), difference=None, seconds=None, own_seconds=None)
+        files, difference = row.whole(model, path)
+        return Exported(files=tuple(files), difference=difference, seconds=None, own_seconds=None)
     return _export_graphs(model, path, row)
 
 

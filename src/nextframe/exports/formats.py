@@ -29,7 +29,8 @@ class ExportFormat:
     whole_beside: Late | None = None
     """Writer of what belongs beside the graphs: (graphs, description, path) to the files that it has written."""
     whole: Late | None = None
-    """Writer of the whole model, for formats that hold no graph: (model, path) to the files that it has written."""
+    """Writer of the whole model, for formats that hold no graph: (model, path) to the files that it has written, and
+    the largest difference from the model, or None."""
 
 
 FORMATS = (
@@ -58,6 +59,20 @@ FORMATS = (
         whole_beside=Late("nextframe.exports.pt2_files:write_rollout"),
         open=Late("nextframe.exports.pt2_files:Pt2Part"),
     ),
+    ExportFormat(
+        suffix=".keras",
+        title="Keras 3",
+        needs=("keras",),
+        extra="keras",
+        whole=Late("nextframe.exports.keras_writer:write"),
+    ),
+    ExportFormat(
+        suffix="",
+        title="a folder for the Hugging Face Hub",
+        needs=(),
+        extra="hub",
+        whole=Late("nextframe.exports.hub:write"),
+    ),
 )
 
 
@@ -84,7 +99,7 @@ def format_of(path: str | Path) -> ExportFormat:
     >>> format_of("model.onnx").title
     'ONNX, opset 18'
     """
-    suffix = Path(path).suffix.lower()
+    suffix = "" if Path(path).is_dir() else Path(path).suffix.lower()
     for row in FORMATS:
         if row.suffix == suffix:
             return row

@@ -12,6 +12,7 @@ from nextframe.forecasting.model_forecaster import ModelForecaster
 from nextframe.forecasting.trained import TrainedForecaster
 from nextframe.plugins import Late
 from nextframe.runs.folder import member_folders
+from nextframe.runs.manifest import MANIFEST
 from nextframe.runs.shipped import find_run, shipped_name
 
 
@@ -27,6 +28,14 @@ class RunKind:
     """Loader: (name) to a `TrainedForecaster`. It stands above this room, and is imported when it is called."""
 
 
+def _is_hub_folder(run: str) -> bool:
+    return (Path(run) / "config.json").is_file() and not (Path(run) / MANIFEST).exists()
+
+
+def _is_on_hub(run: str) -> bool:
+    return run.startswith("hf:/")
+
+
 def _ends_with(*suffixes: str) -> Callable[[str], bool]:
     return lambda run: Path(run).suffix.lower() in suffixes and not Path(run).is_dir()
 
@@ -36,6 +45,12 @@ KINDS = (
         title="an exported model (.onnx, .xml, .pt2)",
         knows=_ends_with(".onnx", ".xml", ".pt2"),
         load=Late("nextframe.exports.forecaster:open_exported"),
+    ),
+    RunKind(title="a folder of the Hub", knows=_is_hub_folder, load=Late("nextframe.exports.hub:open_folder")),
+    RunKind(
+        title="an address on the Hub (hf://owner/name@revision)",
+        knows=_is_on_hub,
+        load=Late("nextframe.exports.hub:open_address"),
     ),
 )
 """Kinds of runs that other rooms bring."""

@@ -1,0 +1,257 @@
+"""Folders of the Hugging Face Hub: `config.json`, `model.safetensors` and a model card; written, and read from there.
+
+Weights are safetensors, never pickles. `config.json` holds the SHA-256 of the weights, and whoever reads them compares.
+Of an ensemble, the weights of member n bear the prefix "member-n."; static fields are the tensor "static".
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import safetensors.torch
+import torch
+import yaml
+from torch import Tensor
+
+from nextframe.config import RunConfig
+from nextframe.errors import CheckpointError, ConfigError, first_line
+from nextframe.exports.graph import members_of
+from nextframe.files import replacing, write_text
+from nextframe.forecasting.calibration import Calibration
+from nextframe.forecasting.ensemble import EnsembleForecaster
+from nextframe.forecasting.model_forecaster import ModelForecaster
+from nextframe.forecasting.trained import TrainedForecaster
+from nextframe.runs.folder import WEIGHTS, build_network
+from nextframe.runs.manifest import Manifest
+from nextframe.runs.shipped import card_content, shipped_name
+from nextframe.words import count
+
+CONFIG, CARD, SCORES = "config.json", "README.md", "verification.json"
+KIND = "nextframe hub folder"
+FORMAT = 1
+_FILES = (CONFIG, WEIGHTS, CARD, SCORES)
+_DAMAGE = (KeyError, TypeError, ValueError, AttributeError, RuntimeError)
+_ADDRESS = re.compile(r"hf:/{1,2}(?P<owner>[\w.-]+)/(?P<name>[\w.-]+)(@(?P<revision>[\w./-]+))?")
+
+
+def write(model: TrainedForecaster, folder: Path) -> tuple[list[Path], None]:
+    """Write the folder; one that is there already is to be empty, or an earlier one of this kind.
+
+    Raises:
+        ConfigError: a folder that holds something else, or a place that cannot be written to.
+    """
+    if folder.exists() and (not folder.is_dir() or (any(folder.iterdir()) and _kind_of(folder / CONFIG) != KIND)):
+        raise ConfigError("holds something else", where=folder, hint="choose a new folder")
+    members = members_of(model)
+    tensors: dict[str, Tensor] = {}
+    for n, member in enumerate(members, start=1):
+        prefix = "" if len(members) == 1 else f"member-{n}."
+        for name, tensor in member.model.state_dict().items():
+            tensors[prefix + name] = tensor.detach().cpu().contiguous()
+    if members[0].door.static is not None:
+        tensors["static"] = torch.from_numpy(members[0].door.static)
+    content = safetensors.torch.save(tensors, metadata={"format": "pt"})
+    config = {
+        "kind": KIND,
+        "format": FORMAT,
+        "nextframe": version("nextframe"),
+        "model_type": model.manifest.config.model.model,
+        "weights": {"file": WEIGHTS, "sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)},
+        "members": [member.manifest.to_dict() for member in members],
+        "config": model.config.to_dict(),
+        "calibration": None if model.calibration is None else asdict(model.calibration),
+    }
+    scores = _scores(model)
+    with replacing(folder / WEIGHTS) as temporary:
+        temporary.write_bytes(content)
+    if scores is not None:
+        write_text(folder / SCORES, json.dumps(scores, indent=2) + "\n")
+    write_text(folder / CARD, _card(model, scores))
+    write_text(folder / CONFIG, json.dumps(config, indent=2) + "\n")
+    return [folder / name for name in _FILES if (folder / name).is_file()], None
+
+
+def _kind_of(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8")).get("kind")
+    except (OSError, ValueError, AttributeError, RecursionError):
+        return None
+
+
+def _scores(model: TrainedForecaster) -> dict[str, Any] | None:
+    """Its scores: those of its card, or what `verify` has left in the run folder."""
+    if model.run is None:
+        return None
+    name = shipped_name(model.run.name)
+    if name is not None:
+        skill: dict[str, Any] = card_content(name)["skill"]
+        return skill
+    try:
+        scores = json.loads((model.run / SCORES).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return None
+    return scores if isinstance(scores, dict) and isinstance(scores.get("scores"), dict) else None
+
+
+def _card(model: TrainedForecaster, scores: Mapping[str, Any] | None) -> str:
+    """The model card: front matter as the Hub reads it, and what the model is in words."""
+    name = None if model.run is None else shipped_name(model.run.name)
+    card = {} if name is None else card_content(name)
+    title = name or (model.run.name if model.run is not None else model.name)
+    manifest, data = model.manifest, model.config.data
+    front: dict[str, Any] = {
+        "license": "other" if name is None else "apache-2.0",
+        "library_name": "nextframe",
+        "pipeline_tag": "other",
+        "tags": ["convlstm", "forecasting", "next-frame-prediction", "video", manifest.config.model.model],
+        "datasets": [data.data],
+        "metrics": sorted(_own(scores)) if scores else [],
+    }
+    if name is None:
+        front["license_name"] = "unknown"
+    if scores:
+        results = [
+            {"type": metric, "name": f"{metric}, mean over lead times", "value": float(sum(v) / len(v))}
+            for metric, v in sorted(_own(scores).items())
+        ]
+        front["model-index"] = [
+            {
+                "name": title,
+                "results": [
+                    {
+                        "task": {"type": "other", "name": "forecasting of image sequences"},
+                        "dataset": {"name": str(scores.get("data", data.data)), "type": data.data},
+                        "metrics": results,
+                    }
+                ],
+            }
+        ]
+    about = [
+        f"# {title}",
+        card.get("title", f"Forecasts the next frames of {', '.join(manifest.variables)}.").rstrip(".") + ".",
+        f"A {manifest.config.model.model} model of nextframe: {count(len(members_of(model)), 'network')}, from "
+        f"{data.past} frames to {data.future}, in {', '.join(manifest.units)}.",
+        "```python\nimport nextframe\n\n"
+        'model = nextframe.load_run("hf://OWNER/NAME@REVISION")\n'
+        f"forecast = model.forecast(frames, lead_times={data.future})\n```",
+    ]
+    if card:
+        limits = "\n".join(f"- {limit}" for limit in card["limits"])
+        about += [f"Trained on {card['data']}", f"Licence: {card['licence']}", f"What it cannot do:\n\n{limits}"]
+    return f"---\n{yaml.safe_dump(front, sort_keys=False)}---\n\n" + "\n\n".join(about) + "\n"
+
+
+def _own(scores: Mapping[str, Any]) -> dict[str, list[float]]:
+    """The model's own scores with a value at each lead time."""
+    own = next(iter(scores["scores"].values()))
+    return {
+        metric: values
+        for metric, values in own.items()
+        if isinstance(values, list) and values and all(isinstance(v, (int, float)) and v == v for v in values)
+    }
+
+
+def open_address(address: str | Path) -> TrainedForecaster:
+    """A model by its address on the Hub, `hf://owner/name@revision`, downloaded once and kept in the Hub's own cache.
+
+    Raises:
+        ConfigError: an address that is none, or huggingface-hub is not installed.
+        CheckpointError: no such model, no connection, or files that are missing, damaged or of another checksum.
+    """
+    parts = _ADDRESS.fullmatch(str(address))
+    if parts is None:
+        raise ConfigError(
+            "is no address on the Hub", where=address, expected="hf://owner/name or hf://owner/name@revision"
+        )
+    try:
+        import huggingface_hub
+        from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+    except ImportError as error:
+        raise ConfigError(
+            "needs huggingface-hub, which is not installed", where=address, hint="pip install 'nextframe[hub]'"
+        ) from error
+    try:
+        folder = huggingface_hub.snapshot_download(
+            f"{parts['owner']}/{parts['name']}", revision=parts["revision"], allow_patterns=list(_FILES)
+        )
+    except (HfHubHTTPError, LocalEntryNotFoundError, OSError, ValueError) as error:
+        raise CheckpointError("cannot be had from the Hub", where=address, received=first_line(error)) from error
+    return open_folder(folder, name_in_errors=str(address))
+
+
+def open_folder(folder: str | Path, *, name_in_errors: str | None = None) -> TrainedForecaster:
+    """A model from a folder that `write` has made.
+
+    Raises:
+        CheckpointError: files that are missing, damaged or of another checksum.
+    """
+    place = Path(folder)
+    where = name_in_errors or place
+    for name in (CONFIG, WEIGHTS):
+        if not (place / name).is_file():
+            raise CheckpointError(f"holds no {name}", where=where, expected=f"{CONFIG} and {WEIGHTS}")
+    try:
+        config = json.loads((place / CONFIG).read_text(encoding="utf-8"))
+        if config["kind"] != KIND or config["format"] != FORMAT:
+            raise ValueError(f"it is {config['kind']!r}, format {config['format']}")
+        promised = config["weights"]["sha256"]
+        content = (place / WEIGHTS).read_bytes()
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise CheckpointError(
+            f"has a {CONFIG} that nextframe did not write", where=where, received=_why(error)
+        ) from error
+    received = hashlib.sha256(content).hexdigest()
+    # In the Hub's cache a large file is a link to one that has its checksum for a name.
+    named = (place / WEIGHTS).resolve().name
+    for expected in (promised, *([named] if re.fullmatch(r"[0-9a-f]{64}", named) else [])):
+        if expected != received:
+            raise CheckpointError(
+                "has another checksum than it should (SHA-256)",
+                where=f"{where}, {WEIGHTS}",
+                expected=expected,
+                received=received,
+                hint="download it again",
+            )
+    try:
+        return _build(config, safetensors.torch.load(content))
+    except (
+        KeyError,
+        TypeError,
+        ValueError,
+        AttributeError,
+        RuntimeError,
+        ConfigError,
+        safetensors.SafetensorError,
+    ) as error:
+        raise CheckpointError("is damaged", where=where, received=_why(error)) from error
+
+
+def _build(config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> TrainedForecaster:
+    static = tensors["static"].numpy() if "static" in tensors else None
+    manifests = [Manifest.from_dict(description) for description in config["members"]]
+    models = []
+    for n, manifest in enumerate(manifests, start=1):
+        prefix = "" if len(manifests) == 1 else f"member-{n}."
+        weights = {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}
+        weights.pop("static", None)
+        network = build_network(manifest)
+        network.load_state_dict(weights)
+        models.append(ModelForecaster(network, manifest, static=static))
+    model: TrainedForecaster = models[0]
+    if len(models) > 1:
+        model = EnsembleForecaster(models, RunConfig.from_dict(config["config"]))
+    if config["calibration"] is not None:
+        model.calibration = Calibration.from_dict(config["calibration"])
+    return model
+
+
+def _why(error: BaseException) -> str:
+    return f"{error} is missing" if isinstance(error, KeyError) else first_line(error)

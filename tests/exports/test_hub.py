@@ -1,0 +1,99 @@
+"""Folders of the Hub, read from disk, from the Hub's own cache without a network, and from a stand-in of its server."""
+
+import hashlib
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from nextframe.cli import main
+from nextframe.errors import CheckpointError, ConfigError
+from nextframe.exports.export import export
+from nextframe.forecasting.load import load_run
+from tests.exports.small import past_frames, small_ensemble, small_model
+
+
+def into_cache(folder: Path, cache: Path, *, repository: str = "models--me--radar", revision: str = "v1") -> None:
+    """Lay a folder out as huggingface-hub keeps what it has downloaded: blobs by checksum, links in a snapshot."""
+    home, commit = cache / repository, "a" * 40
+    snapshot = home / "snapshots" / commit
+    for place in (home / "blobs", snapshot, home / "refs"):
+        place.mkdir(parents=True)
+    for file in folder.iterdir():
+        blob = home / "blobs" / hashlib.sha256(file.read_bytes()).hexdigest()
+        shutil.copy(file, blob)
+        (snapshot / file.name).symlink_to(blob)
+    for name in (revision, "main"):
+        (home / "refs" / name).write_text(commit, encoding="utf-8")
+
+
+@pytest.mark.parametrize("kind", ["single", "ensemble", "static"])
+def test_a_folder_holds_the_same_model(kind: str, tmp_path: Path) -> None:
+    static = np.random.default_rng(5).normal(size=(2, 15, 21)).astype(np.float32) if kind == "static" else None
+    model = small_ensemble("stacked") if kind == "ensemble" else small_model("stacked", static=static)
+    files = export(model, tmp_path / "hub").files
+    assert sorted(file.name for file in files) == ["README.md", "config.json", "model.safetensors"]
+    past = past_frames(2, 1, 15, 21)
+    for true, read in zip(model.distribution(past, 3), load_run(tmp_path / "hub").distribution(past, 3), strict=True):
+        assert np.array_equal(true, read)
+    export(model, tmp_path / "hub")  # again, over itself
+
+
+def test_the_card_says_what_the_hub_asks_for(tmp_path: Path) -> None:
+    assert main(["export", "squares-stacked", "--out", str(tmp_path / "hub")]) == 0
+    text = (tmp_path / "hub" / "README.md").read_text(encoding="utf-8")
+    front = yaml.safe_load(text.split("---\n")[1])
+    assert {"license", "library_name", "tags", "datasets", "metrics", "model-index"} <= front.keys()
+    assert front["library_name"] == "nextframe"
+    (entry,) = front["model-index"]
+    assert any(metric["type"].startswith("csi") for metric in entry["results"][0]["metrics"])
+    assert "What it cannot do" in text
+
+
+def test_an_address_is_served_from_the_cache_without_a_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    constants = pytest.importorskip("huggingface_hub.constants")
+    model = small_model("stacked")
+    export(model, tmp_path / "hub")
+    into_cache(tmp_path / "hub", tmp_path / "cache")
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    past = past_frames(1, 1, 12, 13)
+    for address in ("hf://me/radar@v1", "hf://me/radar", Path("hf://me/radar@v1")):
+        assert np.array_equal(load_run(address).predict(past, 2), model.predict(past, 2))
+    with pytest.raises(CheckpointError, match="cannot be had from the Hub"):
+        load_run("hf://me/another")
+    with pytest.raises(ConfigError, match="no address on the Hub"):
+        load_run("hf://radar")
+
+
+def test_a_checksum_that_differs_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    export(small_model("stacked"), tmp_path / "hub")
+    weights = tmp_path / "hub" / "model.safetensors"
+    content = bytearray(weights.read_bytes())
+    content[-3] ^= 1
+    weights.write_bytes(content)
+    assert main(["verify", str(tmp_path / "hub"), "--data", "squares:movies=1"]) == 2
+    error = capsys.readouterr().err
+    assert "checksum" in error
+    assert len(error.splitlines()) == 1
+
+
+def test_a_folder_without_weights_or_with_a_foreign_configuration_is_refused(tmp_path: Path) -> None:
+    export(small_model("stacked"), tmp_path / "hub")
+    (tmp_path / "hub" / "model.safetensors").unlink()
+    with pytest.raises(CheckpointError, match=r"holds no model\.safetensors"):
+        load_run(tmp_path / "hub")
+    export(small_model("stacked"), tmp_path / "other")
+    (tmp_path / "other" / "config.json").write_text(json.dumps({"model_type": "bert"}), encoding="utf-8")
+    with pytest.raises(CheckpointError, match="did not write"):
+        load_run(tmp_path / "other")
+
+
+def test_a_folder_that_holds_something_else_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("mine", encoding="utf-8")
+    with pytest.raises(ConfigError, match="holds something else"):
+        export(small_model("stacked"), tmp_path)
+    assert [file.name for file in tmp_path.iterdir()] == ["notes.txt"]

@@ -1,0 +1,211 @@
+"""Networks of Keras, both ways: the same numbers, and names of what does not map."""
+
+import json
+import os
+import zipfile
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("KERAS_BACKEND", "torch")
+
+import numpy as np
+import pytest
+import torch
+
+from nextframe.cli import main
+from nextframe.errors import CheckpointError, ConfigError
+from nextframe.exports.export import export
+from nextframe.exports.keras_import import import_keras
+from nextframe.forecasting.model_forecaster import ModelForecaster
+from nextframe.models.causality import check_causal
+from nextframe.models.encoder_decoder import EncoderDecoder
+from tests.exports.small import small_ensemble, small_model
+
+keras = pytest.importorskip("keras")
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]  # remarks of Keras on its own backend
+layers = keras.layers
+
+
+def shaken(model: Any) -> Any:
+    """A model of Keras with weights of which none is what it starts as."""
+    draw = np.random.default_rng(0)
+    model.set_weights(
+        [weight + draw.uniform(-0.2, 0.2, weight.shape).astype("float32") for weight in model.get_weights()]
+    )
+    return model
+
+
+def stack(padding: str = "same", *, norms: bool = True, size: int | None = 16, **options: Any) -> Any:
+    parts: list[Any] = [keras.Input((None, size, size, 1))]
+    for kernel in (5, 3):
+        parts.append(layers.ConvLSTM2D(3, kernel, padding="same", return_sequences=True, **options))
+        if norms:
+            parts.append(layers.BatchNormalization(epsilon=2e-3))
+    if padding == "causal":
+        parts.append(layers.ZeroPadding3D(((2, 0), (1, 1), (1, 1))))
+    padding = "valid" if padding == "causal" else padding
+    return shaken(keras.Sequential([*parts, layers.Conv3D(1, 3, padding=padding, activation="sigmoid")]))
+
+
+def encoder_decoder() -> Any:
+    past, future = (keras.Input((None, 12, 14, 2)) for _ in range(2))
+    _, hidden, cell = layers.ConvLSTM2D(3, 3, padding="same", return_state=True)(past)
+    decoder = layers.ConvLSTM2D(3, 3, padding="same", return_sequences=True)
+    decoded = decoder(future, initial_state=[hidden, cell])
+    frames = layers.TimeDistributed(layers.Conv2D(2, 1, activation="sigmoid"))(decoded)
+    return shaken(keras.Model([past, future], frames))
+
+
+def ours(run: Path, frames: np.ndarray) -> np.ndarray:
+    network = ModelForecaster.load(run).model
+    read = torch.from_numpy(frames.transpose(0, 1, 4, 2, 3))
+    with torch.inference_mode():
+        output = network(read[:, :4], read[:, 4:])[0] if isinstance(network, EncoderDecoder) else network(read)[0]
+    return output.numpy().transpose(0, 1, 3, 4, 2)
+
+
+def movies(*shape: int) -> np.ndarray:
+    return np.random.default_rng(1).random(shape, dtype=np.float32)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"padding": "causal"},
+        {"activation": "relu"},
+        {"recurrent_activation": "hard_sigmoid"},
+        {"use_bias": False},
+        {"norms": False},
+    ],
+    ids=str,
+)
+def test_a_stack_of_keras_gives_the_same_numbers_here(options: dict[str, Any], tmp_path: Path) -> None:
+    model = stack(**options)
+    model.save(tmp_path / "model.keras")
+    said: list[str] = []
+    run = import_keras(tmp_path / "model.keras", tmp_path / "run", tell=said.append)
+    frames = movies(2, 5, 16, 16, 1)
+    np.testing.assert_allclose(ours(run, frames), model.predict(frames, verbose=0), atol=1e-5)
+    causality = check_causal(ModelForecaster.load(run).model)
+    assert causality.is_causal == ("padding" in options)
+    assert said[1] == causality.sentence
+
+
+def test_an_encoder_decoder_of_keras_gives_the_same_numbers_here(tmp_path: Path) -> None:
+    model = encoder_decoder()
+    model.save(tmp_path / "model.keras")
+    assert main(["import", str(tmp_path / "model.keras"), "--out", str(tmp_path / "run")]) == 0
+    frames = movies(2, 7, 12, 14, 2)
+    theirs = model.predict([frames[:, :3], frames[:, 3:-1]], verbose=0)
+    np.testing.assert_allclose(ours(tmp_path / "run", frames), theirs, atol=1e-5)
+
+
+def test_old_hard_sigmoids_are_told_by_the_version_that_wrote_them(tmp_path: Path) -> None:
+    stack(recurrent_activation="hard_sigmoid").save(tmp_path / "new.keras")
+    with zipfile.ZipFile(tmp_path / "new.keras") as new, zipfile.ZipFile(tmp_path / "old.keras", "w") as old:
+        for name in new.namelist():
+            content = new.read(name)
+            old.writestr(name, json.dumps({"keras_version": "2.15.0"}) if name == "metadata.json" else content)
+    runs = [import_keras(tmp_path / f"{n}.keras", tmp_path / n, tell=lambda _: None) for n in ("new", "old")]
+    new_x, old_x = (ModelForecaster.load(run).model.layers[0].weight_x[0] for run in runs)  # type: ignore[union-attr, index]
+    torch.testing.assert_close(new_x, old_x * (5 / 6))
+
+
+def test_weights_alone_take_the_name_of_their_architecture(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model = stack()
+    model.save(tmp_path / "model.keras")
+    model.save_weights(tmp_path / "model.weights.h5")
+    whole = import_keras(tmp_path / "model.keras", tmp_path / "whole", tell=lambda _: None)
+    assert main(["import", str(tmp_path / "model.weights.h5"), "--out", str(tmp_path / "run")]) == 2
+    assert "--model stacked" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+    arguments = ["import", str(tmp_path / "model.weights.h5"), "--model", "stacked", "--out", str(tmp_path / "run")]
+    assert main(arguments) == 0
+    frames = movies(1, 4, 16, 16, 1)
+    np.testing.assert_allclose(ours(tmp_path / "run", frames), ours(whole, frames), atol=2e-3)  # epsilon is not in it
+
+
+def test_layers_that_do_not_map_are_all_named_and_nothing_is_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = keras.Sequential(
+        [
+            keras.Input((None, 16, 16, 1)),
+            layers.ConvLSTM2D(3, 3, strides=2, padding="same", return_sequences=True, name="strided"),
+            layers.TimeDistributed(layers.MaxPooling2D(), name="pooled"),
+            layers.ConvLSTM2D(3, 3, padding="same", activation="elu", return_sequences=True, name="bent"),
+            layers.Conv3D(1, 3, padding="same"),
+        ]
+    )
+    model.save(tmp_path / "model.keras")
+    assert main(["import", str(tmp_path / "model.keras"), "--out", str(tmp_path / "run")]) == 2
+    error = capsys.readouterr().err
+    for name in ("strided", "pooled", "bent", "nothing was written"):
+        assert name in error
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"no archive", None])
+def test_damaged_files_are_told_in_one_sentence(content: bytes | None, tmp_path: Path) -> None:
+    path = tmp_path / "model.keras"
+    if content is None:
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("config.json", "{}")
+    else:
+        path.write_bytes(content)
+    with pytest.raises(CheckpointError, match="cannot be read as a file of Keras 3"):
+        import_keras(path, tmp_path / "run", tell=lambda _: None)
+
+
+@pytest.mark.parametrize(
+    ("architecture", "options"),
+    [
+        ("stacked", {}),
+        ("stacked", {"norm": "layer", "gate_activation": "hard_sigmoid"}),
+        ("stacked", {"norm": "group", "temporal_padding": "same", "cell_activation": "relu", "kernel_size": (5, 3)}),
+        ("stacked", {"output": "linear", "loss": "mse"}),
+        ("encoder-decoder", {"filters": (3, 4)}),
+        ("encoder-decoder", {"output": "linear", "residual": True, "loss": "mse"}),
+    ],
+    ids=str,
+)
+def test_a_network_of_ours_gives_the_same_numbers_in_keras(
+    architecture: str, options: dict[str, Any], tmp_path: Path
+) -> None:
+    model = small_model(architecture, channels=2, **options)
+    assert (export(model, tmp_path / "model.keras").difference or 0) < 1e-5
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    past = np.random.default_rng(2).uniform(10, 50, (3, 5, 2, 20, 24)).astype(np.float32)
+    movie = past.transpose(0, 1, 3, 4, 2)
+    given = [movie[:, :-1], movie[:, -1:]] if architecture == "encoder-decoder" else movie
+    forecast = loaded.predict(given, verbose=0)[:, -1].transpose(0, 3, 1, 2)
+    true = model.predict(past, 1)[:, 0]
+    assert np.abs(forecast - true).max() < 1e-5 * max(40.0, float(np.ptp(true)))
+
+
+def test_there_and_back_is_the_same_run(tmp_path: Path) -> None:
+    model = small_model("stacked")
+    export(model, tmp_path / "model.keras")
+    run = import_keras(tmp_path / "model.keras", tmp_path / "run", tell=lambda _: None, past=4, future=3)
+    past = np.random.default_rng(2).uniform(10, 50, (1, 4, 1, 13, 18)).astype(np.float32)
+    np.testing.assert_allclose(ModelForecaster.load(run).predict(past, 3), model.predict(past, 3), atol=1e-3)
+
+
+@pytest.mark.parametrize("options", [{"peepholes": True}, {"patch": 2}, {"coordinates": "lagrangian"}], ids=str)
+def test_options_that_keras_lacks_are_refused_and_nothing_is_written(options: dict[str, Any], tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="cannot be exported to Keras"):
+        export(small_model("stacked", **options), tmp_path / "model.keras")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("architecture", ["convgru", "trajgru", "predrnn", "multiscale", "simvp"])
+def test_architectures_that_keras_lacks_are_refused(architecture: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no such layers"):
+        export(small_model(architecture), tmp_path / "model.keras")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_ensembles_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="an ensemble of 2 models"):
+        export(small_ensemble("stacked"), tmp_path / "model.keras")
