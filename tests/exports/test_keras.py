@@ -56,7 +56,7 @@ def encoder_decoder() -> Any:
     return shaken(keras.Model([past, future], frames))
 
 
-def ours(run: Path, frames: np.ndarray) -> np.ndarray:
+def ours(run: Path, frames: np.ndarray) -> Any:
     network = ModelForecaster.load(run).model
     read = torch.from_numpy(frames.transpose(0, 1, 4, 2, 3))
     with torch.inference_mode():

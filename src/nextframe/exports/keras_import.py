@@ -57,8 +57,8 @@ def _manifest(plan: KerasPlan, data: Mapping[str, Any]) -> Manifest:
     loss = {"loss": "bce" if plan.output == "sigmoid" else "mse"}
     config = RunConfig().replace({**plan.options, **loss, **data})
     height, width = (size or 64 for size in plan.size)
-    scale = plan.scale * (channels // len(plan.scale) if plan.scale else 0)
-    shift = plan.shift * (channels // len(plan.shift) if plan.shift else 0)
+    scale = tuple(plan.scale) * (channels // len(plan.scale) if plan.scale else 0)
+    shift = tuple(plan.shift) * (channels // len(plan.shift) if plan.shift else 0)
     if plan.scale:  # y = x scale + shift is (x - offset) / width
         normaliser = Normaliser(
             method="range",

@@ -56,7 +56,9 @@ def _plan_of(file: KerasFile, faults: list[str]) -> KerasPlan | None:
     norms: list[KerasNorm | None] = []
     readout: KerasLayer | None = None
     padded, activated = (0, 0), ""
-    scale, shift, scaled_back = (), (), False
+    scale: tuple[float, ...] = ()
+    shift: tuple[float, ...] = ()
+    scaled_back = False
     for layer in file.layers:
         if layer.kind == "ConvLSTM2D":
             norms.append(None)
