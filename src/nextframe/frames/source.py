@@ -352,6 +352,8 @@ def _generate(text: str) -> tuple[FrameSequence, ...]:
 
 def _format_of(path: Path) -> Format | None:
     """The row of the table that a path is of: one that knows it before one that only has its suffix."""
+    if path.exists() and not path.is_file():
+        hold_file(path)  # before a row looks into it
     rows = sorted(formats(), key=lambda row: row.knows is None)
     return next((row for row in rows if row.matches(path)), None)
 
