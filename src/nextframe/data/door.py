@@ -21,8 +21,9 @@ from torch import Tensor
 from nextframe.config import Coordinates, Edges
 from nextframe.data.coordinates import motion_for
 from nextframe.data.limits import Limits
-from nextframe.data.motion import WHOLE, Box, Motion, align, from_lagrangian
+from nextframe.data.motion import WHOLE, Box, Motion, align, move_on
 from nextframe.data.normalise import Normaliser
+from nextframe.data.trusted import PLANES
 from nextframe.errors import DataError
 from nextframe.frames.sequence import FloatArray
 
@@ -129,6 +130,11 @@ class Door:
                 received=frames,
             )
 
+    @property
+    def motion_planes(self) -> int:
+        """Planes of a motion in these coordinates: 2, or 3 for each part of a mixture."""
+        return PLANES if self.coordinates == "adaptive" else 2
+
     def motion(self, past: FloatArray) -> Motion | None:
         """The motion that a past (T, C, H, W) has at its end; None where nothing is to be moved."""
         return motion_for(self.coordinates, past)
@@ -147,5 +153,4 @@ class Door:
         """
         if not self.moves:
             return forecast
-        arrived = from_lagrangian(forecast, along)
-        return np.where(np.isfinite(arrived) & np.isfinite(last), arrived, last)
+        return move_on(forecast, last, along)

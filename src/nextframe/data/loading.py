@@ -134,7 +134,7 @@ class WindowDataset(Dataset[dict[str, Tensor]]):
 class HeldOutDataset(WindowDataset):
     """Windows to forecast, with the truth in source units: `WindowDataset`, whose items have beside `past` and
     `past_valid` the `truth` (K, C, H, W) and the `last` frame seen (C, H, W), NaN where a value is missing, and the
-    `motion` (2, H, W) along which they are moved, zero where they are not.
+    `motion` (2, H, W), or a mixture, along which they are moved, zero where they are not.
 
     Args:
         losses: whether items hold `future` and `future_valid`, too, for losses given the truth.
@@ -154,7 +154,7 @@ class HeldOutDataset(WindowDataset):
         else:
             frames, valid = self.door.enter(self.door.align(past, len(past), motion))
             item = {"past": frames, "past_valid": valid}
-        still = np.zeros((2, *past.shape[-2:]), np.float32)
+        still = np.zeros((self.door.motion_planes, *past.shape[-2:]), np.float32)
         item["truth"] = torch.from_numpy(np.array(truth, np.float32))
         item["last"] = torch.from_numpy(np.array(past[-1], np.float32))
         item["motion"] = torch.from_numpy(still if motion is None else np.array(motion, np.float32))

@@ -23,7 +23,8 @@ from nextframe.data.sampling import inside, sample
 from nextframe.frames.sequence import FloatArray
 
 Motion = NDArray[np.floating[Any]]
-"""Pixels a frame along x and along y, (2, H, W)."""
+"""Pixels a frame along x and along y, (2, H, W); or a mixture of M such motions (3 M, H, W): of each its share, which
+add up to 1 at each pixel, and then itself. What moves along a mixture is the mean of what its motions make of it."""
 
 Box = tuple[slice, slice]
 """Rows and columns of a part of the grid."""
@@ -138,11 +139,7 @@ def extrapolate(past: FloatArray, motion: Motion | None, lead_times: int) -> Flo
     What flows in over the border, or from where values are missing, is unknown; there the last frame's value stands, as
     it does everywhere where there is no motion.
     """
-    last = past[-1]
-    if motion is None:
-        return np.repeat(last[None], lead_times, axis=0)
-    arrived = advect(last, motion, lead_times)
-    return np.where(np.isfinite(arrived) & np.isfinite(last), arrived, last)
+    return move_on(np.repeat(past[-1:], lead_times, axis=0), past[-1], motion)
 
 
 def between(before: FloatArray, after: FloatArray, share: float) -> FloatArray:
@@ -160,14 +157,33 @@ def between(before: FloatArray, after: FloatArray, share: float) -> FloatArray:
     return frame
 
 
+def parts(motion: Motion) -> list[tuple[Motion | float, Motion]]:
+    """Share (H, W) and motion (2, H, W) of each part of a mixture; of one motion alone, 1 and itself."""
+    if len(motion) == 2:
+        return [(1.0, motion)]
+    return [(motion[n], motion[n + 1 : n + 3]) for n in range(0, len(motion), 3)]
+
+
+def mean_motion(motion: Motion) -> Motion:
+    """The one motion (2, H, W) that a mixture has on average.
+
+    >>> mixture = np.stack([np.full((4, 4), value) for value in (0.25, 0.0, 0.0, 0.75, 4.0, -1.0)])
+    >>> mean_motion(mixture)[:, 0, 0].tolist()
+    [3.0, -0.75]
+    """
+    return motion if len(motion) == 2 else np.asarray(sum(share * part for share, part in parts(motion)))
+
+
 def align(frames: FloatArray, past: int, motion: Motion | None, box: Box = WHOLE) -> FloatArray:
     """Frames (T + K, C, H, W), of which the first `past` are seen, in the coordinates of a motion.
 
     Earlier frames are moved on along a motion to the time of the last one seen, later ones back to it. Values that come
-    from beyond the edge are NaN. Of a box of the grid, that part of the moved frames.
+    from beyond the edge are NaN. Of a box of the grid, that part of the moved frames. Of a mixture the mean motion is
+    taken.
     """
     if motion is None:
         return frames[..., *box]
+    motion = mean_motion(motion)
     aligned = frames[..., *box].astype(np.float32)
     last = past - 1
     for order, along in ((range(last - 1, -1, -1), motion), (range(past, len(frames)), -motion)):
@@ -184,6 +200,24 @@ def from_lagrangian(forecast: FloatArray, motion: Motion | None) -> FloatArray:
         return forecast
     places = trajectories(motion, len(forecast))
     return np.stack([moved(frame, *place) for frame, place in zip(forecast, places, strict=True)])
+
+
+def move_on(forecast: FloatArray, last: FloatArray, motion: Motion | None) -> FloatArray:
+    """A forecast (K, C, H, W) out of the coordinates of a motion or a mixture, with the value of the last frame seen
+    (C, H, W) where nothing known arrives, and where that frame has none.
+    """
+
+    def known(arrived: FloatArray) -> FloatArray:
+        return np.where(np.isfinite(arrived) & np.isfinite(last), arrived, last)
+
+    if motion is None:
+        return known(forecast)
+    if len(motion) == 2:
+        return known(from_lagrangian(forecast, motion))
+    mixed = np.zeros(forecast.shape, np.float32)
+    for share, along in parts(motion):
+        mixed += np.asarray(share, np.float32) * known(from_lagrangian(forecast, along if along.any() else None))
+    return mixed
 
 
 def quietly(function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:

@@ -4,7 +4,7 @@ Candidates are no motion at all, the optical flow of the last two frames, the me
 of the whole frame. Each of them is known at earlier frames, too, and forecasts the last one from there: one, two and
 three frames ahead. At each place they are weighed by their squared errors in a neighbourhood, so sharply that the best
 one has nearly its way. A flow that does not go on (a camera that shakes, a face that talks, compression) so yields to
-what does.
+what does; and where several are about as good, the mean of what they forecast is better than each.
 
 Before motion is looked for, the earlier frame is brought to the light of the later one, so that a change of light does
 not pass for motion. Frames from before a cut tell nothing, and are left out.
@@ -31,6 +31,8 @@ SHARPNESS = (1.5, 1.0, 1.5)
 """Power of the errors one, two and three frames ahead by which motions are weighed."""
 _NEIGHBOURHOOD = 5.0
 """Deviation in pixels of the window in which errors are compared."""
+PLANES = 12
+"""Planes of the mixture: the share of each of the four candidates, and its motion."""
 AHEAD = 3
 """Steps that what moves takes its motion along."""
 _FLOOR = 0.02
@@ -46,7 +48,7 @@ _OVERFIT = 2.0
 
 
 def trusted_motion(past: FloatArray) -> Motion | None:
-    """Motion in pixels a frame (2, H, W) of a past (T, C, H, W) at its end; None where nothing moves."""
+    """Mixture of motions (3 M, H, W) of a past (T, C, H, W) at its end; None where nothing moves. See `Motion`."""
     frames = np.asarray(past[-FRAMES:], np.float32)
     if len(frames) < 2 or min(frames.shape[-2:]) < 2 or not np.isfinite(frames[-1]).any():
         return None
@@ -71,8 +73,9 @@ def trusted_motion(past: FloatArray) -> Motion | None:
         candidates = [factor * _refined(candidate, factor, shape) for candidate in candidates]
         finest = motion_field(np.stack([_lit_alike(frames[-2], frames[-1]), frames[-1]]))
         candidates[1] = candidates[0] if finest is None else finest
-    motion: Motion = sum(share * candidate for share, candidate in zip(shares, candidates, strict=True))
-    return motion if motion.any() else None
+    if not any(candidate.any() for candidate in candidates):
+        return None
+    return np.concatenate([[share, *candidate] for share, candidate in zip(shares, candidates, strict=True)])
 
 
 def _shares(frames: FloatArray, flows: Sequence[Motion], shifts: Sequence[Motion]) -> NDArray[Any]:
