@@ -27,7 +27,7 @@ from nextframe.frames.sequence import FloatArray
 
 FRAMES = 5
 """Last frames that are looked at."""
-SHARPNESS = (1.5, 1.0, 1.5)
+SHARPNESS = (3.0, 2.0, 3.0)
 """Power of the errors one, two and three frames ahead by which motions are weighed."""
 _NEIGHBOURHOOD = 5.0
 """Deviation in pixels of the window in which errors are compared."""
