@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed
 TORCH := $(shell sed -n 's/^torch==/torch==/p' constraints.txt)
 
 .DEFAULT_GOAL := help
-.PHONY: help install lint format quick test sanitize demo docs constraints clean
+.PHONY: help install lint format quick test thorough sanitize demo docs constraints clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|' 2>/dev/null \
@@ -41,9 +41,12 @@ format: install ## let ruff and clang-format mend what they can
 TESTS := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile
 
 quick: install ## the tests that are not marked slow, in under 90 seconds
-	$(TESTS) -m 'not slow'
+	$(TESTS) -m 'not slow and not long'
 
-test: lint ## lint, then every test
+test: lint ## lint, then the tests
+	$(TESTS) -m 'not long'
+
+thorough: lint ## lint, then every test, those of many seconds too
 	$(TESTS)
 
 # An environment of its own: the sanitized build beside the packages of .venv, whose editable install it does not see.

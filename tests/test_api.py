@@ -205,7 +205,7 @@ def test_a_run_is_overwritten_once_the_new_one_can_begin(run: Path, tmp_path: Pa
                  "--future", "3", "--filters", "2", "--epochs", "1", "--train-crop", "none"]) == 0  # fmt: skip
     assert nextframe.load_run(out).config.model.filters == (2,)
     assert sorted(path.name for path in out.iterdir() if path.suffix != "") == [
-        "calibration.json", "config.yaml", "metrics.csv", "model.json", "model.safetensors", "notes.txt"
+        "calibration.json", "config.yaml", "metrics.csv", "model.json", "model.safetensors", "notes.txt", "seen.npz"
     ]  # fmt: skip
     assert not list(out.glob("member-*"))
 

@@ -96,7 +96,7 @@ ROW = Architecture(name="shallow", home="shallow_package:Shallow", title="one la
 '''
 
 
-@pytest.mark.slow
+@pytest.mark.long  # test_extension.py does it with all tables at once
 def test_another_package_adds_a_row_and_its_model_is_trained_from_the_command_line(tmp_path: Path) -> None:
     (tmp_path / "shallow_package.py").write_text(MODULE, encoding="utf-8")
     info = tmp_path / "shallow_package-1.0.dist-info"

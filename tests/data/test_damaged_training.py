@@ -72,7 +72,7 @@ def test_it_is_skipped_counted_and_named_where_that_is_asked_for(
     assert "of no use 2 gaps in time (2020-01-01 07:00 to" in shown
     assert "damaged left out 1 damaged file and 4 damaged frames" in shown
 
-    assert main(["verify", str(run), *given, "--baselines=persistence", "--thresholds=0.5,70"]) == 0
+    assert main(["verify", str(run), *given, "--seen", "--baselines=persistence", "--thresholds=0.5,70"]) == 0
     verified = " ".join(capsys.readouterr().out.split())
     assert f"{archive}: {gaps} took 6 of 33 windows" in verified
     assert f"{archive}: 1 of 27 windows start from frames without a value" in verified
@@ -85,7 +85,7 @@ def test_it_is_skipped_counted_and_named_where_that_is_asked_for(
     assert "2020-01-01 00:00 to 2020-01-02 18:00" in report
     assert f"nextframe train --config {run}/config.yaml" in report
 
-    assert main(["verify", str(run), *given, "--baselines=none", "--no-progress"]) == 0
+    assert main(["verify", str(run), *given, "--seen", "--baselines=none", "--no-progress"]) == 0
     assert f"{archive}: left out 1 damaged file" in " ".join(capsys.readouterr().out.split())
 
 

@@ -133,7 +133,7 @@ def test_points_are_spread_over_the_steps_and_end_with_the_last() -> None:
     assert replace(QUICK, steps=2, checks=10).points == [1, 2]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_training_is_watched_in_a_process_of_its_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     told: list[str] = []
     program = tmp_path / "quick.py"

@@ -104,7 +104,7 @@ def test_less_is_kept_than_the_archive_holds(tmp_path: Path) -> None:
     assert len(less.values._kept) == 10
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_training_is_timed_in_a_process_of_its_own() -> None:
     lines: list[str] = []
     found = reading.train_in_memory(SMALL, 12, 3, lines.append)

@@ -37,7 +37,7 @@ from nextframe.verification.verify import verify as verify_windows
 ROOT = Path(__file__).parents[2]
 DATA = ROOT.parent / "shared" / "data"
 MACHINE_PATH = re.compile(r"(?<![\w.~:/-])/(home|root|tmp|work|mnt|data|srv|opt|var|usr|Users)/")
-FRESH, SPREADS = 12, 5
+FRESH, SPREADS = 8, 5
 GENERATED = [name for name in shipped() if load_card(name).held_out is not None]
 
 pytestmark = pytest.mark.slow
@@ -158,7 +158,9 @@ def test_its_skill_on_other_movies_is_that_of_the_card(name: str) -> None:
             assert abs(value - said) <= SPREADS * spread * math.sqrt(1 / FRESH + 1 / card.skill.count), metric
 
 
-@pytest.mark.parametrize("name", GENERATED)
+@pytest.mark.parametrize(
+    "name", [GENERATED[0], *(pytest.param(name, marks=pytest.mark.long) for name in GENERATED[1:])]
+)
 def test_other_weights_would_not_pass(name: str, tmp_path: Path) -> None:
     card = load_card(name)
     shutil.copytree(HOME / name, tmp_path / "changed")

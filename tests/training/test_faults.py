@@ -231,7 +231,7 @@ def test_sigterm_outside_of_the_training_ends_the_program_with_143(
     assert capsys.readouterr().err == "nextframe: terminated\n"
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_training_with_workers_that_is_killed_and_resumed_ends_bit_for_bit(tmp_path: Path) -> None:
     options: dict[str, object] = {"workers": 2, "epochs": 6}
     run_tiny(tmp_path / "whole", tiny(**options))
@@ -266,8 +266,8 @@ def test_a_folder_that_is_trained_into_is_refused(
     said: list[str] = []
 
     def another() -> None:
-        for more in ((), ("--resume",)):
-            process = start(*arguments(tmp_path / "run", "--no-progress", *more))
+        commands = [arguments(tmp_path / "run", "--no-progress", *more) for more in ((), ("--resume",))]
+        for process in [start(*command) for command in commands]:
             said.append(process.communicate()[1])
             assert process.returncode == 2
 
@@ -280,7 +280,7 @@ def test_a_folder_that_is_trained_into_is_refused(
         assert sentence.count("\n") == 1
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_three_trainings_at_once_get_a_folder_each(tmp_path: Path) -> None:
     command = arguments(Path("unused"), "--no-progress", epochs=1)
     command = [part for n, part in enumerate(command) if part != "--out" and command[n - 1] != "--out"]
@@ -304,7 +304,11 @@ def test_a_training_that_is_refused_leaves_no_folder(tmp_path: Path, monkeypatch
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("options", [{}, {"norm": "batch", "workers": 1, "scheduled_sampling": 0.5}], ids=str)
+@pytest.mark.parametrize(
+    "options",
+    [{}, pytest.param({"norm": "batch", "workers": 1, "scheduled_sampling": 0.5}, marks=pytest.mark.long)],
+    ids=str,
+)
 def test_two_processes_train_as_one_does_with_the_same_batches(tmp_path: Path, options: dict[str, object]) -> None:
     config = tiny(epochs=2, **options)
     run_tiny(tmp_path / "one", config)
@@ -318,11 +322,11 @@ def test_two_processes_train_as_one_does_with_the_same_batches(tmp_path: Path, o
                 assert b[name] == pytest.approx(a[name], rel=1e-4), name
     assert len([line for line in said if line.startswith("epoch ")]) == 2
     names = {path.name for path in (tmp_path / "two").iterdir()} - {"tensorboard"}
-    assert names == {"config.yaml", "metrics.csv", "model.json", "model.safetensors", "checkpoints"}
+    assert names == {"config.yaml", "metrics.csv", "model.json", "model.safetensors", "seen.npz", "checkpoints"}
     assert not torch.distributed.is_initialized()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_two_processes_end_together_and_go_on_together(
     tmp_path: Path, at_step: Callable[[int, Callable[[], None]], None]
 ) -> None:
@@ -336,7 +340,7 @@ def test_two_processes_end_together_and_go_on_together(
     same(tmp_path / "whole", tmp_path / "run")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_devices_at_the_command_line(tmp_path: Path) -> None:
     process = start(*arguments(tmp_path / "run", devices=2, epochs=1))
     out, err = process.communicate()

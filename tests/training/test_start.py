@@ -12,6 +12,7 @@ from nextframe.cli.options import merge
 from nextframe.cli.program import app
 from nextframe.errors import CheckpointError, ConfigError, DataError
 from nextframe.runs.folder import load_model
+from nextframe.runs.seen import recorded_by
 from nextframe.runs.shipped import HOME
 from nextframe.training.presets import preset_config
 
@@ -38,7 +39,9 @@ def test_one_run_forecasts_grey_and_colour_of_any_size(run: Path) -> None:
         forecast = model.forecast(past, lead_times=4)
         assert forecast.values.shape == (4, channels, height, width)
         assert 0 <= forecast.values.min() <= forecast.values.max() <= 255
-        assert model.forecast(past[:1], lead_times=2).values.shape == (2, channels, height, width)
+        assert model.forecast(past[:2], lead_times=2).values.shape == (2, channels, height, width)
+        with pytest.raises(DataError, match="too few frames to tell a motion by"):
+            model.forecast(past[:1])
         alone = model.forecast(np.repeat(past[:, :1], 3, axis=1), lead_times=2).values
         np.testing.assert_allclose(alone[:, 0], alone[:, 2], atol=1e-3)
 
@@ -56,6 +59,10 @@ def test_training_goes_on_from_a_run_in_colour(run: Path, tmp_path: Path) -> Non
     before, after = (load_model(folder)[0].state_dict() for folder in (run, tmp_path / "tuned"))
     changes = [float((after[name] - before[name]).abs().max()) for name in before]
     assert max(changes) < 0.05  # as near as one epoch leaves them; drawn anew they would differ by tenths
+    before_it, after_it = recorded_by(run), recorded_by(tmp_path / "tuned")
+    assert before_it is not None and after_it is not None
+    marks = [{mark for stretch in seen.stretches for mark in stretch.marks} for seen in (before_it, after_it)]
+    assert marks[0] < marks[1]  # what its start has seen, its weights have seen, too
 
 
 @pytest.mark.slow

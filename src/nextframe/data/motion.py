@@ -79,7 +79,7 @@ def shift_field(frames: FloatArray) -> Motion | None:
     if len(frames) < 2:
         return None
     both = np.isfinite(frames).all(axis=(0, 1))
-    before, last = np.where(both, np.nan_to_num(frames).mean(axis=1), 0)
+    before, last = np.where(both, np.nan_to_num(frames).mean(axis=1, dtype=np.float64), 0)
     if np.ptp(before) == 0 or np.ptp(last) == 0:
         return None
     (down, right), _, _ = phase_cross_correlation(  # type: ignore[no-untyped-call]

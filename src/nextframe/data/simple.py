@@ -110,7 +110,9 @@ def measure_simple(
             if normaliser is not None:
                 pairs.append((normaliser.apply(forecast), normaliser.apply(truth)))
             for n, (said, was) in enumerate(pairs):
-                squared[name][n] += np.square(said - was, where=known, out=np.zeros(known.shape)).sum((1, 2, 3))
+                squared[name][n] += np.square(
+                    np.subtract(said, was, dtype=np.float64), where=known, out=np.zeros(known.shape)
+                ).sum((1, 2, 3))
         done += 1
     with np.errstate(invalid="ignore", divide="ignore"):
         means = {name: sums / count for name, sums in squared.items()}

@@ -35,6 +35,7 @@ from nextframe.models.network import Network
 from nextframe.runs.manifest import MANIFEST, Manifest, read_manifest, write_manifest
 
 STATIC = "static.npy"
+SEEN = "seen.npz"
 WEIGHTS = "model.safetensors"
 _OF_A_RUN = (
     "config.yaml",
@@ -42,6 +43,7 @@ _OF_A_RUN = (
     WEIGHTS,
     MANIFEST,
     STATIC,
+    SEEN,
     "calibration.json",
     "verification.json",
     "report.html",

@@ -13,14 +13,20 @@ from nextframe.data.split import Split, split_as
 from nextframe.errors import NextframeError
 from nextframe.files import replacing
 from nextframe.frames.source import open_as
-
-SEEN = "seen.npz"
-"""Its name in a run folder."""
+from nextframe.runs.folder import SEEN
 
 
-def save_seen(run: Path, parts: Split) -> None:
-    """Write the record of the training and the validation part, which choose the weights together."""
-    write_seen(run / SEEN, seen_in([*parts.train, *parts.validation]))
+def save_seen(run: Path, parts: Split, start: str | None = None) -> None:
+    """Write the record of the training and the validation part, which choose the weights together.
+
+    Args:
+        run: the run folder.
+        parts: what it is trained on.
+        start: the run that it starts from, if any: what that has seen, this one's weights have seen, too.
+    """
+    seen = seen_in([*parts.train, *parts.validation])
+    earlier = None if start is None else recorded_by(start)
+    write_seen(run / SEEN, seen if earlier is None else Seen((*earlier.stretches, *seen.stretches)))
 
 
 def write_seen(path: Path, seen: Seen) -> None:
@@ -66,6 +72,12 @@ def read_seen(path: Path) -> Seen | None:
         return None
 
 
+def recorded_by(run: str | Path) -> Seen | None:
+    """The record in a run folder, or in that of its first member; None where there is none."""
+    seen = (read_seen(folder / SEEN) for folder in (Path(run), Path(run) / "member-1"))
+    return next((each for each in seen if each is not None), None)
+
+
 def seen_by(run: str | Path | None, config: DataConfig) -> Seen | None:
     """Frames that a run has seen: its record, else what its configuration says of its source as far as that is there;
     None where neither tells.
@@ -74,11 +86,9 @@ def seen_by(run: str | Path | None, config: DataConfig) -> Seen | None:
         run: the run folder; None for a model that is in memory alone.
         config: how it read its data, and divided them.
     """
-    folders = [] if run is None else [Path(run), Path(run) / "member-1"]
-    for folder in folders:
-        seen = read_seen(folder / SEEN)
-        if seen is not None:
-            return seen
+    recorded = None if run is None else recorded_by(run)
+    if recorded is not None:
+        return recorded
     try:
         parts = split_as(open_as(config), config)
         return seen_in([*parts.train, *parts.validation])

@@ -29,10 +29,10 @@ from nextframe.frames.units import same_unit
 from nextframe.models.causality import check_causal
 from nextframe.models.network import Network
 from nextframe.progress import in_notebook
-from nextframe.runs.folder import build_network, clear_run, load_config, save_config, save_static
+from nextframe.runs.folder import SEEN, build_network, clear_run, load_config, save_config, save_static
 from nextframe.runs.lock import claim
 from nextframe.runs.manifest import MANIFEST, Manifest, read_manifest
-from nextframe.runs.seen import SEEN, save_seen
+from nextframe.runs.seen import save_seen
 from nextframe.training.batches import Loader, make_loaders
 from nextframe.training.callbacks import (
     Checkpoints,
@@ -248,7 +248,7 @@ def _train(
         clear_run(run)
     save_static(run, static)
     if not (run / SEEN).is_file():
-        save_seen(run, parts)
+        save_seen(run, parts, config.training.from_)
     save_config(run, config)  # from here on the folder is this run's; bad data and bad options have left none
     for note in notes:
         tell(f"{source.name}: {note}")
