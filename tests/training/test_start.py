@@ -60,7 +60,8 @@ def test_training_goes_on_from_a_run_in_colour(run: Path, tmp_path: Path) -> Non
     changes = [float((after[name] - before[name]).abs().max()) for name in before]
     assert max(changes) < 0.05  # as near as one epoch leaves them; drawn anew they would differ by tenths
     before_it, after_it = recorded_by(run), recorded_by(tmp_path / "tuned")
-    assert before_it is not None and after_it is not None
+    assert before_it is not None
+    assert after_it is not None
     marks = [{mark for stretch in seen.stretches for mark in stretch.marks} for seen in (before_it, after_it)]
     assert marks[0] < marks[1]  # what its start has seen, its weights have seen, too
 
