@@ -47,8 +47,9 @@ from nextframe.report.cards import Card, load_card
 from nextframe.report.tables import to_markdown
 from nextframe.report.verdicts import verdict
 from nextframe.runs import shipped as weights
-from nextframe.runs.folder import SEEN, STATIC, load_config, member_folders, save_config
+from nextframe.runs.folder import STATIC, load_config, member_folders, save_config
 from nextframe.runs.metrics import read_metrics
+from nextframe.runs.seen import SEEN
 from nextframe.runs.shipped import CARD, HOME
 from nextframe.verification.result import Verification
 

@@ -33,9 +33,9 @@ from nextframe.frames.sequence import FloatArray
 from nextframe.models.build import build_model
 from nextframe.models.network import Network
 from nextframe.runs.manifest import MANIFEST, Manifest, read_manifest, write_manifest
+from nextframe.runs.seen import SEEN
 
 STATIC = "static.npy"
-SEEN = "seen.npz"
 WEIGHTS = "model.safetensors"
 _OF_A_RUN = (
     "config.yaml",

@@ -13,7 +13,9 @@ from nextframe.data.split import Split, split_as
 from nextframe.errors import NextframeError
 from nextframe.files import replacing
 from nextframe.frames.source import open_as
-from nextframe.runs.folder import SEEN
+
+SEEN = "seen.npz"
+"""Its name in a run folder."""
 
 
 def save_seen(run: Path, parts: Split, start: str | None = None) -> None:

@@ -29,10 +29,10 @@ from nextframe.frames.units import same_unit
 from nextframe.models.causality import check_causal
 from nextframe.models.network import Network
 from nextframe.progress import in_notebook
-from nextframe.runs.folder import SEEN, build_network, clear_run, load_config, save_config, save_static
+from nextframe.runs.folder import build_network, clear_run, load_config, save_config, save_static
 from nextframe.runs.lock import claim
 from nextframe.runs.manifest import MANIFEST, Manifest, read_manifest
-from nextframe.runs.seen import save_seen
+from nextframe.runs.seen import SEEN, save_seen
 from nextframe.training.batches import Loader, make_loaders
 from nextframe.training.callbacks import (
     Checkpoints,
