@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from nextframe import verification
-    from nextframe.api import export, fit, forecast, inspect, load_run, print_table, verify
+    from nextframe.api import export, fit, forecast, inspect, load_run, print_table, verify, windows
     from nextframe.errors import (
         CheckpointError,
         ConfigError,
@@ -72,6 +72,7 @@ _HOME = {
     "rollout": "nextframe.models.rollout",
     "save_forecast": "nextframe.outputs.writers",
     "verify": "nextframe.api",
+    "windows": "nextframe.api",
 }
 
 __all__ = [
@@ -107,6 +108,7 @@ __all__ = [
     "save_forecast",
     "verification",
     "verify",
+    "windows",
 ]
 
 

@@ -21,8 +21,10 @@ from nextframe.words import Face, in_python, joined, nobody, python_call
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from nextframe.data.plain import PlainWindows
     from nextframe.exports.export import Exported
     from nextframe.forecasting.calibration import Calibration
+    from nextframe.forecasting.called import Function
     from nextframe.forecasting.forecast import Forecast, Forecaster
     from nextframe.forecasting.trained import TrainedForecaster
     from nextframe.frames.sequence import FrameSequence, FrameSource
@@ -249,8 +251,35 @@ def forecast_file(
     return issue(model, source, start, tile=tile, overlap=overlap, **common)
 
 
+def windows(
+    source: Source, *, past: int = 7, future: int = 8, stride: int = 1, **reading: Unpack[ReadingOptions]
+) -> PlainWindows:
+    """Windows of a source as a dataset of torch, for a training loop of one's own: `len`, items of a past (T, C, H, W)
+    and a future (K, C, H, W), and their `times`.
+
+    Args:
+        source: what `open_source` takes.
+        past: frames T that are seen.
+        future: frames K that follow them.
+        stride: frames between the starts of two windows.
+        **reading: how to read the source; by default as it is.
+
+    Raises:
+        ConfigError: a length or stride below 1.
+        DataError: no stretch without a gap is long enough for one window.
+
+    >>> pairs = windows("squares:movies=2,frames=10,size=16", past=4, future=3)
+    >>> len(pairs), pairs[0][0].shape, pairs[0][1].shape
+    (8, torch.Size([4, 1, 16, 16]), torch.Size([3, 1, 16, 16]))
+    """
+    from nextframe.data.plain import PlainWindows
+    from nextframe.frames.source import open_source
+
+    return PlainWindows(open_source(source, **reading), past=past, future=future, stride=stride)
+
+
 def verify(
-    forecasters: Forecaster | str | Path | Sequence[Forecaster | str | Path],
+    forecasters: Forecaster | Function | str | Path | Sequence[Forecaster | Function | str | Path],
     source: Source,
     *,
     past: int | None = None,
@@ -272,7 +301,8 @@ def verify(
 
     Args:
         forecasters: one or several: models, and by their names run folders, shipped models and baselines
-            (`[a, b, "anvil"]`). Of several models each has the name of its run.
+            (`[a, b, "anvil"]`). Of several models each has the name of its run. Any function from a past (T, C, H, W)
+            to the frames that follow it (K, C, H, W), arrays in source units, goes by its `__name__`.
         source: what `open_source` takes.
         past: frames that each forecast starts from; by default as many as the models among them were trained with, and
             7 where there are none.
@@ -301,7 +331,7 @@ def verify(
 
     check_numbers(limit=limit, examples=examples)
     check_folder(out)
-    one = isinstance(forecasters, (Forecaster, str, Path))
+    one = isinstance(forecasters, (Forecaster, str, Path)) or callable(forecasters)
     everyone = together([forecasters] if one else list(forecasters))  # type: ignore[list-item, arg-type]
     opened = open_source(source, **reading)
     past, lead_times = past or everyone.past, lead_times or everyone.lead_times
@@ -528,4 +558,5 @@ __all__ = [
     "resolve",
     "verify",
     "verify_run",
+    "windows",
 ]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 from nextframe.config import DataConfig, Reading
 from nextframe.errors import CheckpointError, ConfigError
 from nextframe.forecasting import baselines
+from nextframe.forecasting.called import Called, Function
 from nextframe.forecasting.forecast import Forecaster
 from nextframe.frames.sequence import FloatArray
 from nextframe.runs.shipped import shipped, shipped_name
@@ -122,18 +123,19 @@ class Together:
         return min((model.config.data.future for model in self.models.values()), default=8)
 
 
-def together(items: Sequence[Forecaster | str | Path]) -> Together:
-    """Forecasters and names as those who are verified together.
+def together(items: Sequence[Forecaster | Function | str | Path]) -> Together:
+    """Forecasters, functions and names as those who are verified together.
 
     Raises:
         ConfigError: one run twice.
         CheckpointError: a name that is none of a run, a shipped model or a baseline.
     """
-    names = [item for item in items if not isinstance(item, Forecaster)]
+    named = [item if isinstance(item, (Forecaster, str, Path)) else Called(item) for item in items]
+    names = [item for item in named if not isinstance(item, Forecaster)]
     runs = [name for name in names if is_run(name) or str(name) not in baselines.names()]
     found = load_entrants(runs).models if runs else {}
     loaded = dict(zip(map(str, runs), found.values(), strict=True))
-    everyone = [item if isinstance(item, Forecaster) else loaded.get(str(item)) for item in items]
+    everyone = [item if isinstance(item, Forecaster) else loaded.get(str(item)) for item in named]
     forecasters = [forecaster for forecaster in everyone if forecaster is not None]
     trained = [forecaster for forecaster in forecasters if _is_trained(forecaster)]
     folders = [model.run for model in trained if model.run is not None]
