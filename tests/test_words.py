@@ -102,6 +102,7 @@ def test_what_is_spread_evenly_keeps_its_order_and_begins_with_the_first(items: 
     assert gaps.size == 0 or gaps.max() - gaps.min() <= 1
 
 
+@pytest.mark.slow
 @given(st.text())
 def test_texts_from_elsewhere_cannot_steer_a_terminal(text: str) -> None:
     shown = printable(text)

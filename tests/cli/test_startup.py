@@ -68,6 +68,7 @@ def test_a_forecast_loads_nothing_of_training_reports_and_archives(tmp_path: Pat
     assert not {"torch._dynamo", "sympy", "imageio", "nextframe.training.fit", "nextframe.report.html"} & modules
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("archive", ["rain.nc", "rain.npy"])
 def test_an_inspection_loads_what_reads_the_file_and_no_more(archive: str, tmp_path: Path) -> None:
     rain = np.random.default_rng(0).gamma(0.5, 2, (40, 16, 16)).astype(np.float32)

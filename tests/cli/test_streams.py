@@ -30,6 +30,7 @@ def test_a_closed_output_is_no_traceback(clip: Path) -> None:
     assert done.returncode == 0
 
 
+@pytest.mark.slow
 def test_an_output_of_few_characters_gets_escapes(clip: Path) -> None:
     environment = {**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
     done = subprocess.run(

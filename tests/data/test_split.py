@@ -156,6 +156,7 @@ def test_an_event_too_short_for_a_window_is_no_test_part() -> None:
         split(hourly([*range(0, 50), *range(60, 110), 120]), by="event", minimum=50)
 
 
+@pytest.mark.slow
 @given(
     lengths=st.lists(st.integers(1, 40), min_size=3, max_size=12),
     validation=st.floats(0, 0.5),

@@ -1,6 +1,7 @@
 """Motion that has been put to the test: taken where it goes on, left where it does not."""
 
 import numpy as np
+import pytest
 from scipy.ndimage import gaussian_filter
 
 from nextframe.data.coordinates import motion_for
@@ -72,6 +73,7 @@ def test_frames_from_before_a_cut_tell_nothing() -> None:
     assert trusted_motion(cut[:7]) is None
 
 
+@pytest.mark.slow
 def test_large_frames_are_tested_on_coarser_ones() -> None:
     frames = panning([4 * n for n in range(8)], size=400)
     mixture = trusted_motion(frames[:5])

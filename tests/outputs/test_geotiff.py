@@ -41,6 +41,7 @@ def test_values_stand_at_their_coordinates(tmp_path: Path, make: type[Grid], nor
         np.testing.assert_array_equal(next(raster.sample([(x, y)])), made.values[:, 0, 4, 9])
 
 
+@pytest.mark.slow
 def test_tags_say_units_and_times(tmp_path: Path) -> None:
     made = rain()
     save_forecast(made, tmp_path / "f.tif", exceed=(1.0,), quantiles=(0.9,), members=True, coverage=0.8)

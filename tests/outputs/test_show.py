@@ -111,6 +111,7 @@ def test_a_forecast_is_drawn_and_played(
         forecast.animate(past=np.zeros((7, 20, 20)))
 
 
+@pytest.mark.slow
 def test_notebooks_show_pictures_and_tables(
     model: Any, source: nextframe.FrameSource, forecast: nextframe.Forecast
 ) -> None:

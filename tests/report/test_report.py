@@ -182,6 +182,7 @@ def test_a_metric_without_any_value_is_named_and_not_drawn(tmp_path: Path) -> No
     assert re.findall(r'<h3 id="table-\d">(\S+)', text) == ["CSI", "MSE"]
 
 
+@pytest.mark.slow
 def test_the_facts_say_units_only_where_there_are_some(tmp_path: Path) -> None:
     plain = scores([0.9], [0.7])
     for result, words in ((plain, "<dd>0.5</dd>"), (replace(plain, units=["mm"]), "<dd>0.5 mm</dd>")):

@@ -39,6 +39,7 @@ def name(n: int) -> str:
     return f"{(BEGIN + n * STEP).astype('datetime64[s]')}Z.npy".replace("-", "").replace(":", "")
 
 
+@pytest.mark.slow
 def test_it_catches_up_and_makes_nothing_twice(model: ModelForecaster, arrives: Arrives, tmp_path: Path) -> None:
     for n in range(6):
         folder = arrives(n).parent
@@ -74,6 +75,7 @@ def test_where_the_model_cannot_others_stand_in(model: ModelForecaster, arrives:
     assert len(said) == 4
 
 
+@pytest.mark.slow
 def test_late_doubled_and_truncated_files_change_nothing(
     model: ModelForecaster, arrives: Arrives, tmp_path: Path
 ) -> None:
@@ -100,6 +102,7 @@ def test_late_doubled_and_truncated_files_change_nothing(
     assert any("left out until it changes" in sentence for sentence in said)
 
 
+@pytest.mark.slow
 def test_the_scores_of_what_was_issued(model: ModelForecaster, arrives: Arrives, tmp_path: Path) -> None:
     for n in range(14):
         folder = arrives(n).parent
@@ -114,6 +117,7 @@ def test_the_scores_of_what_was_issued(model: ModelForecaster, arrives: Arrives,
     assert skill["time"] == "2016-07-11T22:05:00Z"
 
 
+@pytest.mark.slow
 def test_a_model_that_falls_behind_is_said(model: ModelForecaster, arrives: Arrives, tmp_path: Path) -> None:
     for n in range(14):
         folder = arrives(n, FRAMES[0]).parent  # nothing changes: who says that nothing will is right
@@ -131,6 +135,7 @@ def test_a_model_that_falls_behind_is_said(model: ModelForecaster, arrives: Arri
     assert sum("behind extrapolation for 30 min" in sentence for sentence in said) == 1
 
 
+@pytest.mark.slow
 def test_old_products_go_where_that_is_asked_for(model: ModelForecaster, arrives: Arrives, tmp_path: Path) -> None:
     for n in range(8):
         folder = arrives(n).parent

@@ -91,6 +91,7 @@ def test_a_model_that_falls_behind_is_noticed() -> None:
     assert rolling.behind_since("persistence", "model") == BEGIN + STEP
 
 
+@pytest.mark.slow
 def test_it_goes_on_after_a_kill(tmp_path: Path) -> None:
     whole = RollingFolder(tmp_path / "whole", empty())
     run(whole, range(20))

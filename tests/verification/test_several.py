@@ -44,6 +44,7 @@ def runs(frames: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     return [folder / "a", folder / "b"]
 
 
+@pytest.mark.slow
 def test_several_runs_and_a_baseline_stand_in_one_table_each_by_its_own_name(
     runs: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -76,6 +77,7 @@ def test_each_sees_as_much_of_the_past_as_it_was_trained_with(runs: list[Path], 
     assert called.scores["b"]["mse"] == pytest.approx(both.scores["b"]["mse"])
 
 
+@pytest.mark.slow
 def test_frames_that_a_run_was_trained_on_are_left_out(
     runs: list[Path], frames: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -91,6 +93,7 @@ def test_frames_that_a_run_was_trained_on_are_left_out(
         assert "96 frames left out" in (tmp_path / "report.html").read_text()
 
 
+@pytest.mark.slow
 def test_where_they_are_asked_for_they_are_named(
     runs: list[Path], frames: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -103,6 +106,7 @@ def test_where_they_are_asked_for_they_are_named(
         assert said in (tmp_path / "report.html").read_text()
 
 
+@pytest.mark.slow
 def test_arrays_in_memory_are_known_again(frames: Path, tmp_path: Path) -> None:
     array = np.load(frames)
     model = nextframe.fit(array, out=tmp_path / "run", past=3, validation=0.2, test=0.2, **SMALL)
@@ -113,6 +117,7 @@ def test_arrays_in_memory_are_known_again(frames: Path, tmp_path: Path) -> None:
     assert nextframe.verify(model, array[:90], baselines=(), seen=True, progress=False).seen == {"model": 90}
 
 
+@pytest.mark.slow
 def test_a_run_that_kept_no_record_is_judged_by_its_configuration(runs: list[Path], frames: Path) -> None:
     record = runs[0] / "seen.npz"
     kept = record.read_bytes()
@@ -142,6 +147,7 @@ def test_names_that_lead_nowhere_are_told(runs: list[Path]) -> None:
     assert own_names(["x/anvil", "y/b"]) == ["x/anvil", "y/b"]  # no run is called as a baseline is
 
 
+@pytest.mark.slow
 def test_runs_that_read_frames_differently_are_not_compared(runs: list[Path], frames: Path, tmp_path: Path) -> None:
     nextframe.fit(frames, out=tmp_path / "c", past=3, validation=0.2, test=0.2, coarsen=2, **SMALL)
     with pytest.raises(ConfigError, match=r"coarsen: is not the same for all runs.*1 \(a\), 2 \(c\)"):

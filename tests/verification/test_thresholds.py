@@ -48,6 +48,7 @@ def test_events_are_counted_channel_by_channel() -> None:
     assert title("csi_t_2m_0.1", ["mm", "K"]) == "CSI of t_2m at 0.1 ↑"
 
 
+@pytest.mark.slow
 def test_every_variable_has_a_threshold_of_its_own(tmp_path: Path) -> None:
     source = FrameSource(name="weather", sequences=(weather(),))
     found = nextframe.verify(Persistence(), source, past=2, lead_times=2, baselines=("translation",), progress=False)

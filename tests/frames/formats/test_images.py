@@ -93,6 +93,7 @@ def test_a_damaged_image_of_a_folder_is_named(tmp_path: Path) -> None:
         open_source(tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", [".gif", ".tif"])
 def test_a_stack_cut_anywhere_is_not_read_as_a_shorter_one(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"stack{suffix}"

@@ -84,6 +84,7 @@ def archive(path: Path, **attributes: str) -> np.ndarray:
     return rain
 
 
+@pytest.mark.slow
 def test_an_archive_is_read_from_a_server_as_from_the_disk(server: tuple[_Server, Path, str]) -> None:
     served, folder, address = server
     rain = archive(folder / "radar.zarr")

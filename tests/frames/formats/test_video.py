@@ -125,6 +125,7 @@ def flagged(path: Path) -> bool:
         return False
 
 
+@pytest.mark.slow
 def test_frames_that_the_decoder_has_painted_over_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "v.mp4"
     write(path, "libx264", {"bf": "3"})
