@@ -96,6 +96,22 @@ DRAWINGS = (
         """,
     ),
     Drawing(
+        "taking-a-model-elsewhere.md",
+        "elsewhere.svg",
+        "A run becomes a step graph, which other programs run",
+        """
+        run | weights, manifest
+        step graph | frame, states in and out
+        model.onnx | ONNX Runtime, anywhere
+        forecast | NumPy alone
+
+        model.keras | ConvLSTM2D layers
+        import | layer by layer
+        run | as one trained here
+        forecast | scores, service
+        """,
+    ),
+    Drawing(
         "many-radars.md",
         "radars.svg",
         "Several radars become one training",

@@ -23,6 +23,7 @@ from lab.place import DOCS, ROOT
 from lab.studies import own_data
 from nextframe.architectures import OPTIONS, architectures
 from nextframe.cli.face import on_command_line
+from nextframe.exports.formats import FORMATS as EXPORT_FORMATS
 from nextframe.files import write_text
 from nextframe.forecasting.baselines import baselines
 from nextframe.frames.format import Fact
@@ -150,6 +151,20 @@ def writers_table() -> str:
     return markdown(("suffix of `--out`", "format", "what is written", "takes"), rows)
 
 
+def export_formats_table() -> str:
+    """Formats of exported models: suffix, what it is, libraries, extra."""
+    rows = (
+        (
+            f"`{row.suffix}`" if row.suffix else "a folder",
+            row.title,
+            ", ".join(row.needs),
+            ", ".join(f"`{extra}`" for extra in row.extra.split(",")),
+        )
+        for row in EXPORT_FORMATS
+    )
+    return markdown(("`--out`", "what it is", "needs", "extra"), rows)
+
+
 def _shown(file: str, language: str = "py") -> Callable[[], str]:
     """A file of the extension as a block of code."""
     return lambda: f"\n```{language}\n{(EXTENSION / file).read_text(encoding='utf-8').rstrip()}\n```\n\n"
@@ -167,6 +182,7 @@ def recipes_table() -> str:
 SECTIONS = (
     Section(DOCS / "data.md", "formats", formats_table),
     Section(DOCS / "command-line.md", "writers", writers_table),
+    Section(DOCS / "taking-a-model-elsewhere.md", "export-formats", export_formats_table),
     Section(DOCS / "how-it-works.md", "architectures", architectures_table),
     Section(DOCS / "verification.md", "metrics", metrics_table),
     Section(DOCS / "verification.md", "baselines", baselines_table),

@@ -12,10 +12,13 @@ from typing import Any
 
 from nextframe.words import Face, in_python, printable, spell
 
+_LONGEST = 200  # characters of another library's error
+
 
 def first_line(error: BaseException) -> str:
-    """Another library's error in one line; its type where it says nothing."""
-    return str(error).splitlines()[0] if str(error) else type(error).__name__
+    """Another library's error in one line, cut where it goes on for long; its type where it says nothing."""
+    line = str(error).splitlines()[0] if str(error) else type(error).__name__
+    return line if len(line) <= _LONGEST else line[:_LONGEST].rsplit(" ", 1)[0] + " ..."
 
 
 class NextframeError(Exception):

@@ -70,10 +70,11 @@ def test_an_exported_model_has_the_scores_of_its_run(exported: Path) -> None:
 
 @pytest.mark.slow
 def test_verify_and_forecast_take_an_exported_model_and_write_nothing_beside_it(
-    exported: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    exported: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = sorted(exported.parent.iterdir())
-    assert main(["verify", str(exported), "--data", SQUARES, "--limit", "1", "--no-progress"]) == 0
+    monkeypatch.chdir(exported.parent)
+    assert main(["verify", exported.name, "--data", SQUARES, "--limit", "1", "--no-progress"]) == 0
     assert "CSI" in capsys.readouterr().out
     out = tmp_path / "next.npy"
     assert main(["forecast", str(exported), "--input", SQUARES, "--lead-times", "3", "--out", str(out)]) == 0

@@ -19,6 +19,7 @@ import pytest
 import xarray as xr
 from numpy.typing import NDArray
 
+import nextframe
 from nextframe.forecasting.model_forecaster import ModelForecaster
 from tests.service.conftest import BEGIN, FRAMES, STEP
 
@@ -56,8 +57,16 @@ def served(*arguments: str, limits: dict[str, str] | None = None) -> Iterator[tu
 
 
 @pytest.fixture(scope="module")
-def service(run: Path) -> Iterator[str]:
-    with served(str(run), "squares-stacked", "--upload", "1") as (address, _):
+def exported(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The model as ONNX, which is served like a run."""
+    path = tmp_path_factory.mktemp("exported") / "rain.onnx"
+    nextframe.export(run, path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def service(run: Path, exported: Path) -> Iterator[str]:
+    with served(str(run), "squares-stacked", str(exported), "--upload", "1") as (address, _):
         yield address
 
 
@@ -73,6 +82,10 @@ def test_a_forecast_of_whatever_is_sent(service: str, model: ModelForecaster, ar
     expected = model.forecast(FRAMES[:4], 2).values
     post = f"{service}/forecast?model={name}&lead_times=2"
     as_npy = httpx.post(f"{post}&format=npy", content=npy(FRAMES[:4]), timeout=60)
+    by_onnx = httpx.post(
+        f"{service}/forecast?model=rain.onnx&lead_times=2&format=npy", content=npy(FRAMES[:4]), timeout=60
+    )
+    np.testing.assert_allclose(np.load(io.BytesIO(by_onnx.content)), expected, atol=1e-3)
     assert as_npy.status_code == 200, as_npy.text
     np.testing.assert_allclose(np.load(io.BytesIO(as_npy.content)), expected, atol=1e-5)
     as_json = httpx.post(post, json={"frames": FRAMES[:4].tolist()}, timeout=60).json()

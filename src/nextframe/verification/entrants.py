@@ -72,7 +72,7 @@ def load_entrants(names: Sequence[str | Path]) -> Entrants:
         ConfigError: no run among them, or one named twice.
         CheckpointError: a name that is none of these, or a damaged run.
     """
-    from nextframe.forecasting.load import load_run  # whoever verifies runs needs torch
+    from nextframe.forecasting.load import kind_of, load_run  # whoever verifies runs needs torch
 
     runs = [name for name in names if is_run(name) or str(name) not in baselines.names()]
     others = [str(name) for name in names if name not in runs]
@@ -83,7 +83,7 @@ def load_entrants(names: Sequence[str | Path]) -> Entrants:
             hint="name a run folder or a model that comes with the package; baselines are verified beside it",
         )
     for run in runs:
-        if not is_run(run) and str(run) == Path(run).name:
+        if not is_run(run) and kind_of(run) is None and str(run) == Path(run).name:
             known = [*shipped(), *baselines.names()]
             similar = difflib.get_close_matches(str(run), known, n=1)
             raise CheckpointError(
