@@ -1,5 +1,7 @@
 """Every architecture in every format: the forecasts are those of the model, after 20 frames fed back."""
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +36,9 @@ def cases() -> list[Any]:
     all_cases = [(architecture, suffix) for architecture in OWN for suffix in SUFFIXES]
     small = ("stacked", "encoder-decoder")
     return [
-        pytest.param(*case, marks=pytest.mark.long) if case[1] == ".pt2" and case[0] not in small else case
+        pytest.param(*case, marks=pytest.mark.long)
+        if case[1] == ".aoti" or (case[1] == ".pt2" and case[0] not in small)
+        else case
         for case in all_cases
     ]
 
@@ -60,6 +64,25 @@ def test_the_whole_rollout_is_a_program_of_its_own(architecture: str, tmp_path: 
     with torch.inference_mode():
         forecast = rollout(torch.from_numpy(past)).numpy()
     assert np.abs(forecast - model.predict(past, 2)).max() < 1e-5 * RANGE
+
+
+@pytest.mark.slow
+def test_a_signal_still_finds_its_stack_when_openvino_models_have_gone(tmp_path: Path) -> None:
+    pytest.importorskip("openvino")
+    export(small_model("encoder-decoder"), tmp_path / "model.xml")
+    code = (
+        "import faulthandler, gc, os, signal, sys\n"
+        "faulthandler.enable()\n"
+        "from nextframe.forecasting.load import load_run\n"
+        f"model = load_run({str(tmp_path / 'model.xml')!r})\n"
+        "for part in ('encoder', 'decoder'):\n"
+        "    del model.runner.parts[part]\n"
+        "    gc.collect()\n"
+        "signal.signal(signal.SIGUSR1, lambda *_: print('received'))\n"
+        "os.kill(os.getpid(), signal.SIGUSR1)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "received\n"), done.stderr
 
 
 OPTIONS: dict[str, dict[str, Any]] = {

@@ -5,7 +5,11 @@ It reads `frame` alone; its states begin at zeros of the frame's size and are fo
 
 from __future__ import annotations
 
+import ctypes
+import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +70,30 @@ def _state_of(variable: str) -> str:
     return variable.partition("next_")[0]
 
 
+class _SignalStack(ctypes.Structure):
+    """`stack_t` of Linux."""
+
+    _fields_ = (("start", ctypes.c_void_p), ("flags", ctypes.c_int), ("size", ctypes.c_size_t))
+
+
+@contextmanager
+def _own_signal_stack() -> Iterator[None]:
+    """The stack that signal handlers of this thread run on, kept as it is.
+
+    Where AMX is asked for, OpenVINO gives the thread a stack of its own and takes it back with the model; of two models
+    the second one's end hands the thread the first one's, which is gone. The next signal then ends the process.
+    """
+    if sys.platform != "linux":
+        yield
+        return
+    change, before = ctypes.CDLL(None).sigaltstack, _SignalStack()
+    change(None, ctypes.byref(before))
+    try:
+        yield
+    finally:
+        change(ctypes.byref(before), None)
+
+
 class OpenVinoPart:
     """An OpenVINO model on the CPU.
 
@@ -84,7 +112,8 @@ class OpenVinoPart:
         try:
             model = core.read_model(path)
             settings = {**_SETTINGS, "INFERENCE_NUM_THREADS": torch.get_num_threads()}
-            self.request = core.compile_model(model, "CPU", settings).create_infer_request()
+            with _own_signal_stack():
+                self.request = core.compile_model(model, "CPU", settings).create_infer_request()
         except RuntimeError as error:
             raise CheckpointError(
                 "cannot be read as an OpenVINO model",
