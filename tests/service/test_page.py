@@ -63,3 +63,50 @@ def test_a_file_is_forecast_and_looked_at(run: Path, tmp_path: Path, arrives: Ca
             )
         assert troubles == []
         browser.close()
+
+
+def test_a_forecast_is_checked_beside_baselines(tmp_path: Path) -> None:
+    clip = nextframe.open_source("squares:movies=1,frames=15,seed=9").sequences[0].read(0, 15)[:, 0]
+    np.save(tmp_path / "clip.npy", clip)
+    with served("squares-stacked") as (address, _), playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": 900, "height": 1400})
+        troubles: list[str] = []
+        page.on("pageerror", lambda error: troubles.append(str(error)))
+        page.on("console", lambda told: troubles.append(told.text) if told.type == "error" else None)
+        page.goto(address)
+        page.wait_for_selector("#model option", state="attached")
+        for box in ("[value=persistence]", "#check", "#probability"):
+            page.check(box)
+        page.set_input_files("#file", tmp_path / "clip.npy")
+        page.wait_for_selector("#player figcaption:has-text('probability')", timeout=60_000)
+        captions = page.locator("#player .panels figcaption").all_text_contents()
+        assert captions == ["squares-stacked", "persistence", "truth", "probability"]
+        page.check("#player [name=error]")
+        assert page.locator("#player .panels canvas").count() == 5
+        page.wait_for_selector("#words:has-text('15 frames of 40 x 40 pixels.')", timeout=60_000)
+        rows = page.locator("#player .events tbody tr")
+        truth, last = clip[7:] >= 0.5, clip[6] >= 0.5
+        page.fill("#player .threshold", "0.5")
+        told = [float(cell) for cell in rows.nth(1).locator("td").all_text_contents()]
+        np.testing.assert_allclose(told, (truth & last).sum((1, 2)) / (truth | last).sum((1, 2)), atol=0.006)
+        assert troubles == []
+        browser.close()
+
+
+def test_what_is_asked_for_beside_a_forecast() -> None:
+    clip = nextframe.open_source("squares:movies=1,frames=15,seed=9").sequences[0].read(0, 15)[:, 0]
+    with served("squares-stacked") as (address, _):
+        query = {"beside": "persistence", "check": "true", "threshold": "0.5", "past": "true"}
+        told = httpx.post(f"{address}/forecast", params=query, content=npy(clip), timeout=60).json()
+        np.testing.assert_allclose(np.array(told["truth"])[:, 0], clip[7:], atol=1e-4)
+        np.testing.assert_allclose(np.array(told["beside"]["persistence"])[3, 0], clip[6], atol=1e-4)
+        share = np.array(told["probability"])
+        assert share.shape == tuple(told["shape"])
+        assert share.min() >= 0
+        assert share.max() <= 1
+        found = httpx.post(f"{address}/inspect", content=npy(clip), timeout=60).json()
+        assert found["words"][0] == "15 frames of 40 x 40 pixels."
+        assert isinstance(found["problems"], list)
+        for wrong in ({"beside": "x"}, {"threshold": "x"}, {"check": "true", "lead_times": "15"}):
+            assert httpx.post(f"{address}/forecast", params=wrong, content=npy(clip), timeout=60).status_code == 422

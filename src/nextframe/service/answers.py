@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from nextframe.forecasting.forecast import Forecast
 from nextframe.frames.sequence import FloatArray
 from nextframe.outputs.writers import save_forecast, suffixes
+from nextframe.report.place import graticule_of
 from nextframe.service.limits import Refused
 
 MEDIA: Mapping[str, str] = {
@@ -100,16 +101,26 @@ def described(forecast: Forecast, past: FloatArray | None = None) -> dict[str, A
         "variables": list(forecast.variables),
         "units": list(forecast.units),
         "shape": list(forecast.values.shape),
-        "values": _rounded(forecast.values),
-        **({} if past is None else {"past": _rounded(past)}),
+        "values": rounded(forecast.values),
+        "rows_run_north": forecast.grid is not None and forecast.grid.rows_run_north,
+        **({} if past is None else {"past": rounded(past), "place": _place(forecast)}),
     }
+
+
+def _place(forecast: Forecast) -> dict[str, Any] | None:
+    """Latitudes and longitudes of points that are evenly spread over the picture, northernmost row first."""
+    lines = graticule_of(forecast.grid)
+    if lines is None:
+        return None
+    return {"latitude": np.round(lines.latitude, 4).tolist(), "longitude": np.round(lines.longitude, 4).tolist()}
 
 
 def _utc(time: np.datetime64 | None) -> str | None:
     return None if time is None else f"{time.astype('datetime64[s]')}Z"
 
 
-def _rounded(values: FloatArray) -> Any:
+def rounded(values: FloatArray) -> Any:
+    """Values for JSON: rounded to five digits, null where missing."""
     with np.errstate(divide="ignore", invalid="ignore"):
         digits = np.where(values == 0, 0, np.floor(np.log10(np.abs(values))))
     scale = 10.0 ** (4 - np.nan_to_num(digits, nan=0.0))

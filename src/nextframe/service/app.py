@@ -7,10 +7,12 @@ import json
 import secrets
 import tempfile
 import time
+import warnings
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
+from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -23,9 +25,11 @@ from starlette.exceptions import HTTPException
 from nextframe.errors import NextframeError
 from nextframe.forecasting.forecast import Forecast
 from nextframe.forecasting.trained import TrainedForecaster
-from nextframe.frames.sequence import FrameSequence
+from nextframe.frames.sequence import FrameSequence, FrameSource
+from nextframe.inspection.inspect import inspect_source
 from nextframe.service import places
-from nextframe.service.answers import MEDIA, content, format_of
+from nextframe.service.answers import MEDIA, content, described, format_of
+from nextframe.service.compare import Asked, compared, halves, said_of
 from nextframe.service.desk import Desk
 from nextframe.service.judge import plain
 from nextframe.service.limits import Limits, Refused
@@ -35,6 +39,7 @@ from nextframe.service.streams import Stream, Streams
 from nextframe.service.uploads import body_of, frames_of
 
 PAGE = Path(__file__).parent / "page"
+PLAYER = Path(str(files("nextframe.report"))) / "page"
 _OPEN = ("/healthz", "/readyz")
 """Routes that need no token."""
 
@@ -156,7 +161,7 @@ def _add_pages(app: FastAPI, service: Service) -> None:
 
     @app.get("/page/{name}", include_in_schema=False)
     async def part_of_page(name: str) -> Response:
-        there = {path.name: path for path in PAGE.iterdir()}
+        there = {path.name: path for folder in (PAGE, PLAYER) for path in folder.iterdir()}
         if name not in there:
             raise Refused(404, f"the page has no {name!r}")
         return FileResponse(there[name])
@@ -173,6 +178,7 @@ def _add_pages(app: FastAPI, service: Service) -> None:
                 "past": model.config.data.past,
                 "lead_times": model.config.data.future,
                 "time_step_seconds": model.manifest.time_step,
+                "threshold": float(model.manifest.threshold),
                 "calibrated_lead_times": None if model.calibration is None else model.calibration.lead_times,
             }
             for name, model in service.models.items()
@@ -253,23 +259,49 @@ def _add_forecasts(app: FastAPI, service: Service) -> None:
         """Forecast the frames that follow those of the request.
 
         The body is a form with a field `file` (a file in any input format), an NPY array, or JSON with "frames". Query:
-        `model`, `lead_times`, `format` (or the header Accept), `axes`, `variable`.
+        `model`, `lead_times`, `format` (or the header Accept), `axes`, `variable`. Of JSON also `past=true` for the
+        frames before it, `beside=persistence,extrapolation`, `threshold` for the probability of at least so much, and
+        `check=true`, which holds the last frames back as the truth.
         """
         query = request.query_params
         name, model = service.model_named(query.get("model"))
         wanted = format_of(query.get("format"), request.headers.get("accept", ""))
         frames = await _uploaded(request, service)
         lead_times = service.lead_times_of(model, query.get("lead_times"), int(np.prod(frames.shape[1:])))
+        asked = Asked.of(query)
+        past, truth = halves(frames, model.config.data.past, lead_times, check=asked.check)
 
         def work() -> bytes:
-            past = frames[max(0, len(frames) - model.config.data.past) : len(frames)]
-            made = replace(model.forecast(past, lead_times, members=False), forecaster=name)
-            shown = wanted != "json" or query.get("past") == "true"
-            return content(made, wanted, past=past.read(0, len(past)) if shown else None)
+            if wanted != "json":
+                made = replace(model.forecast(past, lead_times, members=False), forecaster=name)
+                return content(made, wanted, past=past.read(0, len(past)))
+            made, more = compared(model, name, past, truth, lead_times, asked, service.limits)
+            seen = past.read(0, len(past)) if query.get("past") == "true" else None
+            return json.dumps({**described(made, seen), **more}).encode()
 
         answer = await service.desk.compute(work)
         headers = {"x-model": name, "content-disposition": f'inline; filename="forecast.{wanted}"'}
         return Response(answer, media_type=MEDIA[wanted], headers=headers)
+
+    @app.post("/inspect")
+    async def inspect(request: Request) -> dict[str, Any]:
+        """What the doctor finds in a file before a model sees it: in words, its problems, and in full.
+
+        The body is that of `/forecast`. Query: `model`, whose windows are cut.
+        """
+        _, model = service.model_named(request.query_params.get("model"))
+        frames = await _uploaded(request, service)
+
+        def work() -> dict[str, Any]:
+            data = model.config.data
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # what is to be said stands in the answer
+                found = inspect_source(
+                    FrameSource(name="the file", sequences=(frames,)), past=data.past, future=data.future
+                )
+            return {"words": said_of(found), "problems": list(found.problems), "found": plain(found.to_dict())}
+
+        return await service.desk.compute(work)
 
 
 def _add_streams(app: FastAPI, service: Service) -> None:

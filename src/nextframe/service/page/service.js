@@ -2,7 +2,7 @@
 import { Player } from "/page/player.js";
 
 const part = (name) => document.getElementById(name);
-let player = null, file = null, watched = null;
+let player = null, file = null, watched = null, threshold = null, models = [];
 
 function say(text, trouble = false) {
   part("said").textContent = text;
@@ -12,7 +12,13 @@ function say(text, trouble = false) {
 function show(forecast) {
   const home = part("player");
   home.hidden = false;
-  if (player) player.show(forecast); else player = new Player(home, forecast);
+  if (player) player.show(forecast); else {
+    player = new Player(home, forecast);
+    home.addEventListener("threshold", (event) => {
+      threshold = event.detail;
+      if (file && watched === null && part("probability").checked) again();
+    });
+  }
 }
 
 async function answer(path, options) {
@@ -27,22 +33,49 @@ async function answer(path, options) {
 function asked(format) {
   const query = new URLSearchParams({ model: part("model").value, format });
   if (part("lead-times").value) query.set("lead_times", part("lead-times").value);
-  if (format === "json") query.set("past", "true");
+  if (part("check").checked) query.set("check", "true");
+  if (format === "json") {
+    query.set("past", "true");
+    query.set("beside", [...document.querySelectorAll("[name=beside]:checked")].map((box) => box.value).join(","));
+    if (part("probability").checked) query.set("threshold", threshold ?? models.find(({ name }) => name === part("model").value).threshold);
+  }
   const form = new FormData();
   form.append("file", file);
   return answer(`/forecast?${query}`, { method: "POST", body: form });
 }
 
+// Numbers of the questions that were asked: an answer that a later question has overtaken is not shown.
+let asking = 0;
+
 async function forecast() {
+  const number = ++asking;
   if (!file) { say("Choose a file first, or drop one here.", true); return; }
   say(`Forecasting from ${file.name} ...`);
   try {
     const made = await (await asked("json")).json();
+    if (number !== asking) return;
     watched = null;
+    made.threshold ??= threshold ?? models.find(({ name }) => name === part("model").value).threshold;
     show(made);
     part("downloads").hidden = false;
     say(`${made.lead_times} frames from ${made.past.length} of ${file.name}, by ${part("model").value}.`);
   } catch (error) { say(error.message, true); }
+}
+
+// Asks again when an option has changed, where there is a file to forecast from.
+function again() { if (file) forecast(); }
+
+async function examine() {
+  const form = new FormData(), asked = file;
+  form.append("file", asked);
+  try {
+    const found = await (await answer(`/inspect?model=${encodeURIComponent(part("model").value)}`, { method: "POST", body: form })).json();
+    if (asked !== file) return;
+    part("words").textContent = found.words.join(" ");
+    part("problems").replaceChildren(...found.problems.map((problem) => Object.assign(document.createElement("li"), { textContent: problem })));
+    if (!found.problems.length) part("words").textContent += " No problem found.";
+    part("doctor").hidden = false;
+  } catch (error) { part("doctor").hidden = true; }
 }
 
 async function download(format) {
@@ -58,6 +91,8 @@ async function download(format) {
 
 async function look(name) {
   watched = name;
+  asking++;
+  part("doctor").hidden = true;
   part("downloads").hidden = true;
   try {
     show(await (await answer(`/streams/${encodeURIComponent(name)}/forecasts/latest.json?past=true`)).json());
@@ -81,7 +116,8 @@ async function list() {
 function choose(chosen) {
   if (!chosen) return;
   file = chosen;
-  forecast();
+  threshold = null;
+  forecast().then(examine);
 }
 
 part("ask").addEventListener("submit", (event) => { event.preventDefault(); forecast(); });
@@ -91,11 +127,17 @@ document.addEventListener("dragleave", () => part("drop").classList.remove("over
 document.addEventListener("drop", (event) => { event.preventDefault(); part("drop").classList.remove("over"); choose(event.dataTransfer.files[0]); });
 for (const button of part("downloads").querySelectorAll("button")) button.addEventListener("click", () => download(button.dataset.format));
 
-for (const model of await (await answer("/models")).json()) {
-  const option = document.createElement("option");
-  option.value = option.textContent = model.name;
-  part("model").append(option);
+part("model").addEventListener("change", () => { threshold = null; again(); });
+for (const box of document.querySelectorAll("#ask [type=checkbox]")) box.addEventListener("change", again);
+
+async function listModels() {
+  models = await (await answer("/models")).json();
+  const chosen = part("model").value;
+  part("model").replaceChildren(...models.map(({ name }) => new Option(name, name)));
+  if (models.some(({ name }) => name === chosen)) part("model").value = chosen;
 }
+
+await listModels();
 await list();
 new EventSource("/events").addEventListener("forecast", (event) => {
   list();

@@ -1,0 +1,125 @@
+"""A forecast of uploaded frames with what stands beside it: baselines, the truth, probabilities; for the page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from nextframe.errors import NextframeError
+from nextframe.forecasting.baselines import make_baseline, names
+from nextframe.forecasting.forecast import Forecast
+from nextframe.forecasting.trained import TrainedForecaster
+from nextframe.frames.sequence import FloatArray, FrameSequence
+from nextframe.service.answers import rounded
+from nextframe.service.limits import Limits, Refused
+
+_DRAWN = 32
+"""Members that a forecast is taken to have, to bound what it takes."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What a request wants beside the forecast."""
+
+    beside: tuple[str, ...] = ()
+    """Names of baselines."""
+    check: bool = False
+    """Whether the last frames are held back as the truth."""
+    threshold: float | None = None
+    """Threshold of an event, whose probability is wanted."""
+
+    @classmethod
+    def of(cls, query: Any) -> Asked:
+        """What a query says.
+
+        Raises:
+            Refused: a baseline that there is not, or a threshold that is no number.
+        """
+        beside = tuple(dict.fromkeys(filter(None, query.get("beside", "").split(","))))
+        unknown = [name for name in beside if name not in names()]
+        if unknown:
+            raise Refused(422, f"there is no baseline {unknown[0]!r}: {', '.join(names())}")
+        try:
+            threshold = float(query["threshold"]) if "threshold" in query else None
+        except ValueError as error:
+            raise Refused(422, f"threshold is no number: {query['threshold']}") from error
+        return cls(beside=beside, check=query.get("check") == "true", threshold=threshold)
+
+
+def halves(
+    frames: FrameSequence, past: int, lead_times: int, *, check: bool
+) -> tuple[FrameSequence, FloatArray | None]:
+    """Frames to start from, and those that are held back as the truth.
+
+    Raises:
+        Refused: too few frames to hold some back.
+    """
+    end = len(frames) - lead_times if check else len(frames)
+    if end < 1:
+        raise Refused(422, f"none of the {len(frames)} frames is left to start from when {lead_times} are held back")
+    return frames[max(0, end - past) : end], frames.read(end, len(frames)) if check else None
+
+
+def compared(
+    model: TrainedForecaster,
+    name: str,
+    past: FrameSequence,
+    truth: FloatArray | None,
+    lead_times: int,
+    asked: Asked,
+    limits: Limits,
+) -> tuple[Forecast, dict[str, Any]]:
+    """The model's forecast, and what else the answer holds of it.
+
+    Args:
+        model: what forecasts.
+        name: what it is called here.
+        past: frames to start from.
+        truth: frames that came (K, C, H, W), where they are known.
+        lead_times: number of frames to forecast.
+        asked: what is wanted beside it.
+        limits: of what it may take.
+
+    Raises:
+        NextframeError: frames that the model cannot forecast from.
+    """
+    notes: list[str] = []
+    _, channels, height, width = past.shape
+    room = lead_times * channels * height * width * _DRAWN <= limits.values
+    wanted = asked.threshold is not None
+    made = replace(model.forecast(past, lead_times, members=wanted and room), forecaster=name)
+    more: dict[str, Any] = {}
+    if asked.threshold is not None:
+        more["threshold"] = asked.threshold
+        try:
+            more["probability"] = rounded(made.probability(asked.threshold))
+        except NextframeError as error:
+            notes.append(f"No probabilities: {error if room else 'the frames are too large for them here'}.")
+    if asked.beside:
+        more["beside"] = {}
+    for baseline in asked.beside:
+        try:
+            forecast = make_baseline(baseline).forecast(past, lead_times, members=False)
+        except NextframeError as error:
+            notes.append(f"No {baseline}: {error}.")
+        else:
+            more["beside"][baseline] = rounded(forecast.values)
+    if truth is not None:
+        more["truth"] = rounded(truth)
+    return made, {**more, "notes": notes}
+
+
+def said_of(inspection: Any) -> Sequence[str]:
+    """What the doctor found in a file, in sentences."""
+    said = [f"{inspection.frames} frames of {inspection.height} x {inspection.width} pixels."]
+    for channel in inspection.channels:
+        unit = "" if channel.unit == "1" else f" {channel.unit}"
+        values = "no value" if channel.low is None else f"{channel.low:.4g} to {channel.high:.4g}{unit}"
+        said.append(f"{channel.name}: {values}.")
+    if inspection.time_span:
+        said.append(f"From {' to '.join(inspection.time_span)}, every {inspection.time_step}.")
+    if inspection.missing_share:
+        said.append(f"{inspection.missing_share:.1%} of the values are missing.")
+    said += [each for each in (inspection.lost, inspection.damage, *inspection.notes) if each]
+    return said
