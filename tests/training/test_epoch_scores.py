@@ -56,3 +56,31 @@ def test_they_are_those_of_a_verification_on_the_same_windows(tmp_path: Path, co
     match = re.search(r"rollout: MSE (\S+)", said)
     assert match is not None
     assert float(match[1]) == pytest.approx(mse, rel=1e-3)
+
+
+def test_of_pictures_the_line_has_the_psnr_that_a_verification_has(tmp_path: Path) -> None:
+    draw = np.random.default_rng(0)
+    start = draw.integers(20, 230, (12, 12))
+    film = np.stack([np.roll(start, n, axis=1) for n in range(40)]).astype(np.uint8)
+    lines: list[str] = []
+    model = nextframe.fit(
+        film,
+        out=tmp_path / "run",
+        past=3,
+        future=2,
+        filters=(3,),
+        epochs=1,
+        minutes=None,
+        train_crop=None,
+        validation=0.3,
+        test=0.2,
+        tell=lines.append,
+    )
+    windows = cut_windows(split_as(nextframe.open_source(film), model.config.data).validation, past=3, future=2)
+    expected = float(np.mean(verify([model], windows).scores["model"]["psnr"]))
+    (said,) = (line for line in lines if "rollout: MSE" in line)
+    match = re.search(r"PSNR (\S+) dB", said)
+    assert match is not None
+    assert "CSI" not in said
+    assert read_metrics(tmp_path / "run")[-1]["val_rollout_psnr"] == pytest.approx(expected, abs=0.02)
+    assert float(match[1]) == pytest.approx(expected, abs=0.02)

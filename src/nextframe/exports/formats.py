@@ -60,6 +60,14 @@ FORMATS = (
         open=Late("nextframe.exports.pt2_files:Pt2Part"),
     ),
     ExportFormat(
+        suffix=".aoti",
+        title="AOTInductor, machine code for this processor",
+        needs=("torch",),
+        extra="export",
+        write=Late("nextframe.exports.aoti_files:write"),
+        open=Late("nextframe.exports.aoti_files:AotiPart"),
+    ),
+    ExportFormat(
         suffix=".keras",
         title="Keras 3",
         needs=("keras",),

@@ -13,7 +13,7 @@ import inspect
 import json
 import warnings
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,11 +30,16 @@ _DESCRIPTION = "description.json"
 
 def write(graph: Graph, description: Description, path: Path) -> list[Path]:
     """Write a graph as a program whose N, H and W change but where static fields fix the grid."""
+    _save(exported_program(graph, description), description, path)
+    return [path]
+
+
+def exported_program(graph: Graph, description: Description) -> torch.export.ExportedProgram:
+    """A graph as a program whose N, H and W change but where static fields fix the grid."""
     height, width = description["static"][1:] if description["static"] else (22, 42)
     example = graph.example(2, height, width)
     changing = dict.fromkeys((0,) if description["static"] else (0, 2, 3), torch.export.Dim.AUTO)
-    _save(graph, example, description, path, (changing, tuple(changing for _ in example[1:])))
-    return [path]
+    return _traced(graph, example, (changing, tuple(changing for _ in example[1:])))
 
 
 class Rollout(nn.Module):
@@ -83,15 +88,44 @@ def write_rollout(parts: Mapping[str, Graph], description: Description, path: Pa
     manifest = description["manifest"]
     rollout = Rollout(parts, description["past"], description["lead_times"]).eval()
     past = torch.zeros(1, description["past"], manifest["channels"], manifest["height"], manifest["width"])
-    _save(rollout, (past,), description, place, None)
+    _save(_traced(rollout, (past,), None), description, place)
     return [place]
 
 
-def _save(module: nn.Module, example: tuple[Tensor, ...], description: Description, path: Path, changing: Any) -> None:
+def _traced(module: nn.Module, example: tuple[Tensor, ...], changing: Any) -> torch.export.ExportedProgram:
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")  # PyTorch's remarks on itself
-        program = torch.export.export(module, example, dynamic_shapes=changing, strict=False)
+        return torch.export.export(module, example, dynamic_shapes=changing, strict=False)
+
+
+def _save(program: torch.export.ExportedProgram, description: Description, path: Path) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
         torch.export.save(program, path, extra_files={_DESCRIPTION: json.dumps(description)})
+
+
+def called(module: Callable[..., Sequence[Tensor]], inputs: Arrays, text: str | None, where: Path) -> Arrays:
+    """Results of a program by their names.
+
+    Args:
+        module: the program.
+        inputs: frame and states by name.
+        text: the description that it carries, as JSON.
+        where: its file, for messages.
+
+    Raises:
+        CheckpointError: frames that it cannot be run on.
+    """
+    count = len(inputs) - 1
+    names = ["frame", *(f"state_{n}" for n in range(count))]
+    try:
+        with torch.inference_mode():
+            results = module(*(torch.from_numpy(inputs[name]) for name in names))
+    except RuntimeError as error:
+        raise CheckpointError("cannot be run on these frames", where=where, received=first_line(error)) from error
+    outputs = [] if text is None else [entry["name"] for entry in json.loads(text)["outputs"]]
+    given = [*outputs[: len(results) - count], *(f"next_state_{n}" for n in range(count))]
+    return {name: result.numpy() for name, result in zip(given, results, strict=True)}
 
 
 def _takes(function: Callable[..., Any]) -> Mapping[str, Any]:
@@ -128,7 +162,6 @@ class Pt2Part:
         self._text = extra[_DESCRIPTION] or None
         # Its guards hold strides, too, of no matter to the results: a SimVP's are those of some sizes alone.
         self.module = program.module(**({"check_guards": False} if "check_guards" in _takes(program.module) else {}))
-        self.outputs = [] if self._text is None else [entry["name"] for entry in json.loads(self._text)["outputs"]]
 
     @property
     def text(self) -> str | None:
@@ -137,15 +170,4 @@ class Pt2Part:
 
     def __call__(self, inputs: Arrays) -> Arrays:
         """Inputs by name to outputs by name."""
-        count = len(inputs) - 1
-        names = ["frame", *(f"state_{n}" for n in range(count))]
-        try:
-            with torch.inference_mode():
-                results = self.module(*(torch.from_numpy(inputs[name]) for name in names))
-        except RuntimeError as error:
-            raise CheckpointError(
-                "cannot be run on these frames", where=self.path, received=first_line(error)
-            ) from error
-        spoken = self.outputs[: len(results) - count]
-        given = [*spoken, *(f"next_state_{n}" for n in range(count))]
-        return {name: result.numpy() for name, result in zip(given, results, strict=True)}
+        return called(self.module, inputs, self._text, self.path)

@@ -42,8 +42,8 @@ def _ends_with(*suffixes: str) -> Callable[[str], bool]:
 
 KINDS = (
     RunKind(
-        title="an exported model (.onnx, .xml, .pt2)",
-        knows=_ends_with(".onnx", ".xml", ".pt2"),
+        title="an exported model (.onnx, .xml, .pt2, .aoti)",
+        knows=_ends_with(".onnx", ".xml", ".pt2", ".aoti"),
         load=Late("nextframe.exports.forecaster:open_exported"),
     ),
     RunKind(title="a folder of the Hub", knows=_is_hub_folder, load=Late("nextframe.exports.hub:open_folder")),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
@@ -102,11 +102,19 @@ class EpochReport(Callback):
         which = f"epoch {epoch}/{trainer.max_epochs}" if config.training.minutes is None else f"round {epoch}"
         validation = f"validation loss {values['val_loss']:.4e}  " if "val_loss" in values else ""
         simple = name_of(config.data.coordinates)
+        second, against = _second_score(values)
         self.tell(
             f"{which}  {self.seconds:.0f} s  loss {values['train_loss']:.4e}  {validation}rollout: "
             f"MSE {values['val_rollout_mse']:.4e} ({simple} {values['val_persistence_mse']:.4e}), "
-            f"CSI {values['val_rollout_csi']:.3f} ({simple} {values['val_persistence_csi']:.3f})"
+            f"{second} ({simple} {against})"
         )
+
+
+def _second_score(values: Mapping[str, float]) -> tuple[str, str]:
+    """Score beside the MSE, the model's and the simple forecast's: PSNR of pictures, else CSI."""
+    if "val_rollout_psnr" in values:
+        return f"PSNR {values['val_rollout_psnr']:.2f} dB", f"{values['val_persistence_psnr']:.2f}"
+    return f"CSI {values['val_rollout_csi']:.3f}", f"{values['val_persistence_csi']:.3f}"
 
 
 class Checkpoints(Checkpoint):

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import lightning
+import numpy as np
 import torch
 from lightning.pytorch.callbacks import Callback
 from torch import distributed
@@ -24,6 +25,7 @@ from nextframe.data.statistics import FrameStatistics, measure_spans
 from nextframe.data.windows import cut_windows
 from nextframe.errors import CheckpointError, ConfigError, first_line
 from nextframe.frames.footprint import Footprint
+from nextframe.frames.pictures import named_as_pictures
 from nextframe.frames.sequence import FloatArray, FrameSource
 from nextframe.frames.units import same_unit
 from nextframe.models.causality import check_causal
@@ -327,7 +329,17 @@ def _module(task: _Task) -> ForecastTraining:
         limits=manifest.bounds,
         mask=manifest.mask,
     )
-    return ForecastTraining(_build(manifest), task.config, manifest.threshold, thresholds, door)
+    return ForecastTraining(
+        _build(manifest), task.config, manifest.threshold, thresholds, door, data_range=_picture_range(manifest)
+    )
+
+
+def _picture_range(manifest: Manifest) -> float | None:
+    """Range of the values of pictures, whose PSNR is told; None for fields and masks."""
+    if manifest.config.model.output != "linear" or not named_as_pictures(manifest.variables, manifest.units):
+        return None
+    top = manifest.normaliser.invert(np.ones((manifest.channels, 1, 1), np.float32))
+    return 255.0 if float(top.max()) > 1 else 1.0
 
 
 def _planned(task: _Task, clock: Clock, given: Collection[str]) -> _Task:

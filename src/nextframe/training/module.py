@@ -47,6 +47,7 @@ class ForecastTraining(lightning.LightningModule):
         loss_thresholds: where a balanced loss changes its weight, in the model's range.
         door: passage between frames and the network, whose scores are in source units; by default frames are in the
             model's range.
+        data_range: range of pictures' values, whose rollouts have a PSNR; None where the frames are none.
     """
 
     loss_thresholds: Tensor
@@ -60,13 +61,14 @@ class ForecastTraining(lightning.LightningModule):
         threshold: float,
         loss_thresholds: Sequence[float] = (),
         door: Door | None = None,
+        data_range: float | None = None,
     ) -> None:
         super().__init__()
         self.register_buffer("loss_thresholds", torch.tensor(loss_thresholds), persistent=False)
         self.register_buffer("loss_weights", torch.tensor(config.training.loss_weights), persistent=False)
         scale = config.training.loss_scale or (1.0,)
         self.register_buffer("loss_scale", torch.tensor(scale).view(1, -1, 1, 1, 1), persistent=False)
-        self.model, self.config = model, config
+        self.model, self.config, self.data_range = model, config, data_range
         ones = (1.0,) * model.in_channels
         self.door = door or Door(Normaliser(method="identity", offset=(0.0,) * model.in_channels, scale=ones))
         self.behind: float | None = None
@@ -169,6 +171,9 @@ class ForecastTraining(lightning.LightningModule):
             "val_persistence_mse": simple.nanmean(),
             "val_persistence_csi": persistence["csi"].nanmean(),
         }
+        if self.data_range is not None:
+            for name, errors in (("val_rollout_psnr", mse), ("val_persistence_psnr", simple)):
+                values[name] = (10 * torch.log10(self.data_range**2 / errors)).nanmean()
         # A metric of one value comes without its axis.
         if self.validation_loss.update_count:
             loss, seen = self.validation_loss.compute(), _COUNTED[self.model.task]

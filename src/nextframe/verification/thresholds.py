@@ -12,6 +12,7 @@ from nextframe.data.normalise import choose_threshold, fit_normaliser
 from nextframe.data.split import Span
 from nextframe.data.statistics import measure_spans
 from nextframe.errors import ConfigError
+from nextframe.frames.pictures import named_as_pictures
 from nextframe.frames.sequence import FloatArray, FrameReader, FrameSequence
 from nextframe.verification.additive import Threshold
 from nextframe.words import evenly
@@ -19,8 +20,6 @@ from nextframe.words import evenly
 Thresholds = Sequence[float] | Mapping[str, Sequence[float]]
 """Values from which on something is an event, in source units; or such values by the name of a variable."""
 
-_PICTURES = ({"frame"}, {"brightness"}, {"red", "green", "blue"}, {"red", "green", "blue", "alpha"})
-"""Names of channels that are made up for frames that are but pictures."""
 _LOOKED_AT = 8  # frames that tell pictures from masks
 
 
@@ -29,7 +28,7 @@ def shows_pictures(spans: Sequence[Span]) -> bool:
     of their own, and more than two of them, unlike the frames of a mask.
     """
     first = spans[0].sequence
-    if set(first.units) != {"1"} or set(first.variables) not in _PICTURES:
+    if not named_as_pictures(first.variables, first.units):
         return False
     known: set[float] = set()
     for span in evenly(spans, _LOOKED_AT):
