@@ -179,6 +179,8 @@ def forecast(
     members: bool = True,
     tile: int | None = None,
     overlap: int | None = None,
+    covariates: Sequence[Source] | None = None,
+    future_covariates: Sequence[Source] | None = None,
     **reading: Unpack[ReadingOptions],
 ) -> Forecast:
     """Forecast from a source with a trained model or a baseline; arguments and errors of `forecast_file`.
@@ -187,6 +189,7 @@ def forecast(
     (3, 1, 40, 40)
     """
     options: Any = {"lead_times": lead_times, "start": start, "matched": matched, "members": members, **reading}
+    options |= {"covariates": covariates, "future_covariates": future_covariates}
     return forecast_file(run, source, tile=tile, overlap=overlap, **options)[0]
 
 
@@ -200,6 +203,8 @@ def forecast_file(
     members: bool = True,
     tile: int | None = None,
     overlap: int | None = None,
+    covariates: Sequence[Source] | None = None,
+    future_covariates: Sequence[Source] | None = None,
     tell: Callable[[str], None] | None = None,
     **reading: Unpack[ReadingOptions],
 ) -> tuple[Forecast, FrameSequence, FrameSequence | None]:
@@ -216,6 +221,9 @@ def forecast_file(
         members: whether the forecast is to know its uncertainty.
         tile: forecast in tiles of so many pixels along both axes (`forecasting.tiles`), for grids beyond memory.
         overlap: pixels that tiles share; by default as `TrainedForecaster.tiled` chooses.
+        covariates: sources of the model's observed covariates, in the order of the training's; those of the training
+            themselves where no source is named.
+        future_covariates: sources of those that are known for the future, likewise.
         tell: takes what was done to the frames (unit, pixels, missing frames), a sentence each.
         **reading: how to read the source where it differs from what the run and the metadata tell.
 
@@ -229,7 +237,7 @@ def forecast_file(
     from nextframe.forecasting.baselines import named
     from nextframe.forecasting.issue import issue, issue_baseline
     from nextframe.forecasting.load import load_run
-    from nextframe.forecasting.trained import hold_untiled
+    from nextframe.forecasting.trained import hold_bare, hold_untiled, with_given
     from nextframe.verification.held_out import first_held_out
 
     tell = tell or nobody
@@ -243,8 +251,9 @@ def forecast_file(
     baseline = named(run, tell)
     if baseline is not None:
         hold_untiled(baseline.name, tile, overlap)
+        hold_bare(baseline.name, covariates, future_covariates)
         return issue_baseline(baseline, source, start, **common)
-    model = load_run(run)
+    model = with_given(load_run(run), covariates, future_covariates, own=source is None)
     if source is None:
         source, first = first_held_out(run, model.config.data, reading=reading)
         start = first if start is None else start
@@ -368,6 +377,8 @@ def verify_run(
     matched: bool = False,
     tile: int | None = None,
     overlap: int | None = None,
+    covariates: Sequence[Source] | None = None,
+    future_covariates: Sequence[Source] | None = None,
     seen: bool = False,
     out: str | Path | None = None,
     examples: int = 3,
@@ -388,6 +399,7 @@ def verify_run(
     With `matched`, the forecast with the distribution of the last frame seen leads, and the model as it is stands
     beside it. `tile` and `overlap` are those of `forecast_file`. `reading` says how to read another source where it
     differs from the run's own: `variable`, `grey`, `crop`, `rain_unit`, `coarsen`, `missing`, `damaged`.
+    `covariates` and `future_covariates` are those of `forecast_file`, for another source than the run's own.
     `scales` are the neighbourhoods of the fractions skill score, in pixels along each side.
 
     Raises:
@@ -415,6 +427,8 @@ def verify_run(
         matched=matched,
         tile=tile,
         overlap=overlap,
+        covariates=covariates,
+        future_covariates=future_covariates,
         baselines=baselines,
         thresholds=thresholds,
         scales=scales,

@@ -34,6 +34,8 @@ Coordinates = Literal["eulerian", "lagrangian", "translated", "adaptive"]
 Edges = Literal["missing", "last"]
 Damaged = Literal["error", "skip"]
 LARGEST_SEED = 2**63
+CLOCKS = ("time-of-day", "time-of-year")
+"""Covariates that the clock tells; all others are sources."""
 SplitBy = Literal["auto", "time", "sequence", "event", "source"]
 
 
@@ -210,6 +212,12 @@ class DataConfig(Reading):
     static: tuple[str, ...] = ()
     """Fields that never change, such as elevation, that the model reads beside every frame: FILE or FILE:VARIABLE
     (NetCDF, NPY), on the grid of the frames."""
+    covariates: tuple[str, ...] = ()
+    """Fields that change with time, that the model reads beside every frame up to the last one seen, and does not
+    forecast: a SOURCE each, several times for several; or time-of-day, time-of-year, which are known for the future."""
+    future_covariates: tuple[str, ...] = ()
+    """Covariates that are known for the future, such as a numerical forecast, and are read at each lead time: a SOURCE
+    each, several times for several."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -237,6 +245,23 @@ class DataConfig(Reading):
             raise ConfigError("are of one grid", where="static", hint="leave them out, or train on one source")
         if self.static and self.coordinates != "eulerian":
             raise ConfigError("do not move with the frames", where="static", hint="use {coordinates=eulerian}")
+        named = (*self.covariates, *self.future_covariates)
+        if len(set(named)) < len(named):
+            raise ConfigError("are named twice", where="covariates", received=", ".join(named), hint="name each once")
+        if named and self.sources:
+            raise ConfigError("are of one grid", where="covariates", hint="leave them out, or train on one source")
+        if named and self.coordinates != "eulerian":
+            raise ConfigError("do not move with the frames", where="covariates", hint="use {coordinates=eulerian}")
+
+    @property
+    def stays(self) -> bool:
+        """True where fields beside the frames hold these to their place."""
+        return bool(self.static or self.covariates or self.future_covariates)
+
+    @property
+    def knows_ahead(self) -> bool:
+        """True where covariates are known for the future."""
+        return bool(self.future_covariates) or any(name in CLOCKS for name in self.covariates)
 
     @property
     def held_out_from(self) -> datetime | None:
@@ -426,6 +451,15 @@ class RunConfig:
                 where="loss='quantile' and quantiles",
                 received=f"loss {self.training.loss}, quantiles {self.model.quantiles}",
                 hint="for example loss='quantile' with quantiles=9",
+            )
+        if (self.data.covariates or self.data.future_covariates) and self.training.from_ is not None:
+            raise ConfigError("starts from none that reads any", where="covariates", hint="leave {from_} out")
+        if self.data.knows_ahead and "scheduled_sampling" not in architecture(self.model.model).takes:
+            raise ConfigError(
+                "are for models that read frames after the past",
+                where="covariates that are known for the future",
+                received=f"model={self.model.model!r}",
+                hint="take another model, or observed {covariates} alone",
             )
         crop, patch = self.training.train_crop, self.model.patch
         if crop is not None and crop % patch:

@@ -116,6 +116,14 @@ class DataOptions(ReadingOptions, total=False):
     """Fields that never change, such as elevation, that the model reads beside every frame: FILE or FILE:VARIABLE
     (NetCDF, NPY), on the grid of the frames.
     """
+    covariates: str | Sequence[str]
+    """Fields that change with time, that the model reads beside every frame up to the last one seen, and does not
+    forecast: a SOURCE each, several times for several; or time-of-day, time-of-year, which are known for the future.
+    """
+    future_covariates: str | Sequence[str]
+    """Covariates that are known for the future, such as a numerical forecast, and are read at each lead time: a SOURCE
+    each, several times for several.
+    """
 
 
 class _ModelOptions(TypedDict, total=False):

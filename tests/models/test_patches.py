@@ -51,7 +51,7 @@ class LastFrame(Network):
     def training_logits(self, past: Tensor, future: Tensor, feedback: Tensor | None = None) -> Tensor:
         return self.logits(torch.cat([past, future], dim=1)[:, :-1])[0]
 
-    def rollout_logits(self, past: Tensor, lead_times: int) -> Tensor:
+    def rollout_logits(self, past: Tensor, lead_times: int, later: Tensor | None = None) -> Tensor:
         return self.logits(past[:, -1:])[0].expand(-1, lead_times, -1, -1, -1)
 
 

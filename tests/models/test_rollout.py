@@ -168,7 +168,7 @@ def test_frames_are_read_one_after_the_other(row: Architecture, patch: int) -> N
         for n in range(4):
             frame, state = model.begin(past[:, :1]) if n == 0 else model.step(past[:, n], state)
             expected = rollout(model, past[:, : n + 1], 3)
-            streamed = torch.stack(list(islice(frames_from(model, frame, state, past[:, n, 1:]), 3)), dim=1)
+            streamed = torch.stack(list(islice(frames_from(model, frame, state, (past[:, n, 1:],)), 3)), dim=1)
             torch.testing.assert_close(streamed, expected, rtol=0, atol=1e-6)
 
 

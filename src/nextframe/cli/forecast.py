@@ -7,7 +7,7 @@ from typing import Annotated, Any, Unpack
 
 from cyclopts import Parameter
 
-from nextframe.cli.options import NUMBERS, reading_options
+from nextframe.cli.options import COVARIATES, FUTURE_COVARIATES, NUMBERS, reading_options
 from nextframe.forecasting.baselines import names
 from nextframe.outputs.patterns import FIELDS
 from nextframe.outputs.writers import suffixes
@@ -56,6 +56,8 @@ def forecast(
     matched: Annotated[bool, Parameter(negative=())] = False,
     tile: int | None = None,
     overlap: int | None = None,
+    covariates: Annotated[list[str] | None, COVARIATES] = None,
+    future_covariates: Annotated[list[str] | None, FUTURE_COVARIATES] = None,
     exceed: Annotated[tuple[float, ...], NUMBERS, Parameter(show_default=False)] = (),
     coverage: Annotated[float | None, COVERAGE] = None,
     quantiles: Annotated[tuple[float, ...], NUMBERS, QUANTILES, Parameter(show_default=False)] = (),
@@ -79,6 +81,8 @@ def forecast(
         tile: Forecast in tiles of this many pixels along both axes, for grids that do not fit into memory at once.
         overlap: Pixels that neighbouring tiles share, in which they are blended; by default twice the reach of the
             model, but at most half a tile.
+        covariates: Covariates of these frames.
+        future_covariates: Covariates that are known for the future.
         exceed: Give the probability of at least so much, too, for each of these thresholds in source units, separated
             by commas.
         coverage: Write the bounds of the central interval of so much probability, for example 0.9.
@@ -107,6 +111,8 @@ def forecast(
         members=asked.uncertainty,
         tile=tile,
         overlap=overlap,
+        covariates=covariates,
+        future_covariates=future_covariates,
         tell=print,
         **options,
     )

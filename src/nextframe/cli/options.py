@@ -17,6 +17,7 @@ from docstring_parser import parse_from_object
 
 from nextframe.config import DataConfig, ModelConfig, Reading, RunConfig, TrainingConfig, hints
 from nextframe.errors import ConfigError
+from nextframe.frames.together import COVARIATES as SOURCES
 from nextframe.training.presets import preset_config, presets
 
 SECTIONS: Mapping[str, type] = {"data": DataConfig, "model": ModelConfig, "training": TrainingConfig}
@@ -25,7 +26,7 @@ SECTIONS: Mapping[str, type] = {"data": DataConfig, "model": ModelConfig, "train
 READING = tuple(field.name for field in fields(Reading))
 """Fields of the data section that say how a source is read; a run's own are the default for later frames."""
 
-SEVERAL = ("data",)
+SEVERAL = ("data", *SOURCES)
 """Fields whose option may be given several times, each a value as a whole."""
 
 COMMAND_OPTIONS = ("model", "preset", "out", "resume", "overwrite", "progress")
@@ -55,6 +56,17 @@ NUMBERS = separated(float, "numbers")
 NAMES = separated(str, "names")
 WHOLE_NUMBERS = separated(int, "whole numbers")
 _KINDS: Mapping[type, Parameter] = {int: WHOLE_NUMBERS, float: NUMBERS, str: NAMES}
+
+
+_GIVEN = (
+    "SOURCE in place of the training's, in its order, several times for several; needed for other frames than its own."
+)
+COVARIATES = Parameter(
+    help=f"Covariates that the run reads up to the last frame seen: a {_GIVEN}", negative=(), metavar="SOURCE"
+)
+FUTURE_COVARIATES = Parameter(
+    help=f"Covariates that the run reads at each lead time: a {_GIVEN}", negative=(), metavar="SOURCE"
+)
 
 
 def hold_threshold(text: str) -> str:

@@ -9,7 +9,15 @@ from cyclopts import Parameter
 
 from nextframe.cli.face import command_line
 from nextframe.cli.inspect import RUN_FILES
-from nextframe.cli.options import NAMES, THRESHOLDS, WHOLE_NUMBERS, by_variable, reading_options
+from nextframe.cli.options import (
+    COVARIATES,
+    FUTURE_COVARIATES,
+    NAMES,
+    THRESHOLDS,
+    WHOLE_NUMBERS,
+    by_variable,
+    reading_options,
+)
 from nextframe.errors import ConfigError
 from nextframe.files import check_writable
 from nextframe.forecasting.baselines import DEFAULT
@@ -39,6 +47,8 @@ def verify(
     matched: Annotated[bool, Parameter(negative=())] = False,
     tile: int | None = None,
     overlap: int | None = None,
+    covariates: Annotated[list[str] | None, COVARIATES] = None,
+    future_covariates: Annotated[list[str] | None, FUTURE_COVARIATES] = None,
     conventions: Annotated[bool, Parameter(negative=())] = False,
     seen: Annotated[bool, Parameter(negative=())] = False,
     csv: Path | None = None,
@@ -70,6 +80,8 @@ def verify(
         tile: Forecast in tiles of this many pixels along both axes, for grids that do not fit into memory at once.
         overlap: Pixels that neighbouring tiles share, in which they are blended; by default twice the reach of the
             model, but at most half a tile.
+        covariates: Covariates of these frames.
+        future_covariates: Covariates that are known for the future.
         conventions: Print the scores as published tables have them, too: summed over a frame's pixels, and so on.
         seen: Verify on frames that a run was trained on, too, and name them; without --data, on all of its own.
         csv: File to write all scores to, a row for each forecaster, score and lead time.
@@ -135,6 +147,8 @@ def verify(
         matched=matched,
         tile=tile,
         overlap=overlap,
+        covariates=covariates,
+        future_covariates=future_covariates,
         seen=seen,
         out=out,
         examples=examples,

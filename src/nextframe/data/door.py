@@ -1,10 +1,10 @@
 """The model's door: frames in source units to a network's tensor, and its outputs back.
 
 On the way in: Lagrangian coordinates, where a model was trained in them; the model's range of values; gaps to 0, which
-is the mean where values are standardised, else the lowest; static fields, which follow the channels, and after them,
-where a model reads it, the mask of what is there. On the way out: source units, the coordinates of the source, the
-limits of the values, and gaps where no frame seen had a value. Training, forecasts and whatever else runs a network go
-through here.
+is the mean where values are standardised, else the lowest; static fields, which follow the channels, and after them
+covariates and, where a model reads it, the mask of what is there. On the way out: source units, the coordinates of the
+source, the limits of the values, and gaps where no frame seen had a value. Training, forecasts and whatever else runs a
+network go through here.
 
 Axes: B batch, T time, K lead time, C channel, S static channel, H height, W width.
 """
@@ -20,6 +20,7 @@ from torch import Tensor
 
 from nextframe.config import Coordinates, Edges
 from nextframe.data.coordinates import motion_for
+from nextframe.data.covariates import Covariates
 from nextframe.data.limits import Limits
 from nextframe.data.motion import WHOLE, Box, Motion, align, move_on
 from nextframe.data.normalise import Normaliser
@@ -52,6 +53,8 @@ class Door:
     """Content of gaps: "missing" (0), or the "last" frame seen."""
     limits: Limits | None = None
     """Limits of the values, in source units; None where forecasts leave as they come."""
+    covariates: Covariates | None = None
+    """Covariates, which change with time; None where a model reads none."""
     mask: bool = False
     """True where the network reads which values are there: a channel more for each of the frame's, 1 where it is."""
 
@@ -60,16 +63,19 @@ class Door:
         """True where frames are moved."""
         return self.coordinates != "eulerian"
 
-    def enter(self, frames: FloatArray, past: int | None = None) -> tuple[Tensor, Tensor]:
+    def enter(
+        self, frames: FloatArray, past: int | None = None, beside: FloatArray | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Frames (..., T, C, H, W) in source units, aligned where need be, to what a network reads.
 
         Args:
             frames: the frames; where `edges` is "missing", they may have no axis T.
             past: how many of them are seen; by default all.
+            beside: covariates of these frames (..., T, V, H, W), in the model's range, where it reads some.
 
         Returns:
-            Frames (..., C + S, H, W), float32, with C further channels of a mask where there is to be one; and which
-            values are real, (..., C, H, W).
+            Frames (..., C + S + V, H, W), float32, with C further channels of a mask where there is to be one; and
+            which values are real, (..., C, H, W).
 
         Raises:
             ShapeError: another number of channels than the normalisation was fitted on.
@@ -90,9 +96,17 @@ class Door:
         if self.static is not None:
             fields = torch.from_numpy(self.static)
             tensor = torch.cat([tensor, fields.expand(*tensor.shape[:-3], *fields.shape)], dim=-3)
+        if beside is not None:
+            tensor = torch.cat([tensor, torch.from_numpy(beside)], dim=-3)
         if self.mask:
             tensor = torch.cat([tensor, valid.float()], dim=-3)
         return tensor, valid
+
+    def ahead(self, past: FloatArray, beside: FloatArray) -> Tensor:
+        """Frames (..., K, C + S, H, W) with what stands beside each forecast: covariates (..., K, V, H, W), and the
+        rest as it is with the last frame of a past (..., T, C, H, W). See `nextframe.models.rollout.rollout`.
+        """
+        return self.enter(np.repeat(past[..., -1:, :, :, :], beside.shape[-4], axis=-4), beside=beside)[0]
 
     def leave(self, outputs: Tensor) -> FloatArray:
         """A network's outputs (..., C, H, W) in source units, float32."""

@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
 from nextframe.config import Coordinates, Edges
+from nextframe.data.covariates import Covariates
 from nextframe.data.door import Door
 from nextframe.data.motion import WHOLE, Box, Motion
 from nextframe.data.normalise import Normaliser
@@ -42,6 +43,8 @@ class WindowDataset(Dataset[dict[str, Tensor]]):
         seed: of the cuts.
         static: fields that never change (S, H, W), in the model's range; they follow the channels of every frame of
             `past` and `future`, which then have C + S.
+        covariates: what else a model reads with every frame, after the static fields. An item then has `later`, frames
+            with what stands beside each forecast that is fed back (`Door.ahead`).
         mask: tell which values are real in C further channels of `past` and `future`, too, after all others.
 
     Where damaged frames are skipped, `damaged` (N,) tells which windows were met that hold one, whichever process has
@@ -57,12 +60,14 @@ class WindowDataset(Dataset[dict[str, Tensor]]):
         coordinates: Coordinates = "eulerian",
         edges: Edges = "missing",
         static: FloatArray | None = None,
+        covariates: Covariates | None = None,
         mask: bool = False,
         cut: int | None = None,
         seed: int = 0,
     ) -> None:
         self.windows, self.weights = windows, weights
-        self.door = Door(normaliser, static=static, coordinates=coordinates, edges=edges, mask=mask)
+        inputs: dict[str, Any] = {"static": static, "covariates": covariates, "mask": mask}
+        self.door = Door(normaliser, coordinates=coordinates, edges=edges, **inputs)
         self.cut, self.seed = cut, seed
         self._moved: dict[int, FloatArray] = {}
         self._motions: dict[int, Motion | None] = {}
@@ -93,6 +98,11 @@ class WindowDataset(Dataset[dict[str, Tensor]]):
         left = int(random.integers(max(width - self.cut, 0) + 1))
         return slice(top, top + self.cut), slice(left, left + self.cut)
 
+    def _beside(self, window: Window, box: Box = WHOLE) -> FloatArray | None:
+        """Covariates of a window (T + K, V, H, W), in the model's range; None where there are none."""
+        covariates = self.door.covariates
+        return None if covariates is None else covariates.read(window.seen, window.future)[..., *box]
+
     def _read(self, index: int, window: Window) -> FloatArray:
         if index in self._moved:
             return self._moved[index]
@@ -111,10 +121,11 @@ class WindowDataset(Dataset[dict[str, Tensor]]):
             whole = window.sequence.read(window.start, window.stop)
             box = self._box(draw, whole.shape)
             read = self.door.align(whole, window.past, self.motion(index, whole[: window.past]), box)
-            frames, valid = self.door.cut(*box).enter(read, window.past)
         else:
-            window = self.windows[index]
-            frames, valid = self.door.enter(self._read(index, window), window.past)
+            window, box = self.windows[index], WHOLE
+            read = self._read(index, window)
+        door, beside = self.door.cut(*box), self._beside(window, box)
+        frames, valid = door.enter(read, window.past, beside)
         sequence = window.sequence
         if sequence.damage is not None:
             start, stop = sequence.first + window.start, sequence.first + window.stop
@@ -126,6 +137,8 @@ class WindowDataset(Dataset[dict[str, Tensor]]):
             "future": frames[past:],
             "future_valid": valid[past:],
         }
+        if beside is not None:
+            item["later"] = door.ahead(read[:past], beside[past:])
         if self.weights is not None:
             item["weight"] = torch.tensor(self.weights[index])
         return item
@@ -152,8 +165,11 @@ class HeldOutDataset(WindowDataset):
         if self.losses:
             item = super().__getitem__(index)
         else:
-            frames, valid = self.door.enter(self.door.align(past, len(past), motion))
+            aligned, beside = self.door.align(past, len(past), motion), self._beside(window)
+            frames, valid = self.door.enter(aligned, beside=None if beside is None else beside[: len(past)])
             item = {"past": frames, "past_valid": valid}
+            if beside is not None:
+                item["later"] = self.door.ahead(aligned, beside[len(past) :])
         still = np.zeros((self.door.motion_planes, *past.shape[-2:]), np.float32)
         item["truth"] = torch.from_numpy(np.array(truth, np.float32))
         item["last"] = torch.from_numpy(np.array(past[-1], np.float32))

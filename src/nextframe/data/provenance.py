@@ -11,7 +11,7 @@ from nextframe.words import Face, in_python, minute
 
 _TOLD = ("title", "institution", "source", "references", "license", "licence", "history", "axes")
 """Attributes of a source that say whose it is and how it was made."""
-_READING = (*(option.name for option in fields(Reading)), "coordinates", "static")
+_READING = (*(option.name for option in fields(Reading)), "coordinates", "static", "covariates", "future_covariates")
 """Options that change what is read."""
 _LONGEST = 300  # characters of an attribute
 

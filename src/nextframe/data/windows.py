@@ -43,6 +43,11 @@ class Window:
         times = self.sequence.times
         return None if times is None else times[self.start + self.past - 1]
 
+    @property
+    def seen(self) -> FrameSequence:
+        """The frames of the past as a sequence; nothing is read."""
+        return self.sequence[self.start : self.start + self.past]
+
     def read(self) -> tuple[FloatArray, FloatArray]:
         """Past (T, C, H, W) and future (K, C, H, W) as float32 in source units, NaN where a value is missing.
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from nextframe.data.covariates import hold_without
 from nextframe.errors import ConfigError, NextframeError
 from nextframe.exports.description import KIND, describe
 from nextframe.exports.forecaster import ExportedForecaster, open_exported
@@ -74,6 +75,7 @@ def export(model: TrainedForecaster, path: str | Path) -> Exported:
     require(row)
     if isinstance(model, ExportedForecaster):
         raise ConfigError("is exported already", where=model.path, hint="export the run that it came from")
+    hold_without(model.manifest.covariates, model.run or model.name, "an exported file")
     if row.whole is not None:
         files, difference = row.whole(model, path)
         return Exported(files=tuple(files), difference=difference, seconds=None, own_seconds=None)

@@ -93,7 +93,7 @@ class ExportedForecaster(ModelForecaster):
     def stream(self) -> None:
         """None: a session reads the past again."""
 
-    def _outputs(self, seen: FloatArray, door: Door, lead_times: int) -> FloatArray:
+    def _outputs(self, seen: FloatArray, door: Door, lead_times: int, beside: FloatArray | None = None) -> FloatArray:
         if door.edges == "last":  # later frames are not known to a step
             seen = np.where(np.isfinite(seen), seen, seen[:, -1:])
         return self.runner.continued(seen, lead_times)

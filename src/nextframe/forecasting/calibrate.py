@@ -42,7 +42,7 @@ def calibrate_run(run: str | Path, source: FrameSource | None = None, *, limit: 
             Calibration.load(path)
     except CheckpointError:
         path.unlink()  # it is to be written again, and no run loads with a damaged one
-    model = load_run(run)
+    model = load_run(run).with_covariates()
     data = model.config.data
     source = source or open_as(data)
     spans = split_as(source, data).validation

@@ -83,7 +83,7 @@ class Calibration:
         pairs: list[list[list[NDArray[np.float32]]]] = [[[] for _ in range(leads)] for _ in range(channels)]
         for window in chosen:
             past, truth = window.read()
-            forecast = forecaster.predict(past[None], leads)[0]
+            forecast = forecaster.knowing([window.seen]).predict(past[None], leads)[0]
             for c in range(channels):
                 for k in range(leads):
                     both = np.stack([forecast[k, c].ravel(), truth[k, c].ravel()])

@@ -6,7 +6,7 @@ Axes: B batch, M member, K lead time, C channel, H height, W width.
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -17,7 +17,8 @@ from nextframe.errors import CheckpointError
 from nextframe.forecasting.model_forecaster import ModelForecaster
 from nextframe.forecasting.streaming import Stream
 from nextframe.forecasting.trained import TrainedForecaster
-from nextframe.frames.sequence import FloatArray
+from nextframe.frames.sequence import FloatArray, FrameSequence
+from nextframe.frames.source import Source
 from nextframe.models.network import Network
 from nextframe.runs.folder import load_config, member_folders
 
@@ -68,8 +69,18 @@ class EnsembleForecaster(TrainedForecaster):
         return self.models[0].verdict if all(model.verdict for model in self.models) else ""
 
     def tiled(self, tile: int, overlap: int | None = None) -> Self:
+        return self._of_each(lambda model: model.tiled(tile, overlap))
+
+    def with_covariates(self, observed: Sequence[Source] | None = None, future: Sequence[Source] | None = None) -> Self:
+        return self._of_each(lambda model: model.with_covariates(observed, future))
+
+    def knowing(self, pasts: Sequence[FrameSequence]) -> Self:
+        return self._of_each(lambda model: model.knowing(pasts))
+
+    def _of_each(self, change: Callable[[ModelForecaster], ModelForecaster]) -> Self:
         twin = copy.copy(self)
-        twin.models = tuple(model.tiled(tile, overlap) for model in self.models)
+        twin.models = tuple(map(change, self.models))
+        twin.door = twin.models[0].door
         return twin
 
     @property

@@ -282,6 +282,10 @@ class Forecaster(ABC):
             (B, K, C, H, W) in source units.
         """
 
+    def knowing(self, pasts: Sequence[FrameSequence]) -> Forecaster:
+        """The same forecaster for a batch of these pasts, of which it may read what no array holds: their times."""
+        return self
+
     def distribution(self, past: FloatArray, lead_times: int) -> tuple[FloatArray, FloatArray]:
         """The forecast of a batch of pasts, and equally likely forecasts that say how uncertain it is.
 
@@ -338,12 +342,13 @@ class Forecaster(ABC):
     def _forecast(self, past: FrameSequence, lead_times: int, *, members: bool) -> Forecast:
         if lead_times < 1:
             raise ConfigError("asks for no frame", where="lead_times", expected="at least 1", received=lead_times)
+        forecaster = self.knowing([past])
         frames = past.read(0, len(past))
         drawn: FloatArray | None = None
         if members:
-            values, drawn = self.distribution(frames[None], lead_times)
+            values, drawn = forecaster.distribution(frames[None], lead_times)
         else:
-            values = self.predict(frames[None], lead_times)
+            values = forecaster.predict(frames[None], lead_times)
         return self.made_of(past, values, drawn, lead_times=lead_times, seen=frames)
 
     def made_of(

@@ -10,10 +10,12 @@ Axes: B batch, T time of the past, K lead time, C channel, H height, W width.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from nextframe.forecasting.forecast import Forecaster
-from nextframe.frames.sequence import FloatArray
+from nextframe.frames.sequence import FloatArray, FrameSequence
 
 
 def match_distribution(forecast: FloatArray, last: FloatArray) -> FloatArray:
@@ -44,6 +46,9 @@ class ProbabilityMatched(Forecaster):
     @property
     def name(self) -> str:
         return f"{self.inner.name}, matched"
+
+    def knowing(self, pasts: Sequence[FrameSequence]) -> Forecaster:
+        return ProbabilityMatched(self.inner.knowing(pasts))
 
     def predict(self, past: FloatArray, lead_times: int) -> FloatArray:
         """The inner forecaster's forecast, matched, (B, K, C, H, W)."""

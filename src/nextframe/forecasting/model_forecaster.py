@@ -6,20 +6,24 @@ Axes: B batch, T time of the past, K lead time, C channel, Q quantile, H height,
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
 import numpy as np
 import torch
 
+from nextframe.data.covariates import Covariates
 from nextframe.data.door import Door
 from nextframe.data.static import check_size
 from nextframe.engine import subnormals_are_zero
-from nextframe.errors import DataError, ShapeError
+from nextframe.errors import ConfigError, DataError, ShapeError
 from nextframe.forecasting.streaming import Stream
 from nextframe.forecasting.tiles import Tiling, forecast_in_tiles
 from nextframe.forecasting.trained import TrainedForecaster
-from nextframe.frames.sequence import FloatArray
+from nextframe.frames.sequence import FloatArray, FrameSequence
+from nextframe.frames.source import Source
 from nextframe.models.network import Network
 from nextframe.models.rollout import rollout_outputs
 from nextframe.runs.folder import load_model, load_static
@@ -56,8 +60,10 @@ class ModelForecaster(TrainedForecaster):
             coordinates=data.coordinates,
             edges=data.edges,
             limits=manifest.bounds,
+            covariates=Covariates(manifest.covariates, data) if manifest.covariates else None,
             mask=manifest.mask,
         )
+        self._pasts: Sequence[FrameSequence] = ()
         self.tiling: Tiling | None = None
         """Tiling of grids; None where it forecasts the whole grid at once."""
 
@@ -78,6 +84,26 @@ class ModelForecaster(TrainedForecaster):
     def tiled(self, tile: int, overlap: int | None = None) -> Self:
         twin = copy.copy(self)
         twin.tiling = Tiling(tile=tile, overlap=overlap)
+        return twin
+
+    def with_covariates(self, observed: Sequence[Source] | None = None, future: Sequence[Source] | None = None) -> Self:
+        covariates = self.door.covariates or Covariates((), self.config.data)
+        named = self.manifest.config.data
+        opened = covariates.opened(
+            named.covariates if observed is None else observed, named.future_covariates if future is None else future
+        )
+        if self.door.covariates is None:
+            return self
+        twin = copy.copy(self)
+        twin.door = replace(self.door, covariates=opened)
+        return twin
+
+    def knowing(self, pasts: Sequence[FrameSequence]) -> Self:
+        if self.door.covariates is None:
+            return self
+        self.door.covariates.require()
+        twin = copy.copy(self)
+        twin._pasts = tuple(pasts)
         return twin
 
     @property
@@ -112,8 +138,11 @@ class ModelForecaster(TrainedForecaster):
         motions = [self.door.motion(movie) for movie in past]
         seen = np.stack([self.door.align(movie, len(movie), along) for movie, along in zip(past, motions, strict=True)])
 
+        beside = self._beside(past, lead_times)
+
         def piece(rows: slice, columns: slice) -> FloatArray:
-            return self._outputs(seen[..., rows, columns], self.door.cut(rows, columns), lead_times)
+            covariates = None if beside is None else beside[..., rows, columns]
+            return self._outputs(seen[..., rows, columns], self.door.cut(rows, columns), lead_times, covariates)
 
         height, width = past.shape[-2:]
         if self.tiling is None:
@@ -159,17 +188,33 @@ class ModelForecaster(TrainedForecaster):
             check_size(self.door.static, past.shape[-2], past.shape[-1], self.run or self.name)
 
     def stream(self) -> Stream | None:
-        if not self.model.streams or self.door.moves or self.tiling is not None:
+        if not self.model.streams or self.door.moves or self.tiling is not None or self.manifest.covariates:
             return None
         return Stream([(self.model, self.door)])
 
     def point(self, members: FloatArray) -> FloatArray:
         return members[:, self.model.quantiles // 2]
 
-    def _outputs(self, seen: FloatArray, door: Door, lead_times: int) -> FloatArray:
+    def _beside(self, past: FloatArray, lead_times: int) -> FloatArray | None:
+        """Covariates of a batch of pasts, (B, T + K, V, H, W), in the model's range."""
+        covariates = self.door.covariates
+        if covariates is None:
+            return None
+        covariates.require()
+        if [sequence.shape for sequence in self._pasts] != [movie.shape for movie in past]:
+            raise ConfigError(
+                "reads covariates at the times of its frames, which an array does not have",
+                where=self.run or self.name,
+                hint="forecast from a file or a sequence with times",
+            )
+        return np.stack([covariates.read(sequence, lead_times) for sequence in self._pasts])
+
+    def _outputs(self, seen: FloatArray, door: Door, lead_times: int, beside: FloatArray | None = None) -> FloatArray:
         """All that the network says of frames (B, T, C, H, W), (B, Q, K, C, H, W) in source units."""
-        frames, _ = door.enter(seen)
-        device = next(self.model.parameters()).device
+        device, later, count = next(self.model.parameters()).device, None, seen.shape[1]
+        if beside is not None:
+            later = door.ahead(seen, beside[:, count:]).to(device)
+        frames, _ = door.enter(seen, beside=None if beside is None else beside[:, :count])
         with torch.inference_mode(), subnormals_are_zero():
-            future = rollout_outputs(self.model, frames.to(device), lead_times)
+            future = rollout_outputs(self.model, frames.to(device), lead_times, later)
         return door.leave(future.unflatten(2, (self.model.quantiles, seen.shape[2])).transpose(1, 2))

@@ -27,6 +27,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from nextframe.config import RunConfig
+from nextframe.data.covariates import hold_without
 from nextframe.errors import ConfigError, DataError, ShapeError
 from nextframe.forecasting.forecast import Forecast
 from nextframe.forecasting.live_skill import WINDOWS, Skill
@@ -107,7 +108,7 @@ class Session:
         time_step: time between frames; by default that of the training, else that of the first two frames.
 
     Raises:
-        ConfigError: a past of no frames.
+        ConfigError: a past of no frames, or a model that reads covariates.
 
     >>> import numpy as np
     >>> import nextframe
@@ -123,6 +124,7 @@ class Session:
     ) -> None:
         if past is not None and past < 1:
             raise ConfigError("is too small", where="past", expected="at least 1", received=past)
+        hold_without(forecaster.manifest.covariates, forecaster.name, "a session")
         self.forecaster = forecaster
         self.stream = forecaster.stream() if past is None else None
         self.past = past or forecaster.config.data.past

@@ -66,7 +66,7 @@ class Stream:
         """
         rollouts = []
         for (network, _), (frame, state) in zip(self._parts, memory.networks, strict=True):
-            rollouts.append(frames_from(network, frame, state, memory.unchanging))
+            rollouts.append(frames_from(network, frame, state, (memory.unchanging,)))
         first = self._parts[0][1]
         while True:
             with torch.inference_mode(), subnormals_are_zero():

@@ -149,6 +149,23 @@ class TrainedForecaster(Forecaster):
             ConfigError: tiles of no pixels, or an overlap that leaves nothing between the tiles.
         """
 
+    @abstractmethod
+    def with_covariates(self, observed: Sequence[Source] | None = None, future: Sequence[Source] | None = None) -> Self:
+        """The same forecaster with covariates to read; by default those that it was trained with.
+
+        Args:
+            observed: sources of those that are read up to the last frame seen, in the order of the training's.
+            future: sources of those that are known for the future, in their order.
+
+        Raises:
+            ConfigError: another number of sources than the training had.
+            DataError: a source that cannot be read, without times, or of other variables or units.
+        """
+
+    @abstractmethod
+    def knowing(self, pasts: Sequence[FrameSequence]) -> Self:
+        """The same forecaster for a batch of these pasts, whose times tell which covariates it reads."""
+
     def prepare(self, source: Source, *, axes: str = "") -> Sequence[Prepared]:
         """Frames that forecasts start from: of sequences and arrays all, as they are; of anything else the last ones,
         as many as were trained with, of files and of xarray's objects as `nextframe.forecasting.adapt` brings them to
@@ -178,9 +195,11 @@ class TrainedForecaster(Forecaster):
         axes: str = "",
         tile: int | None = None,
         overlap: int | None = None,
+        covariates: Sequence[Source] | None = None,
+        future_covariates: Sequence[Source] | None = None,
     ) -> Forecast:
-        """Forecast the frames that follow the last one of `past`; see `Forecaster.forecast`, and `tiled` for `tile` and
-        `overlap`.
+        """Forecast the frames that follow the last one of `past`; see `Forecaster.forecast`, `tiled` for `tile` and
+        `overlap`, and `with_covariates` for `covariates` and `future_covariates`.
 
         A file, or an xarray object, is brought to what the training's frames were (`nextframe.forecasting.adapt`), and
         its last frames are forecast from, as many as were trained with; an array is taken as it is.
@@ -192,8 +211,10 @@ class TrainedForecaster(Forecaster):
         Raises:
             DataError: frames in another unit than those of the training, or in another place than its static fields.
         """
+        given = covariates is not None or future_covariates is not None
+        model = self.with_covariates(covariates or (), future_covariates or ()) if given else self
         prepared = only_one(self.prepare(past, axes=axes), past)
-        return self.forecast_prepared(prepared, lead_times, members=members, tile=tile, overlap=overlap)
+        return model.forecast_prepared(prepared, lead_times, members=members, tile=tile, overlap=overlap)
 
     def forecast_all(
         self, source: Source, lead_times: int = 8, *, members: bool = True, axes: str = ""
@@ -363,6 +384,40 @@ def in_tiles(forecaster: TrainedForecaster, tile: int | None, overlap: int | Non
     return forecaster
 
 
+def with_given(
+    model: TrainedForecaster, observed: Sequence[Source] | None, future: Sequence[Source] | None, *, own: bool
+) -> TrainedForecaster:
+    """A model with the covariates that are given it, and else those of its training.
+
+    Args:
+        model: the model.
+        observed: sources of its observed covariates.
+        future: sources of those known for the future.
+        own: whether it forecasts frames of its own training, beside which the covariates of that are taken.
+
+    Raises:
+        ConfigError: none, where it needs some for other frames.
+    """
+    if own and observed is None and future is None:
+        return model.with_covariates()
+    given = observed is not None or future is not None
+    if given:
+        model = model.with_covariates(observed or (), future or ())
+    if model.door.covariates is not None:
+        model.door.covariates.require()
+    return model
+
+
+def hold_bare(name: str, observed: Sequence[Source] | None, future: Sequence[Source] | None) -> None:
+    """Refuse covariates of a forecaster that knows none.
+
+    Raises:
+        ConfigError: some.
+    """
+    if observed is not None or future is not None:
+        raise ConfigError("are of trained models", where="covariates", received=name, hint="leave them out")
+
+
 def hold_untiled(name: str, tile: int | None, overlap: int | None) -> None:
     """Refuse tiles of a forecaster that knows none.
 
@@ -386,6 +441,9 @@ class Uncalibrated(Forecaster):
     @property
     def name(self) -> str:
         return f"{self.trained.name}, uncalibrated"
+
+    def knowing(self, pasts: Sequence[FrameSequence]) -> Forecaster:
+        return Uncalibrated(self.trained.knowing(pasts))
 
     def predict(self, past: FloatArray, lead_times: int) -> FloatArray:
         """The trained forecaster's forecast."""

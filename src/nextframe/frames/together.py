@@ -28,6 +28,8 @@ _OPTION = re.compile(r",(?=\s*\w+\s*=)")
 _LENGTH = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(km|m)\s*", re.IGNORECASE)
 _TIME = re.compile(r"\s*(\d+)\s*(s|sec|min|m|h|d)\s*", re.IGNORECASE)
 _SECONDS = {"s": 1, "sec": 1, "min": 60, "m": 60, "h": 3600, "d": 86400}
+COVARIATES = ("covariates", "future_covariates")
+"""Options of a configuration that name further sources."""
 _NEAR_PIXEL = 0.3
 """Share by which pixels that stay as they are may differ from the resolution that is asked for."""
 
@@ -90,6 +92,7 @@ def as_options(options: Mapping[str, Any]) -> dict[str, Any]:
     >>> as_options({"data": ["a.nc", {"path": "b.nc", "coarsen": 2}], "epochs": 3})
     {'data': 'a.nc, b.nc', 'epochs': 3, 'sources': ('a.nc', 'b.nc::coarsen=2')}
     """
+    options = {key: _each_written(value) if key in COVARIATES else value for key, value in options.items()}
     data = options.get("data")
     if isinstance(data, (str, Path)) and "::" not in str(data):
         return dict(options)
@@ -100,6 +103,11 @@ def as_options(options: Mapping[str, Any]) -> dict[str, Any]:
         return {**options, "data": str(several[0])}
     names = [str(this.name or this.source) for this in map(described, several)]
     return {**options, "data": listing(names), "sources": tuple(map(written, several))}
+
+
+def _each_written(sources: Any) -> tuple[str, ...]:
+    several = sources if isinstance(sources, (list, tuple)) else [] if sources is None else [sources]
+    return tuple(str(one) if isinstance(one, (str, Path)) else written(one) for one in several)
 
 
 def _checked(path: Any, given: Mapping[str, Any]) -> Described:

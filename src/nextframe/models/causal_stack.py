@@ -147,10 +147,11 @@ class CausalStack(Network):
             inputs = torch.cat([past, torch.where(chosen, own, true)], dim=1)
         return self.logits(inputs)[0]
 
-    def rollout_logits(self, past: Tensor, lead_times: int) -> Tensor:
+    def rollout_logits(self, past: Tensor, lead_times: int, later: Tensor | None = None) -> Tensor:
         read, state = self.logits(past)
         steps = [read[:, -1:]]
-        for _ in range(lead_times - 1):
-            read, state = self.logits(self.shown(steps[-1], past[:, -1:]), state)
+        for k in range(lead_times - 1):
+            like = past[:, -1:] if later is None else later[:, k : k + 1]
+            read, state = self.logits(self.shown(steps[-1], like), state)
             steps.append(read)
         return torch.cat(steps, dim=1)

@@ -78,7 +78,7 @@ class Channelwise(Network):
         shown = None if feedback is None else feedback.repeat_interleave(channels, dim=0)
         return self._together(self.inner.training_logits(_apart(past), _apart(future), shown), channels)
 
-    def rollout_logits(self, past: Tensor, lead_times: int) -> Tensor:
+    def rollout_logits(self, past: Tensor, lead_times: int, later: Tensor | None = None) -> Tensor:
         return self._together(self.inner.rollout_logits(_apart(past), lead_times), past.shape[2])
 
     def reach(self, past: int, lead_times: int) -> int | None:

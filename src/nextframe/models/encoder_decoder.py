@@ -110,10 +110,17 @@ class EncoderDecoder(FromPast):
         return activate(logits, self.output), states
 
     def logits(
-        self, past: Tensor, future: Tensor | None = None, *, lead_times: int = 1, feedback: Tensor | None = None
+        self,
+        past: Tensor,
+        future: Tensor | None = None,
+        *,
+        lead_times: int = 1,
+        feedback: Tensor | None = None,
+        later: Tensor | None = None,
     ) -> tuple[Tensor, LayerStates]:
-        """`forward` without the output's activation, for losses that take logits."""
+        """`forward` without the output's activation, for losses that take logits; `later` as in `rollout_outputs`."""
         states: LayerStates | None = self.encode(past)
+        like = self.beside(past, future if later is None else later)
         previous = past[:, -1]
         if future is None:
             lead_times, forced = max(lead_times, 1), past[:, -1:]
@@ -134,9 +141,12 @@ class EncoderDecoder(FromPast):
                 previous = torch.where(feedback[:, k].view(-1, 1, 1, 1), previous, forced[:, k])
             logits, states = self._decode(previous[:, None], states)
             outputs.append(logits)
-            previous = self.shown(logits, past[:, -1:])[:, 0]
+            previous = self.shown(logits, like[:, min(k, like.shape[1] - 1)][:, None])[:, 0]
         assert states is not None
         return torch.cat(outputs, dim=1), states
+
+    def rollout_logits(self, past: Tensor, lead_times: int, later: Tensor | None = None) -> Tensor:
+        return self.logits(past, lead_times=lead_times, later=later)[0]
 
     def encode(self, past: Tensor) -> LayerStates | None:
         """The encoder's state after all frames of `past` (B, T, C, H, W) but the last; None where there is no other."""

@@ -26,8 +26,8 @@ class Outputs(TypedDict, total=False):
     """Quantiles Q of each value that the output holds, an odd number: those of levels m / (Q + 1), each as likely as
     another. Outputs then have Q C channels, quantile after quantile."""
     static_channels: int
-    """Channels S that never change (elevation), which follow those of the frame in every input, and are not forecast:
-    inputs then have C + S channels."""
+    """Channels S that are read and not forecast (elevation, covariates), which follow those of the frame in every
+    input: inputs then have C + S channels."""
     masked: bool
     """True where the last C static channels are a mask that says which values of the frame are there, as 1, and which
     are missing, as 0. Frames fed back have the mask of the last one seen, and 0 where that has, as missing values do.
@@ -110,8 +110,19 @@ class Network(nn.Module, ABC):
         """
 
     @abstractmethod
-    def rollout_logits(self, past: Tensor, lead_times: int) -> Tensor:
+    def rollout_logits(self, past: Tensor, lead_times: int, later: Tensor | None = None) -> Tensor:
         """Logits (B, K, Q C, H, W) of a free rollout, through which gradients flow back; see `rollout`."""
+
+    def beside(self, past: Tensor, future: Tensor | None) -> Tensor:
+        """Frames (B, K or 1, C + S, H, W) whose static channels stand with each forecast that is fed back: those of the
+        future where it is told, with the mask of the last frame seen.
+        """
+        if future is None or not self.static_channels:
+            return past[:, -1:]
+        if not self.masked:
+            return future
+        mask = past[:, -1:, -self.in_channels :].expand(-1, future.shape[1], -1, -1, -1)
+        return torch.cat([future[:, :, : -self.in_channels], mask], dim=2)
 
     def shown(self, logits: Tensor, like: Tensor) -> Tensor:
         """Forecasts (B, T, Q C, H, W) as frames to read (B, T, C + S, H, W): their medians, with the static channels of
@@ -147,5 +158,5 @@ class FromPast(Network):
     def training_logits(self, past: Tensor, future: Tensor, feedback: Tensor | None = None) -> Tensor:
         return self.logits(past, future, feedback=feedback)[0]
 
-    def rollout_logits(self, past: Tensor, lead_times: int) -> Tensor:
+    def rollout_logits(self, past: Tensor, lead_times: int, later: Tensor | None = None) -> Tensor:
         return self.logits(past, lead_times=lead_times)[0]

@@ -87,8 +87,8 @@ class Patched(Network):
         logits = self.inner.training_logits(self._patches(past), self._patches(future), feedback)
         return self._frames(logits, past)
 
-    def rollout_logits(self, past: Tensor, lead_times: int) -> Tensor:
-        return self._frames(self.inner.rollout_logits(self._patches(past), lead_times), past)
+    def rollout_logits(self, past: Tensor, lead_times: int, later: Tensor | None = None) -> Tensor:
+        return self._frames(self.inner.rollout_logits(self._patches(past), lead_times, self._patches(later)), past)
 
     def reach(self, past: int, lead_times: int) -> int | None:
         inside = self.inner.reach(past, lead_times)

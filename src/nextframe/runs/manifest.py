@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from nextframe.config import ModelConfig, RunConfig
+from nextframe.data.covariates import Covariate
 from nextframe.data.limits import Limits, derived_limits
 from nextframe.data.normalise import Normaliser
 from nextframe.data.simple import name_of
@@ -58,6 +59,8 @@ class Manifest:
     """Footprint of the frames, whose cut frames of the same grid inherit; None where it was not kept."""
     mask: bool = False
     """True where the network reads, after the other channels, which values of each channel are there."""
+    covariates: tuple[Covariate, ...] = ()
+    """Covariates that the network reads after the static fields, before the mask."""
     epoch: int = 0
     """Epochs trained when these weights were taken."""
 
@@ -107,8 +110,9 @@ class Manifest:
 
     @property
     def further_channels(self) -> int:
-        """Channels of the network's input beyond those of a frame: static fields, then the mask."""
-        return len(self.config.data.static) + (self.channels if self.mask else 0)
+        """Channels of the network's input beyond those of a frame: static fields, covariates, then the mask."""
+        covariates = sum(row.channels for row in self.covariates)
+        return len(self.config.data.static) + covariates + (self.channels if self.mask else 0)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON."""
@@ -145,6 +149,7 @@ class Manifest:
             limits=None if limits is None else Limits.from_dict(limits),
             footprint=None if footprint is None else Footprint.from_dict(footprint),
             mask=values["mask"],
+            covariates=tuple(map(Covariate.from_dict, values.get("covariates", ()))),
             epoch=values["epoch"],
         )
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
+from nextframe.data.covariates import hold_without
 from nextframe.errors import ConfigError, first_line
 from nextframe.forecasting.load import load_run
 from nextframe.forecasting.trained import TrainedForecaster
@@ -46,6 +47,7 @@ def models_of(runs: Sequence[str]) -> dict[str, TrainedForecaster]:
         if name in models:
             raise ConfigError("two runs have this name", where=name, hint="rename the folder of one of them")
         models[name] = load_run(run)
+        hold_without(models[name].manifest.covariates, name, "the service")
     return models
 
 

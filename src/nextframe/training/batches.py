@@ -10,6 +10,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from nextframe.config import RunConfig
+from nextframe.data.covariates import Covariates
 from nextframe.data.importance import ImportanceSampler, draw_probabilities, draw_weights, window_content
 from nextframe.data.loading import HeldOutDataset, RoundSampler, SeededSampler, WindowDataset
 from nextframe.data.mixed import Epochs, SameSize, cut_that_fits, draw_by_source, repeated_by_source
@@ -34,6 +35,7 @@ def make_loaders(
     threshold: float,
     static: FloatArray,
     *,
+    covariates: Covariates | None = None,
     mask: bool = False,
     place: Place,
     resumed: ResumePoint | None,
@@ -47,6 +49,7 @@ def make_loaders(
         normaliser: how values come into the model's range.
         threshold: where the content of a window levels off, in source units, where windows are drawn by it.
         static: (S, H, W), in the model's range.
+        covariates: what changes with time beside the frames.
         mask: True where the network reads which values are there.
         place: whose share of each batch is loaded.
         resumed: where the training goes on, if it was begun before.
@@ -98,6 +101,7 @@ def make_loaders(
         "coordinates": data.coordinates,
         "edges": data.edges,
         "static": static if len(static) else None,
+        "covariates": covariates,
         "mask": mask,
     }
     common: dict[str, Any] = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, cast
 
 import lightning
 import numpy as np
@@ -14,6 +15,7 @@ from torch import distributed
 
 import nextframe.engine as engine
 from nextframe.config import RunConfig, TrainingConfig
+from nextframe.data.covariates import Covariates, named_in
 from nextframe.data.coverage import coverage
 from nextframe.data.door import Door
 from nextframe.data.limits import measured_limits
@@ -49,6 +51,7 @@ from nextframe.training.callbacks import (
 from nextframe.training.checkpoints import ResumePoint, find_resume_point, read_checkpoint
 from nextframe.training.clock import Clock
 from nextframe.training.devices import Place, first_place, helpers
+from nextframe.training.foresight import check_covariates
 from nextframe.training.malloc import keep_freed_memory
 from nextframe.training.module import ForecastTraining, make_optimizer
 from nextframe.training.plan import Plan, batch_that_fits, make_plan
@@ -168,6 +171,7 @@ class _Task:
     run: Path
     parts: Split
     static: FloatArray
+    covariates: Covariates | None
     manifest: Manifest
     resumed: ResumePoint | None
     plan: Plan | None
@@ -218,6 +222,10 @@ def _train(
     channels, height, width = source.frame_shape
     first = source.sequences[0]
     static, grid, step = read_static(config.data, first), first.grid, first.time_step
+    covariates = named_in(config.data)
+    absent = [] if covariates is None else covariates.absent([*parts.train, *parts.validation, *parts.test])
+    if covariates is not None:
+        covariates = covariates.normalised(parts.train)
     _hold_weights_to_unit(config.training, first.units)
     if config.training.minutes is not None and "batch_size" not in given:
         config = config.replace({"batch_size": batch_that_fits(config, source.frame_shape)})
@@ -235,8 +243,10 @@ def _train(
         footprint=Footprint.of(*source.sequences),
         mask=_reads_mask(config, run, statistics, goes_on=not overwrite) if known is None else known.mask,
         grid=(tuple(map(float, grid.y)), tuple(map(float, grid.x))) if len(static) and grid is not None else None,
+        covariates=() if covariates is None else covariates.rows,
     )
-    task = _Task(config=config, run=run, parts=parts, static=static, manifest=manifest, resumed=resumed, plan=None)
+    read: dict[str, Any] = {"parts": parts, "static": static, "covariates": covariates}
+    task = _Task(config=config, run=run, **read, manifest=manifest, resumed=resumed, plan=None)
     place = first_place(config.training.devices)
     if config.training.minutes is not None:
         task = _planned(task, clock, given)
@@ -261,6 +271,11 @@ def _train(
         for note in source.notes:
             tell(f"{source.name}: {note}")
         tell(check_causal(ready.module.model, shape=(1, 6, channels + manifest.further_channels, 12, 12)).sentence)
+        if covariates is not None:
+            validation = cast(WindowDataset, ready.to_validate.dataset)
+            tell(check_covariates(ready.module.model, validation.door, validation.windows[0]).sentence)
+        for sentence in absent:
+            tell(f"{source.name}: {sentence}")
         if task.plan is not None:
             tell(f"{source.name}: {task.plan.note}")
     _say_losses(parts, config, statistics.empty_frames, tell)
@@ -285,6 +300,7 @@ def _prepare(task: _Task, place: Place, tell: Tell, progress: bool, clock: Clock
         manifest.normaliser,
         manifest.threshold,
         task.static,
+        covariates=task.covariates,
         mask=manifest.mask,
         place=place,
         resumed=task.resumed,
@@ -327,6 +343,7 @@ def _module(task: _Task) -> ForecastTraining:
         coordinates=task.config.data.coordinates,
         edges=task.config.data.edges,
         limits=manifest.bounds,
+        covariates=task.covariates,
         mask=manifest.mask,
     )
     return ForecastTraining(

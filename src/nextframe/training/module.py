@@ -105,7 +105,9 @@ class ForecastTraining(lightning.LightningModule):
         if "future" in batch:
             self.validation_loss.update(*self.losses(batch, None))
         truth, last = batch["truth"], batch["last"]
-        forecast, simple = self._in_source_units(rollout(self.model, batch["past"], truth.shape[1]), batch)
+        forecast, simple = self._in_source_units(
+            rollout(self.model, batch["past"], truth.shape[1], batch.get("later")), batch
+        )
         valid = torch.isfinite(truth) & torch.isfinite(last).unsqueeze(1)
         for skill, said in ((self.skill, forecast), (self.persistence_skill, simple)):
             skill.update(said.where(valid, 0), truth.where(valid, 0), valid)
@@ -228,7 +230,7 @@ class ForecastTraining(lightning.LightningModule):
 
     def rollout_losses(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Loss of every value of the free rollout, (B, K, C, H, W); gradients flow back through the frames fed back."""
-        logits = self.model.rollout_logits(batch["past"], batch["future"].shape[1])
+        logits = self.model.rollout_logits(batch["past"], batch["future"].shape[1], batch.get("later"))
         valid = batch["future_valid"]
         return self._loss(logits, self._forecast_part(batch["future"]), valid), valid
 

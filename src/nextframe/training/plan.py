@@ -152,7 +152,9 @@ def _measure(
     training = module.config.training
     door = module.door
     normaliser = door.normaliser
-    options: dict[str, Any] = {name: getattr(door, name) for name in ("static", "coordinates", "edges", "mask")}
+    options: dict[str, Any] = {
+        name: getattr(door, name) for name in ("static", "covariates", "coordinates", "edges", "mask")
+    }
     held_out = HeldOutDataset(to_validate, normaliser, losses=False, **options)
     middle = len(to_validate) // 2
     first, _ = _timed(lambda: held_out[middle])

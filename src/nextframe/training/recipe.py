@@ -138,7 +138,7 @@ def choose(source: FrameSource, config: RunConfig, given: Collection[str] = ()) 
     if row.residual:
         options["edges"] = "last" if statistics.missing == 0 else "missing"
         names: tuple[str, ...] = USUAL
-        if "coordinates" in given or config.data.static:
+        if "coordinates" in given or config.data.stays:
             names = tuple(dict.fromkeys(("persistence", name_of(config.data.coordinates))))
         method = config.data.normalisation if "normalisation" in given else options["normalisation"]
         normaliser = normaliser_for(statistics, method, output="linear", eight_bit=facts.eight_bit, where=source.name)
@@ -177,7 +177,7 @@ def choose(source: FrameSource, config: RunConfig, given: Collection[str] = ()) 
     }
     if "loss" in given:
         chosen.pop("loss_scale", None)
-    if "patch" in given and "train_crop" not in given and "train_crop" in chosen:
+    if "patch" in given and "train_crop" not in given and chosen.get("train_crop") is not None:
         chosen["train_crop"] = chosen["train_crop"] // options.get("patch", 1) * config.model.patch
     if "train_crop" in given and "patch" in chosen and (config.training.train_crop or 0) % chosen["patch"]:
         chosen["patch"] = 1

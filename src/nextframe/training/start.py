@@ -23,6 +23,7 @@ from nextframe.runs.shipped import find_run
 
 OF_THE_MODEL = (
     *("past", "future", "coordinates", "edges", "normalisation", "static"),
+    *("covariates", "future_covariates"),
     *("rain_unit", "coarsen", "grey", "missing"),
 )
 """Options of the data section that are the model's: what it reads, in which unit and on which grid."""

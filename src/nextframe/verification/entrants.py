@@ -13,7 +13,7 @@ from nextframe.errors import CheckpointError, ConfigError
 from nextframe.forecasting import baselines
 from nextframe.forecasting.called import Called, Function
 from nextframe.forecasting.forecast import Forecaster
-from nextframe.frames.sequence import FloatArray
+from nextframe.frames.sequence import FloatArray, FrameSequence
 from nextframe.runs.shipped import shipped, shipped_name
 
 if TYPE_CHECKING:
@@ -38,6 +38,9 @@ class Entrant(Forecaster):
     @property
     def name(self) -> str:
         return self._name
+
+    def knowing(self, pasts: Sequence[FrameSequence]) -> Forecaster:
+        return Entrant(self.model.knowing([past[-self.past :] for past in pasts]), self._name)
 
     def predict(self, past: FloatArray, lead_times: int) -> FloatArray:
         """The model's forecast (B, K, C, H, W), from the last frames of the past."""

@@ -37,6 +37,8 @@ def evaluate_entrants(
     matched: bool = False,
     tile: int | None = None,
     overlap: int | None = None,
+    covariates: Sequence[Source] | None = None,
+    future_covariates: Sequence[Source] | None = None,
     baselines: Sequence[str] = (),
     thresholds: Thresholds | None = None,
     scales: Sequence[int] = SCALES,
@@ -60,6 +62,8 @@ def evaluate_entrants(
         matched: let the forecast with the distribution of the last frame seen lead, the model as it is beside it.
         tile: forecast in tiles of so many pixels along both axes.
         overlap: pixels that tiles share.
+        covariates: sources of the observed covariates beside other data, in the order of each training's.
+        future_covariates: sources of those known for the future, likewise.
         baselines: names of further baselines to verify beside them.
         thresholds: what counts as an event, in source units; by default the first run's own, or those of its card.
         scales: neighbourhoods of the fractions skill score, in pixels along each side.
@@ -74,9 +78,13 @@ def evaluate_entrants(
         ConfigError: the run held out no test part, and no other data was named; runs that read frames differently.
         ShapeError, DataError: data of another kind, or in another unit, than a run was trained on.
     """
-    from nextframe.forecasting.trained import in_tiles  # whoever has a model has loaded torch
+    from nextframe.forecasting.trained import in_tiles, with_given  # whoever has a model has loaded torch
 
-    models, reading = entrants.models, reading or {}
+    reading = reading or {}
+    models = {
+        name: with_given(model, covariates, future_covariates, own=data is None)
+        for name, model in entrants.models.items()
+    }
     (first, model), *others = models.items()
     config = common_data(entrants, reading)
     source, spans = held_out(entrants.runs[first], config, data, reading=reading, manifest=model.manifest, whole=seen)

@@ -79,7 +79,8 @@ def verify(
     for start, stop in track(stretches, "verifying") if progress else stretches:
         batch = [windows[n].read() for n in range(start, stop)]
         past, truth = (np.stack(parts) for parts in zip(*batch, strict=True))
-        forecasts = {forecaster.name: forecaster.distribution(past, lead_times) for forecaster in forecasters}
+        seen = [windows[n].seen for n in range(start, stop)]
+        forecasts = {each.name: each.knowing(seen).distribution(past, lead_times) for each in forecasters}
         common = np.isfinite(truth)
         for name, (forecast, members) in forecasts.items():
             _check_shape(name, forecast, truth)
