@@ -36,6 +36,8 @@ Damaged = Literal["error", "skip"]
 LARGEST_SEED = 2**63
 CLOCKS = ("time-of-day", "time-of-year")
 """Covariates that the clock tells; all others are sources."""
+COVARIATES = ("covariates", "future_covariates")
+"""Fields that name sources beside those of the frames."""
 SplitBy = Literal["auto", "time", "sequence", "event", "source"]
 
 

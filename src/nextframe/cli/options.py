@@ -15,9 +15,9 @@ from typing import Annotated, Any, TypedDict, get_args, get_origin
 from cyclopts import Group, Parameter, Token
 from docstring_parser import parse_from_object
 
+from nextframe.config import COVARIATES as SOURCES
 from nextframe.config import DataConfig, ModelConfig, Reading, RunConfig, TrainingConfig, hints
 from nextframe.errors import ConfigError
-from nextframe.frames.together import COVARIATES as SOURCES
 from nextframe.training.presets import preset_config, presets
 
 SECTIONS: Mapping[str, type] = {"data": DataConfig, "model": ModelConfig, "training": TrainingConfig}

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nextframe.config import Reading, hints
+from nextframe.config import COVARIATES, Reading, hints
 from nextframe.errors import ConfigError, DataError
 from nextframe.frames.geography import METRES, Geography
 from nextframe.frames.rain import convert_rain, is_rain
@@ -28,8 +28,6 @@ _OPTION = re.compile(r",(?=\s*\w+\s*=)")
 _LENGTH = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(km|m)\s*", re.IGNORECASE)
 _TIME = re.compile(r"\s*(\d+)\s*(s|sec|min|m|h|d)\s*", re.IGNORECASE)
 _SECONDS = {"s": 1, "sec": 1, "min": 60, "m": 60, "h": 3600, "d": 86400}
-COVARIATES = ("covariates", "future_covariates")
-"""Options of a configuration that name further sources."""
 _NEAR_PIXEL = 0.3
 """Share by which pixels that stay as they are may differ from the resolution that is asked for."""
 
