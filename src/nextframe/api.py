@@ -20,6 +20,7 @@ from nextframe.words import Face, in_python, joined, nobody, python_call
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from torch import nn
 
     from nextframe.data.plain import PlainWindows
     from nextframe.exports.export import Exported
@@ -66,7 +67,7 @@ def resolve(model: str | None = None, preset: Preset = "default", **options: Unp
 
 def fit(
     source: Source | None = None,
-    model: str | None = None,
+    model: str | nn.Module | None = None,
     *,
     preset: Preset = "default",
     out: str | Path | None = None,
@@ -83,7 +84,8 @@ def fit(
         source: frames: "squares", a path, an array, or whatever `open_source` takes; by default the preset's moving
             squares.
         model: name of an architecture (`nextframe.architectures`); by default "stacked", or that of the model which
-            the training starts `from_`.
+            the training starts `from_`. Or a network of your own, any `torch.nn.Module` that holds to the contract of
+            `nextframe.models.own`: a copy of it is trained, from its weights on.
         preset: name of a recipe (`nextframe.training.presets`).
         out: the run folder; by default a new one under `runs/`.
         resume: go on with an interrupted run in `out`.
@@ -95,7 +97,7 @@ def fit(
 
     Raises:
         ConfigError: options that do not make sense, or a folder that is in use or holds another run.
-        DataError, ShapeError: frames that cannot be read or trained on.
+        DataError, ShapeError: frames that cannot be read or trained on, or a network whose outputs do not fit them.
         TrainingError: a loss that is not finite, or a run folder that is removed during the training.
     """
     from nextframe.forecasting.calibrate import calibrate_or_tell
@@ -110,6 +112,11 @@ def fit(
     if source is not None:
         options["data"] = source if are_named(source) else name_of(source)  # type: ignore[typeddict-item]
     options = as_options(options)  # type: ignore[assignment]
+    module = None
+    if model is not None and not isinstance(model, str):
+        from nextframe.training.start import for_module
+
+        module, model, options = for_module(model, options)  # type: ignore[assignment]
     config = resolve(model, preset, **options)
     tell = default_tell(tell, progress)
     clock = Clock(config.training.minutes)
@@ -134,19 +141,20 @@ def fit(
             given=options,
             statistics=choice.statistics,
             notes=choice.notes,
+            module=module,
         )
         clock.show("calibrating")
-        calibrate_or_tell(run, opened, tell, limit=clock.calibration)
-        return load_run(run)
+        calibrate_or_tell(run, opened, tell, limit=clock.calibration, module=module)
+        return load_run(run, module)
 
 
-def load_run(run: str | Path) -> TrainedForecaster:
+def load_run(run: str | Path, module: nn.Module | None = None) -> TrainedForecaster:
     """Load a trained model, or an ensemble, from its run folder, or one of those that come with the package; arguments
     and errors of `nextframe.forecasting.load.load_run`.
     """
     from nextframe.forecasting.load import load_run as load
 
-    return load(run)
+    return load(run, module)
 
 
 def export(model: TrainedForecaster | str | Path, path: str | Path) -> Exported:

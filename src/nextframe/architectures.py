@@ -56,6 +56,8 @@ class Architecture:
     """True where `kernel_size` may be a number for each layer; it is called with one number otherwise."""
     recipe: Mapping[str, Any] = field(default_factory=dict)
     """Options of the default preset that differ from those of `nextframe.training.presets.RECIPE`."""
+    own: bool = False
+    """True for a module of the user's, named by its class."""
 
     def __post_init__(self) -> None:
         unknown = sorted(self.takes - set(OPTIONS))
@@ -67,6 +69,9 @@ class Architecture:
                 received=", ".join(unknown),
             )
 
+
+OF_THE_PACKAGE = ("filters", "kernel_size", "norm", "patch", "channelwise")
+"""Options that every network takes but those of the user, which have sizes of their own."""
 
 _GATES = frozenset({"gate_activation", "cell_activation", "peepholes", "recompute"})
 _STEPWISE = frozenset({"min_seen", "scheduled_sampling", "rollout_training"})
@@ -143,7 +148,7 @@ def names() -> tuple[str, ...]:
 
 
 def architecture(name: str) -> Architecture:
-    """An architecture by its name.
+    """An architecture by its name, or a class of the user's by where it is imported from ("package.file:Class").
 
     Raises:
         ConfigError: no architecture of this name.
@@ -151,7 +156,21 @@ def architecture(name: str) -> Architecture:
     >>> architecture("encoder-decoder").filters
     (128,)
     """
-    return row_of(architectures(), name, kind="model", where="model")
+    return _own(name) if ":" in str(name) else row_of(architectures(), name, kind="model", where="model")
+
+
+@cache
+def _own(home: str) -> Architecture:
+    """The row of a class of the user's."""
+    return Architecture(
+        name=home,
+        home=home,
+        title="a network of your own",
+        filters=(),
+        takes=frozenset({"past", "future", "rollout_training"}),
+        recipe={"train_crop": None},
+        own=True,
+    )
 
 
 def check_options(model: str, section: Any) -> None:
@@ -167,6 +186,13 @@ def check_options(model: str, section: Any) -> None:
     row = architecture(model)
     for option in fields(section):
         value = getattr(section, option.name)
+        if row.own and option.name in OF_THE_PACKAGE and value not in (option.default, ()):
+            raise ConfigError(
+                "is for networks of the package",
+                where=option.name,
+                received=f"model={model!r}",
+                hint="leave it out: your own network has its own sizes",
+            )
         if option.name not in OPTIONS or option.name in row.takes or value == option.default:
             continue
         able = ", ".join(other.name for other in architectures() if option.name in other.takes)

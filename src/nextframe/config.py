@@ -276,7 +276,8 @@ class ModelConfig:
     """Network and its sizes."""
 
     model: str = "stacked"
-    """Architecture, by its name in `nextframe.architectures`."""
+    """Architecture, by its name in `nextframe.architectures`; or a network of your own, by the place of its class
+    ("package.file:Class")."""
     filters: tuple[int, ...] = (40, 40, 40)
     """Filters of each ConvLSTM layer; the number of values is the number of layers."""
     kernel_size: tuple[int, ...] = (3,)
@@ -312,7 +313,7 @@ class ModelConfig:
         _at_least(self, 1, "filters", "kernel_size", "quantiles", "patch")
         if self.quantiles % 2 == 0:
             raise ConfigError("is even", where="quantiles", expected="an odd number", received=self.quantiles)
-        if not self.filters:
+        if not self.filters and not architecture(self.model).own:
             raise ConfigError("names no layer", where="filters", expected="one number for each layer")
         if any(size % 2 == 0 for size in self.kernel_size):
             raise ConfigError("is even", where="kernel_size", expected="odd numbers", received=self.kernel_size)

@@ -79,7 +79,8 @@ def _model(forecaster: TrainedForecaster) -> Table:
     parameters = sum(p.numel() for network in forecaster.networks for p in network.parameters())
     channels = ", ".join(f"{name} ({unit})" for name, unit in zip(manifest.variables, manifest.units, strict=True))
     table = Table(show_header=False, box=None, pad_edge=False)
-    table.add_row("model", f"{model.model}, filters {', '.join(map(str, model.filters))}, {parameters:,} parameters")
+    filters = f", filters {', '.join(map(str, model.filters))}" if model.filters else ""
+    table.add_row("model", f"{model.model}{filters}, {parameters:,} parameters")
     if model.patch > 1:
         table.add_row("patches", f"{model.patch} x {model.patch} pixels (space-to-depth)")
     if len(forecaster.networks) > 1:

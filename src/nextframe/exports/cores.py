@@ -19,13 +19,14 @@ from torch.nn.functional import conv2d
 from torch.utils import _pytree as pytree
 
 from nextframe.errors import ConfigError
+from nextframe.models.blocks import Blocks
 from nextframe.models.causal_stack import CausalStack
 from nextframe.models.convlstm import ConvLSTM2d, ConvLSTMState
 from nextframe.models.encoder_decoder import EncoderDecoder, LayerStates
 from nextframe.models.layers import activate, repeated
 from nextframe.models.network import Network
+from nextframe.models.own import OwnSteps
 from nextframe.models.patches import Patched
-from nextframe.models.simvp import SimVP
 
 _PROBE = 96  # height and width that tell how coarse a state is; divisible by what networks halve
 
@@ -136,14 +137,14 @@ def _pairs(states: Sequence[Tensor]) -> LayerStates:
 
 
 class BlockCore(Core):
-    """`SimVP`: a block of frames is forecast from true ones, or when the last block has been handed out.
+    """`Blocks`: a block of frames is forecast from true ones, or when the last block has been handed out.
 
     A frame that is fed back gets the next one of the block; any other begins a new block.
     """
 
     told_of_feedback = True
 
-    def __init__(self, network: SimVP) -> None:
+    def __init__(self, network: Blocks) -> None:
         super().__init__()
         self.network = network
         self.read = network.in_channels + network.static_channels
@@ -170,6 +171,58 @@ class BlockCore(Core):
         ahead = torch.cat([handed[:, self.outputs :], output.clamp(0, 0)], dim=1)
         left = torch.where(anew, network.future - 1.0, left - 1)
         return output, [frames, ahead, torch.cat([begun.clamp(1, 1), left], dim=1)]
+
+
+class OwnCore(Core):
+    """A network of steps of the user's, whose states are maps that may as well be zeros before the first frame.
+
+    Raises:
+        ConfigError: states of another kind, or whose zeros mean something else than none.
+    """
+
+    def __init__(self, network: OwnSteps) -> None:
+        super().__init__()
+        self.network = network
+        generator = torch.Generator().manual_seed(0)
+        channels = network.in_channels + network.static_channels
+        frame = torch.rand(1, channels, _PROBE, _PROBE, generator=generator)
+        with torch.no_grad():
+            first, state = network.whole(frame, None)
+            leaves, self.structure = pytree.tree_flatten(state)
+            if not leaves or not all(map(_is_map, leaves)):
+                raise self._error("its states are no maps (B, channels, H / p, W / p)")
+            zeros = pytree.tree_unflatten([torch.zeros_like(leaf) for leaf in leaves], self.structure)
+            again, after = network.whole(frame, zeros)
+        pairs = zip([first, *leaves], [again, *pytree.tree_leaves(after)], strict=True)
+        if any(not torch.allclose(one, other, atol=1e-5) for one, other in pairs):
+            raise self._error("a state of zeros means something else to it than none")
+        self.states = tuple(
+            State(channels=leaf.shape[1], pixels=_PROBE // leaf.shape[2], holds="memory of the network")
+            for leaf in leaves
+        )
+
+    def _error(self, why: str) -> ConfigError:
+        where = type(self.network.module).__name__
+        return ConfigError(f"cannot be exported: {why}", where=where, hint="see docs/own-network.md")
+
+    def forward(self, frame: Tensor, fed: Tensor, states: Sequence[Tensor]) -> Step:
+        """See `Core`."""
+        network, (height, width) = self.network, frame.shape[2:]
+        state = pytree.tree_unflatten(list(states), self.structure)
+        logits, state = network.whole(filled(frame, network.stride), state)
+        return activate(logits[..., :height, :width], network.output), pytree.tree_leaves(state)
+
+
+def _is_map(leaf: object) -> bool:
+    """True for a tensor of a value for every p x p pixels of the probe."""
+    return (
+        isinstance(leaf, Tensor)
+        and leaf.ndim == 4
+        and leaf.shape[0] == 1
+        and leaf.shape[2] == leaf.shape[3]
+        and leaf.shape[2] > 0
+        and _PROBE % leaf.shape[2] == 0
+    )
 
 
 class PatchedCore(Core):
@@ -226,8 +279,10 @@ def core_of(network: Network, *, encoder: bool = False) -> Core:
         return EncoderCore(network) if encoder else DecoderCore(network)
     if isinstance(network, CausalStack):
         return CausalCore(network)
-    if isinstance(network, SimVP):
+    if isinstance(network, Blocks):
         return BlockCore(network)
+    if isinstance(network, OwnSteps):
+        return OwnCore(network)
     raise ConfigError(
         "cannot be exported: no step of it is known whose states have shapes known beforehand",
         where=type(network).__name__,

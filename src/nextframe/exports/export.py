@@ -6,6 +6,7 @@ import copy
 import json
 import tempfile
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter
@@ -14,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from nextframe.data.covariates import hold_without
-from nextframe.errors import ConfigError, NextframeError
+from nextframe.errors import ConfigError, NextframeError, first_line
 from nextframe.exports.description import KIND, describe
 from nextframe.exports.forecaster import ExportedForecaster, open_exported
 from nextframe.exports.formats import ExportFormat, format_of, require
@@ -85,7 +86,8 @@ def export(model: TrainedForecaster, path: str | Path) -> Exported:
 def _export_graphs(model: TrainedForecaster, path: Path, row: ExportFormat) -> Exported:
     beside = path.with_suffix(".json")
     _hold_free(beside)
-    parts = graphs(model)
+    with _told_of_own(model):
+        parts = graphs(model)
     names = {part: part_path(path, part) for part in parts}
     for place in (*names.values(), beside):
         check_writable(place)
@@ -95,11 +97,12 @@ def _export_graphs(model: TrainedForecaster, path: Path, row: ExportFormat) -> E
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".export-", dir=path.parent) as folder:
             written: list[Path] = []
-            for part, name in names.items():
-                written += row.write(parts[part], description, Path(folder) / name.name)
-            if row.whole_beside is not None:
-                written += row.whole_beside(parts, description, Path(folder) / path.name)
-            difference, seconds, own = _compare(model, open_exported(Path(folder) / path.name))
+            with _told_of_own(model):
+                for part, name in names.items():
+                    written += row.write(parts[part], description, Path(folder) / name.name)
+                if row.whole_beside is not None:
+                    written += row.whole_beside(parts, description, Path(folder) / path.name)
+                difference, seconds, own = _compare(model, open_exported(Path(folder) / path.name))
             described = Path(folder) / beside.name
             described.write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
             files = [path.with_name(file.name) for file in (*written, described)]
@@ -114,6 +117,24 @@ def _export_graphs(model: TrainedForecaster, path: Path, row: ExportFormat) -> E
         own_seconds=own,
         remarks=tuple(description["around"]),
     )
+
+
+@contextmanager
+def _told_of_own(model: TrainedForecaster) -> Iterator[None]:
+    """Faults of tracing a network of the user's, and of running it on frames of other sizes, in a sentence."""
+    try:
+        yield
+    except (NextframeError, OSError):
+        raise
+    except Exception as error:  # of many types, those of the network's own code among them
+        if model.manifest.own is None:
+            raise
+        raise ConfigError(
+            "cannot be exported: it is not traced, or does not take frames of any size",
+            where=model.manifest.config.model.model,
+            received=first_line(error),
+            hint="use operations on tensors alone, and a `stride` where sizes are to be multiples of it",
+        ) from error
 
 
 def _hold_free(beside: Path) -> None:

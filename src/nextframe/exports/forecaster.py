@@ -10,6 +10,7 @@ from typing import Any, Self
 
 import numpy as np
 import torch
+from torch import nn
 
 from nextframe.config import RunConfig
 from nextframe.data.door import Door
@@ -102,7 +103,7 @@ class ExportedForecaster(ModelForecaster):
 def _shape_of(manifest: Manifest) -> Network:
     """The network without weights, which tells its reach and its stride."""
     with torch.device("meta"):
-        return build_network(manifest)
+        return build_network(manifest, None if manifest.own is None else nn.Identity())
 
 
 def exported_files(path: Path) -> dict[str, Path]:

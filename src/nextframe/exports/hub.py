@@ -50,6 +50,12 @@ def write(model: TrainedForecaster, folder: Path) -> tuple[list[Path], None]:
     """
     if folder.exists() and (not folder.is_dir() or (any(folder.iterdir()) and _kind_of(folder / CONFIG) != KIND)):
         raise ConfigError("holds something else", where=folder, hint="choose a new folder")
+    if model.manifest.own is not None:
+        raise ConfigError(
+            "is a network of your own, whose class the Hub's folder does not hold",
+            where=model.manifest.config.model.model,
+            hint="export it to .onnx or .pt2, which hold the network itself",
+        )
     members = members_of(model)
     tensors: dict[str, Tensor] = {}
     for n, member in enumerate(members, start=1):
@@ -237,6 +243,8 @@ def open_folder(folder: str | Path, *, name_in_errors: str | None = None) -> Tra
 def _build(config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> TrainedForecaster:
     static = tensors["static"].numpy() if "static" in tensors else None
     manifests = [Manifest.from_dict(description) for description in config["members"]]
+    if any(manifest.own is not None for manifest in manifests):
+        raise ValueError("its network is a class that is not in it")  # and nothing that it names is imported
     models = []
     for n, manifest in enumerate(manifests, start=1):
         prefix = "" if len(manifests) == 1 else f"member-{n}."

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from torch import nn
+
 from nextframe.data.split import split_as
 from nextframe.data.windows import cut_windows, windows_with_past
 from nextframe.errors import CheckpointError, ConfigError, DataError
@@ -16,7 +18,13 @@ from nextframe.frames.source import open_as
 from nextframe.runs.shipped import shipped_name
 
 
-def calibrate_run(run: str | Path, source: FrameSource | None = None, *, limit: int | None = None) -> Calibration:
+def calibrate_run(
+    run: str | Path,
+    source: FrameSource | None = None,
+    *,
+    limit: int | None = None,
+    module: nn.Module | None = None,
+) -> Calibration:
     """Measure a run's errors on its validation part and write them to its `calibration.json`, from which its forecasts
     then have intervals and probabilities. Training does this at its end.
 
@@ -24,6 +32,7 @@ def calibrate_run(run: str | Path, source: FrameSource | None = None, *, limit: 
         run: the run folder of a model or an ensemble.
         source: its frames, where they are open already.
         limit: forecasts that it stands on, at most; by default as many as usual.
+        module: as `load_run` takes it.
 
     Raises:
         ConfigError: a shipped model, which is not to be changed.
@@ -42,7 +51,7 @@ def calibrate_run(run: str | Path, source: FrameSource | None = None, *, limit: 
             Calibration.load(path)
     except CheckpointError:
         path.unlink()  # it is to be written again, and no run loads with a damaged one
-    model = load_run(run).with_covariates()
+    model = load_run(run, module).with_covariates()
     data = model.config.data
     source = source or open_as(data)
     spans = split_as(source, data).validation
@@ -56,12 +65,17 @@ def calibrate_run(run: str | Path, source: FrameSource | None = None, *, limit: 
 
 
 def calibrate_or_tell(
-    run: str | Path, source: FrameSource, tell: Callable[[str], None], *, limit: int | None = None
+    run: str | Path,
+    source: FrameSource,
+    tell: Callable[[str], None],
+    *,
+    limit: int | None = None,
+    module: nn.Module | None = None,
 ) -> None:
     """`calibrate_run` at the end of a training, whose weights are good for forecasts without intervals, too: where the
     data do not let it be calibrated, that is said.
     """
     try:
-        calibrate_run(run, source, limit=limit)
+        calibrate_run(run, source, limit=limit, module=module)
     except DataError as error:
         tell(f"{run} is not calibrated: {error}")

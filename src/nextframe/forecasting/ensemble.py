@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Self
 
 import numpy as np
+from torch import nn
 
 from nextframe.config import RunConfig
 from nextframe.errors import CheckpointError
@@ -42,14 +43,14 @@ class EnsembleForecaster(TrainedForecaster):
         self.door = self.models[0].door
 
     @classmethod
-    def load(cls, run: str | Path, *, name: str = "model") -> Self:
-        """Read the run folder of an ensemble.
+    def load(cls, run: str | Path, *, name: str = "model", module: nn.Module | None = None) -> Self:
+        """Read the run folder of an ensemble; arguments as of `ModelForecaster.load`.
 
         Raises:
             CheckpointError, ConfigError: members that are missing or damaged.
         """
         config = load_config(Path(run) / "config.yaml")
-        models = [ModelForecaster.load(folder) for folder in member_folders(run)]
+        models = [ModelForecaster.load(folder, module=module) for folder in member_folders(run)]
         if len(models) != config.training.members:
             raise CheckpointError(
                 "is an ensemble that lacks members",

@@ -6,7 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from nextframe.errors import CheckpointError
+from torch import nn
+
+from nextframe.errors import CheckpointError, ConfigError
 from nextframe.forecasting.ensemble import EnsembleForecaster
 from nextframe.forecasting.model_forecaster import ModelForecaster
 from nextframe.forecasting.trained import TrainedForecaster
@@ -56,21 +58,26 @@ KINDS = (
 """Kinds of runs that other rooms bring."""
 
 
-def load_run(run: str | Path) -> TrainedForecaster:
+def load_run(run: str | Path, module: nn.Module | None = None) -> TrainedForecaster:
     """A trained model, or an ensemble, from its run folder, one of those that come with the package, or an exported
     file.
 
     Args:
         run: a run folder; or the name of a shipped model, where the working directory holds no folder of that name; or
             what one of `KINDS` knows.
+        module: of a run of a network of one's own, an instance of its class, which is left as it is; by default the
+            class is imported, and built by the arguments that the run has kept.
 
     Raises:
+        ConfigError: a module for a run that takes none.
         CheckpointError: no such folder or model, no weights in it, damaged files, or files of another version.
 
     >>> load_run("squares-stacked").config.data.past
     7
     """
     kind = kind_of(run)
+    if kind is not None and module is not None:
+        raise ConfigError("holds its network itself", where=run, hint="leave {module} out")
     if kind is not None:
         model = kind.load(run)
         assert isinstance(model, TrainedForecaster)
@@ -82,7 +89,8 @@ def load_run(run: str | Path) -> TrainedForecaster:
             where=run,
             expected=", ".join(["a run folder", *(kind.title for kind in KINDS)]),
         )
-    return EnsembleForecaster.load(folder) if member_folders(folder) else ModelForecaster.load(folder)
+    kinds = EnsembleForecaster if member_folders(folder) else ModelForecaster
+    return kinds.load(folder, module=module)
 
 
 def kind_of(run: str | Path) -> RunKind | None:

@@ -13,6 +13,7 @@ from typing import Self
 
 import numpy as np
 import torch
+from torch import nn
 
 from nextframe.data.covariates import Covariates
 from nextframe.data.door import Door
@@ -68,13 +69,18 @@ class ModelForecaster(TrainedForecaster):
         """Tiling of grids; None where it forecasts the whole grid at once."""
 
     @classmethod
-    def load(cls, run: str | Path, *, name: str = "model") -> Self:
+    def load(cls, run: str | Path, *, name: str = "model", module: nn.Module | None = None) -> Self:
         """Read a run folder.
+
+        Args:
+            run: the run folder.
+            name: what tables and reports call it.
+            module: of a run of a network of one's own, an instance of its class; see `load_run`.
 
         Raises:
             CheckpointError: no such folder, no weights in it, damaged files, or files of another version.
         """
-        model, manifest = load_model(run)
+        model, manifest = load_model(run, module)
         return cls(model, manifest, name=name, run=Path(run), static=load_static(run, manifest))
 
     @property

@@ -68,12 +68,12 @@ class TrainedForecaster(Forecaster):
 
     def __repr__(self) -> str:
         where = "" if self.run is None else f" from {self.run}"
-        filters = "-".join(map(str, self.config.model.filters))
+        filters = " " + "-".join(map(str, self.config.model.filters)) if self.config.model.filters else ""
         parameters = sum(weights.numel() for network in self.networks for weights in network.parameters())
         models = f"{len(self.networks)} models, " if len(self.networks) > 1 else ""
         data = self.config.data
         return (
-            f"<{type(self).__name__} {self.name!r}{where}: {self.config.model.model} {filters}, {models}"
+            f"<{type(self).__name__} {self.name!r}{where}: {self.config.model.model}{filters}, {models}"
             f"{parameters:,} parameters, {data.future} frames from {data.past} of "
             f"{described(self.manifest.variables, self.manifest.units)}>"
         )

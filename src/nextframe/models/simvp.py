@@ -12,7 +12,7 @@ H height, W width.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple, Unpack
+from typing import Unpack
 
 import torch
 from torch import Tensor, nn
@@ -21,21 +21,12 @@ from torch.nn import functional
 from nextframe.architectures import architecture
 from nextframe.config import Norm
 from nextframe.errors import ConfigError
-from nextframe.models.convlstm import check_frames
-from nextframe.models.layers import activate, make_norm, repeated
-from nextframe.models.network import FromPast, Outputs
+from nextframe.models.blocks import Blocks
+from nextframe.models.layers import make_norm, repeated
+from nextframe.models.network import Outputs
 
 
-class BlockState(NamedTuple):
-    """Remainder of a block, and the start of the next one."""
-
-    recent: Tensor
-    """The last frames read, (B, P, C + S, H, W)."""
-    ahead: Tensor
-    """Forecasts of this block that were not handed out yet, (B, K', Q C, H, W)."""
-
-
-class SimVP(FromPast):
+class SimVP(Blocks):
     """Reads the last P frames and forecasts K at once; more of them by reading its own.
 
     Args:
@@ -94,68 +85,6 @@ class SimVP(FromPast):
         if self.residual:
             for parameter in self.readout.parameters():
                 nn.init.zeros_(parameter)  # an untrained network then forecasts persistence
-
-    def forward(
-        self, past: Tensor, future: Tensor | None = None, *, lead_times: int = 1, feedback: Tensor | None = None
-    ) -> tuple[Tensor, BlockState]:
-        """Forecast the frames that follow the past.
-
-        Args:
-            past: (B, T, C + S, H, W), of which the last P are read.
-            future: tells the number of frames by its length; its values are not looked at.
-            lead_times: number of frames, where no future is given.
-            feedback: taken for the sake of the encoder-decoder's contract; there is no input to choose.
-
-        Returns:
-            Output (B, K', Q C, H, W), and the state to go on from.
-
-        Raises:
-            ShapeError: frames that are not (B, T, C + S, H, W) with this model's channels.
-        """
-        logits, state = self.logits(past, future, lead_times=lead_times, feedback=feedback)
-        return activate(logits, self.output), state
-
-    def logits(
-        self, past: Tensor, future: Tensor | None = None, *, lead_times: int = 1, feedback: Tensor | None = None
-    ) -> tuple[Tensor, BlockState]:
-        """`forward` without the output's activation, for losses that take logits."""
-        check_frames(past, self.in_channels + self.static_channels, "SimVP")
-        wanted = lead_times if future is None else future.shape[1]
-        read, blocks = past, [self.block(self._window(past))]
-        while len(blocks) * self.future < wanted:
-            read = torch.cat([read, self.shown(blocks[-1], past[:, -1:])], dim=1)
-            blocks.append(self.block(self._window(read)))
-        logits = torch.cat(blocks, dim=1)
-        # The last forecast that is handed out was not read yet, as by `begin` and `step`.
-        read = torch.cat([past, self.shown(logits[:, : wanted - 1], past[:, -1:])], dim=1)
-        ahead = activate(logits[:, wanted:], self.output)
-        return logits[:, :wanted], BlockState(self._window(read), ahead)
-
-    def begin(self, past: Tensor) -> tuple[Tensor, BlockState]:
-        check_frames(past, self.in_channels + self.static_channels, "SimVP")
-        recent = self._window(past)
-        block = activate(self.block(recent), self.output)
-        return block[:, 0], BlockState(recent, block[:, 1:])
-
-    def step(self, frame: Tensor, state: BlockState) -> tuple[Tensor, BlockState]:
-        """Hand out the block's next frame; after its last, forecast a block from the frames read meanwhile."""
-        recent = self._window(torch.cat([state.recent, frame[:, None]], dim=1))
-        ahead = state.ahead if state.ahead.shape[1] else activate(self.block(recent), self.output)
-        return ahead[:, 0], BlockState(recent, ahead[:, 1:])
-
-    def _window(self, frames: Tensor) -> Tensor:
-        """The last P frames, the first of them repeated where there are fewer."""
-        missing = self.past - frames.shape[1]
-        if missing > 0:
-            frames = torch.cat([frames[:, :1].expand(-1, missing, -1, -1, -1), frames], dim=1)
-        return frames[:, -self.past :]
-
-    def block(self, frames: Tensor) -> Tensor:
-        """Logits (B, K, Q C, H, W) of the frames that follow (B, P, C + S, H, W)."""
-        height, width = frames.shape[-2:]
-        right, below = -width % self.stride, -height % self.stride
-        filled = functional.pad(frames.flatten(0, 1), (0, right, 0, below), mode="replicate")
-        return self.whole_block(filled.unflatten(0, (-1, self.past)))[..., :height, :width]
 
     def whole_block(self, frames: Tensor) -> Tensor:
         """`block` of frames whose height and width are multiples of `stride`."""

@@ -32,6 +32,7 @@ from nextframe.files import replacing, write_text
 from nextframe.frames.sequence import FloatArray
 from nextframe.models.build import build_model
 from nextframe.models.network import Network
+from nextframe.models.own import built, shapes, wrapped
 from nextframe.runs.manifest import MANIFEST, Manifest, read_manifest, write_manifest
 from nextframe.runs.seen import SEEN
 
@@ -57,6 +58,8 @@ def save_model(run: Path, model: nn.Module, manifest: Manifest) -> None:
         ConfigError: a place that cannot be written to.
     """
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    if manifest.own is not None:  # whose weights may share their memory
+        weights = {name: tensor.clone() for name, tensor in weights.items()}
     with replacing(run / WEIGHTS) as temporary:
         # The epoch in both files tells a pair that a crash has torn apart.
         # Written by Python, so that others may read the file as they may the ones beside it.
@@ -90,10 +93,16 @@ def load_static(run: str | Path, manifest: Manifest) -> FloatArray:
     return static
 
 
-def load_model(run: str | Path) -> tuple[Network, Manifest]:
+def load_model(run: str | Path, module: nn.Module | None = None) -> tuple[Network, Manifest]:
     """Read a run folder's model, in `eval()` mode, and its manifest.
 
+    Args:
+        run: the run folder.
+        module: the network of one's own that the weights are of, where its class is not to be imported; it is left as
+            it is.
+
     Raises:
+        ConfigError: a module for a run of another network.
         CheckpointError: no such folder, no weights in it, damaged files, or files of a later version.
     """
     run = Path(run)
@@ -109,8 +118,19 @@ def load_model(run: str | Path) -> tuple[Network, Manifest]:
             )
     manifest = read_manifest(run / MANIFEST)
     epoch, weights = _read_weights(path)
-    _check_shapes(path, weights, manifest)
-    model = build_network(manifest)
+    if module is not None and manifest.own is None:
+        raise ConfigError(
+            "is of an architecture of its own",
+            where=run,
+            received=manifest.config.model.model,
+            hint="leave {module} out",
+        )
+    try:
+        model = None if manifest.own is None else build_network(manifest, module)
+    except ConfigError as error:
+        raise CheckpointError(f"cannot be loaded here: {error}", where=run) from error
+    _check_shapes(path, weights, manifest, model)
+    model = model or build_network(manifest)
     model.load_state_dict(weights)
     if epoch != str(manifest.epoch):
         raise CheckpointError(
@@ -129,11 +149,13 @@ def _read_weights(path: Path) -> tuple[str | None, dict[str, Tensor]]:
         raise _other_weights(path, first_line(error)) from error
 
 
-def _check_shapes(path: Path, weights: Mapping[str, Tensor], manifest: Manifest) -> None:
-    """Hold weights to what the manifest describes before any memory is taken for that."""
+def _check_shapes(path: Path, weights: Mapping[str, Tensor], manifest: Manifest, own: Network | None) -> None:
+    """Hold weights to what the manifest describes before any memory is taken for that, or to a network of the user's
+    that is built already.
+    """
     try:
         with torch.device("meta"):
-            described = {name: tuple(tensor.shape) for name, tensor in build_network(manifest).state_dict().items()}
+            described = shapes(own or build_network(manifest))
     except (RuntimeError, ConfigError) as error:
         where = path.with_name(MANIFEST)
         raise CheckpointError(
@@ -145,21 +167,37 @@ def _check_shapes(path: Path, weights: Mapping[str, Tensor], manifest: Manifest)
         name = differing[0]
         told = f"{name} {stored.get(name, 'missing')}, not {described.get(name, 'there')}"
         raise _other_weights(path, told)
+    kept = None if own is None else dict(own.named_parameters())  # its buffers may hold what they like
     for name, tensor in weights.items():
+        if kept is not None and name not in kept:
+            continue
         if tensor.is_floating_point() and not torch.isfinite(tensor).all():
             raise CheckpointError(
                 "holds weights that are not finite", where=path, received=name, hint="train the model again"
             )
 
 
-def build_network(manifest: Manifest) -> Network:
-    """The network that a manifest describes, with new weights."""
-    """The network that a manifest describes, with weights as they are drawn.
+def build_network(manifest: Manifest, module: nn.Module | None = None) -> Network:
+    """The network that a manifest describes, with weights as they are drawn, or as those of a module of the user's.
 
     Raises:
-        ConfigError: options that the architecture does not take, or values that do not go together.
+        ConfigError: options that the architecture does not take, values that do not go together, or a class that cannot
+            be imported or built.
     """
     data = manifest.config.data
+    if manifest.own is not None:
+        model = manifest.config.model
+        return wrapped(
+            built(model.model, manifest.own.arguments) if module is None else module,
+            manifest.own,
+            manifest.channels,
+            past=data.past,
+            output=model.output,
+            residual=model.residual,
+            quantiles=model.quantiles,
+            static_channels=manifest.further_channels,
+            masked=manifest.mask,
+        )
     return build_model(
         manifest.config.model,
         manifest.channels,

@@ -82,6 +82,7 @@ def claim_for(out: str | Path | None, model: str, data: str) -> Iterator[Path]:
             yield Path(out)
         return
     stem = Path(data.partition(":")[0]).stem
+    model = model.rpartition(":")[2].rpartition(".")[2]  # of a class its name
     name = "-".join([model, *re.findall(r"\w+", stem)])[:_LONGEST_NAME]
     with claim_new("runs", name) as run:
         yield run

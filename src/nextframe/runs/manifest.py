@@ -10,6 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Self
 
+from nextframe.architectures import architecture
 from nextframe.config import ModelConfig, RunConfig
 from nextframe.data.covariates import Covariate
 from nextframe.data.limits import Limits, derived_limits
@@ -18,6 +19,7 @@ from nextframe.data.simple import name_of
 from nextframe.errors import CheckpointError, ConfigError, first_line
 from nextframe.files import write_text
 from nextframe.frames.footprint import Footprint
+from nextframe.models.facts import Own
 
 FORMAT = 3
 MANIFEST = "model.json"
@@ -61,6 +63,8 @@ class Manifest:
     """True where the network reads, after the other channels, which values of each channel are there."""
     covariates: tuple[Covariate, ...] = ()
     """Covariates that the network reads after the static fields, before the mask."""
+    own: Own | None = None
+    """Facts of a network of the user's; None for those of the package."""
     epoch: int = 0
     """Epochs trained when these weights were taken."""
 
@@ -71,6 +75,8 @@ class Manifest:
                 raise ValueError(f"{name} is {value!r}")
         if not isinstance(self.mask, bool):
             raise ValueError(f"mask is {self.mask!r}")
+        if (self.own is not None) != architecture(self.config.model.model).own:
+            raise ValueError(f"own is {self.own!r} of model {self.config.model.model!r}")
         for name in ("threshold", "time_step"):
             value = getattr(self, name)
             if (value is not None or name == "threshold") and not math.isfinite(value):
@@ -116,10 +122,11 @@ class Manifest:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON."""
-        made = ("config", "normaliser", "grid", "limits", "footprint")
+        made = ("config", "normaliser", "grid", "limits", "footprint", "own")
         plain = {name: value for name, value in asdict(self).items() if name not in made}
         return {
             **plain,
+            **({} if self.own is None else {"own": self.own.to_dict()}),
             "footprint": None if self.footprint is None else self.footprint.to_dict(),
             "limits": None if self.limits is None else self.limits.to_dict(),
             "grid": None if self.grid is None else dict(zip("yx", self.grid, strict=True)),
@@ -150,6 +157,7 @@ class Manifest:
             footprint=None if footprint is None else Footprint.from_dict(footprint),
             mask=values["mask"],
             covariates=tuple(map(Covariate.from_dict, values.get("covariates", ()))),
+            own=Own.from_dict(values["own"]) if "own" in values else None,
             epoch=values["epoch"],
         )
 

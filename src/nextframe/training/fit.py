@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
@@ -11,9 +11,10 @@ import lightning
 import numpy as np
 import torch
 from lightning.pytorch.callbacks import Callback
-from torch import distributed
+from torch import distributed, nn
 
 import nextframe.engine as engine
+from nextframe.architectures import architecture
 from nextframe.config import RunConfig, TrainingConfig
 from nextframe.data.covariates import Covariates, named_in
 from nextframe.data.coverage import coverage
@@ -32,6 +33,7 @@ from nextframe.frames.sequence import FloatArray, FrameSource
 from nextframe.frames.units import same_unit
 from nextframe.models.causality import check_causal
 from nextframe.models.network import Network
+from nextframe.models.own import arguments_of, built, facts_of
 from nextframe.progress import in_notebook
 from nextframe.runs.folder import build_network, clear_run, load_config, save_config, save_static
 from nextframe.runs.lock import claim
@@ -76,6 +78,7 @@ def train(
     given: Collection[str] = (),
     statistics: FrameStatistics | None = None,
     notes: Sequence[str] = (),
+    module: nn.Module | None = None,
 ) -> None:
     """Train a model and leave everything about it in the run folder.
 
@@ -95,17 +98,19 @@ def train(
         given: options that are not to be changed for a budget's sake.
         statistics: of the training part, where they are known already.
         notes: sentences on what was chosen, told once the training is sure to begin.
+        module: the network of the user's, from whose weights the training starts; a copy of it is trained.
 
     Raises:
         ConfigError: the folder is in use, already holds a run and `resume` is not set, or holds one of another
             configuration.
         DataError: frames that cannot be trained on (too few, constant, damaged).
+        ShapeError: a module whose outputs are not those of the contract (`nextframe.models.own`).
         CheckpointError: checkpoints none of which can be read.
         TrainingError: a loss that is not finite, or a run folder that is removed during the training.
     """
     tell = default_tell(tell, progress)
     with claim(run):
-        _train(source, config, run, resume, overwrite, progress, tell, clock, given, statistics, notes)
+        _train(source, config, run, resume, overwrite, progress, tell, clock, given, statistics, notes, module)
 
 
 def train_ensemble(
@@ -121,11 +126,20 @@ def train_ensemble(
     given: Collection[str] = (),
     statistics: FrameStatistics | None = None,
     notes: Sequence[str] = (),
+    module: nn.Module | None = None,
 ) -> None:
     """Train the members of an ensemble, one after the other, each from a seed of its own and into a run folder of its
     own inside `run`, in even shares of the budget; arguments and errors of `train`.
     """
     say = default_tell(tell, progress)
+    arguments = None if module is None else arguments_of(module)
+    if module is not None and arguments is None:
+        raise ConfigError(
+            "are drawn anew, for which the class of the network is built again",
+            where="members",
+            received=f"{config.model.model}, which cannot be",
+            hint="put it into a file that can be imported, and its keyword arguments into its `config`",
+        )
     with claim(run):
         _hold_to_run(run, config, resume, overwrite)
         for n in range(config.training.members):
@@ -150,6 +164,7 @@ def train_ensemble(
                 given=given,
                 statistics=statistics,
                 notes=notes if n == 0 else (),
+                module=None if module is None else _drawn(member, arguments),
             )
             if clock is not None and own.calibration is not None:
                 clock.calibration = own.calibration
@@ -175,6 +190,7 @@ class _Task:
     manifest: Manifest
     resumed: ResumePoint | None
     plan: Plan | None
+    module: nn.Module | None
 
 
 @dataclass(frozen=True)
@@ -199,6 +215,7 @@ def _train(
     given: Collection[str],
     statistics: FrameStatistics | None,
     notes: Sequence[str],
+    module: nn.Module | None,
 ) -> None:
     clock = clock or Clock(config.training.minutes)
     _hold_to_run(run, config, resume, overwrite)
@@ -226,6 +243,23 @@ def _train(
     absent = [] if covariates is None else covariates.absent([*parts.train, *parts.validation, *parts.test])
     if covariates is not None:
         covariates = covariates.normalised(parts.train)
+    masks = _reads_mask(config, run, statistics, goes_on=not overwrite) if known is None else known.mask
+    own = None
+    if architecture(config.model.model).own:
+        if covariates is not None:
+            raise ConfigError(
+                "are for networks of the package", where="covariates", hint="leave them out, or name an architecture"
+            )
+        kept = None if known is None else known.own
+        module = module or _drawn(config, {} if kept is None else kept.arguments)
+        own = facts_of(
+            module,
+            past=config.data.past,
+            channels=channels,
+            further=len(static) + (channels if masks else 0),
+            quantiles=config.model.quantiles,
+            size=(config.training.train_crop or height, config.training.train_crop or width),
+        )
     _hold_weights_to_unit(config.training, first.units)
     if config.training.minutes is not None and "batch_size" not in given:
         config = config.replace({"batch_size": batch_that_fits(config, source.frame_shape)})
@@ -241,12 +275,13 @@ def _train(
         time_step=None if step is None or not source.of_one_step else seconds(step),
         limits=measured_limits(statistics, first.units, eight_bit=first.values.dtype == "uint8"),
         footprint=Footprint.of(*source.sequences),
-        mask=_reads_mask(config, run, statistics, goes_on=not overwrite) if known is None else known.mask,
+        mask=masks,
+        own=own,
         grid=(tuple(map(float, grid.y)), tuple(map(float, grid.x))) if len(static) and grid is not None else None,
         covariates=() if covariates is None else covariates.rows,
     )
     read: dict[str, Any] = {"parts": parts, "static": static, "covariates": covariates}
-    task = _Task(config=config, run=run, **read, manifest=manifest, resumed=resumed, plan=None)
+    task = _Task(config=config, run=run, **read, manifest=manifest, resumed=resumed, plan=None, module=module)
     place = first_place(config.training.devices)
     if config.training.minutes is not None:
         task = _planned(task, clock, given)
@@ -264,13 +299,17 @@ def _train(
     save_config(run, config)  # from here on the folder is this run's; bad data and bad options have left none
     for note in notes:
         tell(f"{source.name}: {note}")
+    if own is not None and own.arguments is None:
+        tell(f"{run}: its network is loaded again by an instance of its class alone: load_run({str(run)!r}, module=…)")
     sets = [loader.dataset for loader in (ready.to_train, ready.to_validate)]
     if progress:
         counts = [len(part) for part in sets]  # type: ignore[arg-type]
         tell(f"{source.name}: {counts[0]} windows to train on, {counts[1]} to validate")
         for note in source.notes:
             tell(f"{source.name}: {note}")
-        tell(check_causal(ready.module.model, shape=(1, 6, channels + manifest.further_channels, 12, 12)).sentence)
+        if own is None:  # one of the user's is given no later frame, and may not take frames of this size
+            shape = (1, 6, channels + manifest.further_channels, 12, 12)
+            tell(check_causal(ready.module.model, shape=shape).sentence)
         if covariates is not None:
             validation = cast(WindowDataset, ready.to_validate.dataset)
             tell(check_covariates(ready.module.model, validation.door, validation.windows[0]).sentence)
@@ -328,7 +367,11 @@ def _reads_mask(config: RunConfig, run: Path, statistics: FrameStatistics, *, go
     return (
         read_manifest(run / MANIFEST).mask
         if goes_on and (run / MANIFEST).is_file()
-        else (statistics.missing > 0 and not config.model.channelwise)
+        else (
+            statistics.missing > 0
+            and not config.model.channelwise
+            and not architecture(config.model.model).own  # which was built for the channels of the frames
+        )
     )
 
 
@@ -347,7 +390,12 @@ def _module(task: _Task) -> ForecastTraining:
         mask=manifest.mask,
     )
     return ForecastTraining(
-        _build(manifest), task.config, manifest.threshold, thresholds, door, data_range=_picture_range(manifest)
+        _build(manifest, task.module),
+        task.config,
+        manifest.threshold,
+        thresholds,
+        door,
+        data_range=_picture_range(manifest),
     )
 
 
@@ -379,10 +427,17 @@ def _planned(task: _Task, clock: Clock, given: Collection[str]) -> _Task:
     return replace(task, plan=plan, config=config, manifest=replace(task.manifest, config=config))
 
 
-def _build(manifest: Manifest) -> Network:
+def _drawn(config: RunConfig, arguments: Mapping[str, Any] | None) -> nn.Module:
+    """A network of the user's, with weights drawn by the seed."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.training.seed)
+        return built(config.model.model, arguments)
+
+
+def _build(manifest: Manifest, module: nn.Module | None) -> Network:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(manifest.config.training.seed)
-        network = build_network(manifest)
+        network = build_network(manifest, module)
     if manifest.config.training.from_ is not None:
         load_start(network, manifest.config.training.from_, manifest.config.training.seed)
     return network

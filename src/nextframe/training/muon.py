@@ -120,6 +120,7 @@ def _gates(model: nn.Module) -> dict[int, int]:
     for layer in model.modules():
         for kernel in (getattr(layer, name, None) for name in GATED):
             weight = kernel.weight if isinstance(kernel, nn.Conv2d) else kernel
-            if isinstance(weight, nn.Parameter) and isinstance(layer.filters, int):
-                gates[id(weight)] = weight.shape[0] // layer.filters
+            filters = getattr(layer, "filters", None)
+            if isinstance(weight, nn.Parameter) and isinstance(filters, int):
+                gates[id(weight)] = weight.shape[0] // filters
     return gates

@@ -40,6 +40,10 @@ BYTES = 40
 """Bytes that training keeps for each pixel, frame and filter, about."""
 
 
+FILTERS = 64
+"""Filters that a network is taken to have where nobody knows."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Plan:
     """Numbers that a training by the clock goes by."""
@@ -76,7 +80,7 @@ def batch_that_fits(config: RunConfig, shape: tuple[int, ...]) -> int:
     """Windows of a step of frames (C, H, W), such that it takes at most half of the free memory, about."""
     model, training, data = config.model, config.training, config.data
     height, width = (min(side, training.train_crop or side) / model.patch for side in shape[-2:])
-    each = BYTES * height * width * (data.past + data.future) * sum(model.filters)
+    each = BYTES * height * width * (data.past + data.future) * (sum(model.filters) or FILTERS)
     return max(1, min(training.batch_size, int(free_memory() / 2 / each)))
 
 

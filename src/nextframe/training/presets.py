@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal, get_args
 
-from nextframe.architectures import OPTIONS, architecture, names
+from nextframe.architectures import OF_THE_PACKAGE, OPTIONS, architecture, names
 from nextframe.config import RunConfig
 from nextframe.errors import ConfigError
 
@@ -126,6 +126,8 @@ def preset_config(model: str, preset: Preset = "default") -> RunConfig:
             )
         return RunConfig().replace({"model": model, **LETTER[preset][model]})
     taken = {
-        name: value for name, value in RECIPE.items() if name not in OPTIONS or name in {"past", "future"} | row.takes
+        name: value
+        for name, value in RECIPE.items()
+        if (name not in OPTIONS or name in {"past", "future"} | row.takes) and not (row.own and name in OF_THE_PACKAGE)
     }
     return RunConfig().replace({"model": model, "filters": row.filters, **taken, **row.recipe})

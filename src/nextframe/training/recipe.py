@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from nextframe.architectures import OPTIONS, architecture
+from nextframe.architectures import OF_THE_PACKAGE, OPTIONS, architecture
 from nextframe.config import RunConfig
 from nextframe.data.normalise import normaliser_for
 from nextframe.data.simple import SIMPLE, USUAL, SimpleSkill, measure_simple, name_of
@@ -169,7 +169,10 @@ def choose(source: FrameSource, config: RunConfig, given: Collection[str] = ()) 
             title += f" on {best}"
     shape = source.frame_shape
     options.update(sizes(shape, residual=row.residual))
-    takes = architecture(config.model.model).takes
+    network = architecture(config.model.model)
+    if network.own:  # it has sizes of its own, and may take whole frames alone
+        options = {name: value for name, value in options.items() if name not in (*OF_THE_PACKAGE, "train_crop")}
+    takes = network.takes
     chosen = {
         name: value
         for name, value in options.items()

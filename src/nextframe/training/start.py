@@ -11,12 +11,15 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
+from torch import nn
+
 from nextframe.config import DataConfig, ModelConfig, RunConfig
 from nextframe.data.statistics import FrameStatistics
 from nextframe.errors import CheckpointError, ConfigError, DataError
 from nextframe.frames.sequence import FrameSource
 from nextframe.frames.units import same_unit
 from nextframe.models.network import Network
+from nextframe.models.own import home_of
 from nextframe.runs.folder import load_config, load_model, member_folders
 from nextframe.runs.manifest import MANIFEST, Manifest, read_manifest
 from nextframe.runs.shipped import find_run
@@ -58,6 +61,26 @@ def tuned(start: str, model: str | None, options: Mapping[str, Any]) -> RunConfi
     rate = LEARNING_RATE * base.training.learning_rate
     training = replace(base.training, from_=start, learning_rate=rate, minutes=MINUTES, patience=None)
     return RunConfig(data=data, model=base.model, training=training).replace({**asked, "from_": start})
+
+
+def for_module(module: nn.Module, options: Mapping[str, Any]) -> tuple[nn.Module, str, dict[str, Any]]:
+    """A network of the user's, the name of its class, and the options of its training: with the numbers of frames that
+    it is made for.
+
+    Raises:
+        ConfigError: no module, a network of the package, or another model to start from.
+    """
+    home = home_of(module)
+    if options.get("from_") is not None:
+        raise ConfigError(
+            "is a network already",
+            where="from_",
+            received=f"from_={options['from_']!r} and a {type(module).__name__}",
+            hint="a training starts from the weights that the module has; those of a run are load_run(run).networks",
+        )
+    numbers = {name: getattr(module, name, None) for name in ("past", "future")}
+    made = {name: number for name, number in numbers.items() if isinstance(number, int)}
+    return module, home, {**made, **options}
 
 
 def read_start(start: str, member: int = 0) -> Manifest:
