@@ -81,6 +81,7 @@ STUDIES = (
 
 PAGES = (
     Task("pages", "the documentation's lists, from the tables of the code", Late("lab.pages.tables:main")),
+    Task("browser", "models and runtime of docs/in-the-browser.md, into a built site", Late("lab.pages.browser:main")),
     Task("readme", "README's tables of results", Late("lab.pages.readme:main")),
     Task("quality-page", "docs/results/quality.md", Late("lab.pages.quality:main")),
     Task("reading-page", "the tables of reading in docs/data.md", Late("lab.pages.reading:main")),

@@ -96,6 +96,17 @@ DRAWINGS = (
         """,
     ),
     Drawing(
+        "in-the-browser.md",
+        "browser.svg",
+        "Models and their runtime are files of this page",
+        """
+        past | drawn in the page
+        model.onnx | one step, states
+        ONNX Runtime | in the browser
+        frames ahead | fed back
+        """,
+    ),
+    Drawing(
         "taking-a-model-elsewhere.md",
         "elsewhere.svg",
         "A run becomes a step graph, which other programs run",

@@ -1,4 +1,5 @@
-"""Hooks of mkdocs: equations as MathML, which browsers set without a script, and commands that are copied alone.
+"""Hooks of mkdocs: equations as MathML, which browsers set without a script, commands that are copied alone, and the
+models of the page that forecasts in the browser.
 
 Equations are written as GitHub takes them, too: blocks of ```math, and $`x`$ within a line.
 """
@@ -7,6 +8,9 @@ from __future__ import annotations
 
 import html
 import re
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 from latex2mathml.converter import convert
@@ -15,6 +19,20 @@ _BLOCK = re.compile(r"^```math\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _INLINE = re.compile(r"\$`([^`]+)`\$")
 _CODE = re.compile(r'<div class="highlight">(<pre>.*?</code></pre>)</div>', re.DOTALL)
 _TAG = re.compile(r"<[^>]+>")
+_ROOT = Path(__file__).parents[2]
+_kept = {"serves": False}
+
+
+def on_startup(command: str, **_: Any) -> None:
+    """Note whether pages are shown while they are written: then the browser's models are not made for each change."""
+    _kept["serves"] = command == "serve"
+
+
+def on_post_build(config: Any, **_: Any) -> None:
+    """Put models and runtime beside the page that forecasts in the browser."""
+    if not _kept["serves"]:
+        out = Path(config["site_dir"]).resolve() / "assets" / "browser"
+        subprocess.run([sys.executable, "-m", "lab", "browser", "--out", str(out)], cwd=_ROOT, check=True)
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
