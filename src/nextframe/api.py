@@ -453,6 +453,8 @@ def verify_run(
             limit=limit,
             matched=matched or None,
             tile=tile,
+            covariates=None if covariates is None else list(map(name_of, covariates)),
+            future_covariates=None if future_covariates is None else list(map(name_of, future_covariates)),
             seen=seen or None,
             **reading,
         ),

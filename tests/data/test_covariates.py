@@ -22,6 +22,8 @@ from nextframe.frames.sequence import FrameSequence
 from nextframe.frames.source import open_source
 from nextframe.models.build import build_model
 from nextframe.models.rollout import rollout
+from nextframe.service.follow import Follower
+from nextframe.service.start import models_of
 from nextframe.training.foresight import check_covariates
 
 START, STEP = np.datetime64("2024-03-01T00:00", "ns"), np.timedelta64(10, "m")
@@ -211,7 +213,7 @@ def test_a_model_with_the_covariate_is_better_than_one_without(tmp_path: Path, o
     run = nextframe.fit(
         rain, out=tmp_path / "with", future_covariates=[nwp], tell=said.append, **{**small, "progress": True}
     )
-    assert any(f"depends on {nwp} at the lead times, where it is known" in line for line in said)
+    assert any(f"depends on {nwp} at the lead times, known for the future" in line for line in said)
     nextframe.fit(rain, out=tmp_path / "without", **small)
     scores = [
         verify_run(tmp_path / name, baselines=(), examples=0, progress=False).scores["model"]["mse"]
@@ -239,6 +241,8 @@ def test_a_run_with_covariates_says_where_it_cannot_go(tmp_path: Path) -> None:
     past = open_source(rain).sequences[0][100:104]
     refused: list[tuple[Any, str]] = [
         (lambda: run.session(), r"reads covariates \(.*nwp\.nc and time-of-day\), which a session cannot give it"),
+        (lambda: Follower(run, "*.nc", tmp_path / "products"), "which a folder that is watched cannot give it"),
+        (lambda: models_of([str(tmp_path / "run")]), "which the service cannot give it"),
         (lambda: nextframe.export(run, tmp_path / "model.onnx"), "which an exported file cannot give it"),
         (lambda: run.forecast(past, 2, covariates=[]), r"reads 1 source of covariates here .*nwp\.nc.*none"),
         (

@@ -115,6 +115,8 @@ def verify(
             "--matched": matched,
             "--tile": tile is not None,
             "--overlap": overlap is not None,
+            "--covariates": covariates is not None,
+            "--future-covariates": future_covariates is not None,
             "--seen": seen,
         }
         if any(ignored.values()):

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from nextframe.data.covariates import hold_without
 from nextframe.errors import ConfigError, NextframeError
 from nextframe.files import remove_leftovers, write_text
 from nextframe.forecasting.adapt import Prepared, adapt
@@ -96,6 +97,7 @@ class Follower:
         drift: np.timedelta64 | None = None,
         tell: Callable[[str], None] = lambda sentence: None,
     ) -> None:
+        hold_without(model.manifest.covariates, model.name, "a folder that is watched")
         self.model, self.out, self.tell, self.keep = model, Path(out), tell, keep
         self.formats = tuple(suffix if suffix.startswith(".") else f".{suffix}" for suffix in formats)
         if not self.formats:

@@ -48,7 +48,7 @@ class Foresight:
         if self.observed:
             told.append(f"on no value of {joined(list(self.observed))} after the last frame seen")
         if self.read:
-            told.append(f"on {joined(list(self.read))} at the lead times, where it is known")
+            told.append(f"on {joined(list(self.read))} at the lead times, known for the future")
         unread = [name for name in self.known if name not in self.read]
         if unread:
             told.append(f"not on {joined(unread)}, where it was tried")
