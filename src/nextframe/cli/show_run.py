@@ -59,7 +59,9 @@ def _weights(run: Path) -> list[RenderableType]:
         if error.where != run / CALIBRATION:
             raise
         damage, forecaster = [_sentence(error)], _load_uncalibrated(run)
-    frame = (1, 6, forecaster.manifest.channels + forecaster.manifest.further_channels, 12, 12)
+    manifest = forecaster.manifest
+    size = (12, 12) if manifest.own is None else (manifest.height, manifest.width)  # which may be all that it takes
+    frame = (1, 6, manifest.channels + manifest.further_channels, *size)
     return [_model(forecaster), Text(check_causal(forecaster.networks[0], shape=frame).sentence), *damage]
 
 
