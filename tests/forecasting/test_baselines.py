@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from nextframe.data.split import Span
 from nextframe.data.windows import cut_windows
-from nextframe.errors import ConfigError
+from nextframe.errors import CheckpointError, ConfigError
 from nextframe.forecasting.baselines import make_baseline
 from nextframe.forecasting.extrapolation import Extrapolation
+from nextframe.forecasting.load import load_run
 from nextframe.forecasting.persistence import Persistence
 from nextframe.forecasting.translation import Translation
 from nextframe.frames.sequence import FrameSequence
@@ -176,3 +177,8 @@ def test_without_pysteps_the_sentence_says_what_to_install(monkeypatch: pytest.M
     with pytest.raises(ConfigError, match=r"nextframe\[pysteps\]"):
         make_baseline("anvil")
     assert make_baseline("extrapolation").predict(blob(3, (0.0, 1.0)), 2).shape == (1, 2, 1, 64, 64)
+
+
+def test_nothing_is_loaded_of_a_baseline() -> None:
+    with pytest.raises(CheckpointError, match=r"anvil: is a baseline.*nextframe.forecast\('anvil', source\)"):
+        load_run("anvil")

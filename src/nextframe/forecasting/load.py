@@ -9,6 +9,7 @@ from pathlib import Path
 from torch import nn
 
 from nextframe.errors import CheckpointError, ConfigError
+from nextframe.forecasting import baselines
 from nextframe.forecasting.ensemble import EnsembleForecaster
 from nextframe.forecasting.model_forecaster import ModelForecaster
 from nextframe.forecasting.trained import TrainedForecaster
@@ -82,6 +83,12 @@ def load_run(run: str | Path, module: nn.Module | None = None) -> TrainedForecas
         model = kind.load(run)
         assert isinstance(model, TrainedForecaster)
         return model
+    if str(run) in baselines.names() and not Path(run).is_dir():
+        raise CheckpointError(
+            "is a baseline, of which nothing is loaded",
+            where=run,
+            hint=f"forecast by its name: nextframe.forecast({str(run)!r}, source)",
+        )
     folder = find_run(run)
     if folder.is_file():
         raise CheckpointError(
