@@ -74,6 +74,11 @@ STUDIES = (
     Task("real-data", "runs on public data, from training to report", Late("lab.studies.real_data:main")),
     Task("recipes", "variants of the training recipes at equal steps", Late("lab.studies.recipes:main")),
     Task("recompute", "time and memory of recomputed segments", Late("lab.studies.recompute:main")),
+    Task(
+        "runtimes",
+        "a further frame by nextframe, ONNX Runtime, OpenVINO and PyTorch's exports",
+        Late("lab.studies.runtimes:main"),
+    ),
     Task("squares-errors", "what is wrong in the forecasts of moving squares", Late("lab.studies.squares_errors:main")),
     Task("step-profile", "where the time of a training step goes", Late("lab.studies.step_profile:main")),
 )

@@ -96,6 +96,21 @@ DRAWINGS = (
         """,
     ),
     Drawing(
+        "results/runtimes.md",
+        "runtimes.svg",
+        "The same step in several runtimes",
+        """
+        one frame, states
+        nextframe | its own step
+
+        the same
+        ONNX Runtime, OpenVINO
+
+        the same
+        torch.export, compiled
+        """,
+    ),
+    Drawing(
         "in-the-browser.md",
         "browser.svg",
         "Models and their runtime are files of this page",

@@ -1,0 +1,168 @@
+"""One further frame of shipped models: nextframe's own step beside the runtimes that models are exported to.
+
+    python -m lab runtimes [--models NAME ...] [--rounds 9] [--steps 10] [--out FOLDER]
+
+Each model is written in every format that holds a step graph, then all take turns, round by round, on the same frames
+and as many threads: rollouts from one frame, so that every step is a frame in and a frame out. Seconds are of one step.
+A format whose library is missing, or that a model cannot be written in, is named. Writes lab/results/runtimes.json and
+docs/results/runtimes.md; with `--out`, the JSON file alone, to that folder. Run it on an idle machine.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from datetime import date
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from lab.options import parser
+from lab.pages.marked import fill
+from lab.place import DOCS, RESULTS, this_command
+from nextframe.errors import NextframeError
+from nextframe.exports.description import describe
+from nextframe.exports.forecaster import open_exported
+from nextframe.exports.formats import FORMATS, ExportFormat, require
+from nextframe.exports.graph import graphs
+from nextframe.exports.parts import part_path
+from nextframe.files import write_text
+from nextframe.forecasting.load import load_run
+from nextframe.forecasting.trained import TrainedForecaster
+from nextframe.frames.sequence import FloatArray
+from nextframe.frames.source import open_source
+from nextframe.machine import describe_machine
+
+RESULT = RESULTS / "runtimes.json"
+PAGE = DOCS / "results" / "runtimes.md"
+OWN = "nextframe"
+MODELS = {
+    "squares-stacked": "squares:movies=1,frames=20,seed=1007",
+    "moving-mnist": "moving-mnist:movies=1,frames=20,seed=1000,part=test",
+    "squares-encoder-decoder": "squares:movies=1,frames=20,seed=1007",
+}
+"""Shipped models, and the frames that they are timed on."""
+USUAL = ("squares-stacked", "moving-mnist")
+"""Models that are timed where none is named: compiling the third one's two files takes minutes."""
+LIBRARIES = ("torch", "onnxruntime", "openvino", "numpy")
+
+
+def written(model: TrainedForecaster, row: ExportFormat, folder: Path) -> TrainedForecaster:
+    """A model in a format, opened; its own tests compare it with the model."""
+    require(row)
+    assert row.write is not None
+    path, parts = folder / f"model{row.suffix}", graphs(model)
+    names = {part: part_path(path, part) for part in parts}
+    description = describe(model, parts, {part: name.name for part, name in names.items()})
+    for part, name in names.items():
+        row.write(parts[part], description, name)
+    return open_exported(path)
+
+
+def timed(forecasters: dict[str, TrainedForecaster], first: FloatArray, rounds: int, steps: int) -> dict[str, Any]:
+    """Seconds of a step by contender: each in every round, the order turned about from round to round."""
+    seconds: dict[str, list[float]] = {name: [] for name in forecasters}
+    for n in range(-1, rounds):  # the first is not counted
+        order = list(forecasters) if n % 2 else list(reversed(forecasters))
+        for name in order:
+            begun = time.perf_counter()
+            forecasters[name].predict(first, steps)
+            if n >= 0:
+                seconds[name].append((time.perf_counter() - begun) / steps)
+    return {
+        name: {"median": statistics.median(all_), "fastest": min(all_), "slowest": max(all_)}
+        for name, all_ in seconds.items()
+    }
+
+
+def measured(
+    model: TrainedForecaster, first: FloatArray, rows: Sequence[ExportFormat], rounds: int, steps: int
+) -> dict[str, Any]:
+    """Seconds of a step of a model by contender, and what was left out and why."""
+    forecasters, left_out = {OWN: model}, []
+    with tempfile.TemporaryDirectory() as folder:
+        for row in rows:
+            print(f"  {row.title}", file=sys.stderr)
+            try:
+                forecasters[row.title] = written(model, row, Path(folder))
+            except NextframeError as error:
+                left_out.append(" ".join(str(error).split()))
+        found = timed(forecasters, first, rounds, steps)
+    return {"size": list(first.shape[-2:]), "seconds": found, "left_out": left_out}
+
+
+def versions() -> dict[str, str]:
+    """Versions of the libraries that are there."""
+    found = {}
+    for name in LIBRARIES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def table(result: dict[str, Any]) -> str:
+    """Table of a result, and what it was measured on."""
+    lines = [
+        "| model | pixels | runtime | ms a frame | fastest to slowest | time |",
+        "| --- | --- | --- | ---: | ---: | ---: |",
+    ]
+    for model, found in result["models"].items():
+        own = found["seconds"][OWN]["median"]
+        for name, took in found["seconds"].items():
+            median, fastest, slowest = (1000 * took[key] for key in ("median", "fastest", "slowest"))
+            lines.append(
+                f"| `{model}` | {' x '.join(map(str, found['size']))} | {name} | {median:.2f} | "
+                f"{fastest:.2f} to {slowest:.2f} | {took['median'] / own:.2f} |"
+            )
+    left_out = list(dict.fromkeys(line for found in result["models"].values() for line in found["left_out"]))
+    libraries = ", ".join(f"{name} {number}" for name, number in result["versions"].items())
+    said = (
+        f"{result['rounds']} rounds of {result['steps']} steps, {result['threads']} threads. `{result['command']}` on "
+        f"{result['machine']}, {result['date']} ({libraries})."
+    )
+    return "\n" + "\n".join([*lines, "", *(f"Left out: {line}\n" for line in left_out), said]) + "\n\n"
+
+
+def section() -> str:
+    """What the page shows: the table, or that there is none yet."""
+    if not RESULT.is_file():
+        return "\nNot measured yet.\n\n"
+    return table(json.loads(RESULT.read_text(encoding="utf-8")))
+
+
+def main(arguments: Sequence[str]) -> None:
+    options = parser("runtimes", __doc__)
+    options.add_argument("--models", nargs="+", choices=MODELS, default=USUAL, metavar="NAME")
+    options.add_argument("--rounds", type=int, default=9)
+    options.add_argument("--steps", type=int, default=10)
+    options.add_argument("--out", type=Path, help="folder for the JSON file; the page is left as it is")
+    given = options.parse_args(arguments)
+    rows = [row for row in FORMATS if row.write is not None]
+    models = {}
+    for name in given.models:
+        print(name, file=sys.stderr)
+        model = load_run(name)
+        first = open_source(MODELS[name]).sequences[0].read(0, 1)[None]
+        models[name] = measured(model, first, rows, given.rounds, given.steps)
+    result = {
+        "command": this_command(),
+        "machine": describe_machine(),
+        "date": date.today().isoformat(),
+        "versions": versions(),
+        "threads": torch.get_num_threads(),
+        "rounds": given.rounds,
+        "steps": given.steps,
+        "models": models,
+    }
+    write_text((given.out or RESULTS) / RESULT.name, json.dumps(result, indent=1) + "\n")
+    if given.out is None:
+        write_text(PAGE, fill(PAGE.read_text(encoding="utf-8"), "runtimes", section()))
+    print(table(result))
