@@ -36,6 +36,7 @@ from nextframe.service.limits import Limits, Refused
 from nextframe.service.monitoring import Monitor
 from nextframe.service.reader import Reader
 from nextframe.service.streams import Stream, Streams
+from nextframe.service.trainings import Trainings
 from nextframe.service.uploads import body_of, frames_of
 
 PAGE = Path(__file__).parent / "page"
@@ -64,7 +65,9 @@ class Service:
         self.desk = Desk(self.limits.waiting)
         self.reader = Reader(self.limits)
         self.monitor = Monitor()
+        models = self.models = dict(self.models)  # trained ones come to it
         self.streams = Streams(self.models, folder, self.limits)
+        self.trainings = Trainings(models, folder / "trainings", self.limits, self.streams.models_in_use)
         self.loop: asyncio.AbstractEventLoop | None = None
 
     def model_named(self, name: str | None) -> tuple[str, TrainedForecaster]:
@@ -95,6 +98,7 @@ class Service:
 
     def close(self) -> None:
         """Finish what is under way and keep what has to be kept."""
+        self.trainings.close()
         self.desk.close()
         self.reader.close()
         if self._temporary is None:
@@ -146,6 +150,7 @@ def make_app(service: Service) -> FastAPI:
     _add_pages(app, service)
     _add_forecasts(app, service)
     _add_streams(app, service)
+    _add_trainings(app, service)
     return app
 
 
@@ -181,7 +186,7 @@ def _add_pages(app: FastAPI, service: Service) -> None:
                 "threshold": float(model.manifest.threshold),
                 "calibrated_lead_times": None if model.calibration is None else model.calibration.lead_times,
             }
-            for name, model in service.models.items()
+            for name, model in list(service.models.items())
         ]
 
     @app.get("/healthz")
@@ -399,6 +404,60 @@ def _add_streams(app: FastAPI, service: Service) -> None:
     async def all_events(request: Request) -> Response:
         """Server-sent events of all streams."""
         return _events(service, request, None)
+
+
+def _add_trainings(app: FastAPI, service: Service) -> None:
+    trainings = service.trainings
+
+    @app.get("/trainings")
+    async def names() -> list[str]:
+        """Trainings that are known."""
+        return trainings.names()
+
+    @app.post("/trainings", status_code=202)
+    async def begin(request: Request) -> dict[str, Any]:
+        """Begin to train a model on a file's frames; one training at a time.
+
+        The body is that of `/forecast`. Query: `seconds`, at most those of the limits, which are also the usual ones.
+        """
+        try:
+            seconds = float(request.query_params.get("seconds", service.limits.training_seconds))
+        except ValueError as error:
+            raise Refused(422, "seconds is no number") from error
+        frames = await _uploaded(request, service)
+        training = await asyncio.to_thread(trainings.begin, frames, seconds, {})
+        return training.described()
+
+    @app.get("/trainings/{name}")
+    async def state(name: str) -> dict[str, Any]:
+        """How far a training is: its state, and the scores of its epochs."""
+        return trainings.find(name).described()
+
+    @app.delete("/trainings/{name}")
+    async def cancel(name: str) -> dict[str, Any]:
+        """End a training, or remove the model of one that has ended."""
+        return (await asyncio.to_thread(trainings.cancel, name)).described()
+
+    @app.get("/trainings/{name}/events")
+    async def events(name: str) -> Response:
+        """Server-sent events: an epoch more, and the end."""
+        training = trainings.find(name)
+
+        async def told() -> AsyncIterator[str]:
+            before, quiet = "", 0
+            while True:
+                now = json.dumps(training.described())
+                if now != before:
+                    yield f"event: training\ndata: {now}\n\n"
+                    before, quiet = now, 0
+                if training.state != "running":
+                    return
+                await asyncio.sleep(0.3)
+                quiet += 1
+                if quiet % 50 == 0:
+                    yield ": still here\n\n"
+
+        return StreamingResponse(told(), media_type="text/event-stream", headers={"cache-control": "no-cache"})
 
 
 def _events(service: Service, request: Request, name: str | None) -> Response:

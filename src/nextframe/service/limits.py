@@ -31,6 +31,12 @@ class Limits:
     """Time that an uploaded file may take to be read."""
     reading_bytes: int = 4 * 2**30
     """Memory that reading an uploaded file may take."""
+    training_seconds: float = 120.0
+    """Time that a training may take."""
+    training_bytes: int = 16 * 2**30
+    """Address space that a training may take, most of which its libraries do but reserve."""
+    trained: int = 4
+    """Trainings whose models are kept; the oldest ones go."""
     patience: float = 30.0
     """Seconds within which a body has to come, and between two pieces of it."""
 

@@ -62,7 +62,7 @@ class Reader:
         told = json.loads(answer)
         if "error" in told:
             raise Refused(422, told["error"])
-        return _sequence(path, told)
+        return sequence_of(path, told)
 
     def close(self) -> None:
         """End the process."""
@@ -106,7 +106,13 @@ def _pass_on(process: subprocess.Popen[str], answers: Queue[str]) -> None:
     answers.put("")  # it has ended
 
 
-def _sequence(path: Path, told: dict[str, Any]) -> FrameSequence:
+def sequence_of(path: Path, told: dict[str, Any]) -> FrameSequence:
+    """Frames that were put beside a path as a NumPy file, which is removed.
+
+    Args:
+        path: the path that the suffix .npy is added to.
+        told: what `told_of` says of them.
+    """
     values = np.load(path.with_suffix(path.suffix + ".npy"), allow_pickle=False)
     path.with_suffix(path.suffix + ".npy").unlink(missing_ok=True)
     times, step, grid = told["times"], told["time_step"], told["grid"]
@@ -135,6 +141,11 @@ def _answer(asked: dict[str, Any]) -> dict[str, Any]:
     values = replace(sequence, missing="mask").read(0, len(sequence))
     with path.with_suffix(path.suffix + ".npy").open("wb") as file:
         np.save(file, values, allow_pickle=False)
+    return told_of(sequence)
+
+
+def told_of(sequence: FrameSequence) -> dict[str, Any]:
+    """What is known of frames beside their values, for JSON."""
     grid = sequence.grid
     return {
         "times": None if sequence.times is None else [str(t) for t in sequence.times.astype("datetime64[ns]")],

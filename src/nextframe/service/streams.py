@@ -75,6 +75,10 @@ class Streams:
         """Names of the streams in memory."""
         return list(self._streams)
 
+    def models_in_use(self) -> set[str]:
+        """Names of the models that forecast streams in memory."""
+        return {stream.model for stream in self._streams.values()}
+
     def find(self, name: str) -> Stream:
         """A stream that is there.
 

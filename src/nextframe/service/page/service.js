@@ -117,8 +117,62 @@ function choose(chosen) {
   if (!chosen) return;
   file = chosen;
   threshold = null;
+  part("training").hidden = false;
   forecast().then(examine);
 }
+
+// Losses by epoch, of training (solid) and validation (dashed).
+function losses(epochs) {
+  const rows = ["train_loss", "val_loss"].map((name) => epochs.map((epoch) => epoch[name]).map((value) => value ?? null));
+  const all = rows.flat().filter((value) => value !== null);
+  part("curve").toggleAttribute("hidden", !all.length);
+  if (!all.length) return;
+  const low = Math.min(...all), reach = Math.max(...all) - low || 1;
+  const x = (n) => 60 + (epochs.length > 1 ? n / (epochs.length - 1) : 0.5) * 360, y = (value) => 140 - 120 * (value - low) / reach;
+  const line = (values, colour, dash) => {
+    const places = values.map((value, n) => value === null ? "" : `${x(n)},${y(value)}`).filter(Boolean);
+    return `<polyline points="${places.join(" ")}" fill="none" stroke="${colour}" stroke-width="2" stroke-dasharray="${dash}"/>` +
+      places.map((place) => `<circle cx="${place.split(",")[0]}" cy="${place.split(",")[1]}" r="2.5" fill="${colour}"/>`).join("");
+  };
+  const marks = [low, low + reach].map((value) => `<text x="54" y="${y(value) + 4}" text-anchor="end">${value.toPrecision(3)}</text><line class="grid" x1="60" x2="420" y1="${y(value)}" y2="${y(value)}"/>`);
+  part("curve").innerHTML = `${marks.join("")}<text x="240" y="164" text-anchor="middle">epoch 1 to ${epochs.length}; solid: training, dashed: validation</text>${line(rows[0], "#0072b2", "")}${line(rows[1], "#d55e00", "6 4")}`;
+  const last = rows.map((values) => values.findLast((value) => value !== null));
+  part("curve").setAttribute("aria-label", `Loss by epoch: after ${epochs.length}, ${last.filter((value) => value !== undefined).map((value) => value.toPrecision(3)).join(" of training, ")} of validation`);
+}
+
+let training = null;
+
+function follow(name) {
+  training = name;
+  part("train").disabled = true;
+  part("cancel").hidden = false;
+  const source = new EventSource(`/trainings/${encodeURIComponent(name)}/events`);
+  source.addEventListener("training", async (event) => {
+    const told = JSON.parse(event.data);
+    losses(told.epochs);
+    const said = { running: `Training: ${told.epochs.length} epochs so far.`, done: `${name} is trained, and in the list of models.`,
+      failed: `The training failed: ${told.error}`, cancelled: "The training was cancelled." };
+    part("progress").textContent = said[told.state];
+    if (told.state === "running") return;
+    source.close();
+    part("train").disabled = false;
+    part("cancel").hidden = true;
+    if (told.state !== "done") return;
+    await listModels();
+    part("model").value = name;
+    again();
+  });
+}
+
+part("train").addEventListener("click", async () => {
+  const form = new FormData();
+  form.append("file", file);
+  part("progress").textContent = "Beginning ...";
+  try {
+    follow((await (await answer("/trainings", { method: "POST", body: form })).json()).id);
+  } catch (error) { part("progress").textContent = error.message; }
+});
+part("cancel").addEventListener("click", () => answer(`/trainings/${encodeURIComponent(training)}`, { method: "DELETE" }).catch((error) => { part("progress").textContent = error.message; }));
 
 part("ask").addEventListener("submit", (event) => { event.preventDefault(); forecast(); });
 part("file").addEventListener("change", (event) => choose(event.target.files[0]));
