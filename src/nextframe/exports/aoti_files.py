@@ -27,7 +27,7 @@ from nextframe.exports.parts import Arrays
 from nextframe.exports.pt2_files import called, exported_program
 
 COMPILERS = ("g++", "clang++", "c++")
-_NAME = "description.json"
+_NAME = "/extra/description.json"  # within the one folder of the archive, where PyTorch looks for what others add
 
 
 def write(graph: Graph, description: Description, path: Path) -> list[Path]:
@@ -49,7 +49,7 @@ def write(graph: Graph, description: Description, path: Path) -> list[Path]:
         warnings.simplefilter("ignore")  # PyTorch's remarks on itself
         torch._inductor.aoti_compile_and_package(program, package_path=str(package))
     with zipfile.ZipFile(package, "a") as file:
-        file.writestr(_NAME, json.dumps(description))
+        file.writestr(file.namelist()[0].partition("/")[0] + _NAME, json.dumps(description))
     package.replace(path)
     return [path]
 
@@ -68,7 +68,8 @@ class AotiPart:
         self.path = path
         try:
             with zipfile.ZipFile(path) as file:
-                self._text = file.read(_NAME).decode() if _NAME in file.namelist() else None
+                name = next((name for name in file.namelist() if name.endswith(_NAME)), None)
+                self._text = None if name is None else file.read(name).decode()
         except (OSError, zipfile.BadZipFile, UnicodeDecodeError) as error:
             raise CheckpointError(
                 "is no program of AOTInductor", where=path, received=first_line(error), hint="export it again"
