@@ -222,7 +222,7 @@ def test_typed_options_are_the_configurations_fields() -> None:
     assert set(ReadingOptions.__annotations__) == {field.name for field in dataclasses.fields(Reading)}
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_type_checker_tells_a_slip_of_an_option(tmp_path: Path) -> None:
     source = Path(nextframe.__file__).parents[1]
     snippet = tmp_path / "snippet.py"

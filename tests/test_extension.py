@@ -156,6 +156,7 @@ def test_without_the_package_its_run_says_what_is_missing(said: dict[str, Said],
     assert not (folder / "alone.npy").exists()
 
 
+@pytest.mark.long
 def test_its_own_tests_pass_as_the_pages_show_them(site: Path, tmp_path: Path) -> None:
     tests = sorted(shutil.copy(path, tmp_path) for path in EXTENSION.glob("test_*.py"))
     path = os.pathsep.join(filter(None, [str(site), os.environ.get("PYTHONPATH")]))

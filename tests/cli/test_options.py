@@ -82,7 +82,7 @@ def test_an_unknown_key_of_a_file_is_named_with_the_file_and_the_nearest_option(
         merge({"training": {"epocs": 3}}, {}, where=Path("mine.yaml"))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @given(
     options=st.fixed_dictionaries(
         {},

@@ -21,7 +21,7 @@ def clip(tmp_path: Path) -> Path:
     return tmp_path / "clip.npy"
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_closed_output_is_no_traceback(clip: Path) -> None:
     command = " ".join([*NEXTFRAME, "inspect", str(clip)])
     done = subprocess.run(["sh", "-c", f"{command} >&-"], capture_output=True, text=True, check=False)

@@ -89,7 +89,7 @@ def test_it_is_skipped_counted_and_named_where_that_is_asked_for(
     assert f"{archive}: left out 1 damaged file" in " ".join(capsys.readouterr().out.split())
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_later_frames_are_held_to_the_unit_of_the_training(archive: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for name in ("1.nc", "2.nc"):
         (archive / name).unlink()

@@ -34,10 +34,9 @@ def hold_alike(model: TrainedForecaster, path: Path, *, channels: int = 1, size:
 def cases() -> list[Any]:
     """Every architecture in every format; PyTorch takes long over the larger programs of its own."""
     all_cases = [(architecture, suffix) for architecture in OWN for suffix in SUFFIXES]
-    small = ("stacked", "encoder-decoder")
     return [
         pytest.param(*case, marks=pytest.mark.long)
-        if case[1] == ".aoti" or (case[1] == ".pt2" and case[0] not in small)
+        if case[1] == ".aoti" or (case[1] == ".pt2" and case[0] != "stacked")
         else case
         for case in all_cases
     ]
@@ -54,7 +53,7 @@ def test_every_architecture_forecasts_the_same_in_every_format(architecture: str
     hold_alike(model, tmp_path / f"model{suffix}")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("architecture", ["stacked", "encoder-decoder"])
 def test_the_whole_rollout_is_a_program_of_its_own(architecture: str, tmp_path: Path) -> None:
     model = small_model(architecture, past=2, future=2)

@@ -52,6 +52,7 @@ class Fake(Process):
         return {}
 
 
+@pytest.mark.long
 def test_contenders_take_turns_in_processes_of_their_own(measured: tuple[Measured, list[str]]) -> None:
     results, lines = measured[0].results, measured[1]
     assert [result.contender for result in results] == ["nextframe", "usual loop"]
@@ -92,6 +93,7 @@ def test_the_tutorials_work_and_the_sweep() -> None:
     assert {(work.size, *work.filters) for work in SWEEP} == {(s, f) for s in (64, 128, 256) for f in (16, 64, 256)}
 
 
+@pytest.mark.long
 def test_a_contender_that_fails_is_named() -> None:
     with pytest.raises(ConfigError, match="benchmark of nextframe: failed"):
         measure(works=[replace(SMALL, model="encoder-decoder", past=0)], contenders=[NEXTFRAME])

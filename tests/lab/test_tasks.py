@@ -48,7 +48,7 @@ def test_nothing_of_the_laboratory_is_in_the_package() -> None:
     assert len(old_name.read_text(encoding="utf-8").splitlines()) < 60
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_old_name_still_measures_and_says_the_new_one(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "nextframe", "benchmark", "quality", "--trials", "fast"]
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment(), check=False)

@@ -40,7 +40,7 @@ def ours_from(weight: np.ndarray[Any, Any]) -> torch.Tensor:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kernel", [1, 5])
+@pytest.mark.parametrize("kernel", [pytest.param(1, marks=pytest.mark.long), 5])
 def test_a_rectified_layer_is_that_of_keras(kernel: int, tmp_path: Path) -> None:
     pytest.importorskip("keras")
     frames = np.random.default_rng(0).random((2, 5, 7, 8, 3)).astype(np.float32)

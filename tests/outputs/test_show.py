@@ -149,7 +149,7 @@ def test_a_run_has_its_history(tmp_path: Path, model: Any) -> None:
     assert "val_rollout_mse" in trained._repr_html_()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore")  # of Jupyter's own
 def test_a_notebook_shows_progress_without_widgets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     nbformat = pytest.importorskip("nbformat", reason="nbclient is not installed")

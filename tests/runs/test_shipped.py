@@ -141,6 +141,7 @@ def test_verify_has_the_thresholds_of_the_card(tmp_path: Path) -> None:
     assert list(found.thresholds) == list(load_card("radar-rain").skill.thresholds) == [0.2, 1.0, 3.0]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", GENERATED)
 def test_its_skill_on_other_movies_is_that_of_the_card(name: str) -> None:
     """Movies that were drawn from no seed used before score as the card says, within their spread."""
@@ -158,9 +159,8 @@ def test_its_skill_on_other_movies_is_that_of_the_card(name: str) -> None:
             assert abs(value - said) <= SPREADS * spread * math.sqrt(1 / FRESH + 1 / card.skill.count), metric
 
 
-@pytest.mark.parametrize(
-    "name", [GENERATED[0], *(pytest.param(name, marks=pytest.mark.long) for name in GENERATED[1:])]
-)
+@pytest.mark.long
+@pytest.mark.parametrize("name", GENERATED)
 def test_other_weights_would_not_pass(name: str, tmp_path: Path) -> None:
     card = load_card(name)
     shutil.copytree(HOME / name, tmp_path / "changed")
@@ -194,6 +194,7 @@ def scores(
     return found.scores["model"]
 
 
+@pytest.mark.long
 def test_a_name_goes_where_a_run_goes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     name = GENERATED[0]
     before = {path: path.stat().st_mtime_ns for path in HOME.rglob("*") if path.suffix != ".pyc"}
@@ -268,6 +269,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("half", [False, True])
 def test_one_command_ships_a_run(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, half: bool) -> None:
     home = tmp_path / "weights"

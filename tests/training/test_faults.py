@@ -259,7 +259,7 @@ def test_what_a_killed_run_left_goes_at_the_next_start(tmp_path: Path) -> None:
 # --- two at once ---
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_folder_that_is_trained_into_is_refused(
     tmp_path: Path, at_step: Callable[[int, Callable[[], None]], None]
 ) -> None:
@@ -475,7 +475,7 @@ FULL = (
 )
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_disk_that_is_full_is_a_sentence_and_what_was_written_stays(tmp_path: Path) -> None:
     command = [sys.executable, "-c", FULL, *arguments(tmp_path / "run", "--no-progress")]
     done = subprocess.run(command, capture_output=True, text=True)

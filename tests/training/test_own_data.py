@@ -205,7 +205,10 @@ def test_nothing_to_learn_is_a_sentence(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["showers", "one wet pixel", "one frame missing"])
+@pytest.mark.parametrize(
+    "name",
+    [*(pytest.param(name, marks=pytest.mark.long) for name in ("showers", "one wet pixel")), "one frame missing"],
+)
 def test_rain_trains_and_forecasts_soundly(name: str, tmp_path: Path) -> None:
     values = bad(name)
     model = nextframe.fit(values, out=tmp_path / "run", minutes=0.1, progress=False, missing="mask")
@@ -231,7 +234,7 @@ def test_too_few_frames_and_clips_of_two_sizes_are_sentences(tmp_path: Path) -> 
         nextframe.fit(str(tmp_path / "*.npy"), out=tmp_path / "run", minutes=0.1, progress=False)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_members_of_an_ensemble_share_the_budget_and_go_on(tmp_path: Path) -> None:
     call: dict[str, Any] = {"out": tmp_path / "run", "minutes": 0.1, "members": 2, "progress": False, "axes": "THWC"}
     np.save(tmp_path / "ball.npy", ball(30, 16, 20))
@@ -249,7 +252,7 @@ def test_the_learning_rate_rises_and_falls_once() -> None:
     assert (np.diff(rates[10:]) < 0).all()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_run_by_the_clock_that_is_interrupted_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from nextframe.training.callbacks import Checkpoints
 

@@ -93,7 +93,7 @@ def test_frames_that_a_run_was_trained_on_are_left_out(
         assert "96 frames left out" in (tmp_path / "report.html").read_text()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_where_they_are_asked_for_they_are_named(
     runs: list[Path], frames: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -117,7 +117,7 @@ def test_arrays_in_memory_are_known_again(frames: Path, tmp_path: Path) -> None:
     assert nextframe.verify(model, array[:90], baselines=(), seen=True, progress=False).seen == {"model": 90}
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_run_that_kept_no_record_is_judged_by_its_configuration(runs: list[Path], frames: Path) -> None:
     record = runs[0] / "seen.npz"
     kept = record.read_bytes()
