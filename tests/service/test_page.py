@@ -1,8 +1,10 @@
 """The service's page in a real browser: a file in, the slider moved, a value read, a stream that moves on."""
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,17 +21,26 @@ pytestmark = [
 ]
 
 
-def test_a_file_is_forecast_and_looked_at(run: Path, tmp_path: Path, arrives: Callable[..., Path]) -> None:
-    clip = nextframe.open_source("squares:movies=1,frames=7,seed=9").sequences[0].read(0, 7)[:, 0]
-    np.save(tmp_path / "clip.npy", clip)
-    expected = nextframe.load_run("squares-stacked").forecast(clip, 8).values
-    with served("squares-stacked", str(run)) as (address, _), playwright.sync_playwright() as driver:
+@contextmanager
+def opened(*arguments: str, height: int) -> Iterator[tuple[Any, str]]:
+    """The page of a service in a browser, which is to meet no error, and the service's address."""
+    with served(*arguments) as (address, _), playwright.sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        page = browser.new_page(viewport={"width": 900, "height": 900})
+        page = browser.new_page(viewport={"width": 900, "height": height})
         troubles: list[str] = []
         page.on("pageerror", lambda error: troubles.append(str(error)))
         page.on("console", lambda told: troubles.append(told.text) if told.type == "error" else None)
         page.goto(address)
+        yield page, address
+        assert troubles == []
+        browser.close()
+
+
+def test_a_file_is_forecast_and_looked_at(run: Path, tmp_path: Path, arrives: Callable[..., Path]) -> None:
+    clip = nextframe.open_source("squares:movies=1,frames=7,seed=9").sequences[0].read(0, 7)[:, 0]
+    np.save(tmp_path / "clip.npy", clip)
+    expected = nextframe.load_run("squares-stacked").forecast(clip, 8).values
+    with opened("squares-stacked", str(run), height=900) as (page, address):
         page.wait_for_selector("#model option", state="attached")
         page.set_input_files("#file", tmp_path / "clip.npy")
         page.wait_for_selector("#player canvas", timeout=60_000)
@@ -61,20 +72,12 @@ def test_a_file_is_forecast_and_looked_at(run: Path, tmp_path: Path, arrives: Ca
             page.wait_for_function(
                 f"document.querySelector('#player .when').textContent.includes('21:{5 * (n + 1):02}:00Z')"
             )
-        assert troubles == []
-        browser.close()
 
 
 def test_a_forecast_is_checked_beside_baselines(tmp_path: Path) -> None:
     clip = nextframe.open_source("squares:movies=1,frames=15,seed=9").sequences[0].read(0, 15)[:, 0]
     np.save(tmp_path / "clip.npy", clip)
-    with served("squares-stacked") as (address, _), playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        page = browser.new_page(viewport={"width": 900, "height": 1400})
-        troubles: list[str] = []
-        page.on("pageerror", lambda error: troubles.append(str(error)))
-        page.on("console", lambda told: troubles.append(told.text) if told.type == "error" else None)
-        page.goto(address)
+    with opened("squares-stacked", height=1400) as (page, _):
         page.wait_for_selector("#model option", state="attached")
         for box in ("[value=persistence]", "#check", "#probability"):
             page.check(box)
@@ -90,8 +93,6 @@ def test_a_forecast_is_checked_beside_baselines(tmp_path: Path) -> None:
         page.fill("#player .threshold", "0.5")
         told = [float(cell) for cell in rows.nth(1).locator("td").all_text_contents()]
         np.testing.assert_allclose(told, (truth & last).sum((1, 2)) / (truth | last).sum((1, 2)), atol=0.006)
-        assert troubles == []
-        browser.close()
 
 
 def test_what_is_asked_for_beside_a_forecast() -> None:

@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +15,11 @@ from nextframe.forecasting.persistence import Persistence
 from nextframe.runs.metrics import read_metrics
 from nextframe.verification.verify import verify
 
+SMALL: Any = {
+    **{"past": 3, "future": 2, "filters": (3,), "epochs": 1, "minutes": None, "train_crop": None},
+    **{"validation": 0.3, "test": 0.2},
+}
+
 
 @pytest.mark.slow
 @pytest.mark.parametrize("coordinates", ["eulerian", "lagrangian"])
@@ -25,19 +31,12 @@ def test_they_are_those_of_a_verification_on_the_same_windows(tmp_path: Path, co
     model = nextframe.fit(
         frames.astype(np.float32),
         out=tmp_path / "run",
-        past=3,
-        future=2,
-        filters=(3,),
-        epochs=1,
-        minutes=None,
+        **SMALL,
         residual=False,
         output="linear",
         loss="mse",
         coordinates=coordinates,
-        train_crop=None,
         batch_size=8,
-        validation=0.3,
-        test=0.2,
         progress=True,
         tell=lines.append,
     )
@@ -66,14 +65,7 @@ def test_of_pictures_the_line_has_the_psnr_that_a_verification_has(tmp_path: Pat
     model = nextframe.fit(
         film,
         out=tmp_path / "run",
-        past=3,
-        future=2,
-        filters=(3,),
-        epochs=1,
-        minutes=None,
-        train_crop=None,
-        validation=0.3,
-        test=0.2,
+        **SMALL,
         tell=lines.append,
     )
     windows = cut_windows(split_as(nextframe.open_source(film), model.config.data).validation, past=3, future=2)
