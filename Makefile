@@ -19,9 +19,9 @@ $(STAMP): pyproject.toml constraints.txt CMakeLists.txt $(wildcard src/nextframe
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 		echo "nextframe needs Python 3.11 or later; name one: make install PYTHON=python3.12" >&2; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet -c constraints.txt '$(TORCH)'
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[all]'
-	@$(BIN)/python -m compileall -q src/nextframe # as pip does where it installs a wheel: commands start faster
+	$(BIN)/python -m pip install --quiet --no-compile -c constraints.txt '$(TORCH)'
+	$(BIN)/python -m pip install --quiet --no-compile -c constraints.txt -e '.[all]'
+	@$(BIN)/python -m compileall -q -j 0 $(VENV) src/nextframe || true # on all cores, which pip does on one
 	@touch $@
 
 NATIVE := $(wildcard src/nextframe/engine/native/*.[ch]pp)

@@ -70,6 +70,7 @@ def test_python_that_is_only_shown_is_python(block: Block) -> None:
 
 
 @pytest.mark.parametrize(("block", "command"), commands(), ids=lambda part: str(part))
+@pytest.mark.slow
 def test_commands_parse(block: Block, command: str) -> None:
     # What is set in the environment stands before the program.
     program, *arguments = shlex.split(re.sub(r"^([A-Z_]+=\S* )+", "", command))

@@ -67,6 +67,7 @@ def raise_it() -> None:
     raise DataError("is empty", where=Path("a.nc"), hint="check {data}")
 
 
+@pytest.mark.slow
 def test_an_error_crosses_from_a_worker() -> None:
     with multiprocessing.get_context("spawn").Pool(1) as pool, pytest.raises(DataError, match=r"a.nc: is empty; check"):
         pool.apply(raise_it)

@@ -107,6 +107,7 @@ def test_imports_go_one_way(path: Path) -> None:
         assert other == own or LEVEL[other] < LEVEL[own], f"{name} imports {imported}, which does not stand below it"
 
 
+@pytest.mark.slow
 def test_no_module_leads_back_to_itself() -> None:
     names = {module_name(path) for path in MODULES}
     known = {module_name(path): imports(path) & names - {"nextframe"} for path in MODULES}
@@ -130,6 +131,7 @@ def test_frames_and_verification_name_no_torch(path: Path) -> None:
         assert not {imported for imported in imports(path) if within(imported, TORCH)}, name
 
 
+@pytest.mark.slow
 def test_frames_and_verification_load_no_torch() -> None:
     names = [module_name(path) for path in MODULES if layer(module_name(path)) in WITHOUT_TORCH]
     code = f"import importlib, sys\nfor name in {names}: importlib.import_module(name)\nprint(*sys.modules)"
@@ -154,6 +156,7 @@ def test_the_check_sees_what_it_is_to_see(tmp_path: Path) -> None:
     assert imports(module) == {"typing", "torch", "nextframe", "nextframe.api", "lightning.pytorch"}
 
 
+@pytest.mark.slow
 def test_what_is_imported_is_declared() -> None:
     project = tomllib.loads((PACKAGE.parent.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     declared = {re.split(r"[^\w.-]", requirement)[0].lower() for requirement in project["dependencies"]}

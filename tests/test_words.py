@@ -92,6 +92,7 @@ def test_lists_are_cut_and_joined() -> None:
 
 
 @given(st.lists(st.integers(), max_size=50), st.integers(-2, 60))
+@pytest.mark.slow
 def test_what_is_spread_evenly_keeps_its_order_and_begins_with_the_first(items: list[int], number: int) -> None:
     numbered = list(enumerate(items))
     chosen = evenly(numbered, number)

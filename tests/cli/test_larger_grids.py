@@ -69,6 +69,7 @@ def test_probabilities_and_scores_in_tiles(run: Path, frames: Path, tmp_path: Pa
     assert main(["verify", str(run), "--data", str(frames), *scores, "--out", str(tmp_path)]) == 0
 
 
+@pytest.mark.slow
 def test_tiles_that_make_no_sense_are_refused(
     run: Path, frames: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

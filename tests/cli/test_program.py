@@ -43,6 +43,7 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> str:
 @pytest.mark.parametrize(
     "arguments", [[], ["--help"], ["train", "--help"], ["forecast", "--help"], ["verify", "--help"]]
 )
+@pytest.mark.slow
 def test_help_comes_at_once(arguments: list[str]) -> None:
     code = (
         "import sys; from nextframe.cli import main; code = main(sys.argv[1:]); "
@@ -169,6 +170,7 @@ def test_a_defect_is_shown_whole(monkeypatch: pytest.MonkeyPatch) -> None:
         main(["train", "stacked"])
 
 
+@pytest.mark.slow
 def test_a_run_leaves_what_reruns_it(run: Path, tmp_path: Path) -> None:
     again = tmp_path / "again"
     assert main(["train", "--config", str(run / "config.yaml"), "--out", str(again), "--no-progress"]) == 0
@@ -184,6 +186,7 @@ def test_a_second_training_does_not_overwrite_the_first(run: Path, capsys: pytes
 
 
 @pytest.mark.parametrize("suffix", ["gif", "png", "npy", "nc"])
+@pytest.mark.slow
 def test_forecast_writes_a_file(run: Path, tmp_path: Path, suffix: str, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / f"forecast.{suffix}"
     source = "squares:movies=1,frames=6,size=16,seed=9"
@@ -360,6 +363,7 @@ def test_what_would_be_ignored_or_wrong_is_refused(
     assert [path.name for path in tmp_path.iterdir()] == ["bytes.npy"]
 
 
+@pytest.mark.slow
 def test_another_time_step_than_that_of_the_training_is_told(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

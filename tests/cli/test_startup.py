@@ -48,6 +48,7 @@ def test_the_package_itself_loads_nothing(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "arguments", [["--help"], ["--version"], *([name, "--help"] for name in COMMANDS if name != "benchmark")]
 )
+@pytest.mark.slow
 def test_help_loads_no_library(arguments: list[str], tmp_path: Path) -> None:
     modules = of_command(*arguments, folder=tmp_path)
     assert not (HEAVY | {"numpy", "rich.markdown", "nextframe.api"}) & modules

@@ -42,6 +42,7 @@ def test_an_output_of_few_characters_gets_escapes(clip: Path) -> None:
 
 
 @pytest.mark.parametrize("unit", ["[mm/h]", "[/]", r"$\degC$", "\x1b[31mK\r"])
+@pytest.mark.slow
 def test_units_are_shown_as_they_are(tmp_path: Path, unit: str, capsys: pytest.CaptureFixture[str]) -> None:
     frames = np.random.default_rng(0).random((30, 12, 12)).astype(np.float32)
     data = xr.Dataset({"rain": (("time", "y", "x"), frames, {"units": unit})})

@@ -16,6 +16,7 @@ with watchdog("radar.h5", 0.2):
 """
 
 
+@pytest.mark.slow
 def test_it_speaks_while_a_library_holds_the_interpreter() -> None:
     done = subprocess.run([sys.executable, "-c", textwrap.dedent(STUCK)], capture_output=True, text=True, check=True)
     assert done.stderr.startswith("nextframe: radar.h5: still being opened after 0.2 s")

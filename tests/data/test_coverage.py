@@ -1,6 +1,7 @@
 """What no window can use, and how it is told."""
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -46,6 +47,7 @@ def test_nothing_lost_is_nothing_said() -> None:
     future=st.integers(1, 4),
     stride=st.integers(1, 3),
 )
+@pytest.mark.slow
 def test_windows_and_what_is_lost_add_up(steps: list[int], past: int, future: int, stride: int) -> None:
     sequence = every_five_minutes(np.cumsum([0, *steps]).tolist())
     span = Span(sequence, 0, len(sequence))

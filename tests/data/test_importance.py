@@ -24,6 +24,7 @@ def test_content_is_the_mean_over_the_frames_of_a_window() -> None:
     np.testing.assert_allclose(content[18], full * 3 / 5)
 
 
+@pytest.mark.slow
 def test_each_window_is_drawn_as_often_as_asked_for_and_none_twice() -> None:
     draw = np.random.default_rng(0)
     probabilities = draw_probabilities(draw.exponential(1, 200) ** 2, least=0.05)

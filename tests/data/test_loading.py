@@ -81,6 +81,7 @@ def test_batches_are_the_same_whoever_reads(workers: int) -> None:
 
 
 @pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.slow
 def test_a_file_cut_in_the_middle_of_an_epoch_counts_nowhere_and_is_named(tmp_path: Path, workers: int) -> None:
     values = np.random.default_rng(0).random((4, 60, 70)).astype(np.float32) + 1
     for n in range(3):

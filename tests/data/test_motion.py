@@ -113,6 +113,26 @@ def test_a_whole_shift_is_found_to_a_tenth_of_a_pixel() -> None:
     assert shift_field(np.zeros_like(frames)) is None
 
 
+def test_whole_shifts_are_those_of_scikit_image() -> None:
+    from scipy.signal.windows import tukey
+    from skimage.registration import phase_cross_correlation
+
+    draw = np.random.default_rng(4)
+    for size in ((6, 9), (33, 20), (64, 81)):
+        frame = gaussian_filter(draw.normal(size=size), 1.5)
+        later = np.roll(frame, draw.integers(-2, 3, 2), (0, 1)) + 0.02 * draw.normal(size=size)
+        before, last = (
+            (picture - picture.mean()) * tukey(size[0], 0.3)[:, None] * tukey(size[1], 0.3)
+            for picture in (frame.astype(np.float32), later.astype(np.float32))
+        )
+        expected, _, _ = phase_cross_correlation(  # type: ignore[no-untyped-call]
+            last, before, upsample_factor=10, normalization=None
+        )
+        motion = shift_field(np.stack([frame, later]).astype(np.float32)[:, None])
+        found = (0, 0) if motion is None else motion[::-1, 0, 0]
+        np.testing.assert_allclose(found, expected, atol=1e-9)
+
+
 def test_windows_are_moved_once_and_masked_at_the_border() -> None:
     wide = gaussian_filter(np.random.default_rng(0).random((48, 80)), 2).astype(np.float32)
     panning = np.stack([wide[:, 2 * n : 2 * n + 48] for n in range(9)])[:, None]

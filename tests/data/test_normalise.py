@@ -81,6 +81,7 @@ finite = st.floats(-1e6, 1e6, width=32)
     method=st.sampled_from(["identity", "range", "standard", "log", "auto"]),
     holes=st.booleans(),
 )
+@pytest.mark.slow
 def test_invert_undoes_apply_and_nan_stays_nan_for_arrays_and_tensors(
     values: np.ndarray, method: str, holes: bool
 ) -> None:
@@ -220,6 +221,7 @@ def test_every_method_says_in_a_line_what_it_does() -> None:
             assert "\n" not in text
 
 
+@pytest.mark.slow
 def test_normalising_arrays_needs_no_torch() -> None:
     modules = "nextframe.data.normalise, nextframe.data.windows, nextframe.inspection.survey"
     program = f"import {modules}, sys; sys.exit('torch' in sys.modules)"

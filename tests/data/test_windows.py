@@ -29,6 +29,7 @@ def sequences(draw: st.DrawFn) -> FrameSequence:
 
 
 @given(data=st.data(), past=st.integers(1, 5), future=st.integers(1, 5), stride=st.integers(1, 4))
+@pytest.mark.slow
 def test_all_windows_that_fit_and_no_other(data: st.DataObject, past: int, future: int, stride: int) -> None:
     spans = []
     for sequence in data.draw(st.lists(sequences(), min_size=1, max_size=3)):

@@ -199,6 +199,7 @@ def test_subnormal_numbers_which_are_slow_are_zero_in_the_engine_and_only_there(
     assert (0.5 * tiny > 0).all()  # enough of them for all threads to share in
 
 
+@pytest.mark.slow
 def test_the_operators_keep_their_contract() -> None:
     frames = torch.randn(2, 1, 5, 6, 2)
     layer = ConvLSTM2d(2, 8)

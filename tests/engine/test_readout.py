@@ -36,6 +36,7 @@ def reference(features: Tensor, recent: Tensor | None, weight: Tensor, bias: Ten
     threads=st.integers(1, 3),
     isa=st.sampled_from(engine.instruction_sets() or [""]),
 )
+@pytest.mark.slow
 def test_values_and_gradients_are_those_of_a_3d_convolution(
     steps: int,
     batch: int,

@@ -21,9 +21,17 @@ from nextframe.models.causality import check_causal
 from nextframe.models.encoder_decoder import EncoderDecoder
 from tests.exports.small import small_ensemble, small_model
 
-keras = pytest.importorskip("keras")
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]  # remarks of Keras on its own backend
-layers = keras.layers
+
+
+class Keras:
+    """Keras, which takes seconds to import: when a test first asks for something of it, and not to find the tests."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(pytest.importorskip("keras"), name)
+
+
+keras = Keras()
 
 
 def shaken(model: Any) -> Any:
@@ -38,21 +46,21 @@ def shaken(model: Any) -> Any:
 def stack(padding: str = "same", *, norms: bool = True, size: int | None = 16, **options: Any) -> Any:
     parts: list[Any] = [keras.Input((None, size, size, 1))]
     for kernel in (5, 3):
-        parts.append(layers.ConvLSTM2D(3, kernel, padding="same", return_sequences=True, **options))
+        parts.append(keras.layers.ConvLSTM2D(3, kernel, padding="same", return_sequences=True, **options))
         if norms:
-            parts.append(layers.BatchNormalization(epsilon=2e-3))
+            parts.append(keras.layers.BatchNormalization(epsilon=2e-3))
     if padding == "causal":
-        parts.append(layers.ZeroPadding3D(((2, 0), (1, 1), (1, 1))))
+        parts.append(keras.layers.ZeroPadding3D(((2, 0), (1, 1), (1, 1))))
     padding = "valid" if padding == "causal" else padding
-    return shaken(keras.Sequential([*parts, layers.Conv3D(1, 3, padding=padding, activation="sigmoid")]))
+    return shaken(keras.Sequential([*parts, keras.layers.Conv3D(1, 3, padding=padding, activation="sigmoid")]))
 
 
 def encoder_decoder() -> Any:
     past, future = (keras.Input((None, 12, 14, 2)) for _ in range(2))
-    _, hidden, cell = layers.ConvLSTM2D(3, 3, padding="same", return_state=True)(past)
-    decoder = layers.ConvLSTM2D(3, 3, padding="same", return_sequences=True)
+    _, hidden, cell = keras.layers.ConvLSTM2D(3, 3, padding="same", return_state=True)(past)
+    decoder = keras.layers.ConvLSTM2D(3, 3, padding="same", return_sequences=True)
     decoded = decoder(future, initial_state=[hidden, cell])
-    frames = layers.TimeDistributed(layers.Conv2D(2, 1, activation="sigmoid"))(decoded)
+    frames = keras.layers.TimeDistributed(keras.layers.Conv2D(2, 1, activation="sigmoid"))(decoded)
     return shaken(keras.Model([past, future], frames))
 
 
@@ -132,10 +140,10 @@ def test_layers_that_do_not_map_are_all_named_and_nothing_is_written(
     model = keras.Sequential(
         [
             keras.Input((None, 16, 16, 1)),
-            layers.ConvLSTM2D(3, 3, strides=2, padding="same", return_sequences=True, name="strided"),
-            layers.TimeDistributed(layers.MaxPooling2D(), name="pooled"),
-            layers.ConvLSTM2D(3, 3, padding="same", activation="elu", return_sequences=True, name="bent"),
-            layers.Conv3D(1, 3, padding="same"),
+            keras.layers.ConvLSTM2D(3, 3, strides=2, padding="same", return_sequences=True, name="strided"),
+            keras.layers.TimeDistributed(keras.layers.MaxPooling2D(), name="pooled"),
+            keras.layers.ConvLSTM2D(3, 3, padding="same", activation="elu", return_sequences=True, name="bent"),
+            keras.layers.Conv3D(1, 3, padding="same"),
         ]
     )
     model.save(tmp_path / "model.keras")

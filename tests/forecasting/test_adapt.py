@@ -147,6 +147,7 @@ def test_no_rain_one_wet_pixel_and_nothing_at_all(tmp_path: Path) -> None:
                 forecast_file(row.name, void)
 
 
+@pytest.mark.slow
 def test_a_cut_is_inherited_by_the_grid_that_it_is_of(tmp_path: Path) -> None:
     run = tmp_path / "run"
     own = composite(tmp_path / "own.nc", size=(24, 32), minutes=[5 * n for n in range(24)])
@@ -169,6 +170,7 @@ def test_a_cut_is_inherited_by_the_grid_that_it_is_of(tmp_path: Path) -> None:
     assert np.load(out).shape == (2, 1, 24, 32)
 
 
+@pytest.mark.slow
 def test_a_run_on_frames_with_gaps_reads_a_mask(tmp_path: Path) -> None:
     own = composite(tmp_path / "own.nc", size=(16, 20), minutes=[5 * n for n in range(24)])
     model = nextframe.fit(own, out=tmp_path / "run", **TINY)
@@ -183,6 +185,7 @@ def test_a_run_on_frames_with_gaps_reads_a_mask(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", [row.name for row in baselines()])
+@pytest.mark.slow
 def test_every_baseline_issues_forecasts(tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("pysteps")
     path, out = composite(tmp_path / "echo.nc", unit="dBZ" if name == "steps" else "mm/h"), tmp_path / "f.nc"

@@ -92,6 +92,7 @@ def test_missing_values_neither_move_nor_leak(offset: float) -> None:
     assert (error < 0.3 * still).all()
 
 
+@pytest.mark.slow
 def test_on_moving_squares_it_is_far_ahead_of_persistence() -> None:
     source = open_source("squares:movies=8,seed=5,frames=11")
     windows = cut_windows([Span(sequence, 0, 11) for sequence in source.sequences], past=7, future=4)

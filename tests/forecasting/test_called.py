@@ -22,6 +22,7 @@ def test_a_function_is_verified_under_its_name() -> None:
     assert "still" in scores.command
 
 
+@pytest.mark.slow
 def test_functions_stand_beside_baselines_and_runs() -> None:
     scores = nextframe.verify(
         [still, "squares-stacked"], SQUARES, past=4, lead_times=2, baselines=[], seen=True, progress=False

@@ -1,5 +1,7 @@
 """Climatology, and pysteps' nowcasts as baselines."""
 
+from importlib.util import find_spec
+
 import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
@@ -10,7 +12,7 @@ from nextframe.forecasting.baselines import make_baseline
 from nextframe.forecasting.climatology import Climatology
 from nextframe.frames.sequence import FrameSequence
 
-pytest.importorskip("pysteps")
+pytestmark = pytest.mark.skipif(find_spec("pysteps") is None, reason="needs pysteps")
 
 
 def moving_rain(frames: int = 8, size: int = 64) -> np.ndarray:
@@ -22,6 +24,7 @@ def moving_rain(frames: int = 8, size: int = 64) -> np.ndarray:
 
 
 @pytest.mark.parametrize(("name", "members"), [("steps", 10), ("anvil", 1)])
+@pytest.mark.slow
 def test_a_nowcast_of_pysteps_moves_the_rain(name: str, members: int) -> None:
     movie = moving_rain()
     past, truth = movie[:, :5], movie[:, 5:]

@@ -28,6 +28,7 @@ def rain(frames: int = 8, size: int = 32) -> np.ndarray[Any, Any]:
     return np.where(np.array(fields) < 0.1, 0, fields)
 
 
+@pytest.mark.slow
 def test_it_is_called_as_pysteps_calls_its_own() -> None:
     fields = rain()
     method = get_method("radar-rain")
@@ -41,6 +42,7 @@ def test_it_is_called_as_pysteps_calls_its_own() -> None:
     assert len(np.unique(members[:, 0, 14, 14])) > 1
 
 
+@pytest.mark.slow
 def test_metadata_say_the_unit_and_the_transform() -> None:
     fields = rain()
     method = get_method("radar-rain")

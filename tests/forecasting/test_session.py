@@ -111,6 +111,7 @@ def test_a_rollout_is_computed_frame_by_frame() -> None:
 
 @settings(max_examples=25, deadline=None)
 @given(st.permutations(range(7)), st.lists(st.integers(0, 6), max_size=3), st.sets(st.integers(1, 5), max_size=2))
+@pytest.mark.slow
 def test_the_order_in_which_frames_come_changes_nothing(order: list[int], again: list[int], lost: set[int]) -> None:
     """Late, doubled and missing frames: the forecast is that of the frames since the last gap, as if all had come in
     time.

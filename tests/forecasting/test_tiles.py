@@ -32,6 +32,7 @@ from nextframe.runs.manifest import Manifest
     reach=st.none() | st.integers(0, 20),
     stride=st.sampled_from([1, 2, 4]),
 )
+@pytest.mark.slow
 def test_tiles_cover_the_grid_and_their_weights_add_up(
     size: int, tile: int, overlap: int | None, reach: int | None, stride: int
 ) -> None:

@@ -132,6 +132,7 @@ def test_gridded_files(tmp_path: Path, kind: str) -> None:
     assert sequence.attributes["title"] == "a test"
 
 
+@pytest.mark.slow
 def test_one_file_a_step_is_put_in_order_of_time(tmp_path: Path) -> None:
     dataset = gridded(6)
     for n in (3, 0, 5, 1, 4, 2):

@@ -20,6 +20,7 @@ from nextframe.frames.source import open_source
 
 @settings(max_examples=50, deadline=None)
 @given(data=st.data())
+@pytest.mark.slow
 def test_crop_and_coarsen_are_slices_and_block_means(data: st.DataObject) -> None:
     height, width, factor = data.draw(st.integers(3, 14)), data.draw(st.integers(3, 14)), data.draw(st.integers(1, 3))
     top, left = data.draw(st.integers(0, height - 3)), data.draw(st.integers(0, width - 3))

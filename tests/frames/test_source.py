@@ -49,6 +49,7 @@ def test_a_choice_that_an_array_does_not_have(tmp_path: Path) -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(data=st.data())
+@pytest.mark.slow
 def test_a_damaged_array_is_read_or_refused_with_a_sentence(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
 ) -> None:

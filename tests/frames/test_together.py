@@ -88,6 +88,7 @@ def test_sources_differ_in_size_unit_and_options(tmp_path: Path) -> None:
     np.testing.assert_array_equal(source.sequences[1].read(0, 3), alone.read(0, 3))
 
 
+@pytest.mark.slow
 def test_other_units_are_converted_or_refused(tmp_path: Path) -> None:
     metres, kilometres = radar(tmp_path / "m.nc", unit="m"), radar(tmp_path / "km.nc", unit="km")
     source = nextframe.open_source([metres, kilometres])

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
 import xarray as xr
 
 from nextframe.api import inspect_path
@@ -33,6 +34,7 @@ def test_dry_is_the_smallest_value_where_nothing_is_zero(tmp_path: Path) -> None
     assert 0.4 < channel.dry_share < 0.6
 
 
+@pytest.mark.slow
 def test_what_no_window_can_use_is_told(tmp_path: Path) -> None:
     hours = np.array([*range(0, 20), *range(23, 25), *range(30, 50)])
     rain = np.random.default_rng(0).random((42, 6, 7)).astype(np.float32)
@@ -53,6 +55,7 @@ def test_what_no_window_can_use_is_told(tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.slow
 def test_persistence_scores_are_those_of_verification(tmp_path: Path) -> None:
     rain = np.random.default_rng(3).gamma(0.4, 2.0, (60, 1, 12, 14)).astype(np.float32)
     rain[np.random.default_rng(4).random(rain.shape) < 0.1] = np.nan

@@ -153,6 +153,7 @@ def test_a_training_is_watched_in_a_process_of_its_own(monkeypatch: pytest.Monke
     assert "causal-short: step 3" in told[1]
 
 
+@pytest.mark.slow
 def test_a_training_in_keras_waits_while_its_weights_are_measured(tmp_path: Path) -> None:
     trained = tmp_path / "trained.py"
     trained.write_text(
@@ -227,6 +228,7 @@ def test_mistakes_are_told_in_a_sentence(
     assert message in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_the_command_prints_and_keeps(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], curves: tuple[Curve, ...]
 ) -> None:

@@ -124,6 +124,7 @@ def test_a_training_that_fails_is_told(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 @LINUX
+@pytest.mark.slow
 def test_own_memory_is_told_from_mapped_files(tmp_path: Path) -> None:
     path = write_npy(tmp_path, 4000, 64)  # 64 MB
     base = "import time, numpy as np; "
@@ -181,6 +182,7 @@ def test_tables_say_how_many_times_faster(measured: Measured) -> None:
     assert "20 windows a second on 24x24 pixels and 1 windows a second" in reading.to_markdown(measured)
 
 
+@pytest.mark.slow
 def test_the_command_prints_and_writes(
     measured: Measured, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -14,6 +14,7 @@ from tests.exports.small import past_frames, small_model
 MISSING = ExportFormat(suffix=".onnx", title="Nothing", needs=("no_such_library",), extra="export")
 
 
+@pytest.mark.slow
 def test_every_runtime_takes_its_turn_and_what_is_missing_is_named() -> None:
     pytest.importorskip("onnxruntime")
     onnx = next(row for row in FORMATS if row.suffix == ".onnx")

@@ -56,12 +56,14 @@ def test_a_run_is_loaded_by_an_instance_which_stays_as_it_is(trained: nextframe.
         torch.testing.assert_close(one, other, rtol=0, atol=0)
 
 
+@pytest.mark.slow
 def test_it_is_verified_beside_the_package_s_own(trained: nextframe.ModelForecaster) -> None:
     scores = nextframe.verify(trained, f"{SQUARES},seed=5", baselines=["persistence"], progress=False)
     assert all(np.isfinite(scores.scores[trained.name]["mse"]))
 
 
 @pytest.mark.parametrize("suffix", [".onnx", pytest.param(".pt2", marks=pytest.mark.long)])
+@pytest.mark.slow
 def test_it_is_exported(trained: nextframe.ModelForecaster, suffix: str, tmp_path: Path) -> None:
     if suffix == ".onnx":
         pytest.importorskip("onnx")
@@ -134,6 +136,7 @@ def test_members_of_an_ensemble_are_drawn_anew(tmp_path: Path) -> None:
     assert len(nextframe.load_run(tmp_path / "run", Blocks()).networks) == 2
 
 
+@pytest.mark.slow
 def test_channels_of_several_variables_and_a_mask_are_read(tmp_path: Path) -> None:
     frames = np.random.default_rng(0).random((8, 6, 2, 16, 16), np.float32)
     frames[0, 0, 0, :2] = np.nan
@@ -234,6 +237,7 @@ UNTRACED: dict[str, tuple[Callable[[], nn.Module], str]] = {
 
 
 @pytest.mark.parametrize("fault", UNTRACED)
+@pytest.mark.slow
 def test_what_cannot_be_exported_is_told_before_anything_is_written(fault: str, tmp_path: Path) -> None:
     module, said = UNTRACED[fault]
     model = nextframe.fit(SQUARES, model=module(), out=tmp_path / "run", **SMALL)

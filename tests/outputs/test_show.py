@@ -95,6 +95,7 @@ def test_a_forecast_becomes_a_dataset(forecast: nextframe.Forecast) -> None:
     assert {"brightness_probability", "brightness_lower", "brightness_member"} <= set(dataset)
 
 
+@pytest.mark.slow
 def test_a_forecast_is_drawn_and_played(
     forecast: nextframe.Forecast, source: nextframe.FrameSource, tmp_path: Path
 ) -> None:

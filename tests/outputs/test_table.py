@@ -42,6 +42,7 @@ def test_suffixes_are_known_in_capitals(tmp_path: Path, suffix: str) -> None:
 
 @pytest.mark.parametrize(("height", "width"), [(16, 512), (512, 16), (1, 1000), (1000, 1), (1, 1), (9, 5000)])
 @pytest.mark.parametrize("suffix", [".gif", ".mp4"])
+@pytest.mark.slow
 def test_narrow_frames_are_enlarged_within_bounds(tmp_path: Path, suffix: str, height: int, width: int) -> None:
     made = forecast(height, width)
     path = tmp_path / f"f{suffix}"
@@ -58,6 +59,7 @@ def test_narrow_frames_are_enlarged_within_bounds(tmp_path: Path, suffix: str, h
     assert [side % 2 for side in sides] == [0, 0]
 
 
+@pytest.mark.slow
 def test_a_gif_loads_neither_matplotlib_nor_xarray() -> None:
     code = (
         "import sys, tempfile, numpy as np\n"
@@ -117,6 +119,7 @@ def test_a_full_disk_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 @pytest.mark.parametrize("unit", ["[mm/h]", "[/]", r"$\degC$", "a\x1b[31mb", "$"])
 @pytest.mark.parametrize("suffix", [".png", ".gif"])
+@pytest.mark.slow
 def test_units_are_shown_as_they_are(tmp_path: Path, unit: str, suffix: str) -> None:
     made = replace(forecast(12, 12, largest=40.0), units=(unit,), forecaster=f"_{unit}")
     save_forecast(made, tmp_path / f"f{suffix}", truth=made.values)

@@ -176,6 +176,7 @@ def test_a_video_has_even_sides_and_plays_everywhere(tmp_path: Path) -> None:
         assert (stream.width % 2, stream.height % 2) == (0, 0)
 
 
+@pytest.mark.slow
 def test_a_strip_of_many_lead_times_shows_some_and_the_last() -> None:
     frames = np.random.default_rng(0).random((90, 1, 8, 8), dtype=np.float32)
     leads = [f"+{lead + 1}" for lead in range(90)]

@@ -28,6 +28,7 @@ def files(store: Path) -> dict[str, tuple[int, int]]:
     return {str(path.relative_to(store)): (path.stat().st_ino, path.stat().st_mtime_ns) for path in chunks}
 
 
+@pytest.mark.slow
 def test_forecasts_are_added_one_after_the_other(tmp_path: Path) -> None:
     made = [rain(hour=hour, seed=hour) for hour in (3, 4, 2)]
     store = tmp_path / "f.zarr"
@@ -79,6 +80,7 @@ def test_times_go_on_in_a_further_chunk(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize("stage", ["_move", "write_text", "_publish"])
+@pytest.mark.slow
 def test_a_failure_on_the_way_is_not_seen_and_is_made_good(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stage: str
 ) -> None:

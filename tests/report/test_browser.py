@@ -282,6 +282,7 @@ def press_the_thumb(browser: Browser) -> None:
     ],
     ids=["mouse", "tab", "focus"],
 )
+@pytest.mark.slow
 def test_the_animation_runs_until_the_slider_is_touched(browser: Browser, touch: Callable[[Browser], object]) -> None:
     label = "document.getElementById('label').textContent"
     show(browser, PAST + LEADS - 1)
@@ -311,6 +312,7 @@ def test_the_command_can_be_copied_as_it_was_written(browser: Browser) -> None:
     assert browser.ask("String(getSelection())") == COMMAND
 
 
+@pytest.mark.slow
 def test_the_page_loads_nothing_and_has_nothing_to_complain_about(browser: Browser, report: Path) -> None:
     for step in range(PAST + LEADS):
         show(browser, step)

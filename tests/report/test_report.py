@@ -99,6 +99,7 @@ def test_without_any_event_the_verdict_goes_by_the_error() -> None:
     assert verdict(Verification(**{**result.__dict__, "scores": empty})).startswith("By MSE")
 
 
+@pytest.mark.slow
 def test_curves_are_drawn() -> None:
     picture = png(skill_curves(scores([0.9, 0.8], [0.7, 0.85]), ["csi_0.5", "mse"]))
     assert picture.startswith(b"\x89PNG")
@@ -118,6 +119,7 @@ def test_intervals_are_bands_in_the_colour_of_their_curve() -> None:
     assert panel.lines[0].get_color() == COLOURS[0]
 
 
+@pytest.mark.slow
 def test_intervals_without_bounds_draw_nothing() -> None:
     result = scores([0.9, 0.8], [0.7, 0.85])
     nothing = {"model": {"csi_0.5": [(math.nan, math.nan)] * 2}}
@@ -151,6 +153,7 @@ class Links(HTMLParser):
         self.links += [value or "" for name, value in attrs if name in ("src", "href", "xlink:href")]
 
 
+@pytest.mark.slow
 def test_the_page_stands_alone_and_says_everything(tmp_path: Path) -> None:
     path = tmp_path / "report.html"
     write_report(path, scores([0.9, 0.8], [0.7, 0.85]), examples=examples(), title="A <title>")
@@ -171,6 +174,7 @@ def test_the_page_stands_alone_and_says_everything(tmp_path: Path) -> None:
     assert found[0]["columns"] == ["truth", "model", "persistence"]
 
 
+@pytest.mark.slow
 def test_a_metric_without_any_value_is_named_and_not_drawn(tmp_path: Path) -> None:
     result = scores([0.9, 0.8], [0.7, 0.85])
     for metrics in result.scores.values():
@@ -192,6 +196,7 @@ def test_the_facts_say_units_only_where_there_are_some(tmp_path: Path) -> None:
         assert "<dt>machine</dt>" not in text  # of which these scores know nothing
 
 
+@pytest.mark.slow
 def test_texts_of_files_are_shown_as_they_are(tmp_path: Path) -> None:
     result = replace(scores([0.9, 0.8], [0.7, 0.85]), units=["[mm/h] $\\degC$ [/]"], data="[bold]\x1b[31m.nc")
     named = {"[/]_$x$": result.scores["model"], "_hidden": result.scores["persistence"]}
@@ -209,6 +214,7 @@ def test_texts_of_files_are_shown_as_they_are(tmp_path: Path) -> None:
     assert "\x1b" not in page
 
 
+@pytest.mark.slow
 def test_a_name_of_a_file_ends_no_script(tmp_path: Path) -> None:
     shown = examples()
     shown[0] = replace(shown[0], forecasts=[replace(made, source="<!--<script>") for made in shown[0].forecasts])

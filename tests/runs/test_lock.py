@@ -86,6 +86,7 @@ def test_a_file_is_no_folder_for_a_run(tmp_path: Path) -> None:
         pass
 
 
+@pytest.mark.slow
 def test_what_killed_processes_left_is_removed_and_what_living_ones_write_is_not(tmp_path: Path) -> None:
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()

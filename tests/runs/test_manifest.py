@@ -120,6 +120,7 @@ def flipped(data: bytes, rng: np.random.Generator) -> bytes:
 
 
 @pytest.mark.parametrize("name", ["model.json", "calibration.json", "model.safetensors", "metrics.csv", "config.yaml"])
+@pytest.mark.slow
 def test_bits_that_have_turned_are_a_sentence_or_nothing(run: Path, name: str) -> None:
     whole = (run / name).read_bytes()
     rng = np.random.default_rng(0)

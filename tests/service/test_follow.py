@@ -55,6 +55,7 @@ def test_it_catches_up_and_makes_nothing_twice(model: ModelForecaster, arrives: 
     assert caught_up(model, folder, out) == [name(5)], "what is missing is made again"
 
 
+@pytest.mark.slow
 def test_where_the_model_cannot_others_stand_in(model: ModelForecaster, arrives: Arrives, tmp_path: Path) -> None:
     for n in (0, 1, 2, 3, 5):
         folder = arrives(n).parent

@@ -57,6 +57,7 @@ def test_they_are_those_of_a_verification_on_the_same_windows(tmp_path: Path, co
     assert float(match[1]) == pytest.approx(mse, rel=1e-3)
 
 
+@pytest.mark.slow
 def test_of_pictures_the_line_has_the_psnr_that_a_verification_has(tmp_path: Path) -> None:
     draw = np.random.default_rng(0)
     start = draw.integers(20, 230, (12, 12))

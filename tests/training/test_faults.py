@@ -119,6 +119,7 @@ def terminate() -> None:
 # --- a loss that is not finite ---
 
 
+@pytest.mark.slow
 def test_a_loss_that_is_nan_ends_the_training_and_the_last_good_weights_stay(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -401,6 +402,7 @@ def test_a_strangers_checkpoint_runs_nothing(tmp_path: Path) -> None:
     assert not trap.exists()
 
 
+@pytest.mark.slow
 def test_a_checkpoint_of_something_else_is_told(tmp_path: Path) -> None:
     run = tmp_path / "run"
     run_tiny(run, tiny(epochs=1))
@@ -435,6 +437,7 @@ def test_checkpoints_are_written_beside_their_place(tmp_path: Path, monkeypatch:
     assert {"checkpoints", "best.ckpt"} in seen
 
 
+@pytest.mark.slow
 def test_a_moved_run_keeps_its_best_checkpoint(tmp_path: Path, at_step: Any) -> None:
     config = tiny(epochs=6, learning_rate=1e-30, schedule="constant")  # no epoch is better than the first
     at_step(10, terminate)
@@ -453,6 +456,7 @@ def test_a_moved_run_keeps_its_best_checkpoint(tmp_path: Path, at_step: Any) -> 
 # --- places that cannot be written to ---
 
 
+@pytest.mark.slow
 def test_a_run_folder_that_is_removed_ends_the_training(
     tmp_path: Path, at_step: Callable[[int, Callable[[], None]], None], capsys: pytest.CaptureFixture[str]
 ) -> None:

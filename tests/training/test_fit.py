@@ -103,6 +103,7 @@ def test_bar_and_line_count_epochs_alike(tmp_path: Path, capsys: pytest.CaptureF
     assert "Epoch 1/1 " in out
 
 
+@pytest.mark.slow
 def test_patience_stops_a_training_that_no_longer_gains(tmp_path: Path) -> None:
     run_tiny(tmp_path / "run", tiny(epochs=20, learning_rate=1e-30, schedule="constant", patience=2))
     assert len(read_metrics(tmp_path / "run")) == 3
@@ -120,6 +121,7 @@ def test_a_run_that_has_ended_is_not_trained_again(tmp_path: Path) -> None:
         assert (run / "metrics.csv").read_bytes() == before
 
 
+@pytest.mark.slow
 def test_epochs_on_the_rollout_alone_have_a_loss(tmp_path: Path) -> None:
     run_tiny(tmp_path / "run", tiny(epochs=2, rollout_training=0.5))
     assert all(0.3 < row["train_loss"] < 1.5 for row in read_metrics(tmp_path / "run"))
@@ -144,6 +146,7 @@ def test_mixed_precision_trains_with_clipped_gradients(tmp_path: Path, optimizer
     assert np.isfinite(read_metrics(tmp_path / "run")[0]["train_loss"])
 
 
+@pytest.mark.slow
 def test_a_lead_time_without_a_value_does_not_hide_the_best_weights(tmp_path: Path) -> None:
     movies = open_source(str(TINY["data"]))
     gappy = []
@@ -292,6 +295,7 @@ def test_engine_and_plain_path_learn_alike(tmp_path: Path) -> None:
         assert fast[name] == pytest.approx(plain[name], rel=1e-3), name
 
 
+@pytest.mark.slow
 def test_recomputing_learns_the_same(tmp_path: Path) -> None:
     run_tiny(tmp_path / "kept", tiny(epochs=1))
     run_tiny(tmp_path / "again", tiny(epochs=1, recompute=3))

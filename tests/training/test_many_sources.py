@@ -41,6 +41,7 @@ def windows_of(radars: list[str]) -> Windows:
     return Windows(whole_spans(nextframe.open_source(radars)), past=3, future=2)
 
 
+@pytest.mark.slow
 def test_a_batch_holds_cuts_of_several_radars_that_change_with_the_epoch(radars: list[str]) -> None:
     windows = windows_of(radars)
     identity = Normaliser(method="identity", offset=(0.0,), scale=(1.0,))
@@ -66,6 +67,7 @@ def test_a_batch_holds_cuts_of_several_radars_that_change_with_the_epoch(radars:
     assert found
 
 
+@pytest.mark.slow
 def test_batches_of_whole_frames_are_of_one_size(radars: list[str]) -> None:
     windows = windows_of(radars)
     batches = list(SameSize(windows, 8))
@@ -160,6 +162,7 @@ def test_another_source_takes_the_place_of_several() -> None:
     assert config.replace({"epochs": 2}).data.sources == ("a", "b")
 
 
+@pytest.mark.slow
 def test_sources_side_by_side(radars: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     found = compare_sources(radars, past=3, future=2)
     one, _, three = found.sides

@@ -148,6 +148,7 @@ def test_windows_and_parts_fit_short_clips(frames: int) -> None:
         assert len(cut_windows(part, past=data.past, future=data.future)) >= 1
 
 
+@pytest.mark.slow
 def test_the_best_simple_forecast_is_the_one_that_fits() -> None:
     still = ball(20, noise=0)[:1].repeat(20, 0).astype(np.float32).transpose(0, 3, 1, 2)
     random = np.random.default_rng(0)

@@ -69,6 +69,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "run"
 
 
+@pytest.mark.slow
 def test_it_learns(run: Path) -> None:
     model, card = load_model(run)
     assert isinstance(model, Patched)

@@ -33,6 +33,7 @@ def ensemble(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return run
 
 
+@pytest.mark.slow
 def test_an_ensemble_is_members_of_different_seeds(ensemble: Path) -> None:
     trained = nextframe.load_run(ensemble)
     assert isinstance(trained, EnsembleForecaster)

@@ -66,6 +66,7 @@ class Better(Persistence):
 
 
 @pytest.mark.parametrize(("share", "real"), [(0.5, True), (0.9999, True), (1.0, False)])
+@pytest.mark.slow
 def test_a_real_difference_is_told_from_none(share: float, real: bool) -> None:
     windows = cut_windows([Span(sequence(120), 0, 120)], past=2, future=3)
     forecasters: list[Forecaster] = [Better(share), Persistence()]

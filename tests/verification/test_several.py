@@ -65,6 +65,7 @@ def test_several_runs_and_a_baseline_stand_in_one_table_each_by_its_own_name(
     assert "translation" in page
 
 
+@pytest.mark.slow
 def test_each_sees_as_much_of_the_past_as_it_was_trained_with(runs: list[Path], frames: Path) -> None:
     both = verify_run(runs, data=frames, baselines=(), progress=False)
     source = nextframe.open_source(frames)

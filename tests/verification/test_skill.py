@@ -49,6 +49,7 @@ def test_lead_times_without_a_value_of_either_count_for_neither() -> None:
 
 
 @pytest.mark.parametrize(("share", "word"), [(0.5, "better"), (2.0, "worse"), (1.0, "no real difference")])
+@pytest.mark.slow
 def test_there_is_one_verdict_for_each_reference(share: float, word: str) -> None:
     windows = cut_windows([Span(noise(), 0, 120)], past=2, future=3)
     everyone: list[Forecaster] = [Shrunk(share), Persistence(), Shrunk(0.0, "zero")]

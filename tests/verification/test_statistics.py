@@ -88,6 +88,7 @@ def test_the_fractions_skill_score_is_that_of_pysteps() -> None:
     missing=st.floats(0, 0.9),
     thresholds=st.lists(st.floats(0, 1), min_size=1, max_size=3),
 )
+@pytest.mark.slow
 def test_merged_is_the_same_as_joint(cut: int, seed: int, missing: float, thresholds: list[float]) -> None:
     forecast, truth = pair(batch=5, size=12, seed=seed)
     draw = np.random.default_rng(seed)

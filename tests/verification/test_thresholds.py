@@ -64,6 +64,7 @@ def test_every_variable_has_a_threshold_of_its_own(tmp_path: Path) -> None:
         chosen_thresholds({"snow": [1]}, spans, pictures=False)
 
 
+@pytest.mark.slow
 def test_of_a_video_psnr_and_ssim_lead_and_no_brightness_is_an_event() -> None:
     draw = np.random.default_rng(0)
     frames = draw.integers(0, 256, (40, 3, 12, 12)).astype(np.uint8)

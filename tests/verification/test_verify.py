@@ -56,6 +56,7 @@ def test_every_forecaster_is_scored_on_every_window() -> None:
     assert result.data_range == 39.0
 
 
+@pytest.mark.slow
 def test_scores_are_the_same_for_any_batch_size() -> None:
     windows = cut_windows([Span(numbered(), 0, 40)], past=3, future=4)
     one, all_at_once = (verify([Persistence()], windows, batch_size=n).scores["persistence"] for n in (1, 64))

@@ -71,31 +71,52 @@ def shift_field(frames: FloatArray) -> Motion | None:
     there is none to be found.
 
     The shift is where the cross-correlation of both frames is largest, to a tenth of a pixel (M. Guizar-Sicairos et al.
-    2008, doi 10.1364/OL.33.000156; by scikit-image), of the mean over channels, less its own mean and tapered at the
-    edges.
+    2008, doi 10.1364/OL.33.000156), of the mean over channels, less its own mean and tapered at the edges.
     """
-    from skimage.registration import phase_cross_correlation
-
     if len(frames) < 2:
         return None
     both = np.isfinite(frames).all(axis=(0, 1))
     before, last = np.where(both, np.nan_to_num(frames).mean(axis=1, dtype=np.float64), 0)
     if np.ptp(before) == 0 or np.ptp(last) == 0:
         return None
-    (down, right), _, _ = phase_cross_correlation(  # type: ignore[no-untyped-call]
-        _tapered(last), _tapered(before), upsample_factor=10, normalization=None
-    )
+    down, right = _correlated_at(_tapered(last), _tapered(before))
     if not (down or right):
         return None
     return np.broadcast_to(np.array([right, down], np.float64)[:, None, None], (2, *last.shape))
 
 
 def _tapered(frame: NDArray[Any]) -> NDArray[Any]:
-    from scipy.signal.windows import tukey
-
-    rows, columns = (tukey(size, 0.3) for size in frame.shape)
+    rows, columns = map(_taper, frame.shape)
     tapered: NDArray[Any] = (frame - frame.mean()) * rows[:, None] * columns
     return tapered
+
+
+def _correlated_at(last: NDArray[Any], before: NDArray[Any], parts: int = 10) -> tuple[float, float]:
+    """Rows and columns by which the second of two pictures is to be shifted for the largest cross-correlation.
+
+    First to a pixel, by fast Fourier transforms; then to a share of one, by a Fourier transform around it alone.
+    scikit-image's `phase_cross_correlation` finds the same, and takes longer to import than a small file to inspect.
+    """
+    product = np.fft.fft2(last) * np.fft.fft2(before).conj()
+    peak = np.unravel_index(np.abs(np.fft.ifft2(product)).argmax(), product.shape)
+    whole = [int(place) - size * (place > size // 2) for place, size in zip(peak, product.shape, strict=True)]
+    around = [shift + np.arange(-(parts * 3 // 4), parts * 3 // 4 + 1) / parts for shift in whole]
+    rows, columns = (
+        np.exp(2j * np.pi * np.outer(places, np.fft.fftfreq(size)))
+        for places, size in zip(around, product.shape, strict=True)
+    )
+    down, right = np.unravel_index(np.abs(rows @ product @ columns.T).argmax(), (len(rows), len(columns)))
+    return float(around[0][down]), float(around[1][right])
+
+
+def _taper(size: int, share: float = 0.3) -> NDArray[np.float64]:
+    """Tukey window: a cosine over `share` of a length, half of it at each end, and 1 between.
+
+    SciPy's `signal.windows.tukey` is the same, and takes longer to import than a small file to inspect.
+    """
+    ends = np.minimum(np.arange(size), np.arange(size)[::-1]) / max(share * (size - 1) / 2, 1)
+    window: NDArray[np.float64] = 0.5 - 0.5 * np.cos(np.pi * np.minimum(ends, 1))
+    return window
 
 
 def trajectories(motion: Motion, steps: int, box: Box = WHOLE) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:

@@ -23,6 +23,7 @@ AXES = sorted("".join(p) for n in (3, 4, 5) for p in permutations("NTCHW", n) if
 
 @settings(max_examples=80)
 @given(axes=st.sampled_from(AXES), data=st.data())
+@pytest.mark.slow
 def test_named_axes_are_read_whatever_the_shape(axes: str, data: st.DataObject) -> None:
     length = {letter: data.draw(st.integers(1, 6), label=letter) for letter in axes}
     array = np.arange(np.prod(list(length.values())), dtype=np.int32).reshape([length[letter] for letter in axes])
@@ -254,6 +255,7 @@ def test_names_that_no_file_may_have(name: str) -> None:
         open_source(name)
 
 
+@pytest.mark.slow
 def test_an_array_is_trained_on_forecast_from_and_verified(tmp_path: Path) -> None:
     movies = np.zeros((6, 12, 16, 16, 1), np.float32)
     for n, t in np.ndindex(6, 12):

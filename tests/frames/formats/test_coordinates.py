@@ -40,6 +40,7 @@ def test_coordinates_along_an_axis_of_another_name(tmp_path: Path) -> None:
     assert made["rain"].dims == ("lead_time", "lat", "lon")
 
 
+@pytest.mark.slow
 def test_fields_that_are_named_as_the_axes_and_differ_along_one(tmp_path: Path) -> None:
     others = {
         "lat": (("lat", "lon"), np.tile(LATITUDE[:, None], (1, SIDE)), NORTH),
@@ -53,6 +54,7 @@ def test_fields_that_are_named_as_the_axes_and_differ_along_one(tmp_path: Path) 
 
 
 @pytest.mark.parametrize("dims", [("lat", "lon"), ("south_north", "west_east")])
+@pytest.mark.slow
 def test_curvilinear_fields(tmp_path: Path, dims: tuple[str, str]) -> None:
     latitude = LATITUDE[:, None] + LONGITUDE / 10
     longitude = LONGITUDE + LATITUDE[:, None] / 10
@@ -116,6 +118,7 @@ def imerg(path: Path, group: str = "Grid", name: str = "precipitation") -> Path:
     return write(path, rain().transpose(0, 2, 1), {"units": "mm/hr"}, dims=dims, others=others, group=group, name=name)
 
 
+@pytest.mark.slow
 def test_a_field_in_a_group(tmp_path: Path) -> None:
     path = imerg(tmp_path / "a.nc4")
     for options in ({}, {"variable": ["precipitation"]}, {"variable": ["Grid/precipitation"]}):
@@ -127,6 +130,7 @@ def test_a_field_in_a_group(tmp_path: Path) -> None:
         np.testing.assert_array_equal(sequence.grid.y, LATITUDE[::-1])
 
 
+@pytest.mark.slow
 def test_several_groups_are_asked_about(tmp_path: Path) -> None:
     path = imerg(imerg(tmp_path / "a.nc4"), "Grid/Intermediate", "gauge")
     with pytest.raises(ConfigError, match="several variables") as raised:

@@ -249,6 +249,7 @@ def test_a_valid_range_that_is_none(tmp_path: Path) -> None:
         open_source(save(data, tmp_path / "a.nc"))
 
 
+@pytest.mark.slow
 def test_another_projection_within_an_archive_is_named(tmp_path: Path) -> None:
     for n, latitude in enumerate((52.0, 52.0, 40.0)):
         data = field(TIMES + n * np.timedelta64(1, "D"))

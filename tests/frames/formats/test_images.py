@@ -239,6 +239,7 @@ def test_one_bit_among_8_is_read_as_8(tmp_path: Path) -> None:
     order=st.sampled_from("<>"),
     compression=st.sampled_from([None, "zlib"]),
 )
+@pytest.mark.slow
 def test_every_tiff_of_real_numbers_is_read(
     tmp_path_factory: pytest.TempPathFactory,
     dtype: str,
@@ -386,6 +387,7 @@ def test_the_durations_of_a_gif_are_times(tmp_path: Path) -> None:
 
 @settings(max_examples=60)
 @given(data=st.data())
+@pytest.mark.slow
 def test_a_damaged_image_is_read_or_refused_with_a_sentence(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
 ) -> None:

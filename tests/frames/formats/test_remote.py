@@ -106,6 +106,7 @@ def test_of_an_archive_laid_out_into_the_future_only_what_is_written_is_read(tmp
     assert len(open_source(tmp_path / "radar.zarr").sequences[0]) == 7
 
 
+@pytest.mark.slow
 def test_what_fails_on_its_way_is_asked_for_again(server: tuple[_Server, Path, str]) -> None:
     served, folder, address = server
     rain = archive(folder / "radar.zarr")
@@ -117,6 +118,7 @@ def test_what_fails_on_its_way_is_asked_for_again(server: tuple[_Server, Path, s
         sequence.read(7, 8)
 
 
+@pytest.mark.slow
 def test_a_bucket_is_read_anonymously(server: tuple[_Server, Path, str], monkeypatch: pytest.MonkeyPatch) -> None:
     _, folder, address = server
     rain = archive(folder / "bucket" / "radar.zarr")
@@ -126,6 +128,7 @@ def test_a_bucket_is_read_anonymously(server: tuple[_Server, Path, str], monkeyp
     np.testing.assert_array_equal(sequence.read(0, 1)[0, 0], rain[0])
 
 
+@pytest.mark.slow
 def test_faults_of_servers_are_told(server: tuple[_Server, Path, str], monkeypatch: pytest.MonkeyPatch) -> None:
     _, folder, address = server
     with pytest.raises(DataError, match=r"http://127.*none.zarr: holds no Zarr store"):

@@ -15,6 +15,7 @@ ROOT = Path(__file__).parents[3]
 PARTS: tuple[clips.Part, ...] = ("train", "test")
 
 
+@pytest.mark.slow
 def test_more_movies_begin_with_the_same_ones_and_reading_gives_what_is_rendered() -> None:
     few, many = MovingClips(movies=2, seed=3, size=32), MovingClips(movies=5, seed=3, size=32)
     np.testing.assert_array_equal(few.render(0, 6), many.render(0, 6, slice(0, 2)))
@@ -36,6 +37,7 @@ def test_a_source_of_clips_is_read_as_any_other(colour: str, channels: int) -> N
     assert sequence.read(0, 4).shape == (4, channels, 24, 24)
 
 
+@pytest.mark.slow
 def test_grey_shows_what_colour_shows() -> None:
     grey = MovingClips(movies=6, frames=8, seed=11).render(0, 8)[:, :, 0].astype(float)
     luminance = np.array([0.299, 0.587, 0.114])
@@ -44,6 +46,7 @@ def test_grey_shows_what_colour_shows() -> None:
         assert np.abs(one - other).mean() < 8  # noise, and colours that are cut off at 0 and 255, differ
 
 
+@pytest.mark.slow
 def test_clips_are_as_various_as_said() -> None:
     drawn = MovingClips(movies=60, frames=2, size=32).render(0, 2).astype(float)
     change = np.sqrt(((drawn[:, 1] - drawn[:, 0]) ** 2).mean(axis=(1, 2, 3)))

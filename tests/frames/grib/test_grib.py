@@ -95,6 +95,7 @@ def test_codes_of_mrms_are_missing_or_dry() -> None:
 
 @pytest.mark.parametrize("sample", ["regular_ll_sfc_grib1", "regular_ll_sfc_grib2"])
 @pytest.mark.parametrize("suffix", [".grib", ".grib2.gz", ".grb.bz2"])
+@pytest.mark.slow
 def test_both_editions_are_read_zipped_or_not(tmp_path: Path, sample: str, suffix: str) -> None:
     frames = fields()
     path = written(tmp_path / f"hours{suffix}", [hour(n, frames[n], sample=sample) for n in (2, 0, 1)])
@@ -166,6 +167,7 @@ def forecast(end: int, values: np.ndarray, start: int = 0) -> bytes:
     return message(values, **keys, stepType="accum", startStep=start, endStep=end)
 
 
+@pytest.mark.slow
 def test_amounts_are_of_the_time_that_their_steps_say(tmp_path: Path) -> None:
     frames = fields() / 100
     path = written(tmp_path / "tp.grib2", [forecast(n + 1, frames[n], start=n) for n in range(3)])
@@ -220,6 +222,7 @@ def test_each_member_is_a_sequence(tmp_path: Path) -> None:
     assert [len(s) for s in source.sequences] == [2, 2]
 
 
+@pytest.mark.slow
 def test_a_projection_is_carried(tmp_path: Path) -> None:
     pyproj = pytest.importorskip("pyproj")
     plane: dict[str, Any] = {

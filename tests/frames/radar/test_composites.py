@@ -291,6 +291,7 @@ def test_a_real_netcdf_archive_of_one_radar() -> None:
 
 
 @real
+@pytest.mark.slow
 def test_a_real_archive() -> None:
     (sequence,) = open_source(KNMI, crop=(300, 300, 64, 64)).sequences
     assert sequence.shape == (92, 1, 64, 64)

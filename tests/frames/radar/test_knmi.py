@@ -143,6 +143,7 @@ def test_files_that_lack_what_they_need(tmp_path: Path) -> None:
         open_source(write(tmp_path / "a.h5", FIELD[None]))
 
 
+@pytest.mark.slow
 def test_flipped_bytes_are_sentences_or_values(tmp_path: Path) -> None:
     whole = write(tmp_path / "a.h5", calibration={"calibration_formulas": np.bytes_("GEO=0.01*PV")}).read_bytes()
     random = np.random.default_rng(11)

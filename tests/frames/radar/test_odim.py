@@ -317,6 +317,7 @@ def test_every_truncation_is_a_sentence(tmp_path: Path) -> None:
             open_source(path).sequences[0].read(0, 1)
 
 
+@pytest.mark.slow
 def test_flipped_bytes_are_sentences_or_values(tmp_path: Path) -> None:
     whole = write(tmp_path / "a.h5").read_bytes()
     path = tmp_path / "b.h5"
@@ -339,6 +340,7 @@ def test_flipped_bytes_are_sentences_or_values(tmp_path: Path) -> None:
         ("comp4ctfilter.h5", "dataset2/DBZH"),
     ],
 )
+@pytest.mark.slow
 def test_real_composites_as_pysteps_reads_them(name: str, quantity: str) -> None:
     importers = pytest.importorskip("pysteps.io.importers")
     with contextlib.redirect_stdout(io.StringIO()):

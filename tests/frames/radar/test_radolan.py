@@ -44,6 +44,7 @@ def counted(path: Path) -> np.ndarray:
 
 @needs_data
 @pytest.mark.parametrize(("product", "rows"), [("ry", 900), ("yw", 1100)])
+@pytest.mark.slow
 def test_originals_are_read(product: str, rows: int) -> None:
     files = sorted(DATA.glob(f"raa01-{product}*"))
     (sequence,) = open_source(str(DATA / f"raa01-{product}*")).sequences
