@@ -1,0 +1,147 @@
+"""docs/results/radar.md: one model for all radars, by the networks that it never saw."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from lab.place import DOCS
+from lab.radar.measure import BASELINES, RADAR
+from lab.radar.networks import HORIZON, PAST, RESOLUTION
+from lab.radar.pooled import ALL, Band, Event, difference, events, pooled
+from nextframe.files import write_text
+from nextframe.verification.result import Verification
+
+PAGE = DOCS / "results" / "radar.md"
+COMPARED = {
+    "csi_0.2": "CSI at 0.2 mm/h",
+    "csi_1": "CSI at 1 mm/h",
+    "csi_3": "CSI at 3 mm/h",
+    "fss_1_5px": "FSS at 1 mm/h, 20 km",
+    "fss_1_15px": "FSS at 1 mm/h, 60 km",
+    "mse": "MSE",
+    "crps": "CRPS",
+}
+"""Scores by which somebody is better, and how the page calls them."""
+OTHERS = {
+    "frequency_0.2": "frequency bias at 0.2",
+    "frequency_1": "at 1",
+    "frequency_3": "at 3 mm/h",
+    "power_8px": "power below 32 km",
+    "coverage": "coverage of 90 %",
+}
+LOWER = ("mse", "crps")
+OURS = ("model", "matched")
+BANDS: Sequence[Band] = ((0, 20), (20, 40), (40, HORIZON))
+
+
+def write_page(variant: str) -> None:
+    """Write the page from the results that there are."""
+    found = events(RADAR, variant)
+    if found:
+        write_text(PAGE, "\n".join(_lines(found, variant)) + "\n")
+
+
+def _lines(found: Sequence[Event], variant: str) -> Iterator[str]:
+    scored = list(dict.fromkeys(event.network for event in found))
+    yield "# One model for all radars\n"
+    yield (
+        f"For each of {len(scored)} radar networks a model was trained on all the others, for some minutes, and "
+        "scored on this one, which it never saw: unit, pixels and motion of another radar, another climate. Rain rate "
+        f"at about {RESOLUTION}, {PAST} frames seen, lead times up to {HORIZON} minutes. Each network counts as one in "
+        "every mean. Written by `python -m lab radar`.\n"
+    )
+    yield from _table(
+        ("network", "where", "climate", "events", "forecasts", "step"),
+        (
+            (
+                row.name,
+                row.where,
+                row.climate,
+                str(sum(event.network is row for event in found)),
+                str(sum(event.count for event in found if event.network is row)),
+                f"{row.step} min",
+            )
+            for row in scored
+        ),
+    )
+    yield "\n## All networks together\n"
+    yield from _means(found, {**COMPARED, **OTHERS}, ALL)
+    yield (
+        "\n`matched` is the model's forecast with the distribution of the last frame seen (`--matched`): sharp, and "
+        "better by events; as it is, `model` is a mean, smooth, with the smaller errors. Frequency bias, power and "
+        "coverage are right at 1, 1 and 0.9.\n"
+    )
+    yield "## Who is really better\n"
+    yield (
+        "Difference to each baseline, of scores, and in per cent of MSE and CRPS (mean of logarithms, so that no heavy "
+        "event outweighs the others), with the 95 % interval of networks and events drawn again; in bold where it "
+        "leaves no doubt. Positive is better.\n"
+    )
+    for own in OURS:
+        yield f"`{own}` against\n"
+        rows = ((title, *(_cell(found, own, who, metric) for who in BASELINES)) for metric, title in COMPARED.items())
+        yield from _table(("", *BASELINES), rows)
+        yield ""
+    yield "\n## By lead time\n"
+    chosen = {name: COMPARED[name] for name in ("csi_1", "csi_3", "mse", "crps")}
+    for band in BANDS:
+        yield f"Up to {band[1]:g} minutes" + (f", from beyond {band[0]:g}" if band[0] else "") + ":\n"
+        yield from _means(found, chosen, band)
+        yield ""
+    yield "## By network\n"
+    for row in scored:
+        yield f"{row.name}, {row.where}:\n"
+        yield from _means(
+            [event for event in found if event.network is row], {**COMPARED, "frequency_3": "bias at 3"}, ALL
+        )
+        yield ""
+    yield "## How it was made\n"
+    some = next(iter(sorted((RADAR / variant).glob("*/training.json"))), None)
+    if some is not None:
+        made: dict[str, Any] = json.loads(some.read_text(encoding="utf-8"))
+        yield f"One of the trainings, {made['seconds']} s beside other programs; paths are below the data's folder:\n"
+        yield f"```console\n$ {made['command']}\n```\n"
+    one = Verification.from_json(RADAR / variant / found[0].network.name / f"{found[0].name}.json")
+    yield (
+        f"On {one.machine}. The data are of the example data of pysteps and wradlib, of KNMI's data platform and of "
+        "NOAA; credits stand in their files."
+    )
+
+
+def _means(found: Sequence[Event], metrics: dict[str, str], band: Band) -> Iterator[str]:
+    names = (*OURS, *BASELINES)
+    best = {}
+    for metric in metrics:
+        values = [pooled(found, who, metric, band) for who in names]
+        sound = [value for value in values if math.isfinite(value)]
+        best[metric] = None if metric not in COMPARED or not sound else (min if metric in LOWER else max)(sound)
+    rows = (
+        (who, *(_bold(value := pooled(found, who, metric, band), value == best[metric]) for metric in metrics))
+        for who in names
+    )
+    yield from _table(("", *metrics.values()), rows)
+
+
+def _cell(found: Sequence[Event], own: str, other: str, metric: str) -> str:
+    gained = difference(found, own, other, metric)
+    if not math.isfinite(gained.mean):
+        return ""
+    scale, unit = (100, " %") if metric in LOWER else (1, "")
+    digits = ".0f" if metric in LOWER else ".3f"
+    text = f"{gained.mean * scale:+{digits}}{unit} ({gained.low * scale:+{digits}} to {gained.high * scale:+{digits}})"
+    return f"**{text}**" if gained.sure else text
+
+
+def _bold(value: float, best: bool) -> str:
+    text = f"{value:.3f}" if math.isfinite(value) else ""
+    return f"**{text}**" if best else text
+
+
+def _table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
+    yield f"| {' | '.join(titles)} |"
+    yield f"|{'---|' * len(titles)}"
+    for row in rows:
+        yield f"| {' | '.join(row)} |"
