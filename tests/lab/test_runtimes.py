@@ -27,7 +27,7 @@ def test_every_runtime_takes_its_turn_and_what_is_missing_is_named() -> None:
         assert "no_such_library" in line
 
 
-def test_contenders_alternate() -> None:
+def test_contenders_alternate_and_each_turn_begins_with_a_forecast_that_is_not_counted() -> None:
     turns: list[str] = []
 
     class Named:
@@ -38,7 +38,7 @@ def test_contenders_alternate() -> None:
             turns.append(self.name)
 
     runtimes.timed({name: Named(name) for name in "ab"}, np.zeros((1, 1, 1, 4, 4), np.float32), 2, 1)  # type: ignore[misc]
-    assert "".join(turns) == "abbaab"
+    assert "".join(turns) == "aabbbbaaaabb"
 
 
 def test_the_task_keeps_what_it_has_measured(
