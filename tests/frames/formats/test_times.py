@@ -120,6 +120,12 @@ def bounds(hours: float) -> Any:
         ({"cell_methods": "area: mean time: sum"}, {"bounds": "b"}, {"b": bounds(3)}, np.timedelta64(3, "h")),
         ({}, {"bounds": "b"}, {"b": bounds(0.5)}, np.timedelta64(30, "m")),
         ({"cell_methods": "time: sum (interval: 15 minutes)"}, {}, {}, np.timedelta64(15, "m")),
+        (
+            {},
+            {"long_name": "End of accumulation period"},
+            {"start": (("time",), COUNT - 0.5, {**HOURS, "long_name": "Start of accumulation period"})},
+            np.timedelta64(30, "m"),
+        ),
         ({"cell_methods": "time: point"}, {"bounds": "b"}, {"b": bounds(1)}, None),
         ({"units": "mm/h"}, {"bounds": "b"}, {"b": bounds(1)}, None),
         ({}, {"bounds": "not there"}, {}, None),

@@ -18,6 +18,8 @@ _SAME = 0.01
 """Share by which periods may differ and still be one, as months do not."""
 _INTERVAL = re.compile(r"interval:\s*([\d.]+)\s*([a-z]+)", re.IGNORECASE)
 _SECONDS = {"s": 1, "sec": 1, "second": 1, "min": 60, "minute": 60, "hr": 3600, "h": 3600, "hour": 3600, "day": 86400}
+_END = re.compile(r"(start|end) of (?:the )?accumulation", re.IGNORECASE)
+"""Names of the ends of a period."""
 _RATE = re.compile(r"(/|per\b|s-1|s\*\*-1|s\^-1|h-1|hr-1|day-1|d-1)", re.IGNORECASE)
 
 
@@ -75,7 +77,21 @@ def _bounds(stored: Stored, axis: str | None) -> NDArray[np.timedelta64] | None:
         if ends is not None:
             ends = ends.reshape(-1, 2)
             return np.abs(ends[:, 1] - ends[:, 0])
-    return None
+    return _between_ends(stored, axis)
+
+
+def _between_ends(stored: Stored, axis: str | None) -> NDArray[np.timedelta64] | None:
+    """Lengths of the periods between two times that are called their start and end, as the Bureau of Meteorology has
+    them ("Start of accumulation period").
+    """
+    ends: dict[str, NDArray[np.datetime64]] = {}
+    for variable in stored.variables.values():
+        along = variable.dims == ((axis,) if axis else ()) or variable.shape == (1,)
+        said = _END.match(text(variable.attributes, "long_name"))
+        times = decode(variable, stored) if said is not None and along else None
+        if said is not None and times is not None:
+            ends[said[1].lower()] = times.reshape(-1)
+    return np.abs(ends["end"] - ends["start"]) if len(ends) == 2 else None
 
 
 def _monthly(periods: NDArray[np.timedelta64]) -> bool:
