@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -62,7 +62,7 @@ def read_points(path: str | Path) -> tuple[Point, ...]:
         raise DataError("cannot be read as a table of points", where=path, received=first_line(error)) from error
     first = text.partition("\n")[0]
     rows = csv.reader(text.splitlines(), delimiter=";" if first.count(";") > first.count(",") else ",")
-    head = [cell.strip().lower() for cell in next(rows, [])]
+    head = [cell.strip().lower() for cell in next(_whole(rows, path), [])]
     columns: dict[str, int] = {}
     for column, names in _COLUMNS.items():
         place = next((head.index(name) for name in names if name in head), None)
@@ -75,7 +75,7 @@ def read_points(path: str | Path) -> tuple[Point, ...]:
             )
         columns[column] = place
     points = []
-    for number, row in enumerate(rows, start=2):
+    for number, row in enumerate(_whole(rows, path), start=2):
         if not any(cell.strip() for cell in row):
             continue
         try:
@@ -98,6 +98,14 @@ def read_points(path: str | Path) -> tuple[Point, ...]:
     return tuple(points)
 
 
+def _whole(rows: Iterator[list[str]], path: str | Path) -> Iterator[list[str]]:
+    """Rows of a table, whose faults of writing are told."""
+    try:
+        yield from rows
+    except csv.Error as error:
+        raise DataError("cannot be read as a table of points", where=path, received=first_line(error)) from error
+
+
 def read_areas(path: str | Path) -> tuple[Area, ...]:
     """Polygons of a GeoJSON file (RFC 7946), by the name in their properties.
 
@@ -106,7 +114,7 @@ def read_areas(path: str | Path) -> tuple[Area, ...]:
     """
     try:
         content = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise DataError("cannot be read as GeoJSON", where=path, received=first_line(error)) from error
     areas = []
     for number, (properties, geometry) in enumerate(_geometries(content), start=1):
@@ -117,7 +125,9 @@ def read_areas(path: str | Path) -> tuple[Area, ...]:
         name = next((str(properties[key]) for key in _NAMES if properties.get(key) not in (None, "")), f"area {number}")
         try:
             rings = tuple(np.array([spot[:2] for spot in ring], np.float64) for polygon in polygons for ring in polygon)
-            sound = bool(rings) and all(ring.ndim == 2 and len(ring) >= 3 and np.isfinite(ring).all() for ring in rings)
+            sound = bool(rings) and all(
+                ring.ndim == 2 and len(ring) >= 3 and ring.shape[1] == 2 and np.isfinite(ring).all() for ring in rings
+            )
         except (TypeError, ValueError, IndexError):
             sound = False
         if not sound:

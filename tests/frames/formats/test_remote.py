@@ -3,6 +3,7 @@
 import functools
 import http.server
 import pickle
+import socket
 import sys
 import threading
 from collections.abc import Iterator
@@ -29,6 +30,7 @@ class _Server(http.server.ThreadingHTTPServer):
     daemon_threads = True
     refusals = 0
     asked: list[str]
+    signed: list[str | None]
 
 
 class _Handler(http.server.SimpleHTTPRequestHandler):
@@ -36,11 +38,16 @@ class _Handler(http.server.SimpleHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.server.asked.append(self.path)
+        self.server.signed.append(self.headers.get("Authorization"))
         if "/c/" in self.path and self.server.refusals:
             self.server.refusals -= 1
             self.send_error(503)
             return
         super().do_GET()
+
+    def end_headers(self) -> None:
+        self.send_header("ETag", '"1"')  # as Google's storage has it
+        super().end_headers()
 
     def log_message(self, *_: object) -> None:
         pass
@@ -51,7 +58,7 @@ def server(tmp_path: Path) -> Iterator[tuple[_Server, Path, str]]:
     folder = tmp_path / "www"
     folder.mkdir()
     served = _Server(("127.0.0.1", 0), functools.partial(_Handler, directory=str(folder)))
-    served.asked = []
+    served.asked, served.signed = [], []
     thread = threading.Thread(target=served.serve_forever, daemon=True)
     thread.start()
     yield served, folder, f"http://127.0.0.1:{served.server_address[1]}"
@@ -114,18 +121,50 @@ def test_what_fails_on_its_way_is_asked_for_again(server: tuple[_Server, Path, s
     served.refusals = 2
     np.testing.assert_array_equal(sequence.read(5, 6)[0, 0], rain[5])
     served.refusals = 1000
+    served.asked.clear()
     with pytest.raises(DataError, match=r"rainfall_rate cannot be read at 2020-01-31T12:35:00"):
         sequence.read(7, 8)
+    assert len(served.asked) == 2 * (1 + remote.RETRIES)  # with a second look for the step that failed
 
 
 @pytest.mark.slow
-def test_a_bucket_is_read_anonymously(server: tuple[_Server, Path, str], monkeypatch: pytest.MonkeyPatch) -> None:
-    _, folder, address = server
+@pytest.mark.parametrize(("scheme", "endpoint"), [("s3", "AWS_ENDPOINT_URL"), ("gs", "GOOGLE_BASE_URL")])
+def test_a_bucket_is_read_anonymously(
+    server: tuple[_Server, Path, str], monkeypatch: pytest.MonkeyPatch, scheme: str, endpoint: str
+) -> None:
+    served, folder, address = server
     rain = archive(folder / "bucket" / "radar.zarr")
-    monkeypatch.setenv("AWS_ENDPOINT_URL", address)
-    monkeypatch.delenv("AWS_ACCESS_KEY_ID", raising=False)
-    (sequence,) = open_source("s3://bucket/radar.zarr").sequences
+    monkeypatch.setenv(endpoint, address)
+    for keys in remote._KEYS.values():
+        for key in keys:
+            monkeypatch.delenv(key, raising=False)
+    (sequence,) = open_source(f"{scheme}://bucket/radar.zarr").sequences
     np.testing.assert_array_equal(sequence.read(0, 1)[0, 0], rain[0])
+    assert set(served.signed) == {None}
+    with pytest.raises(DataError, match=rf"{scheme}://bucket/none\.zarr: holds no Zarr store"):
+        open_source(f"{scheme}://bucket/none.zarr")
+
+
+def test_with_keys_in_the_environment_a_bucket_is_asked_as_their_owner(
+    server: tuple[_Server, Path, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served, folder, address = server
+    archive(folder / "bucket" / "radar.zarr")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", address)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "somebody")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    open_source("s3://bucket/radar.zarr")
+    assert all(said is not None and "Credential=somebody/" in said for said in served.signed)
+
+
+def test_a_server_that_does_not_answer_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(remote, "ANSWER", 0.2)
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()  # the system takes the connection, and nobody reads from it
+        address = f"http://127.0.0.1:{silent.getsockname()[1]}/radar.zarr"
+        with pytest.raises(DataError, match=r"radar\.zarr: cannot be read .*look whether the server answers"):
+            open_source(address)
 
 
 @pytest.mark.slow
