@@ -35,6 +35,8 @@ class Format:
     """Opens files of this kind; the table's own rows import it when it is first called (`plugins.Late`)."""
     knows: Callable[[Path], bool] | None = None
     """Test of a path for this kind, where suffixes do not tell; it is asked before any suffix is looked at."""
+    holds: Callable[[Path], bool] | None = None
+    """Test of what is in a file of such a name, asked where another row, or a plugin of pysteps, could read it, too."""
     together: bool = False
     """True where the files of a folder are handed to `open` at once, each a step or a stretch of one sequence."""
     takes: frozenset[str] = frozenset()

@@ -1,5 +1,6 @@
 """Files that a plugin of pysteps imports, where no format of ours reads them."""
 
+from collections.abc import Sequence
 from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,12 @@ import pytest
 
 from nextframe.cli import main
 from nextframe.errors import DataError
+from nextframe.frames.format import Format
+from nextframe.frames.formats import formats
 from nextframe.frames.radar import importers
+from nextframe.frames.sequence import FrameSequence
 from nextframe.frames.source import open_source
+from tests.frames.radar.test_composites import odim
 
 METADATA = {
     "unit": "mm", "accutime": 10.0, "transform": None, "projection": "+proj=longlat +datum=WGS84",
@@ -93,3 +98,49 @@ def test_without_plugins_the_file_is_of_no_format(tmp_path: Path) -> None:
     write(tmp_path, "a.rows", 1)
     with pytest.raises(DataError, match="is of no format that can be read"):
         open_source(tmp_path / "a.rows")
+
+
+@pytest.mark.usefixtures("plugins")
+def test_hdf5_of_another_layout_goes_to_the_plugin_and_a_composite_stays_ours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    h5py = pytest.importorskip("h5py", reason="needs h5py (extra radar)")
+    with h5py.File(tmp_path / "own_202006011200.h5", "w") as file:
+        file["rows"] = [[3.0, 0.0], [-1.0, 1.5]]
+
+    def import_own(filename: str, **options: Any) -> tuple[Any, Any, dict[str, Any]]:
+        with h5py.File(filename) as file:
+            return np.ma.masked_equal(file["rows"][()], -1), None, dict(METADATA)
+
+    monkeypatch.setattr(EntryPoint, "load", lambda point: import_own)
+    (sequence,) = open_source(tmp_path / "own_202006011200.h5").sequences
+    np.testing.assert_array_equal(sequence.read(0, 1)[0, 0], [[3, 0], [np.nan, 1.5]])
+    assert len(open_source(tmp_path).sequences[0]) == 1
+    odim(tmp_path / "odim.h5", np.ones((2, 2)), 0)
+    assert open_source(tmp_path / "odim.h5").sequences[0].variables == ("rain_rate",)
+    (tmp_path / "damaged.h5").write_bytes(b"no HDF5")
+    with pytest.raises(DataError, match=r"damaged\.h5: cannot be read as a radar composite"):
+        open_source(tmp_path / "damaged.h5")
+
+
+def test_hdf5_of_another_layout_goes_to_the_row_of_another_package(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    h5py = pytest.importorskip("h5py", reason="needs h5py (extra radar)")
+
+    def opened(name: str, files: Sequence[Path], *_: object) -> tuple[FrameSequence, ...]:
+        return (FrameSequence(values=np.ones((len(files), 1, 2, 2), np.float32), name=name),)
+
+    row = Format(name="theirs", suffixes=(".h5",), open=opened, together=True)
+    monkeypatch.setattr("nextframe.frames.source.formats", lambda: (*formats(), row))
+    with h5py.File(tmp_path / "theirs.h5", "w") as file:
+        file["values"] = np.zeros(3)
+    assert open_source(tmp_path / "theirs.h5").sequences[0].shape == (1, 1, 2, 2)
+    odim(tmp_path / "odim.h5", np.ones((2, 2)), 0)
+    assert open_source(tmp_path / "odim.h5").sequences[0].variables == ("rain_rate",)
+    with pytest.raises(DataError, match=r"files of several kinds|as the others are"):
+        open_source(tmp_path)
+    odim(tmp_path / "volume.h5", np.ones((2, 2)), 0)
+    with h5py.File(tmp_path / "volume.h5", "a") as file:
+        file["what"].attrs["object"] = np.bytes_("PVOL")
+    assert open_source(tmp_path / "volume.h5").sequences[0].variables == ("frame",)

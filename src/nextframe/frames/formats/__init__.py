@@ -41,6 +41,7 @@ _FORMATS = (
         name="radar composite",
         suffixes=(".h5", ".hd5", ".hdf5", ".hdf", ".pgm", ".gif"),
         knows=Late("nextframe.frames.radar.composites:is_composite"),
+        holds=Late("nextframe.frames.radar.composites:holds_composite"),
         open=Late("nextframe.frames.radar.composites:open_composites"),
         together=True,
         takes=frozenset({"variable"}),

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nextframe.config import Reading
-from nextframe.errors import ConfigError, DataError, ShapeError
+from nextframe.errors import ConfigError, DataError, NextframeError, ShapeError
 from nextframe.frames.damage import Damage, describe_each
 from nextframe.frames.grid import Grid
 from nextframe.frames.radar import fmi, mch, radolan
@@ -82,6 +82,22 @@ def is_composite(path: Path) -> bool:
     (True, False)
     """
     return any(row.files.fullmatch(path.name) for row in PROTOCOLS)
+
+
+def holds_composite(path: Path) -> bool:
+    """True where a file of such a name is a composite by what is in it, too, or cannot be read at all; names of HDF5
+    files tell nothing, and polar volumes have them as well.
+    """
+    try:
+        row = next((row for row in PROTOCOLS if row.matches(path)), None)
+    except DataError:  # whoever opens it says what is wrong
+        return True
+    if row is None:
+        return False
+    try:
+        return row.knows is None or bool(row.headers(path, None))
+    except NextframeError:
+        return False
 
 
 def is_radolan(path: Path) -> bool:
