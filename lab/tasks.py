@@ -80,6 +80,11 @@ STUDIES = (
         "a further frame by nextframe, ONNX Runtime, OpenVINO and PyTorch's exports",
         Late("lab.studies.runtimes:main"),
     ),
+    Task(
+        "served-memory",
+        "the memory of a training on a Zarr archive on a server, by its size",
+        Late("lab.studies.served_memory:main"),
+    ),
     Task("squares-errors", "what is wrong in the forecasts of moving squares", Late("lab.studies.squares_errors:main")),
     Task("step-profile", "where the time of a training step goes", Late("lab.studies.step_profile:main")),
 )

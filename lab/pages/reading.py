@@ -2,12 +2,13 @@
 
     python -m lab reading-page
 
-It reads what these commands wrote, which take an idle machine fifteen minutes and five, and 6 GB of its disk for a
+It reads what these commands wrote, which take an idle machine fifteen minutes, five and two, and 6 GB of its disk for a
 while:
 
     python -m lab reading --out lab/results/reading.json
     python -m lab reading --frames 1000 --steps 3 --gigabytes 0 --only NPY,GRIB,RADOLAN,GeoTIFF,PNG,Zarr --out \
         lab/results/reading-operations.json
+    python -m lab served-memory
 """
 
 import json
@@ -21,6 +22,7 @@ PAGE = DOCS / "data.md"
 TABLES = {
     "reading": "<!-- reading: written by python -m lab reading-page -->",
     "reading-operations": "<!-- reading-operations: written by python -m lab reading-page -->",
+    "served-memory": "<!-- served-memory: written by python -m lab reading-page -->",
 }
 """Results -> the mark after which their tables stand."""
 

@@ -273,14 +273,14 @@ def rate(loader: DataLoader[Any], seconds: float) -> float:
     return count / (time.perf_counter() - started)
 
 
-def train_on(path: Path, frames: int, run: Path, setting: Setting) -> Peak:
+def train_on(data: Path | str, frames: int, run: Path, setting: Setting) -> Peak:
     """The memory of `nextframe train` on an archive: statistics, a few steps of a small model, validation.
 
     Raises:
         ConfigError: it fails, with the line that says why.
     """
     options: dict[str, object] = {
-        "data": path,
+        "data": data,
         "out": run,
         "past": setting.past,
         "future": setting.future,
@@ -294,7 +294,7 @@ def train_on(path: Path, frames: int, run: Path, setting: Setting) -> Peak:
     }
     given = [text for name, value in options.items() for text in (f"--{name}", str(value))]
     command = [sys.executable, "-m", "nextframe", "train", "stacked", *given, "--no-progress"]
-    return peak_of(command, what=f"training on {path.name}")
+    return peak_of(command, what=f"training on {Path(data).name}")
 
 
 def _keep_less(sequence: FrameSequence) -> FrameSequence:

@@ -14,6 +14,7 @@ from lab.reading.measure import Measured, Memory, Reading, Setting, Training
 from lab.reading.memory import Peak, measurable, peak_of
 from lab.reading.operations import served
 from lab.reading.picture import reading_bars
+from lab.studies.served_memory import write_sparse
 from nextframe.errors import ConfigError, DataError
 from nextframe.frames.formats.reader import Stores
 from nextframe.frames.readers import AHEAD, Cached
@@ -291,3 +292,14 @@ def test_an_archive_of_many_files_holds_what_they_share_once(tmp_path: Path) -> 
     assert len({id(store.grid) for store in stores.stores}) == 1
     for start, stop in ((0, 4), (1, 3), (3, 4), (2, 2)):
         np.testing.assert_array_equal(stores[start:stop][:, 0], next(showers(4, 16))[start:stop])
+
+
+def test_a_sparse_archive_holds_as_many_frames_as_a_full_one_in_a_few_chunks(tmp_path: Path) -> None:
+    path = write_sparse(tmp_path / "sparse.zarr", 100, 16, distinct=2)
+    (sequence,) = open_source(path).sequences
+    (truth,) = showers(32, 16)
+    np.testing.assert_array_equal(sequence.read(0, 100)[:, 0], np.resize(truth, (100, 16, 16)))
+    assert sequence.times is not None
+    assert (np.diff(sequence.times) == np.timedelta64(5, "m")).all()
+    chunks = [file for file in files_of(path) if file.parent.parent.parent.name == "c" and "rain" in file.parts]
+    assert (len(chunks), len({file.stat().st_ino for file in chunks})) == (7, 2)
