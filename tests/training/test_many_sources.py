@@ -9,6 +9,7 @@ import torch
 import yaml
 
 import nextframe
+import nextframe.verification.result
 from nextframe.api import compare_sources
 from nextframe.cli import main
 from nextframe.config import RunConfig
@@ -183,3 +184,39 @@ def test_sources_side_by_side(radars: list[str], capsys: pytest.CaptureFixture[s
     assert "--time-step" in said
     assert main(["inspect", *radars, "--time-step", "30min", "--resolution", "2km", "--json"]) == 0
     assert '"misfits"' in capsys.readouterr().out
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.*motion looks faster or slower")  # of the radar with another step
+def test_several_sources_are_graded_apart_and_together(
+    radars: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    nextframe.fit(radars[0], out=run, split="time", **SMALL)
+    data = [str(radar(tmp_path / "new.nc", size=28, seed=5)), *radars[1:2]]
+    given = [token for path in data for token in ("--data", path)]
+    files = ["--out", str(tmp_path), "--csv", str(tmp_path / "s.csv"), "--no-progress", "--thresholds", "1"]
+    assert main(["verify", str(run), *given, *files, "--baselines", "persistence"]) == 0
+    said = capsys.readouterr().out
+    assert "mean over lead times, by source" in said
+    whole = nextframe.verification.result.Verification.from_json(tmp_path / "verification.json")
+    assert list(whole.by_source) == data
+    assert sum(part.count for part in whole.by_source.values()) == whole.count
+    for path in data:
+        alone = nextframe.api.verify_run(
+            run, data=path, thresholds=[1.0], baselines=("persistence",), out=tmp_path / "alone", progress=False
+        )
+        part = whole.by_source[path]
+        assert part.count == alone.count
+        for who, scores in alone.scores.items():
+            for metric in ("mse", "mae", "csi_1"):
+                np.testing.assert_allclose(part.scores[who][metric], scores[metric], rtol=1e-6, err_msg=metric)
+    rows = (tmp_path / "s.csv").read_text().splitlines()
+    assert rows[0].startswith("source,forecaster,score")
+    assert sum(row.startswith(f"{data[0]},") for row in rows) == sum(row.startswith(",") for row in rows)
+    page = (tmp_path / "report.html").read_text()
+    assert "By source" in page
+    again = nextframe.verify("persistence", data, past=3, lead_times=2, baselines=(), progress=False)
+    assert list(again.by_source) == data
+    assert main(["verify", str(run), "--data", data[0], "--data", data[0], "--no-progress"]) == 2
+    assert "is named twice" in capsys.readouterr().err

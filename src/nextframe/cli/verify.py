@@ -38,7 +38,7 @@ FORECAST_FILES = (".nc", ".nc4", ".zarr")
 
 def verify(
     *runs: Annotated[Path, Parameter(name="RUN")],
-    data: str | None = None,
+    data: Annotated[list[str] | None, Parameter(negative=(), metavar="SOURCE")] = None,
     baselines: Annotated[tuple[str, ...], NAMES, BASELINES] = DEFAULT,
     thresholds: Annotated[tuple[str, ...] | None, THRESHOLDS] = None,
     scales: Annotated[tuple[int, ...], WHOLE_NUMBERS, Parameter(show_default="5,15".format)] = (5, 15),
@@ -68,7 +68,8 @@ def verify(
             by name among them, to compare in one table on the same windows (`runs/a runs/b anvil`). Or a forecast file
             (NetCDF, Zarr) to be graded against --data.
         data: True frames: a SOURCE; by default the test part of the run's own data, or the held-out frames of a shipped
-            model. Of several runs, those of the first.
+            model. Of several runs, those of the first. Given again for more sources, each graded apart and all
+            together.
         baselines: Forecasters to verify beside the model.
         thresholds: Values from which on a pixel is an event, for CSI, in source units, separated by commas; by default
             the run's own, for a video none. Of one variable of several: rain=1,5,temperature=280.
@@ -124,8 +125,10 @@ def verify(
             raise ConfigError("is for runs, not for forecast files", where=named, hint="leave it out")
         if data is None:
             raise ConfigError("needs the true frames", where=files[0], hint="name them with --data SOURCE")
+        if len(data) > 1:
+            raise ConfigError("is graded against one source", where=files[0], received=", ".join(data))
         skill = grade_file(
-            files[0], data, thresholds=by_variable(thresholds), scales=scales, command=command_line(), **options
+            files[0], data[0], thresholds=by_variable(thresholds), scales=scales, command=command_line(), **options
         )
         console.print(score_tables(skill))
         if conventions:
@@ -140,7 +143,7 @@ def verify(
 
     skill = verify_run(
         runs,
-        data=data,
+        data=data[0] if data is not None and len(data) == 1 else data,
         baselines=() if baselines == ("none",) else baselines,
         thresholds=by_variable(thresholds),
         scales=scales,

@@ -28,6 +28,7 @@ from nextframe.frames.together import (
     described,
     in_one_unit,
     in_rain_unit,
+    is_mapping,
     is_summed,
     rain_unit_for,
     to_resolution,
@@ -102,7 +103,7 @@ def open_source(source: Source, reading: Reading | None = None, **options: Unpac
 
 def are_several(source: object) -> bool:
     """Tell several sources, or one with options of its own, from one as it is."""
-    if isinstance(source, Mapping) and not isinstance(source, DatasetLike):
+    if is_mapping(source):
         return True
     if isinstance(source, (str, Path)):
         return "::" in str(source) and not _there(Path(source))
@@ -192,7 +193,7 @@ def name_of(source: Source) -> str:
     """
     if isinstance(source, (str, Path)):
         return str(source).partition("::")[0] if are_several(source) else str(source)
-    if isinstance(source, Mapping) and not isinstance(source, DatasetLike):
+    if is_mapping(source):
         return name_of(described(source).name or described(source).source)
     if isinstance(source, (list, tuple)):
         names = list(dict.fromkeys(map(name_of, source)))
@@ -351,11 +352,17 @@ def _generate(text: str) -> tuple[FrameSequence, ...]:
 
 
 def _format_of(path: Path) -> Format | None:
-    """The row of the table that a path is of: one that knows it before one that only has its suffix."""
+    """The row of the table that a path is of: one that knows it before one that only has its suffix, and of several
+    one that finds in the file what it reads.
+    """
     if path.exists() and not path.is_file():
         hold_file(path)  # before a row looks into it
     rows = sorted(formats(), key=lambda row: row.knows is None)
-    return next((row for row in rows if row.matches(path)), None)
+    able = [row for row in rows if row.matches(path)]
+    if not able or not path.is_file() or able[0].holds is None:
+        return able[0] if able else None
+    others = [*able[1:], *filter(None, [_imported()])]
+    return next((row for row in (*able[: bool(others)], *others) if row.holds is None or row.holds(path)), able[0])
 
 
 def _imported() -> Format | None:

@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,6 +46,11 @@ class Described:
     """Name that it goes by; by default its path."""
 
 
+def is_mapping(source: object) -> TypeGuard[Mapping[str, Any]]:
+    """Tell a source and its options in a mapping from a Dataset of xarray, which is a mapping, too."""
+    return isinstance(source, Mapping) and not hasattr(source, "coords")
+
+
 def described(source: Any) -> Described:
     """A source as it is written: a text with options after two colons, a mapping with `path`, or frames in memory.
 
@@ -55,7 +60,7 @@ def described(source: Any) -> Described:
     >>> described("radar.nc::coarsen=2,crop=0,0,64,64,weight=3")
     Described(source='radar.nc', options={'coarsen': 2, 'crop': (0, 0, 64, 64)}, weight=3.0, name='')
     """
-    if isinstance(source, Mapping):
+    if is_mapping(source):
         given = {str(key).replace("-", "_"): value for key, value in source.items()}
         path = next((given.pop(key) for key in ("path", "data", "source") if key in given), None)
         if path is None:

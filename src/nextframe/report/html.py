@@ -23,6 +23,7 @@ from nextframe.report.diagnostics import rank_histogram, reliability, spectra
 from nextframe.report.figures import COLOURS, skill_curves, svg
 from nextframe.report.palette import RGB, Bar, ErrorScale, Palette, enlarge
 from nextframe.report.place import graticule_of
+from nextframe.report.tables import source_rows
 from nextframe.report.verdicts import interval_sentence, skill_sentences, verdict, verdict_sentences
 from nextframe.verification.evaluate import Example
 from nextframe.verification.naming import score_named
@@ -59,6 +60,7 @@ def write_report(
         diagnostics=[(heading, text, _picture(figure)) for heading, text, figure in _diagnostics(verification)],
         skill=[sentence for metric in leading for sentence in skill_sentences(verification, metric)],
         tables=[_table(verification, metric) for metric in [*leading, *rest]],
+        sources=_sources(verification, leading),
         without=without,
         lead_times=[lead_number(lead) for lead in verification.lead_time],
         unit=verification.lead_time_unit,
@@ -138,6 +140,12 @@ def _summary(verification: Verification, metrics: Sequence[str]) -> dict[str, ob
         cells = [(number(found.get(metric, math.nan)), name in first[metric]) for metric in metrics]
         rows.append((COLOURS[n % len(COLOURS)], name, cells))
     return {"titles": [title(metric, verification.units) for metric in metrics], "rows": rows}
+
+
+def _sources(verification: Verification, metrics: Sequence[str]) -> list[dict[str, object]]:
+    """Means of each metric by source; none where there is one."""
+    tables = ((title(metric, verification.units), source_rows(verification, metric)) for metric in metrics)
+    return [{"title": name, "rows": rows} for name, rows in tables if rows]
 
 
 def _table(verification: Verification, metric: str) -> dict[str, object]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -12,7 +13,7 @@ from rich.text import Text
 from nextframe.report.verdicts import interval_sentence, repeats, skill_sentences, verdict_sentences
 from nextframe.verification.conventions import CONVENTIONS
 from nextframe.verification.result import Verification
-from nextframe.verification.titles import best, default_metrics, heading, mean, number, title
+from nextframe.verification.titles import best, default_metrics, heading, mean, number, title, winners
 from nextframe.words import lead_number, printable
 
 
@@ -40,11 +41,52 @@ def score_tables(verification: Verification, metrics: Sequence[str] | None = Non
         table.add_section()
         table.add_row("mean", *(number(mean(verification.scores[name][metric])) for name in names))
         blocks += [table, Text()]
+    blocks += [block for metric in chosen for block in _by_source(verification, metric)]
     sentences = [sentence for metric in chosen for sentence in skill_sentences(verification, metric)]
     sentences.append(f"{verification.count} forecasts of {verification.data}")
     sentences += filter(None, [interval_sentence(verification)])
     sentences += [f"{verification.data}: {note}" for note in verification.notes]
     return Group(*blocks, *(Text(printable(sentence)) for sentence in sentences))
+
+
+def _by_source(verification: Verification, metric: str) -> list[RenderableType]:
+    """Means of a metric over lead times, a row for each of several sources; nothing where there is one."""
+    rows = source_rows(verification, metric)
+    if not rows:
+        return []
+    table = _table(f"{title(metric, verification.units)}, mean over lead times, by source")
+    table.add_column("source")
+    table.add_column("forecasts", justify="right")
+    for name in rows[0].cells:
+        table.add_column(Text(printable(name)), justify="right")
+    for row in rows:
+        cells = (Text(text, "bold" if name in row.best else "") for name, text in row.cells.items())
+        table.add_row(Text(printable(row.source)), f"{row.count:,}", *cells)
+    return [table, Text()]
+
+
+@dataclass(frozen=True)
+class SourceRow:
+    """Means of one metric over lead times, of the forecasts of one source."""
+
+    source: str
+    """Its name."""
+    count: int
+    """Forecasts of it."""
+    cells: Mapping[str, str]
+    """Forecaster -> mean."""
+    best: Collection[str]
+    """Forecasters that are best."""
+
+
+def source_rows(verification: Verification, metric: str) -> list[SourceRow]:
+    """Means of a metric over lead times, a row for each of several sources; none where there is one."""
+    rows = []
+    for name, own in verification.by_source.items():
+        means = {who: mean(scores[metric]) for who, scores in own.scores.items() if metric in scores}
+        cells = {who: number(value) for who, value in means.items()}
+        rows.append(SourceRow(source=name, count=own.count, cells=cells, best=winners(means, metric)))
+    return rows
 
 
 def convention_tables(verification: Verification) -> RenderableType:

@@ -132,6 +132,10 @@ class Additive:
         """The sum over the first axis."""
         return self._replace({name: value.sum(0) for name, value in self.arrays().items()})
 
+    def of(self, places: NDArray[np.intp]) -> Self:
+        """The sums at some places of the first axis."""
+        return self._replace({name: value[places] for name, value in self.arrays().items()})
+
     def weighed(self, weights: NDArray[np.float64]) -> Self:
         """Weighted sums over the first axis (N, ...), for each row of `weights` (R, N): sums with a first axis R."""
         return self._replace({name: np.tensordot(weights, value, (1, 0)) for name, value in self.arrays().items()})

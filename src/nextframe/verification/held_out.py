@@ -15,7 +15,8 @@ from nextframe.forecasting.adapt import adapt
 from nextframe.frames.generated import GENERATED
 from nextframe.frames.readers import coarsen
 from nextframe.frames.sequence import FrameSequence, FrameSource
-from nextframe.frames.source import Source, name_of, open_as
+from nextframe.frames.source import Source, are_several, name_of, open_as
+from nextframe.frames.together import described, in_one_unit
 from nextframe.runs.manifest import Manifest
 from nextframe.runs.shipped import measured, shipped_name
 
@@ -75,13 +76,23 @@ def held_out(
 
 
 def _as_the_model_sees(manifest: Manifest, data: Source, reading: Mapping[str, Any]) -> FrameSource:
-    """Other frames, brought to the unit and the pixels of the training, with a note of what was done."""
-    adapted = adapt(manifest, data, reading)
-    sequences = (coarsen(sequence, adapted.factor) for sequence in adapted.sequences)
-    return FrameSource(
-        name=name_of(data),
-        sequences=tuple(replace(sequence, notes=(*sequence.notes, *adapted.notes)) for sequence in sequences),
-    )
+    """Other frames, of each source for itself brought to the unit and the pixels of the training, with a note of what
+    was done.
+    """
+    several = list(data) if isinstance(data, (list, tuple)) and are_several(data) else [data]
+    each = [described(one) for one in several]
+    names = [one.name or name_of(one.source) for one in each]
+    for name in (name for name in names if names.count(name) > 1):
+        raise ConfigError("is named twice", where="data", received=name, hint="give each its `name`")
+    parts = []
+    for one, name in zip(each, names, strict=True):
+        adapted = adapt(manifest, one.source, {**reading, **one.options})
+        origin = name if len(each) > 1 else ""
+        sequences = (coarsen(sequence, adapted.factor) for sequence in adapted.sequences)
+        parts.append(tuple(replace(s, notes=(*s.notes, *adapted.notes), origin=origin) for s in sequences))
+    if len(parts) > 1:
+        parts = in_one_unit(parts, names)
+    return FrameSource(name=name_of(data), sequences=tuple(s for part in parts for s in part), several=len(parts) > 1)
 
 
 def first_held_out(

@@ -111,6 +111,8 @@ class Verification:
     """Distance between the smallest and the largest possible value, for SSIM and PSNR."""
     conventions: Mapping[str, Mapping[str, Mapping[str, float]]] = field(default_factory=dict)
     """Forecaster -> convention of published tables -> metric -> a value for all lead times; see `conventions`."""
+    by_source: Mapping[str, Verification] = field(default_factory=dict)
+    """Source -> the scores of its forecasts alone, where they are of several sources; else empty."""
     notes: Sequence[str] = ()
     """What was left out, and which scores say nothing, in sentences."""
     left_out: Mapping[str, int] = field(default_factory=dict)
@@ -134,8 +136,7 @@ class Verification:
 
     def to_json(self, path: str | Path) -> None:
         """Write `verification.json`, whole or not at all; a score that is not defined is null there."""
-        content = _with_nulls({name: getattr(self, name) for name in self.__dataclass_fields__})
-        write_text(path, json.dumps(content, indent=1) + "\n")
+        write_text(path, json.dumps(_with_nulls(self), indent=1) + "\n")
 
     def to_dataframe(self) -> pd.DataFrame:
         """A table of pandas with a row for each forecaster, score and lead time; see `tabular.dataframe`."""
@@ -186,18 +187,24 @@ class Verification:
             DataError: a file that is not there or holds something else.
         """
         try:
-            content: dict[str, Any] = _with_nan(json.loads(Path(path).read_text(encoding="utf-8")))
-            for metrics in content["scores"].values():  # JSON has no infinity, which a perfect forecast's PSNR is
-                if {"psnr", "mse"} <= metrics.keys():
-                    pairs = zip(metrics["psnr"], metrics["mse"], strict=True)
-                    metrics["psnr"] = [math.inf if error == 0 else psnr for psnr, error in pairs]
-            for name, kind in (("skill", Skill), ("reliability", Reliability)):
-                found = content.get(name, {})
-                content[name] = {a: {b: kind(**values) for b, values in part.items()} for a, part in found.items()}
-            content["verdicts"] = [Verdict(**values) for values in content.get("verdicts", [])]
-            return cls(**content)
+            return cls._from_content(_with_nan(json.loads(Path(path).read_text(encoding="utf-8"))))
         except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
             raise DataError("cannot be read as scores", where=path, received=error) from error
+
+    @classmethod
+    def _from_content(cls, content: dict[str, Any]) -> Verification:
+        """Scores from what JSON has made of them."""
+        for metrics in content["scores"].values():  # JSON has no infinity, which a perfect forecast's PSNR is
+            if {"psnr", "mse"} <= metrics.keys():
+                pairs = zip(metrics["psnr"], metrics["mse"], strict=True)
+                metrics["psnr"] = [math.inf if error == 0 else psnr for psnr, error in pairs]
+        for name, kind in (("skill", Skill), ("reliability", Reliability)):
+            found = content.get(name, {})
+            content[name] = {a: {b: kind(**values) for b, values in part.items()} for a, part in found.items()}
+        content["verdicts"] = [Verdict(**values) for values in content.get("verdicts", [])]
+        own = content.get("by_source", {})
+        content["by_source"] = {name: cls._from_content(part) for name, part in own.items()}
+        return cls(**content)
 
 
 def _with_nulls(value: Any) -> Any:
@@ -205,7 +212,7 @@ def _with_nulls(value: Any) -> Any:
         return {name: _with_nulls(part) for name, part in value.items()}
     if isinstance(value, (list, tuple)):
         return [_with_nulls(part) for part in value]
-    if isinstance(value, (Skill, Reliability, Verdict)):
+    if isinstance(value, (Skill, Reliability, Verdict, Verification)):
         return _with_nulls(vars(value))
     return None if isinstance(value, float) and not math.isfinite(value) else value
 

@@ -55,10 +55,21 @@ class Table(Scored, Protocol):
 def dataframe(verification: Table) -> pd.DataFrame:
     """One row for each forecaster, score and lead time: `forecaster`, `score`, `metric`, `channel`, `threshold`,
     `scale_px`, `lead_time` (its unit is in `attrs["lead_time_unit"]`), `value`, `low` and `high`, the bounds of the
-    95 % interval; what is not defined is NaN.
+    95 % interval; what is not defined is NaN. Of several sources the rows of each follow those of all together, told
+    apart by `source`.
     """
     import pandas as pd
 
+    parts: Mapping[str, Table] = getattr(verification, "by_source", {})
+    rows = _rows(verification)
+    for source, part in parts.items():
+        rows += [{**row, "source": source} for row in _rows(part)]
+    frame = pd.DataFrame([{"source": "", **row} for row in rows] if parts else rows)
+    frame.attrs = {"lead_time_unit": verification.lead_time_unit, "units": list(verification.units)}
+    return frame
+
+
+def _rows(verification: Table) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     for name, scores in verification.scores.items():
         for key, values in scores.items():
@@ -76,9 +87,7 @@ def dataframe(verification: Table) -> pd.DataFrame:
                 {**about, "lead_time": lead, "value": value, "low": low, "high": high}
                 for lead, value, (low, high) in zip(verification.lead_time, values, bounds, strict=True)
             ]
-    frame = pd.DataFrame(rows)
-    frame.attrs = {"lead_time_unit": verification.lead_time_unit, "units": list(verification.units)}
-    return frame
+    return rows
 
 
 def dataset(verification: Table) -> xr.Dataset:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -37,7 +39,8 @@ def verify(
 ) -> Verification:
     """Let every forecaster forecast every window, and score them against what came.
 
-    All are scored on the same values: those that neither the truth nor any of the forecasts lacks.
+    All are scored on the same values: those that neither the truth nor any of the forecasts lacks. Windows of several
+    sources are scored together, and those of each source by themselves.
 
     Args:
         forecasters: models and baselines alike.
@@ -99,17 +102,22 @@ def verify(
     if not compared:
         raise DataError("no value that every forecast and the truth have", where=data or "verification")
     parts = {name: [join(kind, axis=0) for kind in zip(*batches, strict=True)] for name, batches in found.items()}
-    return summarise(
-        parts,
-        windows[0].sequence,
-        lead_times,
-        settings=settings,
-        windows=windows,
-        data=data,
-        command=command,
-        judged=judged,
-        video=video,
-    )
+    how: dict[str, Any] = {"settings": settings, "command": command, "judged": judged, "video": video}
+    together = summarise(parts, windows[0].sequence, lead_times, windows=windows, data=data, **how)
+    return replace(together, by_source=dict(_by_source(parts, windows, how)))
+
+
+def _by_source(
+    parts: Mapping[str, Sequence[Additive]], windows: Sequence[Window], how: Mapping[str, Any]
+) -> Iterator[tuple[str, Verification]]:
+    """Scores of each of several sources by itself, of the sums that were measured for all of them."""
+    origins = np.array([window.sequence.origin for window in windows])
+    names = list(dict.fromkeys(origins.tolist()))
+    for name in names if len(names) > 1 else ():
+        places = np.flatnonzero(origins == name)
+        own = {who: [part.of(places) for part in found] for who, found in parts.items()}
+        some = [windows[n] for n in places.tolist()]
+        yield name, summarise(own, some[0].sequence, some[0].future, windows=some, data=name, **how)
 
 
 def _check_shape(name: str, forecast: FloatArray, truth: FloatArray) -> None:
