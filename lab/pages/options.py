@@ -10,7 +10,7 @@ from dataclasses import Field, fields
 from docstring_parser import parse_from_object
 
 from lab.place import ROOT
-from nextframe.config import DataConfig, ModelConfig, Reading, TrainingConfig
+from nextframe.config import COVARIATES, DataConfig, ModelConfig, Reading, TrainingConfig
 
 OPTIONS = ROOT / "src" / "nextframe" / "options.py"
 NAMED = ("model",)
@@ -26,7 +26,7 @@ taken where a field holds several values, and one value alone.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, TypedDict
+from typing import Any, Literal, TypedDict
 
 from nextframe.config import (
 '''
@@ -46,7 +46,7 @@ def options_module() -> str:
         _typed_dict("_TrainingOptions", "TypedDict", "Training: fields of `TrainingConfig`.", TrainingConfig),
     ]
     body = "\n\n".join(parts)
-    imported = sorted(set(re.findall(r"\b[A-Z]\w+\b", _types())) - {"None", "Literal", "Sequence"})
+    imported = sorted(set(re.findall(r"\b[A-Z]\w+\b", _types())) - {"Any", "None", "Literal", "Sequence"})
     head = _HEAD + "".join(f"    {name},\n" for name in imported) + ")\n"
     return f"{head}\n\n{body}\n\n{_LAST}"
 
@@ -77,7 +77,11 @@ def _docstring(text: str) -> list[str]:
 
 
 def _taken(field: Field[object]) -> str:
-    """Type of a field's values as a caller may give them; places in a frame or in time are never one number."""
+    """Type of a field's values as a caller may give them; places in a frame or in time are never one number, and
+    covariates may be in memory.
+    """
+    if field.name in COVARIATES:
+        return "str | Sequence[Any]"
     alone = "" if field.default == () and "int" in str(field.type) else r"\1 | "
     return re.sub(r"tuple\[(\w+), \.\.\.\]", rf"{alone}Sequence[\1]", str(field.type)).replace("'", '"')
 

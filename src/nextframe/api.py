@@ -93,13 +93,15 @@ def fit(
             before the training begins; what is no part of a run stays.
         progress: show a progress bar and a line for each epoch.
         tell: takes the lines that are to be said; by default they stand above the progress bar.
-        **options: any field of `nextframe.config.RunConfig`'s sections, by its name: `epochs=3`, `filters=(64, 64)`.
+        **options: any field of `nextframe.config.RunConfig`'s sections, by its name: `epochs=3`, `filters=(64, 64)`;
+            `covariates` and `future_covariates` may be in memory, too.
 
     Raises:
         ConfigError: options that do not make sense, or a folder that is in use or holds another run.
         DataError, ShapeError: frames that cannot be read or trained on, or a network whose outputs do not fit them.
         TrainingError: a loss that is not finite, or a run folder that is removed during the training.
     """
+    from nextframe.data.covariate_frames import held_in, timed
     from nextframe.forecasting.calibrate import calibrate_or_tell
     from nextframe.forecasting.load import load_run
     from nextframe.frames.source import are_named, name_of, open_as, open_source
@@ -111,7 +113,8 @@ def fit(
 
     if source is not None:
         options["data"] = source if are_named(source) else name_of(source)  # type: ignore[typeddict-item]
-    options = as_options(options)  # type: ignore[assignment]
+    named, held = held_in(options)
+    options = as_options(named)  # type: ignore[assignment]
     module = None
     if model is not None and not isinstance(model, str):
         from nextframe.training.start import for_module
@@ -129,6 +132,7 @@ def fit(
         if opened.several and opened.sequences[0].units == ("mm/h",):  # whatever is forecast from is brought to it, too
             choice = dataclasses.replace(choice, config=choice.config.replace({"rain_unit": "mm/h"}))
         work = train if config.training.members == 1 else train_ensemble
+        held = timed(held, opened.sequences)
         work(
             opened,
             choice.config,
@@ -142,9 +146,10 @@ def fit(
             statistics=choice.statistics,
             notes=choice.notes,
             module=module,
+            covariates=held,
         )
         clock.show("calibrating")
-        calibrate_or_tell(run, opened, tell, limit=clock.calibration, module=module)
+        calibrate_or_tell(run, opened, tell, limit=clock.calibration, module=module, covariates=held)
         return load_run(run, module)
 
 
@@ -311,10 +316,13 @@ def verify(
     examples: int = 3,
     title: str | None = None,
     command: str | None = None,
+    covariates: Sequence[Source] | None = None,
+    future_covariates: Sequence[Source] | None = None,
     progress: bool = True,
     **reading: Unpack[ReadingOptions],
 ) -> Verification:
-    """Verify forecasters on every window of a source, beside baselines, without frames that one was trained on.
+    """Verify forecasters on every window of a source, beside baselines, without frames that one was trained on; of
+    several sources on all of them together, and on each by itself (`Verification.by_source`).
 
     Args:
         forecasters: one or several: models, and by their names run folders, shipped models and baselines
@@ -335,9 +343,13 @@ def verify(
         examples: forecasts that the report animates, evenly spread.
         title: title of the report.
         command: how the scores were made, for the record; by default this call.
+        covariates: sources of the observed covariates beside these frames, for the models that read such, in the order
+            of their training's; none for models that were given theirs by `with_covariates`.
+        future_covariates: sources of those that are known for the future, likewise.
         progress: show a progress bar.
         **reading: how to read the source; by default as it is.
     """
+    from nextframe.data.covariate_frames import names_of, timed_each
     from nextframe.data.split import whole_spans
     from nextframe.forecasting.forecast import Forecaster
     from nextframe.frames.source import open_source
@@ -349,8 +361,11 @@ def verify(
     check_numbers(limit=limit, examples=examples)
     check_folder(out)
     one = isinstance(forecasters, (Forecaster, str, Path)) or callable(forecasters)
-    everyone = together([forecasters] if one else list(forecasters))  # type: ignore[list-item, arg-type]
     opened = open_source(source, **reading)
+    everyone = together(
+        [forecasters] if one else list(forecasters),  # type: ignore[list-item, arg-type]
+        *(timed_each(given, opened.sequences) for given in (covariates, future_covariates)),
+    )
     past, lead_times = past or everyone.past, lead_times or everyone.lead_times
     names = tuple(dict.fromkeys((*everyone.baselines, *baselines)))
     verification, shown = evaluate(
@@ -366,7 +381,15 @@ def verify(
         limit=limit,
         examples=0 if out is None else examples,
         command=command
-        or python_call("nextframe.verify", everyone.names, opened.name, past=past, lead_times=lead_times),
+        or python_call(
+            "nextframe.verify",
+            everyone.names,
+            opened.name,
+            past=past,
+            lead_times=lead_times,
+            covariates=names_of(covariates),
+            future_covariates=names_of(future_covariates),
+        ),
         progress=progress,
     )
     write_scores(out, verification, examples=shown, title=title or f"Forecasts of {opened.name}")
@@ -414,6 +437,7 @@ def verify_run(
         ConfigError: the run held out no test part, and no other data was named.
         ShapeError, DataError: data of another kind, or in another unit, than the run was trained on.
     """
+    from nextframe.data.covariate_frames import names_of
     from nextframe.forecasting.load import results_folder
     from nextframe.frames.source import name_of
     from nextframe.report.folder import check_folder, write_scores
@@ -453,8 +477,8 @@ def verify_run(
             limit=limit,
             matched=matched or None,
             tile=tile,
-            covariates=None if covariates is None else list(map(name_of, covariates)),
-            future_covariates=None if future_covariates is None else list(map(name_of, future_covariates)),
+            covariates=names_of(covariates),
+            future_covariates=names_of(future_covariates),
             seen=seen or None,
             **reading,
         ),
@@ -529,15 +553,19 @@ def inspect(source: Source, *, face: Face = in_python, **options: Unpack[DataOpt
     >>> inspect("squares:movies=2,frames=20,size=16").frames
     40
     """
+    from nextframe.data.covariate_frames import held_in
     from nextframe.frames.source import name_of, open_source
+    from nextframe.frames.together import as_options
     from nextframe.inspection.inspect import inspect_as
     from nextframe.training.recipe import choose_for
 
-    config = preset_config("stacked").replace({**options, "data": name_of(source)})
+    named, held = held_in(options)
+    config = preset_config("stacked").replace(as_options({**named, "data": name_of(source)}))
     opened, choice = choose_for(lambda config: open_source(source, config.data), config, options)
     return inspect_as(
         opened,
         choice.config.data,
+        held=held,
         output=choice.config.model.output,
         asked="normalisation" in options,
         recipe=choice.notes,
@@ -545,22 +573,28 @@ def inspect(source: Source, *, face: Face = in_python, **options: Unpack[DataOpt
     )
 
 
-def compare_sources(many: Sequence[One], **options: Unpack[DataOptions]) -> SideBySide:
+def compare_sources(many: Sequence[One], *, face: Face = in_python, **options: Unpack[DataOptions]) -> SideBySide:
     """Several sources side by side, as a training on all of them would read them: how large, wet and fast each is, and
     what does not fit.
 
     Args:
         many: what `open_source` takes a list of.
-        **options: how they are read, and how windows are cut.
+        face: how options are written in what does not fit.
+        **options: how they are read, what beside them, and how windows are cut.
 
     >>> len(compare_sources(["squares:movies=2,frames=20,size=16", "squares:movies=2,frames=20,size=24"]).sides)
     2
     """
+    from nextframe.data.covariate_frames import held_in
     from nextframe.frames.source import open_source
+    from nextframe.frames.together import as_options
+    from nextframe.inspection.covariates import look_beside
     from nextframe.inspection.side_by_side import side_by_side
 
-    config = RunConfig().replace(options).data
-    return side_by_side(open_source(list(many), config), config)
+    named, held = held_in(options)
+    config = RunConfig().replace(as_options(named)).data
+    opened = open_source(list(many), config)
+    return side_by_side(opened, config, beside=look_beside(opened, config, held, face))
 
 
 inspect_path = inspect

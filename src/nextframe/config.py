@@ -250,8 +250,6 @@ class DataConfig(Reading):
         named = (*self.covariates, *self.future_covariates)
         if len(set(named)) < len(named):
             raise ConfigError("are named twice", where="covariates", received=", ".join(named), hint="name each once")
-        if named and self.sources:
-            raise ConfigError("are of one grid", where="covariates", hint="leave them out, or train on one source")
         if named and self.coordinates != "eulerian":
             raise ConfigError("do not move with the frames", where="covariates", hint="use {coordinates=eulerian}")
 

@@ -7,7 +7,7 @@ taken where a field holds several values, and one value alone.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, TypedDict
+from typing import Any, Literal, TypedDict
 
 from nextframe.config import (
     CellActivation,
@@ -116,11 +116,11 @@ class DataOptions(ReadingOptions, total=False):
     """Fields that never change, such as elevation, that the model reads beside every frame: FILE or FILE:VARIABLE
     (NetCDF, NPY), on the grid of the frames.
     """
-    covariates: str | Sequence[str]
+    covariates: str | Sequence[Any]
     """Fields that change with time, that the model reads beside every frame up to the last one seen, and does not
     forecast: a SOURCE each, several times for several; or time-of-day, time-of-year, which are known for the future.
     """
-    future_covariates: str | Sequence[str]
+    future_covariates: str | Sequence[Any]
     """Covariates that are known for the future, such as a numerical forecast, and are read at each lead time: a SOURCE
     each, several times for several.
     """

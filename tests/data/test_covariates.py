@@ -1,5 +1,6 @@
 """Covariates: aligned by time, read as the future allows, and worth something where they tell what is to come."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -241,7 +242,7 @@ def test_a_run_with_covariates_says_where_it_cannot_go(tmp_path: Path) -> None:
     past = open_source(rain).sequences[0][100:104]
     refused: list[tuple[Any, str]] = [
         (lambda: run.session(), r"reads covariates \(.*nwp\.nc and time-of-day\), which a session cannot give it"),
-        (lambda: Follower(run, "*.nc", tmp_path / "products"), "which a folder that is watched cannot give it"),
+        (lambda: Follower(run, "*.nc", tmp_path / "products"), "was trained with covariates, and there are none"),
         (lambda: models_of([str(tmp_path / "run")]), "which the service cannot give it"),
         (lambda: nextframe.export(run, tmp_path / "model.onnx"), "which an exported file cannot give it"),
         (lambda: run.forecast(past, 2, covariates=[]), r"reads 1 source of covariates here .*nwp\.nc.*none"),
@@ -266,3 +267,109 @@ def test_a_run_with_covariates_says_where_it_cannot_go(tmp_path: Path) -> None:
     assert verify_run(
         tmp_path / "run", data=rain, covariates=[nwp], baselines=(), seen=True, limit=4, examples=0, progress=False
     ).scores
+
+
+def in_memory(name: str, levels: np.ndarray, *, late: int = 0) -> xr.DataArray:
+    axes = {"time": times(len(levels), late=late), "y": Y, "x": X}
+    return xr.DataArray(flat(levels).astype(np.float32), dims=("time", "y", "x"), coords=axes, name=name)
+
+
+def test_an_inspection_says_what_is_read_beside_and_what_is_wrong_with_it() -> None:
+    levels = np.random.default_rng(4).normal(0, 1, 60)
+    rain, sat = in_memory("rain", levels), in_memory("sat", np.roll(levels, 5))
+    found = nextframe.inspect(rain, past=3, future=2, covariates=[sat, "time-of-day"], future_covariates=[sat.values])
+    assert [(row.name, row.known, row.frames) for row in found.covariates] == [
+        ("sat", False, 60),
+        ("time-of-day", True, 0),
+        ("array", True, 60),
+    ]
+    training = np.roll(levels, 5)[: found.parts["training"].frames].astype(np.float32)
+    assert found.covariates[0].mean == pytest.approx((training.mean(),), abs=1e-4)
+    assert found.covariates[0].deviation == pytest.approx((training.std(),), rel=1e-3)
+    assert found.foresight == (
+        "a forecast would read no value of sat after the last frame seen, and time-of-day and array at the lead times, "
+        "known for the future (found by perturbation)"
+    )
+    assert not [problem for problem in found.problems if "covariate" in problem]
+    late = nextframe.inspect(rain, past=3, future=2, covariates=[in_memory("sat", levels[:50], late=300)])
+    assert [problem for problem in late.problems if "covariate" in problem] == [
+        "covariate sat: at 10 of 60 frames it has none, and is 0 there."
+    ]
+    other = nextframe.inspect(rain, past=3, future=2, covariates=[sat[:, :5, :5]])
+    assert any("covariate sat: is of another grid than the frames" in problem for problem in other.problems)
+    with pytest.raises(DataError, match=r"covariate array: is an array, which has no times .*received 50 beside 60"):
+        nextframe.inspect(rain, past=3, future=2, covariates=[sat.values[:50]])
+
+
+def test_a_covariate_that_is_the_answer_is_told() -> None:
+    levels = np.random.default_rng(4).normal(0, 1, 60)
+    rain = in_memory("rain", levels)
+    for option, given, said in (
+        ("future_covariates", rain, "covariate rain is at each time the frame that is to be forecast"),
+        ("covariates", in_memory("sat", 3 * levels, late=-1200), "what the frames are 2 frames later"),
+    ):
+        asked: dict[str, Any] = {option: [given]}
+        problems = nextframe.inspect(rain, past=3, future=2, **asked).problems
+        assert any(said in problem for problem in problems), problems
+    still = in_memory("still", np.zeros(60)) + np.random.default_rng(0).random((1, SIZE, SIZE)).astype(np.float32)
+    told = nextframe.inspect(still, past=3, future=2, covariates=[still]).problems
+    assert not [problem for problem in told if "covariate" in problem]  # the last frame tells as much
+
+
+@pytest.mark.slow
+def test_covariates_in_memory_train_and_verify(tmp_path: Path) -> None:
+    levels = np.random.default_rng(4).normal(0, 1, 120)
+    rain, nwp = in_memory("rain", levels), in_memory("nwp", 10 * levels + 280)
+    small = {**SMALL, "epochs": 1}
+    held: dict[str, Any] = {"covariates": [nwp.values, "time-of-day"], "future_covariates": [nwp]}
+    said: list[str] = []
+    run = nextframe.fit(rain, out=tmp_path / "run", tell=said.append, **held, **{**small, "progress": True})
+    assert (run.config.data.covariates, run.config.data.future_covariates) == (("array", "time-of-day"), ("nwp",))
+    assert run.calibration is not None
+    assert any("covariate nwp is at each time the frame that is to be forecast" in line for line in said)
+    bare = nextframe.fit(rain, out=tmp_path / "bare", **small)
+    asked: dict[str, Any] = {"baselines": (), "progress": False, "seen": True, "limit": 6}
+    given: dict[str, Any] = {"covariates": [nwp.values], "future_covariates": [nwp]}
+    both = nextframe.verify([run, bare], rain, **given, **asked)
+    alone = nextframe.verify(bare, rain, **asked)
+    opened_before = nextframe.verify(run.with_covariates([nwp.drop_attrs()], [nwp]), rain, **asked)
+    for name, other in (("bare", alone), ("run", opened_before)):
+        for metric in ("mse", "mae", "bias"):
+            assert both.scores[name][metric] == other.scores["model"][metric]
+    assert "covariates=['array'], future_covariates=['nwp']" in both.command
+    assert run.forecast(rain[:2], 2, covariates=[nwp.values[:2]], future_covariates=[nwp]).values.shape[0] == 2
+    refused: list[tuple[Callable[[], object], str]] = [
+        (lambda: nextframe.verify(run, rain, **asked), "was trained with covariates, and there are none"),
+        (lambda: nextframe.verify(bare, rain, covariates=[nwp], **asked), r"are of models that .*received model"),
+        (lambda: nextframe.verify("persistence", rain, covariates=[nwp], **asked), "received no model"),
+        (lambda: nextframe.verify(run, rain, covariates=[nwp], **asked), "future_covariates: reads 1 source"),
+    ]
+    for call, words in refused:
+        with pytest.raises(ConfigError, match=words):
+            call()
+
+
+@pytest.mark.slow
+def test_several_sources_of_one_grid_and_the_clock_go_together(tmp_path: Path) -> None:
+    levels = np.random.default_rng(4).normal(0, 1, 120)
+    noise = 0.05 * np.random.default_rng(6).normal(size=(120, SIZE, SIZE))
+    whole = flat(levels) + noise
+    parts = [
+        write(tmp_path / "a.nc", whole[:60], times(60)),
+        write(tmp_path / "b.nc", whole[60:], times(120)[60:]),
+    ]
+    for path in parts:
+        with xr.open_dataset(path, engine="h5netcdf") as dataset:
+            renamed = dataset.load().rename({Path(path).stem: "rain"})
+        renamed.to_netcdf(path, engine="h5netcdf")
+    nwp = write(tmp_path / "nwp.nc", flat(levels), times(120))
+    options: dict[str, Any] = {**SMALL, "epochs": 1, "split": "time", "validation": 0.2, "test": 0.2}
+    run = nextframe.fit(parts, out=tmp_path / "run", future_covariates=[nwp], covariates=["time-of-day"], **options)
+    found = verify_run(tmp_path / "run", baselines=(), examples=0, progress=False, out=tmp_path / "skill")
+    assert list(found.by_source) == parts
+    assert run.calibration is not None
+    told = nextframe.api.compare_sources(parts, past=2, future=2, covariates=["time-of-day"], future_covariates=[nwp])
+    assert any("nwp.nc: nwp, 120 frames every 10 min" in note for note in told.notes)
+    small = write(tmp_path / "c.nc", whole[:, :6, :6], times(120))
+    with pytest.raises(ShapeError, match=r"covariate .*nwp\.nc: is of another grid than the frames"):
+        nextframe.fit([parts[0], small], out=tmp_path / "x", future_covariates=[nwp], **options)

@@ -10,16 +10,19 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import xarray as xr
 
+import nextframe
 from nextframe.cli import main
 from nextframe.errors import ConfigError
 from nextframe.forecasting.model_forecaster import ModelForecaster
 from nextframe.frames.sequence import FloatArray
 from nextframe.service.follow import Follower
+from tests.data.test_covariates import SMALL, in_memory
 from tests.service.conftest import BEGIN, FRAMES, STEP
 
 Arrives = Callable[..., Path]
@@ -211,3 +214,33 @@ def test_it_goes_on_after_kills(run: Path, model: ModelForecaster, arrives: Arri
     for file, values in expected.items():
         np.testing.assert_array_equal(made[file], values)
     assert not list(out.glob(".*.tmp*"))
+
+
+@pytest.mark.slow
+def test_a_model_with_covariates_reads_those_that_are_there(tmp_path: Path) -> None:
+    levels = np.random.default_rng(4).normal(0, 1, 60)
+    rain = in_memory("rain", levels)
+    folder, beside = tmp_path / "incoming", tmp_path / "nwp"
+    folder.mkdir()
+    beside.mkdir()
+    forecasts = in_memory("nwp", 10 * levels + 280)
+    forecasts[:58].to_dataset().to_netcdf(beside / "a.nc", engine="h5netcdf")
+    run = nextframe.fit(rain, out=tmp_path / "run", future_covariates=[forecasts], **{**SMALL, "epochs": 1})
+    for n in range(50, 56):
+        rain[n : n + 1].to_dataset().to_netcdf(folder / f"{n}.nc", engine="h5netcdf")
+    given: Any = {"formats": ("npy",), "lead_times": 2, "future_covariates": [str(beside)]}
+    follower = Follower(run, str(folder / "*.nc"), tmp_path / "out", **given)
+    made = list(follower.run(once=True))
+    assert [product.why for product in made][1:] == [""] * 5
+    expected = run.forecast(rain[54:56], 2, future_covariates=[forecasts[:58]])
+    np.testing.assert_allclose(np.load(made[-1].files[0]), expected.values, atol=1e-5)
+    rain[56:57].to_dataset().to_netcdf(folder / "56.nc", engine="h5netcdf")
+    (last,) = follower.run(once=True)
+    assert "covariate nwp has no frame at 1 of the 3 times" in str(last.forecast.attributes["comment"])
+    (beside / "a.nc").unlink()
+    rain[57:58].to_dataset().to_netcdf(folder / "57.nc", engine="h5netcdf")
+    (last,) = follower.run(once=True)
+    assert last.why.startswith("extrapolation in place of the model: ")
+    assert "holds no file that can be read" in last.why
+    with pytest.raises(ConfigError, match="was trained with covariates, and there are none"):
+        Follower(run, str(folder), tmp_path / "other")

@@ -93,7 +93,7 @@ def _compare(sources: list[str], as_json: bool, console: Any, options: dict[str,
     from nextframe.api import compare_sources
     from nextframe.cli.show_sources import sources_table
 
-    found = compare_sources(sources, **options)
+    found = compare_sources(sources, face=on_command_line, **options)
     if as_json:
         print(json.dumps(found.to_dict(), indent=2))
         return

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Unpack
 from cyclopts import Parameter
 
 from nextframe.cli.forecast import AREAS, COVERAGE, MEMBERS, POINTS, QUANTILES
-from nextframe.cli.options import NAMES, NUMBERS, reading_options
+from nextframe.cli.options import COVARIATES, FUTURE_COVARIATES, NAMES, NUMBERS, reading_options
 from nextframe.outputs.writers import suffixes
 from nextframe.words import joined
 
@@ -28,6 +28,8 @@ def watch(
     out: Path = Path("products"),
     formats: Annotated[tuple[str, ...], NAMES, FORMAT] = ("nc",),
     lead_times: int | None = None,
+    covariates: Annotated[list[str] | None, COVARIATES] = None,
+    future_covariates: Annotated[list[str] | None, FUTURE_COVARIATES] = None,
     once: Annotated[bool, ONCE] = False,
     keep: str | None = None,
     drift: str = "6h",
@@ -53,6 +55,8 @@ def watch(
         out: Folder of the products: 20160711T210000Z.nc, ...
         formats: Formats of the products.
         lead_times: Number of frames to forecast; by default as many as the run was trained for.
+        covariates: Covariates of these frames.
+        future_covariates: Covariates that are known for the future.
         once: Make what is due from the files that are there, and end.
         keep: Remove products older than this, for example 7d or 48h; by default they stay.
         drift: Say it when the model has been behind extrapolation for so long.
@@ -84,6 +88,8 @@ def watch(
         formats=formats,
         lead_times=lead_times,
         reading=options,
+        covariates=covariates,
+        future_covariates=future_covariates,
         asked=asked,
         thresholds=thresholds,
         keep=kept,

@@ -16,17 +16,15 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from nextframe.config import CLOCKS, DataConfig, Reading
+from nextframe.config import CLOCKS, DataConfig
+from nextframe.data.covariate_frames import Given, Times, as_list, fitted_to, frames_of, times_of
 from nextframe.data.split import Span
-from nextframe.errors import ConfigError, DataError, ShapeError
-from nextframe.frames.readers import coarsen, crop
-from nextframe.frames.sequence import FloatArray, FrameSequence, described
-from nextframe.frames.source import Source, name_of, open_source
+from nextframe.errors import ConfigError, DataError
+from nextframe.frames.sequence import FloatArray, FrameSequence
+from nextframe.frames.source import Source, name_of
 from nextframe.frames.steps import NEAR, after
-from nextframe.frames.units import same_unit
 from nextframe.words import count, joined, minute, seconds
 
-Times = NDArray[np.datetime64]
 _YEAR = 365.2425  # days
 _SAMPLE = 200
 """Frames of the training part at whose times a covariate is looked at for its normalisation."""
@@ -78,6 +76,11 @@ class Covariate:
         """Channels that a network reads of it: its values, and of a source one for each that says where they are."""
         return len(self.variables) * (2 if self.needs_source else 1)
 
+    @property
+    def option(self) -> str:
+        """Field of the configuration that names it."""
+        return "future_covariates" if self.known and self.needs_source else "covariates"
+
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
         """The inverse of `dataclasses.asdict`, also of what JSON has made of it.
@@ -115,7 +118,7 @@ class Covariates:
     def __post_init__(self) -> None:
         tables = {}
         for name, sequences in self.sources.items():
-            instants = np.concatenate([_times_of(sequence) for sequence in sequences])
+            instants = np.concatenate([times_of(sequence) for sequence in sequences])
             order = np.argsort(instants, kind="stable")
             tables[name] = order, instants[order]
         object.__setattr__(self, "_tables", tables)
@@ -125,7 +128,7 @@ class Covariates:
         """Channels V that a network reads of all of them."""
         return sum(row.channels for row in self.rows)
 
-    def opened(self, observed: Sequence[Source] | None, future: Sequence[Source] | None) -> Self:
+    def opened(self, observed: Given, future: Given) -> Self:
         """The same with frames to read from.
 
         Args:
@@ -139,7 +142,7 @@ class Covariates:
         sources: dict[str, tuple[FrameSequence, ...]] = {}
         for known, given, option in ((False, observed, "covariates"), (True, future, "future_covariates")):
             needed = [row for row in self.rows if row.needs_source and row.known == known]
-            named = [one for one in given or () if not (isinstance(one, str) and one in CLOCKS)]
+            named = [one for one in as_list(given) if not (isinstance(one, str) and one in CLOCKS)]
             if len(needed) != len(named):
                 raise ConfigError(
                     f"reads {count(len(needed), 'source')} of covariates here",
@@ -148,7 +151,7 @@ class Covariates:
                     received=joined([name_of(one) for one in named]) or "none",
                     hint=f"name each, in this order, with {{{option}=SOURCE}}" if needed else "leave them out",
                 )
-            sources |= {row.name: _frames_of(one, row) for row, one in zip(needed, named, strict=True)}
+            sources |= {row.name: _open(one, row) for row, one in zip(needed, named, strict=True)}
         return replace(self, sources=sources)
 
     def require(self) -> None:
@@ -159,7 +162,7 @@ class Covariates:
         """
         missing = [row for row in self.rows if row.needs_source and row.name not in self.sources]
         if missing:
-            options = dict.fromkeys("future_covariates" if row.known else "covariates" for row in missing)
+            options = dict.fromkeys(row.option for row in missing)
             raise ConfigError(
                 "was trained with covariates, and there are none to forecast with",
                 where=joined([row.name for row in missing]),
@@ -178,12 +181,8 @@ class Covariates:
             DataError: frames without times, or a covariate that lies elsewhere.
             ShapeError: a covariate of a grid that cannot be brought to that of the frames.
         """
-        times = _times_of(past)
-        step = past.time_step
-        if step is None:
-            raise DataError("does not say how much time lies between its frames", where=past.name)
-        ahead = after(times[-1], step, np.arange(1, lead_times + 2))
-        following = np.concatenate([times[1:], ahead]).astype(times.dtype)
+        times = times_of(past)
+        following = _following(past, times, lead_times + 1)
         planes: list[FloatArray] = []
         for row in self.rows:
             if not row.needs_source:
@@ -196,7 +195,7 @@ class Covariates:
             wanted = following if row.known else times
             values = self._values(row, past, wanted)
             if row.name == noise:
-                late = self._found(row, past, wanted)[1] > times[-1] + _reach(NEAR, step)
+                late = self._found(row, past, wanted)[1] > times[-1] + _reach(NEAR, past.time_step)
                 values[late] = np.random.default_rng(0).normal(size=values[late].shape)
             there = np.isfinite(values)
             both = np.concatenate([np.where(there, values, 0), there], axis=1).astype(np.float32)
@@ -215,11 +214,11 @@ class Covariates:
             for span in spans:
                 piece = span.sequence[span.start : span.stop]
                 if len(piece):
-                    lacking += int((self._found(row, piece, _times_of(piece))[0] < 0).sum())
+                    lacking += int((self._found(row, piece, times_of(piece))[0] < 0).sum())
                     frames += len(piece)
             if frames and lacking == frames:
-                own = [_times_of(sequence) for sequence in self.sources[row.name]]
-                theirs = [_times_of(span.sequence)[span.start : span.stop] for span in spans]
+                own = [times_of(sequence) for sequence in self.sources[row.name]]
+                theirs = [times_of(span.sequence)[span.start : span.stop] for span in spans]
                 raise DataError(
                     "has no frame at the time of any of the frames",
                     where=f"covariate {row.name}",
@@ -229,6 +228,17 @@ class Covariates:
                 )
             if lacking:
                 said.append(f"covariate {row.name}: at {lacking:,} of {frames:,} frames it has none, and is 0 there")
+        return said
+
+    def lacking(self, past: FrameSequence, lead_times: int) -> list[str]:
+        """Sentences on covariates that have no frame where a forecast from these reads one; arguments of `read`."""
+        times, said = times_of(past), []
+        for row in (row for row in self.rows if row.needs_source):
+            wanted = _following(past, times, lead_times) if row.known else times
+            none = int((self._found(row, past, wanted)[0] < 0).sum())
+            if none:
+                places = f"{none} of the {count(len(wanted), 'time')} at which it is read"
+                said.append(f"covariate {row.name} has no frame at {places}, and is 0 there")
         return said
 
     def normalised(self, spans: Sequence[Span]) -> Self:
@@ -241,7 +251,7 @@ class Covariates:
         for row in self.rows:
             if row.needs_source:
                 values = [
-                    self._values(replace(row, offset=(0.0,), scale=(1.0,)), piece, _times_of(piece))
+                    self._values(replace(row, offset=(0.0,), scale=(1.0,)), piece, times_of(piece))
                     for piece in _sample(spans)
                 ]
                 channels = [np.concatenate([part[:, c].ravel() for part in values]) for c in range(len(row.variables))]
@@ -265,7 +275,7 @@ class Covariates:
             own = (numbers >= first) & (numbers < first + len(sequence))
             if own.any():
                 places = numbers[own] - first
-                fitted = _fitted(sequence, row.name, self.config, like)
+                fitted = fitted_to(like, sequence, row.name, self.config)
                 low, high = int(places.min()), int(places.max())
                 if high - low < 4 * len(places):
                     values[own] = fitted.read(low, high + 1)[places - low]
@@ -294,8 +304,12 @@ class Covariates:
         return np.where(sound, order[closest], -1), instants[closest]
 
 
-def named_in(config: DataConfig) -> Covariates | None:
+def named_in(config: DataConfig, held: Mapping[str, Source] | None = None) -> Covariates | None:
     """The covariates that a configuration names, open and not yet normalised; None where it names none.
+
+    Args:
+        config: the configuration.
+        held: those that are in memory, by the names that they have there.
 
     Raises:
         DataError: a source that cannot be read, or has no times.
@@ -304,7 +318,8 @@ def named_in(config: DataConfig) -> Covariates | None:
         return None
     rows = [Covariate(name=name, known=name in CLOCKS) for name in config.covariates]
     rows += [Covariate(name=name, known=True) for name in config.future_covariates]
-    sources = {row.name: _frames_of(row.name, row) for row in rows if row.needs_source}
+    held = held or {}
+    sources = {row.name: _open(held.get(row.name, row.name), row) for row in rows if row.needs_source}
     described_rows = [
         row
         if not row.needs_source
@@ -312,6 +327,11 @@ def named_in(config: DataConfig) -> Covariates | None:
         for row in rows
     ]
     return Covariates(tuple(described_rows), config, sources)
+
+
+def _open(source: Source, row: Covariate) -> tuple[FrameSequence, ...]:
+    """Sequences of a source, held to what the training had where that is known."""
+    return frames_of(source, trained=(row.variables, row.units) if row.offset else None)
 
 
 def hold_without(rows: Sequence[Covariate], where: object, what: str) -> None:
@@ -333,63 +353,19 @@ def hold_without(rows: Sequence[Covariate], where: object, what: str) -> None:
         )
 
 
-def _frames_of(source: Source, row: Covariate) -> tuple[FrameSequence, ...]:
-    """Sequences of a source, held to what the training had."""
-    opened = open_source(source, Reading(missing="mask"))
-    first = opened.sequences[0]
-    for sequence in opened.sequences:
-        _times_of(sequence, f"covariate {name_of(source)}")
-    if row.offset:
-        alike = len(first.units) == len(row.units) and all(map(same_unit, first.units, row.units))
-        if not alike:
-            raise DataError(
-                "is not what the training had",
-                where=f"covariate {name_of(source)}",
-                expected=described(row.variables, row.units),
-                received=first.described(),
-                hint="choose with {variable}, as SOURCE::variable=NAME, or bring it to that unit",
-            )
-    return opened.sequences
-
-
-def _times_of(sequence: FrameSequence, where: str = "") -> Times:
-    if sequence.times is None:
-        raise DataError(
-            "has no times, by which covariates and frames are brought together",
-            where=where or sequence.name,
-            hint="times in file names are read with {time_format}",
-        )
-    return sequence.times.astype("datetime64[ns]")
-
-
-def _fitted(field: FrameSequence, name: str, config: DataConfig, like: FrameSequence) -> FrameSequence:
-    """A covariate on the grid of the frames: as it is, cropped and coarsened as they were, or coarsened."""
-    size, received, fitted = like.shape[2:], field.shape[2:], field
-    factor = received[0] // size[0]
-    if received != size:
-        box = config.crop
-        if box and box[0] + box[2] <= received[0] and box[1] + box[3] <= received[1]:
-            fitted = coarsen(crop(field, box), config.coarsen)
-        if fitted.shape[2:] != size and factor > 1 and received == (factor * size[0], factor * size[1]):
-            fitted = coarsen(field, factor)
-    if fitted.shape[2:] != size:
-        raise ShapeError(
-            "is of another grid than the frames",
-            where=f"covariate {name}",
-            expected=f"{size}, or a multiple of that",
-            received=received,
-            hint="bring it there with {crop} and {coarsen} of its own, as SOURCE::coarsen=2",
-        )
-    if fitted.grid is not None and like.grid is not None and not (fitted.grid.counted or like.grid.counted):
-        like.grid.hold_in_place(fitted.grid, where=f"covariate {name}", than="the frames")
-    return fitted
-
-
 def _sample(spans: Sequence[Span]) -> list[FrameSequence]:
     """Single frames of some spans, evenly spread."""
     every = [(span.sequence, n) for span in spans for n in range(span.start, span.stop)]
     chosen = np.unique(np.linspace(0, len(every) - 1, min(_SAMPLE, len(every))).round().astype(int))
     return [every[n][0][every[n][1] : every[n][1] + 1] for n in chosen.tolist()]
+
+
+def _following(past: FrameSequence, times: Times, lead_times: int) -> Times:
+    """Time of the frame after each one seen, and of those that follow it."""
+    if past.time_step is None:
+        raise DataError("does not say how much time lies between its frames", where=past.name)
+    ahead = after(times[-1], past.time_step, np.arange(1, lead_times + 1))
+    return np.concatenate([times[1:], ahead]).astype(times.dtype)
 
 
 def _reach(share: float, step: np.timedelta64 | None) -> np.timedelta64:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from torch import nn
@@ -14,7 +14,7 @@ from nextframe.forecasting.calibration import WINDOWS, Calibration
 from nextframe.forecasting.load import load_run
 from nextframe.forecasting.trained import CALIBRATION
 from nextframe.frames.sequence import FrameSource
-from nextframe.frames.source import open_as
+from nextframe.frames.source import Source, open_as
 from nextframe.runs.shipped import shipped_name
 
 
@@ -24,6 +24,7 @@ def calibrate_run(
     *,
     limit: int | None = None,
     module: nn.Module | None = None,
+    covariates: Mapping[str, Source] | None = None,
 ) -> Calibration:
     """Measure a run's errors on its validation part and write them to its `calibration.json`, from which its forecasts
     then have intervals and probabilities. Training does this at its end.
@@ -33,6 +34,7 @@ def calibrate_run(
         source: its frames, where they are open already.
         limit: forecasts that it stands on, at most; by default as many as usual.
         module: as `load_run` takes it.
+        covariates: those of the training that are in memory, by their names.
 
     Raises:
         ConfigError: a shipped model, which is not to be changed.
@@ -51,8 +53,10 @@ def calibrate_run(
             Calibration.load(path)
     except CheckpointError:
         path.unlink()  # it is to be written again, and no run loads with a damaged one
-    model = load_run(run, module).with_covariates()
-    data = model.config.data
+    model = load_run(run, module)
+    data, held = model.config.data, covariates or {}
+    named = (data.covariates, data.future_covariates)
+    model = model.with_covariates(*([held.get(name, name) for name in names] for names in named))
     source = source or open_as(data)
     spans = split_as(source, data).validation
     windows = windows_with_past(cut_windows(spans, past=data.past, future=data.future, stride=data.stride))
@@ -71,11 +75,12 @@ def calibrate_or_tell(
     *,
     limit: int | None = None,
     module: nn.Module | None = None,
+    covariates: Mapping[str, Source] | None = None,
 ) -> None:
     """`calibrate_run` at the end of a training, whose weights are good for forecasts without intervals, too: where the
     data do not let it be calibrated, that is said.
     """
     try:
-        calibrate_run(run, source, limit=limit, module=module)
+        calibrate_run(run, source, limit=limit, module=module, covariates=covariates)
     except DataError as error:
         tell(f"{run} is not calibrated: {error}")

@@ -6,7 +6,7 @@ Axes: B batch, M member, T time of the past, K lead time, C channel, H height, W
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -16,6 +16,7 @@ import numpy as np
 import torch
 
 from nextframe.config import RunConfig
+from nextframe.data.covariate_frames import timed_each
 from nextframe.data.door import Door
 from nextframe.data.normalise import Normaliser
 from nextframe.errors import ConfigError, DataError, NextframeWarning, first_line
@@ -33,7 +34,7 @@ from nextframe.plugins import Late
 from nextframe.runs.folder import member_folders
 from nextframe.runs.manifest import Manifest
 from nextframe.runs.metrics import METRICS, read_metrics
-from nextframe.words import count, seconds
+from nextframe.words import count, joined, seconds
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -211,9 +212,11 @@ class TrainedForecaster(Forecaster):
         Raises:
             DataError: frames in another unit than those of the training, or in another place than its static fields.
         """
-        given = covariates is not None or future_covariates is not None
-        model = self.with_covariates(covariates or (), future_covariates or ()) if given else self
         prepared = only_one(self.prepare(past, axes=axes), past)
+        model = self
+        if covariates is not None or future_covariates is not None:
+            given = (timed_each(each, [prepared.frames]) or () for each in (covariates, future_covariates))
+            model = self.with_covariates(*given)
         return model.forecast_prepared(prepared, lead_times, members=members, tile=tile, overlap=overlap)
 
     def forecast_all(
@@ -246,6 +249,11 @@ class TrainedForecaster(Forecaster):
                 NextframeWarning,
                 stacklevel=3,
             )
+        beside = self.door.covariates
+        lacking = [] if beside is None or not beside.sources else beside.lacking(past, lead_times)
+        for sentence in lacking:
+            warn(f"{past.name}: {sentence}", NextframeWarning, stacklevel=3)
+        prepared = replace(prepared, notes=(*prepared.notes, *lacking))
         forecaster = in_tiles(self, tile, overlap)
         made = forecaster._from(past, lead_times, members=members)
         return prepared.back(made, self.door.limits)
@@ -406,6 +414,31 @@ def with_given(
     if model.door.covariates is not None:
         model.door.covariates.require()
     return model
+
+
+def all_with_given(
+    models: Mapping[str, TrainedForecaster],
+    observed: Sequence[Source] | None,
+    future: Sequence[Source] | None,
+    *,
+    own: bool,
+) -> dict[str, TrainedForecaster]:
+    """`with_given` of several models, of which those that read covariates are given them.
+
+    Raises:
+        ConfigError: covariates, and no model that reads any.
+    """
+    if (observed is not None or future is not None) and not any(m.manifest.covariates for m in models.values()):
+        raise ConfigError(
+            "are of models that were trained with such",
+            where="covariates",
+            received=joined([model.name for model in models.values()]) or "no model",
+            hint="leave them out",
+        )
+    return {
+        name: with_given(model, observed, future, own=own) if model.manifest.covariates else model
+        for name, model in models.items()
+    }
 
 
 def hold_bare(name: str, observed: Sequence[Source] | None, future: Sequence[Source] | None) -> None:

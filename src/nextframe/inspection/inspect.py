@@ -5,7 +5,8 @@ Nothing is trained and nothing is changed. Faults of the frames are reported, ea
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Literal
 
@@ -20,6 +21,8 @@ from nextframe.data.statistics import FrameStatistics
 from nextframe.data.windows import Window, cut_windows
 from nextframe.errors import DataError, NextframeError
 from nextframe.frames.sequence import FrameSequence, FrameSource
+from nextframe.frames.source import Source
+from nextframe.inspection.covariates import look_beside
 from nextframe.inspection.findings import findings, overlap, prospects, shortage
 from nextframe.inspection.result import ChannelSummary, Inspection, PartSummary
 from nextframe.inspection.survey import EVERYTHING, survey
@@ -173,6 +176,7 @@ def inspect_as(
     source: FrameSource,
     config: DataConfig,
     *,
+    held: Mapping[str, Source] | None = None,
     output: Literal["sigmoid", "linear"] = "sigmoid",
     asked: bool = True,
     recipe: Sequence[str] = (),
@@ -183,16 +187,18 @@ def inspect_as(
     Args:
         source: the frames.
         config: the options.
+        held: covariates that are in memory, by the names that the configuration has for them.
         output: activation of the model's output.
         asked: whether the user asked for the configuration's normalisation, or the recipe chose it.
         recipe: what a training would choose, in sentences.
         face: how options are written in what is said to be wrong.
 
     Raises:
-        DataError, ShapeError: static fields that a training would stop at.
+        DataError, ShapeError: static fields or covariates that a training would stop at.
     """
     read_static(config, source.sequences[0])
-    return inspect_source(
+    beside = look_beside(source, config, held or {}, face)
+    found = inspect_source(
         source,
         past=config.past,
         future=config.future,
@@ -208,6 +214,8 @@ def inspect_as(
         recipe=recipe,
         face=face,
     )
+    problems = (*found.problems, *(spell(problem, face) for problem in beside.problems))
+    return replace(found, covariates=beside.rows, foresight=beside.foresight, problems=problems)
 
 
 def _channels(sequence: FrameSequence, statistics: FrameStatistics) -> tuple[ChannelSummary, ...]:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from nextframe.frames.sequence import described
+from nextframe.words import count
+
 
 @dataclass(frozen=True, kw_only=True)
 class ChannelSummary:
@@ -30,6 +33,39 @@ class ChannelSummary:
     """Share of the values that equal `dry`, from a sample."""
     histogram: tuple[int, ...]
     """Number of sampled values in equal bins from `low` to `high`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CovariateSummary:
+    """One covariate, as a training would read it beside the frames."""
+
+    name: str
+    """Source, or the clock that it is."""
+    known: bool
+    """True where it is known for the future."""
+    variables: tuple[str, ...]
+    """Name of each of its channels."""
+    units: tuple[str, ...]
+    """Unit of each."""
+    frames: int
+    """Frames that it holds; 0 for a clock."""
+    time_step: str | None
+    """Time between them; None where there is none."""
+    mean: tuple[float, ...]
+    """Mean of each channel in the training part; empty for a clock."""
+    deviation: tuple[float, ...]
+    """Standard deviation of each."""
+
+    @property
+    def sentence(self) -> str:
+        """What it is and when it is read, in words."""
+        when = "known for the future, read at each lead time" if self.known else "read up to the last frame seen"
+        if not self.frames:
+            return f"{self.name}: {when}"
+        held = f"{described(self.variables, self.units)}, {count(self.frames, 'frame')}"
+        step = "" if self.time_step is None else f" every {self.time_step}"
+        levels = ", ".join(f"{m:.4g} ± {d:.4g}" for m, d in zip(self.mean, self.deviation, strict=True))
+        return f"{self.name}: {held}{step}; {f'{levels} in the training part; ' if levels else ''}{when}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,6 +150,10 @@ class Inspection:
     """Windows that these scores were taken from."""
     problems: tuple[str, ...]
     """Faults, each in a sentence that says what to do."""
+    covariates: tuple[CovariateSummary, ...] = ()
+    """What would be read beside the frames."""
+    foresight: str = ""
+    """Sentence on what of it a forecast would read beyond the last frame seen, found out by trying."""
     recipe: tuple[str, ...] = ()
     """Choices that a training would make for these frames, a sentence each."""
 

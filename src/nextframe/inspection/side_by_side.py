@@ -18,6 +18,7 @@ from nextframe.data.statistics import measure_spans
 from nextframe.data.windows import Windows
 from nextframe.frames.geography import Geography
 from nextframe.frames.sequence import FrameSequence, FrameSource
+from nextframe.inspection.covariates import Beside
 from nextframe.words import seconds
 
 _FRAMES = 64
@@ -86,19 +87,25 @@ class SideBySide:
         return {"sources": sides, "misfits": list(self.misfits), "notes": list(self.notes)}
 
 
-def side_by_side(source: FrameSource, config: DataConfig, *, cut: int | None = None) -> SideBySide:
+def side_by_side(
+    source: FrameSource, config: DataConfig, *, cut: int | None = None, beside: Beside | None = None
+) -> SideBySide:
     """Look at sources that were opened together; a sample of each one's frames is read.
 
     Args:
         source: what `open_source` has made of a list.
         config: how windows are cut.
         cut: side of the squares that a training cuts out.
+        beside: what is read beside the frames.
     """
+    beside = beside or Beside()
     sides = []
     for origin in source.origins:
         own = FrameSource(name=origin, sequences=tuple(s for s in source.sequences if s.origin == origin), several=True)
         sides.append(_side(own, config))
-    return SideBySide(sides=tuple(sides), misfits=tuple(_misfits(sides, config, cut)), notes=source.notes)
+    about = (*(row.sentence for row in beside.rows), *filter(None, [beside.foresight]))
+    misfits = (*_misfits(sides, config, cut), *beside.problems)
+    return SideBySide(sides=tuple(sides), misfits=misfits, notes=(*source.notes, *about))
 
 
 def _side(source: FrameSource, config: DataConfig) -> Side:

@@ -56,6 +56,10 @@ def _contents(inspection: Inspection) -> Table:
         rows["of no use"] = inspection.lost
     if inspection.damage:
         rows["damaged"] = inspection.damage
+    if inspection.covariates:
+        rows["beside"] = "\n".join(row.sentence for row in inspection.covariates)
+    if inspection.foresight:
+        rows["leak check"] = inspection.foresight
     if inspection.notes:
         rows["assumed"] = "\n".join(inspection.notes)
     return _table(rows)

@@ -17,14 +17,13 @@ from typing import Any
 
 import numpy as np
 
-from nextframe.data.covariates import hold_without
 from nextframe.errors import ConfigError, NextframeError
 from nextframe.files import remove_leftovers, write_text
 from nextframe.forecasting.adapt import Prepared, adapt
 from nextframe.forecasting.forecast import Forecast
-from nextframe.forecasting.trained import TrainedForecaster
+from nextframe.forecasting.trained import TrainedForecaster, with_given
 from nextframe.frames.sequence import FrameSequence
-from nextframe.frames.source import open_together
+from nextframe.frames.source import Source, open_together
 from nextframe.frames.steps import nominal_step
 from nextframe.outputs.asked import Asked
 from nextframe.outputs.writers import save_forecast, writer_for
@@ -72,6 +71,10 @@ class Follower:
         lead_times: number of frames to forecast; by default as many as the model was trained for.
         reading: options of how to read the frames; by default as `nextframe forecast` does, which brings them to what
             the training's were.
+        covariates: sources of the model's observed covariates, in the order of the training's: folders or patterns that
+            grow as well, opened anew for each product. A product is made of what is there when its frame comes, and not
+            made again for a covariate that comes later, which a forecast of that time did not know.
+        future_covariates: sources of those that are known for the future, likewise.
         asked: what is to be written beside the forecast.
         thresholds: of events in source units, by which forecasts are judged.
         keep: age from which products are removed; by default they all stay.
@@ -79,7 +82,9 @@ class Follower:
         tell: takes the sentences that are to be said.
 
     Raises:
-        ConfigError: a format that there is not, or a place that cannot be written to.
+        ConfigError: a format that there is not, a place that cannot be written to, or another number of covariates than
+            the model was trained with.
+        DataError: covariates that cannot be read.
     """
 
     def __init__(
@@ -91,13 +96,16 @@ class Follower:
         formats: Sequence[str] = ("nc",),
         lead_times: int | None = None,
         reading: Mapping[str, Any] | None = None,
+        covariates: Sequence[Source] | None = None,
+        future_covariates: Sequence[Source] | None = None,
         asked: Asked | None = None,
         thresholds: tuple[float, ...] = (),
         keep: np.timedelta64 | None = None,
         drift: np.timedelta64 | None = None,
         tell: Callable[[str], None] = lambda sentence: None,
     ) -> None:
-        hold_without(model.manifest.covariates, model.name, "a folder that is watched")
+        self._beside = (covariates, future_covariates)
+        self._knowing(model)  # whether they fit shows now
         self.model, self.out, self.tell, self.keep = model, Path(out), tell, keep
         self.formats = tuple(suffix if suffix.startswith(".") else f".{suffix}" for suffix in formats)
         if not self.formats:
@@ -187,7 +195,11 @@ class Follower:
             prepared = self._frames(moment, files, step)
             frames = prepared.start.past
             forecast, why = issue_always(
-                self.model, prepared, lead_times=self.lead_times, members=self.asked.uncertainty or self._calibrated
+                self.model,
+                prepared,
+                ready=self._knowing,
+                lead_times=self.lead_times,
+                members=self.asked.uncertainty or self._calibrated,
             )
             asked = self.asked if forecast.members is not None else replace(self.asked, **_NO_MEMBERS)
             written = save_forecast(
@@ -242,6 +254,10 @@ class Follower:
         sequence = adapted.sequences[0]
         past = self.model.config.data.past
         return adapted.prepared(sequence, len(sequence), past=past, lead_times=self.lead_times)
+
+    def _knowing(self, model: TrainedForecaster) -> TrainedForecaster:
+        """The model with the covariates that are there now."""
+        return with_given(model, *self._beside, own=False)
 
     @property
     def _calibrated(self) -> bool:

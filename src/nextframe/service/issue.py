@@ -6,6 +6,7 @@ A function of the frames alone: the same frames give the same forecast, whenever
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from dataclasses import replace
 
 from nextframe.errors import NextframeError
@@ -21,7 +22,12 @@ LEADS_ON = ("extrapolation", "persistence")
 
 
 def issue_always(
-    model: TrainedForecaster, prepared: Prepared, *, lead_times: int, members: bool = False
+    model: TrainedForecaster,
+    prepared: Prepared,
+    *,
+    lead_times: int,
+    members: bool = False,
+    ready: Callable[[TrainedForecaster], TrainedForecaster] = lambda model: model,
 ) -> tuple[Forecast, str]:
     """Forecast the frames that follow, from those since the last gap.
 
@@ -30,6 +36,7 @@ def issue_always(
         prepared: the last frames, as the model sees them and as they are.
         lead_times: number of frames to forecast.
         members: whether the forecast is to know its uncertainty, where the model does.
+        ready: gives the model what else it reads, which may not be there.
 
     Returns:
         The forecast, and why it is not the model's; empty where it is.
@@ -45,7 +52,7 @@ def issue_always(
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # what was done to the frames stands in the product's comment
-                return model.forecast_prepared(prepared, lead_times, members=members), ""
+                return ready(model).forecast_prepared(prepared, lead_times, members=members), ""
         except NextframeError as error:
             why = str(error)
     for name in LEADS_ON:

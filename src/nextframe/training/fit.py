@@ -19,6 +19,7 @@ from nextframe.config import RunConfig, TrainingConfig
 from nextframe.data.covariates import Covariates, named_in
 from nextframe.data.coverage import coverage
 from nextframe.data.door import Door
+from nextframe.data.foresight import answers
 from nextframe.data.limits import measured_limits
 from nextframe.data.loading import WindowDataset, note_damage
 from nextframe.data.normalise import choose_threshold, fit_normaliser
@@ -30,6 +31,7 @@ from nextframe.errors import CheckpointError, ConfigError, first_line
 from nextframe.frames.footprint import Footprint
 from nextframe.frames.pictures import named_as_pictures
 from nextframe.frames.sequence import FloatArray, FrameSource
+from nextframe.frames.source import Source
 from nextframe.frames.units import same_unit
 from nextframe.models.causality import check_causal
 from nextframe.models.network import Network
@@ -79,6 +81,7 @@ def train(
     statistics: FrameStatistics | None = None,
     notes: Sequence[str] = (),
     module: nn.Module | None = None,
+    covariates: Mapping[str, Source] | None = None,
 ) -> None:
     """Train a model and leave everything about it in the run folder.
 
@@ -99,6 +102,7 @@ def train(
         statistics: of the training part, where they are known already.
         notes: sentences on what was chosen, told once the training is sure to begin.
         module: the network of the user's, from whose weights the training starts; a copy of it is trained.
+        covariates: those that are in memory, by the names that the configuration has for them.
 
     Raises:
         ConfigError: the folder is in use, already holds a run and `resume` is not set, or holds one of another
@@ -110,7 +114,8 @@ def train(
     """
     tell = default_tell(tell, progress)
     with claim(run):
-        _train(source, config, run, resume, overwrite, progress, tell, clock, given, statistics, notes, module)
+        chosen = (statistics, notes, module, covariates or {})
+        _train(source, config, run, resume, overwrite, progress, tell, clock, given, *chosen)
 
 
 def train_ensemble(
@@ -127,6 +132,7 @@ def train_ensemble(
     statistics: FrameStatistics | None = None,
     notes: Sequence[str] = (),
     module: nn.Module | None = None,
+    covariates: Mapping[str, Source] | None = None,
 ) -> None:
     """Train the members of an ensemble, one after the other, each from a seed of its own and into a run folder of its
     own inside `run`, in even shares of the budget; arguments and errors of `train`.
@@ -165,6 +171,7 @@ def train_ensemble(
                 statistics=statistics,
                 notes=notes if n == 0 else (),
                 module=None if module is None else _drawn(member, arguments),
+                covariates=covariates,
             )
             if clock is not None and own.calibration is not None:
                 clock.calibration = own.calibration
@@ -216,6 +223,7 @@ def _train(
     statistics: FrameStatistics | None,
     notes: Sequence[str],
     module: nn.Module | None,
+    held: Mapping[str, Source],
 ) -> None:
     clock = clock or Clock(config.training.minutes)
     _hold_to_run(run, config, resume, overwrite)
@@ -239,7 +247,7 @@ def _train(
     channels, height, width = source.frame_shape
     first = source.sequences[0]
     static, grid, step = read_static(config.data, first), first.grid, first.time_step
-    covariates = named_in(config.data)
+    covariates = named_in(config.data, held)
     absent = [] if covariates is None else covariates.absent([*parts.train, *parts.validation, *parts.test])
     if covariates is not None:
         covariates = covariates.normalised(parts.train)
@@ -313,6 +321,8 @@ def _train(
         if covariates is not None:
             validation = cast(WindowDataset, ready.to_validate.dataset)
             tell(check_covariates(ready.module.model, validation.door, validation.windows[0]).sentence)
+            for sentence in answers(covariates, validation.windows):
+                tell(f"{source.name}: {sentence}")
         for sentence in absent:
             tell(f"{source.name}: {sentence}")
         if task.plan is not None:

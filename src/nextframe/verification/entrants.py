@@ -18,6 +18,7 @@ from nextframe.runs.shipped import shipped, shipped_name
 
 if TYPE_CHECKING:
     from nextframe.forecasting.trained import TrainedForecaster
+    from nextframe.frames.source import Source
 
 _ALIKE = ("variable", "grey", "crop", "rain_unit", "coarsen")
 """Options of reading that change what a frame shows: runs are verified on the same frames."""
@@ -126,11 +127,20 @@ class Together:
         return min((model.config.data.future for model in self.models.values()), default=8)
 
 
-def together(items: Sequence[Forecaster | Function | str | Path]) -> Together:
+def together(
+    items: Sequence[Forecaster | Function | str | Path],
+    covariates: Sequence[Source] | None = None,
+    future_covariates: Sequence[Source] | None = None,
+) -> Together:
     """Forecasters, functions and names as those who are verified together.
 
+    Args:
+        items: who they are.
+        covariates: sources of the observed covariates, for the models that read such.
+        future_covariates: sources of those that are known for the future, likewise.
+
     Raises:
-        ConfigError: one run twice.
+        ConfigError: one run twice; covariates that no model reads, or another number of them than one was trained with.
         CheckpointError: a name that is none of a run, a shipped model or a baseline.
     """
     named = [item if isinstance(item, (Forecaster, str, Path)) else Called(item) for item in items]
@@ -140,6 +150,12 @@ def together(items: Sequence[Forecaster | Function | str | Path]) -> Together:
     loaded = dict(zip(map(str, runs), found.values(), strict=True))
     everyone = [item if isinstance(item, Forecaster) else loaded.get(str(item)) for item in named]
     forecasters = [forecaster for forecaster in everyone if forecaster is not None]
+    if covariates is not None or future_covariates is not None:
+        from nextframe.forecasting.trained import all_with_given  # whoever has a model has loaded torch
+
+        readers = {str(n): each for n, each in enumerate(forecasters) if _is_trained(each)}
+        given = all_with_given(readers, covariates, future_covariates, own=False)
+        forecasters = [given.get(str(n), each) for n, each in enumerate(forecasters)]
     trained = [forecaster for forecaster in forecasters if _is_trained(forecaster)]
     folders = [model.run for model in trained if model.run is not None]
     several = len(trained) > 1 and len(folders) == len(trained)

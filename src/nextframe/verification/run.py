@@ -78,13 +78,10 @@ def evaluate_entrants(
         ConfigError: the run held out no test part, and no other data was named; runs that read frames differently.
         ShapeError, DataError: data of another kind, or in another unit, than a run was trained on.
     """
-    from nextframe.forecasting.trained import in_tiles, with_given  # whoever has a model has loaded torch
+    from nextframe.forecasting.trained import all_with_given, in_tiles  # whoever has a model has loaded torch
 
     reading = reading or {}
-    models = {
-        name: with_given(model, covariates, future_covariates, own=data is None)
-        for name, model in entrants.models.items()
-    }
+    models = all_with_given(entrants.models, covariates, future_covariates, own=data is None)
     (first, model), *others = models.items()
     config = common_data(entrants, reading)
     source, spans = held_out(entrants.runs[first], config, data, reading=reading, manifest=model.manifest, whole=seen)
@@ -151,7 +148,8 @@ def _hold_to_kind(model: TrainedForecaster, source: FrameSource) -> None:
             received=source.frame_shape[0],
             hint="give it the same kind of frames",
         )
-    model.check_kind(source.sequences[0])
+    for sequence in {sequence.origin: sequence for sequence in reversed(source.sequences)}.values():
+        model.check_kind(sequence)
 
 
 def _own_thresholds(run: str | Path) -> Sequence[float] | None:
