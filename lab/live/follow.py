@@ -2,61 +2,65 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from lab.live.spread import spread
+from lab.live.watching import Watching, composites, later, resident, time_of
 
 LEAD_TIMES = 6
-PATIENCE = 120.0
+STEP = np.timedelta64(5, "m")
+EARLY = 50
+"""Frames after which the memory is first measured."""
+HUNDRED = 100
 
 
 def measure_follow(radar: Path, frames: int) -> dict[str, Any]:
-    """Seconds from a file that is renamed into the folder to its product, one after the other."""
-    files = sorted(path for path in radar.iterdir() if path.suffix == ".h5")[:frames]
-    seconds, memory = [], []
-    with tempfile.TemporaryDirectory() as folder:
-        incoming, out = Path(folder) / "incoming", Path(folder) / "products"
-        incoming.mkdir()
-        command = [sys.executable, "-m", "nextframe", "watch", "radar-rain", "--input", str(incoming / "*.h5")]
-        command += ["--out", str(out), "--format", "nc,tif", "--lead-times", str(LEAD_TIMES)]
-        with (Path(folder) / "log").open("w") as log:
-            process = subprocess.Popen(command, stdout=log, stderr=log)
+    """Seconds from a file that is renamed into the folder to its product. The next file comes when the scores of the
+    one before are written, too; where there are fewer files than frames, they come again as files of later times.
+    """
+    files = composites(radar)
+    span = len(files) * STEP
+    seconds: list[float] = []
+    began = time.perf_counter()
+    memory: list[tuple[int, int]] = []
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "files").mkdir()
+        watching = Watching(folder / "watch", "radar-rain", lead_times=LEAD_TIMES)
+        watching.begin()
+        assert watching.process is not None
         try:
-            for number, file in enumerate(files, start=1):
-                half = incoming / f"{file.name}.part"
-                shutil.copyfile(file, half)
-                os.utime(half, (time.time() - 60, time.time() - 60))
+            for n in range(frames):
+                file = later(files[n % len(files)], n // len(files) * span, folder / "files")
+                product = watching.product(time_of(file))
                 started = time.perf_counter()
-                half.rename(incoming / file.name)
-                while len(list(out.glob("*.tif"))) < number:
-                    if process.poll() is not None or time.perf_counter() - started > PATIENCE:
-                        raise SystemExit((Path(folder) / "log").read_text())
-                    time.sleep(0.005)
-                seconds.append(time.perf_counter() - started)
-                if number in (8, len(files) // 2, len(files)):
-                    memory.append((number, resident(process.pid)))
+                watching.arrives(file)
+                seconds.append(watching.wait_for(product) - started)
+                watching.wait_for_grades(time_of(file))
+                file.unlink()
+                began = time.perf_counter() if n == 0 else began
+                if n + 1 in (min(EARLY, frames), frames):
+                    memory.append((n + 1, resident(watching.process.pid)))
+            each = (time.perf_counter() - began) / max(frames - 1, 1)
         finally:
-            process.terminate()
-            process.wait()
+            watching.end()
+    later_ones = seconds[1:] or seconds
+    whole = spread(later_ones)
     return {
+        "frames": frames,
         "files": len(files),
         "lead_times": LEAD_TIMES,
         "first_seconds": round(seconds[0], 2),
-        "seconds": spread(seconds[1:]),
+        "seconds": whole,
+        "early_seconds": spread(later_ones[:HUNDRED]),
+        "late_seconds": spread(later_ones[-HUNDRED:]),
+        "seconds_with_scores": float(f"{each:.3g}"),
+        "times_real_speed": round(float(STEP / np.timedelta64(1, "s")) / each),
         "memory_mib": memory,
+        "memory_growth": round(memory[-1][1] / memory[0][1] - 1, 4),
     }
-
-
-def resident(pid: int) -> int:
-    """Memory of a process in MiB."""
-    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmRSS:"):
-            return int(line.split()[1]) // 1024
-    return 0

@@ -155,6 +155,44 @@ def test_memories_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
 
+def test_what_is_no_longer_kept_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A late frame goes before frames of which no memory is kept, so that what came before these is lost."""
+    monkeypatch.setattr("nextframe.forecasting.session.KEPT_BYTES", 1)
+    monkeypatch.setattr("nextframe.forecasting.session.KEPT_FRAMES", 6)
+    session = MODEL.session()
+    for n in (0, 1, 2, 3, 4, 5, 6, 7, 9):
+        session.update(FRAMES[n], times(n)[0])
+    assert session.update(FRAMES[8], times(8)[0]) == "late"
+    assert "begins anew with the frame of 2016-07-11T21:15:00" in session.notes[-1]
+    assert session.sequence().times is not None
+    expected = MODEL.forecast(whole([3, 4, 5, 6, 7, 8, 9]), 3)
+    np.testing.assert_allclose(session.forecast(3).values, expected.values, rtol=0, atol=1e-4)
+
+
+def test_a_frame_that_comes_late_is_held_to_what_the_model_reads() -> None:
+    session = MODEL.session()
+    for n in (0, 2):
+        session.update(FRAMES[n], times(n)[0])
+    for n in (0, 1):
+        with pytest.raises(ShapeError, match="another size"):
+            session.update(np.zeros((1, 3, 3)), times(n)[0])
+    assert [seen.time for seen in session.kept] == list(times(0, 2))
+
+
+def test_a_session_that_is_not_graded_keeps_no_forecasts() -> None:
+    session = MODEL.session(graded=False)
+    for frame in FRAMES[:5]:
+        session.update(frame)
+        session.forecast(2)
+    assert session.skill() is None
+    graded = MODEL.session()
+    for frame in FRAMES[:5]:
+        graded.update(frame)
+    before = graded.nbytes
+    graded.forecast(2)
+    assert graded.nbytes > before >= session.nbytes >= FRAMES[:5].nbytes
+
+
 def test_a_frame_that_does_not_fit() -> None:
     session = MODEL.session()
     with pytest.raises(ConfigError, match="no frame yet"):

@@ -152,6 +152,62 @@ def test_old_products_go_where_that_is_asked_for(model: ModelForecaster, arrives
     assert sorted(path.name for path in out.glob("*.npy")) == [name(5), name(6), name(7), "mine.npy"]
 
 
+@pytest.mark.slow
+def test_frames_that_are_removed_take_nothing_from_products(
+    model: ModelForecaster, arrives: Arrives, tmp_path: Path
+) -> None:
+    out = tmp_path / "products"
+    for n in range(7):
+        folder = arrives(n).parent
+    assert len(caught_up(model, folder, out)) == 7
+    before = products(out)
+    for n in range(4):
+        (folder / f"rain{n:03}.nc").unlink()
+    assert caught_up(model, folder, out) == []
+    arrives(7)
+    assert caught_up(model, folder, out) == [name(7)]
+    for file, values in before.items():
+        np.testing.assert_array_equal(np.load(out / file), values)
+    np.testing.assert_allclose(np.load(out / name(7)), model.forecast(FRAMES[4:8], 2).values, atol=1e-5)
+
+
+def test_of_products_whose_frames_have_gone_few_are_remembered(
+    model: ModelForecaster, arrives: Arrives, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nextframe.service.follow._REMEMBERED", 2)
+    out = tmp_path / "products"
+    for n in range(6):
+        folder = arrives(n).parent
+    assert len(caught_up(model, folder, out)) == 6
+    assert caught_up(model, folder, out) == [], "all that are there are remembered"
+    for n in range(5):
+        (folder / f"rain{n:03}.nc").unlink()
+    arrives(6)
+    assert caught_up(model, folder, out) == [name(6)]
+    remembered = json.loads((out / ".nextframe" / "state.json").read_text())["products"]
+    assert sorted(remembered) == [str(BEGIN + n * STEP) for n in (3, 4, 5, 6)]
+
+
+@pytest.mark.slow
+def test_a_run_that_reads_one_variable_of_several(run: Path, arrives: Arrives, tmp_path: Path) -> None:
+    content = (run / "config.yaml").read_text()
+    assert "variable: []" in content
+    copy = shutil.copytree(run, tmp_path / "run")
+    (copy / "config.yaml").write_text(content.replace("variable: []", "variable: [rain]"))
+    manifest = (run / "model.json").read_text()
+    (copy / "model.json").write_text(manifest.replace('"variable": []', '"variable": ["rain"]'))
+    model = ModelForecaster.load(copy)
+    assert model.manifest.config.data.variable == ("rain",)
+    for n in range(4):
+        folder = arrives(n).parent
+    said: list[str] = []
+    assert caught_up(model, folder, tmp_path / "products", said)[-1] == name(3)
+    assert not any("lacks" in sentence or "no variables" in sentence for sentence in said)
+    np.testing.assert_allclose(
+        np.load(tmp_path / "products" / name(3)), model.forecast(FRAMES[:4], 2).values, atol=1e-5
+    )
+
+
 def test_a_file_is_whole_when_it_has_not_changed_between_two_looks(
     model: ModelForecaster, arrives: Arrives, tmp_path: Path
 ) -> None:

@@ -72,6 +72,20 @@ def test_a_frame_that_comes_twice_counts_once_and_late_ones_count() -> None:
     assert rolling.skill().count == (1, 1, 0)
 
 
+def test_forecasts_that_are_made_again_are_not_counted_again() -> None:
+    """A late frame changes the products after it, which are then made, and issued, again."""
+    rolling, once = empty(), empty()
+    run(rolling, range(8))
+    run(once, range(8))
+    run(rolling, range(3, 8))
+    run(rolling, range(0, 8))
+    assert rolling.skill("24h") == once.skill("24h")
+    assert len(rolling.pending) == len(once.pending) <= LEADS + 2
+    run(rolling, range(8, 10))
+    run(once, range(8, 10))
+    assert rolling.skill("24h") == once.skill("24h")
+
+
 def test_old_statistics_are_put_together_by_the_hour_and_then_forgotten() -> None:
     rolling = empty()
     run(rolling, range(12))

@@ -106,6 +106,7 @@ class Session:
             recurrent stack that sees frames where they are), and as many as it was trained with where it does not (an
             encoder-decoder, Lagrangian coordinates, tiles).
         time_step: time between frames; by default that of the training, else that of the first two frames.
+        graded: whether forecasts are kept until their truth comes, for `skill`.
 
     Raises:
         ConfigError: a past of no frames, or a model that reads covariates.
@@ -120,7 +121,12 @@ class Session:
     """
 
     def __init__(
-        self, forecaster: Streamed, *, past: int | None = None, time_step: np.timedelta64 | None = None
+        self,
+        forecaster: Streamed,
+        *,
+        past: int | None = None,
+        time_step: np.timedelta64 | None = None,
+        graded: bool = True,
     ) -> None:
         if past is not None and past < 1:
             raise ConfigError("is too small", where="past", expected="at least 1", received=past)
@@ -135,13 +141,22 @@ class Session:
         self.kept: deque[Seen] = deque()
         self.notes: list[str] = []
         """What happened beside the usual, a sentence each, since the last forecast."""
-        self._like: FrameSequence | None = None
+        self.like: FrameSequence | None = None
+        """Frames whose unit and grid those have that are given as arrays; by default the first that was a sequence."""
         threshold = float(forecaster.manifest.threshold)
-        self._log = SessionLog(forecaster.name, forecaster.config.data.future, threshold)
+        self._log = SessionLog(forecaster.name, forecaster.config.data.future, threshold) if graded else None
 
     def __len__(self) -> int:
         """Number of frames that the next forecast starts from, as far as they are kept."""
         return len(self._stretch())
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the frames and memories that are kept, and of forecasts whose truth has not come."""
+        memories = (seen.memory for seen in self.kept if seen.memory is not None)
+        held = sum(tensor.nbytes for memory in memories for tensor in tensors_of(memory))
+        log = 0 if self._log is None else self._log.size
+        return held + log + sum(seen.frame.nbytes for seen in self.kept)
 
     @property
     def time(self) -> np.datetime64 | None:
@@ -172,6 +187,8 @@ class Session:
                 received=values.shape,
                 hint="begin another session",
             )
+        if np.isfinite(values).any():
+            self.forecaster.check_frames(values[None, None])
         if not self.kept:
             self._append(Seen(values, moment, begins=True))
             return "first"
@@ -248,14 +265,14 @@ class Session:
 
         Returns:
             MSE, bias, CSI, FSS and the like by lead time (`nextframe.forecasting.live_skill.Skill`); None before
-            the first forecast.
+            the first forecast, and where the session is not graded.
 
         Raises:
             ConfigError: another window.
         """
         if window not in WINDOWS:
             raise ConfigError("is no window", where="window", expected=" or ".join(WINDOWS), received=window)
-        skill: Skill | None = self._log.skill(window)
+        skill: Skill | None = None if self._log is None else self._log.skill(window)
         return skill
 
     def sequence(self) -> FrameSequence:
@@ -273,14 +290,15 @@ class Session:
         values = np.stack([seen.frame for seen in stretch])
         times = None if stretch[0].time is None else np.array([seen.time for seen in stretch], "datetime64[ns]")
         step = None if times is None else self.time_step
-        if self._like is None:
+        if self.like is None:
             return FrameSequence(values=values, name="session", missing="mask", times=times, time_step=step)
         return replace(
-            self._like, values=values, times=times, elapsed=None, time_step=step, missing="mask", first=0, notes=()
+            self.like, values=values, times=times, elapsed=None, time_step=step, missing="mask", first=0, notes=()
         )
 
     def save(self, path: str | Path) -> None:
-        """Write what is kept to a file (safetensors), from which a session of the same model goes on.
+        """Write what is kept to a file (safetensors), from which a session of the same model goes on; of the frames
+        their values and times, and not their unit and grid (`like`).
 
         Raises:
             ConfigError: no frame yet, or a place that cannot be written to.
@@ -335,11 +353,11 @@ class Session:
                     "holds several frames", where=frame.name, expected="one at a time", received=len(frame)
                 )
             self.forecaster.check_kind(frame)
-            like = self._like
+            like = self.like
             earlier, grid = None if like is None else like.grid, frame.grid
             if like is not None and earlier is not None and grid is not None and like.shape[2:] == frame.shape[2:]:
                 earlier.hold_in_place(grid, where=frame.name, than="the frames before it")
-            self._like = like or frame
+            self.like = like or frame
             if moment is None and frame.times is not None:
                 moment = np.datetime64(frame.times[0], "ns")
             return np.asarray(replace(frame, missing="mask").read(0, 1)[0]), moment
@@ -349,27 +367,30 @@ class Session:
         return np.array(values if values.ndim == 3 else values[None]), moment
 
     def _logged(self, forecast: Forecast, past: FrameSequence) -> Forecast:
-        recent = past.read(max(0, len(past) - 2), len(past))
-        self._log.issued(self.kept[-1].time, forecast.values, recent, self.time_step)
+        if self._log is not None:
+            recent = past.read(max(0, len(past) - 2), len(past))
+            self._log.issued(self.kept[-1].time, forecast.values, recent, self.time_step)
         return forecast
 
     def _append(self, seen: Seen) -> None:
         before = self.kept[-1] if self.kept else None
-        if np.isfinite(seen.frame).any():
-            self.forecaster.check_frames(seen.frame[None, None])
         if self.stream is not None:
             seen.memory = self.stream.read(seen.frame, None if seen.begins or before is None else before.memory)
         self.kept.append(seen)
-        self._log.came(seen.time, seen.frame)
+        self._came(seen)
         self._forget()
+
+    def _came(self, seen: Seen) -> None:
+        if self._log is not None:
+            self._log.came(seen.time, seen.frame)
 
     def _again(self, place: int, values: FloatArray, moment: np.datetime64) -> Arrival:
         kept = self.kept[place]
         if np.array_equal(kept.frame, values, equal_nan=True):
             return "doubled"
         kept.frame = values
-        self._read_again(place)
         self.notes.append(f"{_named(moment)} came again with other values, which are taken")
+        self._read_again(place)
         return "replaced"
 
     def _late(self, values: FloatArray, moment: Any) -> Arrival:
@@ -377,13 +398,15 @@ class Session:
         if place == 0 and (len(self.kept) >= self._longest() or not self._fits_before(moment)):
             self.notes.append(f"{_named(moment)} came too late: nothing from before it is kept")
             return "too late"
-        self.kept.insert(place, Seen(values, moment))
+        seen = Seen(values, moment)
+        self.kept.insert(place, seen)
         for before, after in pairwise(self.kept):
             after.begins = self._apart(before.time, after.time)
-        self.kept[0].begins = True
-        self._log.came(moment, values)
-        self._read_again(place)
+        if place == 0:
+            seen.begins = True
+        self._came(seen)
         self.notes.append(f"{_named(moment)} came late, and is put in its place")
+        self._read_again(place)
         self._forget()
         return "late"
 
@@ -399,6 +422,9 @@ class Session:
         begin = place
         while begin > 0 and not frames[begin].begins and frames[begin - 1].memory is None:
             begin -= 1
+        if begin == 0 and not frames[0].begins:
+            frames[0].begins = True
+            self.notes.append(f"the past begins anew with {_named(frames[0].time)}: what came before is not kept")
         for n in range(begin, len(frames)):
             before = None if frames[n].begins or n == 0 else frames[n - 1].memory
             frames[n].memory = self.stream.read(frames[n].frame, before)

@@ -328,11 +328,13 @@ class TrainedForecaster(Forecaster):
         of some length, see frames moved along the motion, or work in tiles.
         """
 
-    def session(self, *, past: int | None = None, time_step: np.timedelta64 | None = None) -> Session:
+    def session(
+        self, *, past: int | None = None, time_step: np.timedelta64 | None = None, graded: bool = True
+    ) -> Session:
         """A session that is given one frame after the other and forecasts after any of them, without reading the past
         again; arguments and errors of `nextframe.forecasting.session.Session`.
         """
-        return Session(self, past=past, time_step=time_step)
+        return Session(self, past=past, time_step=time_step, graded=graded)
 
     def settled(self, members: FloatArray, past: FloatArray, lead_times: int) -> tuple[FloatArray, FloatArray]:
         """The forecast (B, K, C, H, W) and the members as they are issued, of what the networks say of a past (B, T, C,

@@ -259,10 +259,12 @@ def open_as(config: DataConfig, name: Source | None = None) -> FrameSource:
     """
     if name is None:
         return open_source(config.sources or config.data, config)
+    is_open = isinstance(name, (FrameSequence, FrameSource))
     return open_source(
         name,
         config,
         frames=(),
+        variable=() if is_open else config.variable,
         axes=config.axes if _has_axes(name, config.axes) else "",
         time_format=config.time_format if _takes(name, "time_format") else "",
         palette=config.palette if _takes(name, "palette") else "",

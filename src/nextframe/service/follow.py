@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ from nextframe.outputs.asked import Asked
 from nextframe.outputs.writers import save_forecast, writer_for
 from nextframe.service.incoming import Arrived, Incoming
 from nextframe.service.issue import issue_always
-from nextframe.service.judge import Judge
+from nextframe.service.judge import DRIFT, Judge
 from nextframe.words import seconds
 
 STATE = ".nextframe"
@@ -37,7 +38,7 @@ STATE = ".nextframe"
 INTERVAL = 0.25
 """Seconds between two looks, where nothing tells of changes."""
 _REMEMBERED = 5000
-"""Products of which it is remembered what they were made from."""
+"""Products whose frames have gone of which it is remembered what they were made from."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +59,15 @@ class Product:
     """The frames that it starts from."""
     forecast: Forecast
     """The forecast itself."""
+
+
+Make = Callable[[], Product | None]
+"""Work that makes a product, where one can be made."""
+
+
+def at_once(make: Make) -> Product | None:
+    """Do some work without waiting for a turn."""
+    return make()
 
 
 class Follower:
@@ -101,7 +111,7 @@ class Follower:
         asked: Asked | None = None,
         thresholds: tuple[float, ...] = (),
         keep: np.timedelta64 | None = None,
-        drift: np.timedelta64 | None = None,
+        drift: np.timedelta64 = DRIFT,
         tell: Callable[[str], None] = lambda sentence: None,
     ) -> None:
         self._beside = (covariates, future_covariates)
@@ -131,6 +141,8 @@ class Follower:
             remove_leftovers(folder)
         files, self._made = _remembered(self._state / "state.json")
         self.incoming = Incoming(pattern, self._plain, known=files)
+        self.turn: Callable[[Make], Product | None] = at_once
+        """Does the work of a product when its turn has come, where others compute, too."""
         self._judge: Judge | None = None
         self._step: np.timedelta64 | None = None
 
@@ -149,9 +161,11 @@ class Follower:
                 yield product
                 if stop.is_set():
                     return
-            if once or next(changes, None) is None:
+            if once:
                 return
-            self.incoming.look(self.tell)
+            while not self.incoming.look(self.tell):
+                if next(changes, None) is None:
+                    return
 
     def due(self) -> Iterator[Product]:
         """Make every product that is missing, or was made from other frames than are there now."""
@@ -165,11 +179,14 @@ class Follower:
             window = [time for time in times[max(0, n - self.model.config.data.past) : n + 1] if moment - time <= reach]
             files = list(dict.fromkeys(places[time] for time in window))
             basis = [[path.name, *self.incoming.files[path].stat] for path in files]
-            if self._made.get(str(moment)) == basis and all(path.exists() for path in self.names(moment)):
+            before = self._made.get(str(moment), [])
+            # Frames that are removed from the folder when they are old take nothing from what was made of them.
+            same = bool(before) and all(part in before for part in basis)
+            if same and all(path.exists() for path in self.names(moment)):
                 continue
             if self._too_old(moment, times[-1]):
                 continue
-            product = self._make(moment, files, step)
+            product = self.turn(partial(self._make, moment, files, step))
             self._made[str(moment)] = basis
             self._remember()
             if product is not None:
@@ -194,12 +211,13 @@ class Follower:
         try:
             prepared = self._frames(moment, files, step)
             frames = prepared.start.past
-            forecast, why = issue_always(
+            forecast, why, graded = issue_always(
                 self.model,
                 prepared,
                 ready=self._knowing,
                 lead_times=self.lead_times,
-                members=self.asked.uncertainty or self._calibrated,
+                members=self.asked.uncertainty,
+                graded=self._calibrated,
             )
             asked = self.asked if forecast.members is not None else replace(self.asked, **_NO_MEMBERS)
             written = save_forecast(
@@ -226,9 +244,9 @@ class Follower:
                 lead_times=self.lead_times,
                 time_step=step,
                 thresholds=self._thresholds,
-                **({} if self._drift is None else {"drift": self._drift}),
+                drift=self._drift,
             )
-        self._judge.take(frames, forecast, by_model=not why, tell=self.tell)
+        self._judge.take(frames, graded(), by_model=not why, tell=self.tell)
         return Product(
             init_time=moment,
             files=tuple(written),
@@ -291,10 +309,12 @@ class Follower:
         self._remember()
 
     def _remember(self) -> None:
-        kept = dict(sorted(self._made.items())[-_REMEMBERED:])
-        self._made = kept
+        there = {str(moment) for moment in self.incoming.by_time()}
+        gone = sorted(self._made.keys() - there)
+        for text in gone[:-_REMEMBERED]:
+            del self._made[text]
         known = {
-            "products": kept,
+            "products": self._made,
             "files": [
                 [str(file.path), *file.stat, [str(moment) for moment in file.times], file.trouble]
                 for file in self.incoming.files.values()

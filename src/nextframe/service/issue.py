@@ -8,6 +8,8 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
+from typing import NamedTuple
 
 from nextframe.errors import NextframeError
 from nextframe.forecasting.adapt import Prepared
@@ -21,14 +23,27 @@ LEADS_ON = ("extrapolation", "persistence")
 """What stands in, in this order."""
 
 
+class Issued(NamedTuple):
+    """A forecast that was issued."""
+
+    forecast: Forecast
+    """The forecast."""
+    why: str
+    """Why it is not the model's; empty where it is."""
+    graded: Callable[[], Forecast]
+    """The same forecast with what it is graded by: where its members are not issued, they are brought to its grid when
+    they are asked for, so that the forecast need not wait for them."""
+
+
 def issue_always(
     model: TrainedForecaster,
     prepared: Prepared,
     *,
     lead_times: int,
     members: bool = False,
+    graded: bool = False,
     ready: Callable[[TrainedForecaster], TrainedForecaster] = lambda model: model,
-) -> tuple[Forecast, str]:
+) -> Issued:
     """Forecast the frames that follow, from those since the last gap.
 
     Args:
@@ -36,10 +51,8 @@ def issue_always(
         prepared: the last frames, as the model sees them and as they are.
         lead_times: number of frames to forecast.
         members: whether the forecast is to know its uncertainty, where the model does.
+        graded: whether it is to be known afterwards, to grade it.
         ready: gives the model what else it reads, which may not be there.
-
-    Returns:
-        The forecast, and why it is not the model's; empty where it is.
 
     Raises:
         DataError: frames that nothing can be forecast from.
@@ -52,9 +65,13 @@ def issue_always(
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # what was done to the frames stands in the product's comment
-                return ready(model).forecast_prepared(prepared, lead_times, members=members), ""
+                drawn = ready(model).forecast(prepared.frames, lead_times, members=members or graded)
         except NextframeError as error:
             why = str(error)
+        else:
+            back = partial(prepared.back, limits=model.door.limits)
+            shown = back(drawn if members else replace(drawn, members=None))
+            return Issued(shown, "", partial(back, drawn)) if graded and not members else _alone(shown, "")
     for name in LEADS_ON:
         if name == "extrapolation" and len(past) < 2:
             continue
@@ -63,6 +80,11 @@ def issue_always(
         except NextframeError:
             continue
         note = f"{name} in place of the model: {why}"
-        return replace(made, attributes={**made.attributes, FALLBACK: note}), note
+        return _alone(replace(made, attributes={**made.attributes, FALLBACK: note}), note)
     made = make_baseline(LEADS_ON[-1]).forecast(past, lead_times, members=False)  # which says what is wrong
-    return made, why
+    return _alone(made, why)
+
+
+def _alone(forecast: Forecast, why: str) -> Issued:
+    """A forecast that is graded as it is."""
+    return Issued(forecast, why, lambda: forecast)

@@ -13,9 +13,9 @@ import numpy as np
 from nextframe.files import write_text
 from nextframe.forecasting.baselines import DEFAULT, make_baseline
 from nextframe.forecasting.forecast import Forecast
-from nextframe.forecasting.live_skill import WINDOWS
+from nextframe.forecasting.live_skill import WINDOWS, Skill
 from nextframe.forecasting.trained import TrainedForecaster
-from nextframe.frames.sequence import FrameSequence
+from nextframe.frames.sequence import FloatArray, FrameSequence
 from nextframe.verification.additive import Settings
 from nextframe.verification.rolling import Rolling
 from nextframe.verification.rolling_files import RollingFolder
@@ -39,6 +39,10 @@ class Judge:
         time_step: time between them.
         thresholds: of events in source units; by default that of the training.
         drift: time for which the model may be behind extrapolation before it is said.
+        name: what the model is called; by default its own name.
+
+    Raises:
+        CheckpointError: damaged statistics in the folder.
     """
 
     def __init__(
@@ -50,12 +54,15 @@ class Judge:
         time_step: np.timedelta64,
         thresholds: tuple[float, ...] = (),
         drift: np.timedelta64 = DRIFT,
+        name: str | None = None,
     ) -> None:
         settings = Settings(thresholds=thresholds or (float(model.manifest.threshold),), scales=SCALES)
         rolling = Rolling(lead_times=lead_times, time_step=time_step, settings=settings)
         self.kept = RollingFolder(folder, rolling)
-        self.name, self.drift = model.name, drift
+        self.name, self.drift = name or model.name, drift
         self.lead_times = lead_times
+        self.skills: Mapping[str, Skill] = self._skills()
+        """Scores by window."""
         self._said: np.datetime64 | None = None
         self._report = folder.parent / "skill.json"
 
@@ -73,28 +80,23 @@ class Judge:
         last = past.read(len(past) - 1, len(past))[0]
         self.kept.observe(now, last)
         if by_model:  # all are judged on the same forecasts
-            made = {self.name: forecast.values}
+            made = {self.name: self._judged(forecast.values)}
             recent = past.read(max(len(past) - 2, 0), len(past))[None]
             made |= {name: make_baseline(name).predict(recent, self.lead_times)[0] for name in DEFAULT}
             bounds = None
             if forecast.members is not None:
                 reach = (len(forecast.members) - 1) / (len(forecast.members) + 1)
-                bounds = forecast.interval(COVERAGE) if reach >= COVERAGE else None
+                if reach >= COVERAGE:
+                    low, high = forecast.interval(COVERAGE)
+                    bounds = self._judged(low), self._judged(high)
             self.kept.issue(now, made, bounds=bounds)
+        self.skills = self._skills()
         write_text(self._report, json.dumps(self.summary(), indent=1))
         self._notice(tell)
 
     def summary(self) -> dict[str, Any]:
         """Scores of all windows, ready for JSON; values that are not defined are null."""
         rolling = self.kept.rolling
-        windows = {}
-        for window in WINDOWS:
-            skill = rolling.skill(window)
-            windows[window] = {
-                "forecasts": list(skill.count),
-                "scores": {name: plain(scores) for name, scores in skill.scores.items()},
-                "coverage": plain(skill.coverage),
-            }
         since = self.behind_since()
         return {
             "time": None if rolling.now is None else f"{rolling.now.astype('datetime64[s]')}Z",
@@ -103,12 +105,21 @@ class Judge:
             "thresholds": list(rolling.settings.thresholds),
             "coverage_of": COVERAGE,
             "behind_extrapolation_since": None if since is None else f"{since.astype('datetime64[s]')}Z",
-            "windows": windows,
+            "windows": {window: described(skill) for window, skill in self.skills.items()},
         }
 
     def behind_since(self) -> np.datetime64 | None:
         """Time since which the model has had a larger squared error than extrapolation, without a break."""
         return self.kept.rolling.behind_since(self.name, "extrapolation")
+
+    def _skills(self) -> dict[str, Skill]:
+        return {window: self.kept.rolling.skill(window) for window in WINDOWS}
+
+    def _judged(self, values: FloatArray) -> FloatArray:
+        """A forecast of as many lead times as are judged, missing where it has fewer."""
+        if len(values) >= self.lead_times:
+            return values[: self.lead_times]
+        return np.concatenate([values, np.full((self.lead_times - len(values), *values.shape[1:]), np.nan, np.float32)])
 
     def _notice(self, tell: Callable[[str], None]) -> None:
         since, now = self.behind_since(), self.kept.rolling.now
@@ -120,6 +131,11 @@ class Judge:
                 f"the model has been behind extrapolation for {duration(now - since)}, since "
                 f"{since.astype('datetime64[m]')}Z: train it again on newer frames, or look at what has changed"
             )
+
+
+def described(skill: Skill) -> dict[str, Any]:
+    """Scores for JSON."""
+    return {"forecasts": list(skill.count), "scores": plain(skill.scores), "coverage": plain(skill.coverage)}
 
 
 def plain(values: Any) -> Any:

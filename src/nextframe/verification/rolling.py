@@ -106,10 +106,15 @@ class Rolling:
         *,
         bounds: tuple[FloatArray, FloatArray] | None = None,
     ) -> None:
-        """Take in forecasts (K, C, H, W) that were made at a time; those made before at this time are forgotten."""
+        """Take in forecasts (K, C, H, W) that were made at a time, in place of those made before at it; the truth
+        that those were held against is not counted again.
+        """
         time = _exact(init_time)
+        if self.now is not None and time < self._earliest(self.now):
+            return  # all of its truth has come
+        verified = {k for issued in self.pending if issued.init_time == time for k in issued.verified}
         self.pending = [issued for issued in self.pending if issued.init_time != time]
-        self.pending.append(Issued(init_time=time, forecasts=dict(forecasts), bounds=bounds))
+        self.pending.append(Issued(init_time=time, forecasts=dict(forecasts), bounds=bounds, verified=verified))
         self.pending.sort(key=lambda issued: issued.init_time)
 
     def observe(self, time: np.datetime64, frame: FloatArray) -> int:
@@ -131,8 +136,11 @@ class Rolling:
             self._add(moment, k, issued, frame)
             issued.verified.add(k)
             count += 1
-        over = self.now - (self.lead_times + 1) * self.time_step
-        self.pending = [i for i in self.pending if i.init_time >= over and len(i.verified) < self.lead_times]
+        earliest = self._earliest(self.now)
+        self.pending = [issued for issued in self.pending if issued.init_time >= earliest]
+        for issued in self.pending:
+            if len(issued.verified) == self.lead_times:  # it is remembered alone that it was graded
+                issued.forecasts, issued.bounds = {}, None
         self._put_together(self.now)
         return count
 
@@ -168,6 +176,10 @@ class Rolling:
                 break
             since = time
         return since
+
+    def _earliest(self, now: np.datetime64) -> np.datetime64:
+        """Initial time from which on forecasts may wait for their truth."""
+        return now - (self.lead_times + 1) * self.time_step
 
     def _add(self, moment: np.datetime64, k: int, issued: Issued, frame: FloatArray) -> None:
         forecasts = {name: np.asarray(values[k], np.float32) for name, values in issued.forecasts.items()}
