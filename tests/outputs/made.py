@@ -27,6 +27,11 @@ def degrees(height: int = 12, width: int = 16, *, north_up: bool = True) -> Grid
     )  # fmt: skip
 
 
+def westward(grid: Grid) -> Grid:
+    """The same pixels in columns that run west."""
+    return replace(grid, x=grid.x[::-1].copy())
+
+
 def rain(
     grid: Grid | None = None, *, leads: int = 3, members: int = 20, seed: int = 0, hour: int = 12, unit: str = "mm/h"
 ) -> Forecast:

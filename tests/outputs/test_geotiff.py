@@ -12,22 +12,24 @@ from nextframe.errors import ConfigError
 from nextframe.frames.geography import Geography
 from nextframe.frames.grid import Grid
 from nextframe.outputs.writers import save_forecast
-from tests.outputs.made import degrees, rain, stereographic
+from tests.outputs.made import degrees, rain, stereographic, westward
 
 rasterio = pytest.importorskip("rasterio")
 pytestmark = pytest.mark.filterwarnings("ignore::PendingDeprecationWarning")  # of rasterio's own transforms
 
 
+@pytest.mark.parametrize("west", [False, True])
 @pytest.mark.parametrize("north_up", [True, False])
 @pytest.mark.parametrize("make", [stereographic, degrees])
-def test_values_stand_at_their_coordinates(tmp_path: Path, make: type[Grid], north_up: bool) -> None:
+def test_values_stand_at_their_coordinates(tmp_path: Path, make: type[Grid], north_up: bool, west: bool) -> None:
     grid = make(north_up=north_up)  # type: ignore[call-arg]
+    grid = westward(grid) if west else grid
     made = rain(grid)
     save_forecast(made, tmp_path / "f.tif")
     geography = Geography(grid)
     with rasterio.open(tmp_path / "f.tif") as raster:
         assert raster.count == 3
-        assert raster.transform.e < 0
+        assert raster.transform.e < 0 < raster.transform.a
         assert np.isnan(raster.nodata)
         assert raster.crs.is_projected == (make is stereographic)
         for row, column in ((0, 0), (5, 7), (11, 15)):

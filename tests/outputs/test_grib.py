@@ -14,7 +14,7 @@ from nextframe.frames.geography import Geography
 from nextframe.frames.grid import Grid
 from nextframe.frames.radar.place import grid_within
 from nextframe.outputs.writers import save_forecast
-from tests.outputs.made import degrees, rain, stereographic
+from tests.outputs.made import degrees, rain, stereographic, westward
 
 eccodes = pytest.importorskip("eccodes")
 
@@ -25,7 +25,9 @@ GRIDS = {
     "stereographic": grid_within((-500, -180, -4600, -4360), (12, 16), "km", SPHERE),
     "degrees": degrees(),
     "degrees, rows running north": degrees(north_up=False),
+    "degrees, columns running west": westward(degrees()),
     "equal area": grid_within((1500, 1820, -2400, -2160), (12, 16), "km", LAEA),
+    "equal area, columns running west": westward(grid_within((1500, 1820, -2400, -2160), (12, 16), "km", LAEA)),
     "conformal": grid_within((-300, 20, -400, -160), (12, 16), "km", LCC),
 }
 
@@ -61,7 +63,8 @@ def test_values_stand_at_their_places_and_times(tmp_path: Path, grid: Grid) -> N
     longitude, latitude = Geography(grid).lonlat()
     for lead, message in enumerate(read):
         turned = (message["lat"][0, 0] > message["lat"][-1, 0]) == grid.rows_run_north
-        values, lat, lon = (message[key][::-1] if turned else message[key] for key in ("values", "lat", "lon"))
+        order = (slice(None, None, -1 if turned else 1), slice(None, None, -1 if grid.x[0] > grid.x[-1] else 1))
+        values, lat, lon = (message[key][order] for key in ("values", "lat", "lon"))
         largest = float(np.nanmax(made.values[lead]))
         np.testing.assert_allclose(values * 3600, made.values[lead, 0], atol=largest * 1e-6)
         np.testing.assert_allclose(lat, latitude, atol=2e-4)

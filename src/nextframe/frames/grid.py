@@ -79,9 +79,31 @@ class Grid:
             or self.y_name.lower().startswith(("lat", "rlat", "northing"))
         )
 
+    @property
+    def columns_run_west(self) -> bool:
+        """True where the first column is the easternmost, so that a picture has to be mirrored to have east at its
+        right; told by longitudes of pixels, else by a coordinate of which it is said that it is one to the east.
+        """
+        for name, part in self.fields.items():
+            if "east" in str(part.attributes.get("units", "")) or "lon" in name.lower():
+                steps = np.diff(np.unwrap(part.values, period=360, axis=1), axis=1)
+                return bool(steps.size and (steps < 0).all())  # about a pole they go both ways
+        said = {key: str(self.x_attributes.get(key, "")).lower() for key in ("units", "standard_name", "axis")}
+        degrees = said["units"].startswith(("degrees_e", "degree_e")) or "longitude" in said["standard_name"]
+        steps = np.diff(np.unwrap(self.x, period=360) if degrees else self.x)  # the date line is no way back
+        if not steps.size or not (steps < 0).all():
+            return False
+        return (
+            degrees
+            or said["standard_name"] == "projection_x_coordinate"
+            or said["axis"] == "x"
+            or self.x_name.lower().startswith(("lon", "rlon", "easting"))
+        )
+
     def north_up(self, frames: NDArray[Any]) -> NDArray[Any]:
-        """Frames (..., H, W) as a picture has them, with north at the top."""
-        return frames[..., ::-1, :] if self.rows_run_north else frames
+        """Frames (..., H, W) as a picture has them, with north at the top and east at the right."""
+        frames = frames[..., ::-1, :] if self.rows_run_north else frames
+        return frames[..., ::-1] if self.columns_run_west else frames
 
     def cut(self, top: int, left: int, height: int, width: int) -> Grid:
         """The grid of a box of pixels."""

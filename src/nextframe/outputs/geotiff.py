@@ -16,7 +16,7 @@ from nextframe.errors import ConfigError
 from nextframe.forecasting.forecast import Forecast
 from nextframe.frames.geography import Geography
 from nextframe.frames.sequence import FloatArray
-from nextframe.outputs.layers import Layer, layers
+from nextframe.outputs.layers import Layer, Turned, layers, turned
 from nextframe.outputs.writer import Beside
 from nextframe.words import lead_label
 
@@ -39,7 +39,7 @@ def write_geotiff(forecast: Forecast, path: Path, beside: Beside) -> None:
 
     height, width = forecast.values.shape[-2:]
     bands = list(_bands(forecast, beside))
-    place, upward = _place(forecast)
+    place, upright = _place(forecast)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
         with MemoryFile() as memory:
@@ -48,7 +48,7 @@ def write_geotiff(forecast: Forecast, path: Path, beside: Beside) -> None:
             ) as raster:
                 raster.update_tags(**_tags(forecast))
                 for number, (layer, lead, field) in enumerate(bands, start=1):
-                    raster.write(field[::-1] if upward else field, number)
+                    raster.write(field[upright], number)
                     label = lead_label(forecast.time_step, forecast.first + lead)
                     raster.set_band_description(number, f"{layer.title} {label}")
                     raster.set_band_unit(number, layer.unit)
@@ -75,14 +75,14 @@ def _bands(forecast: Forecast, beside: Beside) -> Iterator[tuple[Layer, int, Flo
             yield layer, lead, field
 
 
-def _place(forecast: Forecast) -> tuple[dict[str, Any], bool]:
-    """Coordinate system and transform as rasterio takes them; and whether rows run north and are to be turned over."""
+def _place(forecast: Forecast) -> tuple[dict[str, Any], Turned]:
+    """Coordinate system and transform as rasterio takes them; and an index that has rows run south, columns east."""
     from rasterio import Affine
     from rasterio.crs import CRS
 
     grid = forecast.grid
     if grid is None or grid.counted:
-        return {}, False
+        return {}, turned(rows=False, columns=False)
     geography = Geography(grid)
     if geography.steps is None:
         raise ConfigError(
@@ -91,13 +91,14 @@ def _place(forecast: Forecast) -> tuple[dict[str, Any], bool]:
             hint="write NetCDF, or bring the frames to an even grid",
         )
     down, right = geography.steps
-    upward = down > 0 and grid.rows_run_north
+    upward, westward = down > 0 and grid.rows_run_north, right < 0
     # Rows that grow down a page without a north are left as they are.
     top, height = (geography.y[-1] + down / 2, -down) if upward else (geography.y[0] - down / 2, down)
-    place: dict[str, Any] = {"transform": Affine(right, 0.0, geography.x[0] - right / 2, 0.0, height, top)}
+    left = (geography.x[-1] if westward else geography.x[0]) - abs(right) / 2
+    place: dict[str, Any] = {"transform": Affine(abs(right), 0.0, left, 0.0, height, top)}
     if geography.crs is not None:
         place["crs"] = CRS.from_wkt(geography.crs.to_wkt())
-    return place, upward
+    return place, turned(rows=upward, columns=westward)
 
 
 def _tags(forecast: Forecast) -> dict[str, str]:

@@ -46,7 +46,7 @@ def write_grib(forecast: Forecast, path: Path, beside: Beside) -> None:
         )
     about = forecast.variable_attributes or ({},) * len(forecast.variables)
     quantities = [quantity_of(unit, said, where) for unit, said in zip(forecast.units, about, strict=True)]
-    grid, turned = grid_keys(forecast)
+    grid, upright = grid_keys(forecast)
 
     import eccodes  # after pyproj: its library brings a PROJ that pyproj's cannot start beside
 
@@ -56,7 +56,7 @@ def write_grib(forecast: Forecast, path: Path, beside: Beside) -> None:
             for lead, field in enumerate(layer.values):
                 keys = grid | _product(forecast, layer, quantity, scale, lead, where)
                 percent = layer.statistic == "probability"
-                rows = field[::-1] if turned else field
+                rows = field[upright]
                 _write_message(eccodes, stream, keys, rows * (100 if percent else scale), where)
 
 

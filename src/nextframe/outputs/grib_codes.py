@@ -15,6 +15,7 @@ from nextframe.errors import ConfigError
 from nextframe.forecasting.forecast import Forecast
 from nextframe.frames.geography import Geography, grid_mapping
 from nextframe.frames.units import UnknownUnitError, factor, same_unit
+from nextframe.outputs.layers import Turned, turned
 
 Keys = dict[str, Any]
 """Keys of ecCodes -> values."""
@@ -88,10 +89,11 @@ def quantity_of(unit: str, attributes: Mapping[str, object], where: object) -> t
     )
 
 
-def grid_keys(forecast: Forecast) -> tuple[Keys, bool]:
-    """Section 3 of a message, and whether the rows of the frames are to be turned over for it.
+def grid_keys(forecast: Forecast) -> tuple[Keys, Turned]:
+    """Section 3 of a message, and an index that brings frames into its order.
 
-    As is the custom, the first row is the northernmost of latitudes, and the southernmost of a projection's plane.
+    As is the custom, the first row is the northernmost of latitudes, and the southernmost of a projection's plane; the
+    first column is the westernmost.
 
     Raises:
         ConfigError: pixels that are not evenly spaced, no projection, or one that no template of GRIB has.
@@ -105,13 +107,9 @@ def grid_keys(forecast: Forecast) -> tuple[Keys, bool]:
             hint="write NetCDF, or start from data that has them",
         )
     down, right = geography.steps
-    if right < 0:
-        raise ConfigError("has columns that run west, which GRIB is not written with", where=where, hint="write NetCDF")
-    longitude, latitude = geography.lonlat()
     upward = not geography.degrees
-    turned = (down > 0) != upward
-    if turned:
-        longitude, latitude = longitude[::-1], latitude[::-1]
+    upright = turned(rows=(down > 0) != upward, columns=right < 0)
+    longitude, latitude = (field[upright] for field in geography.lonlat())
     first = {
         "latitudeOfFirstGridPointInDegrees": float(latitude[0, 0]),
         "longitudeOfFirstGridPointInDegrees": float(longitude[0, 0]) % 360,
@@ -126,7 +124,7 @@ def grid_keys(forecast: Forecast) -> tuple[Keys, bool]:
     earth = _earth(geography.crs)
     match about.get("grid_mapping_name"):
         case "latitude_longitude":
-            steps = {"iDirectionIncrementInDegrees": right, "jDirectionIncrementInDegrees": abs(down)}
+            steps = {"iDirectionIncrementInDegrees": abs(right), "jDirectionIncrementInDegrees": abs(down)}
             keys: Keys = {"gridType": "regular_ll", "Ni": columns, "Nj": rows, **earth, **first, **last, **steps}
         case "polar_stereographic":
             south = float(about["latitude_of_projection_origin"]) < 0
@@ -174,7 +172,7 @@ def grid_keys(forecast: Forecast) -> tuple[Keys, bool]:
                 received=other or geography.crs.name,
                 hint="write NetCDF or GeoTIFF",
             )
-    return {**keys, "iScansNegatively": 0, "jScansPositively": int(upward)}, turned
+    return {**keys, "iScansNegatively": 0, "jScansPositively": int(upward)}, upright
 
 
 def _true_latitude(about: Mapping[str, Any], crs: Any, where: object) -> float:

@@ -56,6 +56,20 @@ class Layer:
         return "value" if self.member is None else f"member_{self.member}"
 
 
+Turned = tuple[slice, slice]
+"""Index of rows and columns that turns a field over."""
+
+
+def turned(*, rows: bool, columns: bool) -> Turned:
+    """Index that turns the rows or the columns of a field (H, W) over, or leaves them.
+
+    >>> import numpy as np
+    >>> np.array([[1, 2], [3, 4]])[turned(rows=True, columns=False)].tolist()
+    [[3, 4], [1, 2]]
+    """
+    return slice(None, None, -1 if rows else 1), slice(None, None, -1 if columns else 1)
+
+
 def bounds(coverage: float) -> tuple[float, float]:
     """Levels of the bounds of the central interval of so much probability.
 

@@ -16,6 +16,7 @@ from nextframe.forecasting.forecast import Forecast
 from nextframe.frames.geography import Geography
 from nextframe.frames.sequence import FloatArray
 from nextframe.frames.units import same_unit
+from nextframe.outputs.layers import Turned, turned
 from nextframe.outputs.writer import Beside
 
 _QUANTITIES = {"RATE": "mm/h", "ACRR": "mm", "DBZH": "dBZ"}
@@ -38,7 +39,7 @@ def write_odim(forecast: Forecast, path: Path, beside: Beside) -> None:
     valid = forecast.valid_time
     if forecast.init_time is None or valid is None:
         raise ConfigError("has no times, which ODIM needs", where=where, hint="write NetCDF or an array")
-    place, upward = _place(forecast, where)
+    place, upright = _place(forecast, where)
     nominal = valid[0] if forecast.lead_times == 1 else forecast.init_time
     with h5py.File(path, "w") as file:
         file.attrs["Conventions"] = _text("ODIM_H5/V2_4")
@@ -52,7 +53,7 @@ def write_odim(forecast: Forecast, path: Path, beside: Beside) -> None:
             about = {"product": "COMP", **_moment(begin, "start"), **_moment(valid[lead], "end")}
             _group(dataset, "what", {**about, **_moment(valid[lead])})
             for channel, (quantity, field) in enumerate(zip(quantities, fields, strict=True)):
-                _write_field(dataset.create_group(f"data{channel + 1}"), quantity, field[::-1] if upward else field)
+                _write_field(dataset.create_group(f"data{channel + 1}"), quantity, field[upright])
 
 
 def _quantity(unit: str, where: object) -> str:
@@ -76,8 +77,10 @@ def _duration(forecast: Forecast, channel: int, quantity: str) -> np.timedelta64
     return forecast.time_step if stated is None else stated
 
 
-def _place(forecast: Forecast, where: object) -> tuple[dict[str, Any], bool]:
-    """The group `where` (corners are those of the outermost pixels), and whether rows run north, to be turned over."""
+def _place(forecast: Forecast, where: object) -> tuple[dict[str, Any], Turned]:
+    """The group `where` (corners are those of the outermost pixels), and an index that has rows run south, columns
+    east.
+    """
     geography = None if forecast.grid is None else Geography(forecast.grid)
     if geography is None or geography.crs is None or geography.steps is None:
         raise ConfigError(
@@ -101,7 +104,8 @@ def _place(forecast: Forecast, where: object) -> tuple[dict[str, Any], bool]:
     place |= {"xscale": right, "yscale": down}
     for corner, x, y in (("LL", west, south), ("UL", west, north), ("UR", east, north), ("LR", east, south)):
         place[f"{corner}_lon"], place[f"{corner}_lat"] = map(float, back.transform(x, y))
-    return place, geography.steps[0] > 0
+    rows, columns = geography.steps
+    return place, turned(rows=rows > 0, columns=columns < 0)
 
 
 def projection_of_corners(projection: str) -> Any:

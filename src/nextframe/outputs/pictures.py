@@ -105,9 +105,9 @@ def strip_of(forecast: Forecast, beside: Beside) -> Figure:
 
 
 def _upright(forecast: Forecast, beside: Beside) -> tuple[Forecast, Beside]:
-    """Panel as it is drawn, with north at the top, whichever way the rows of the source run."""
+    """Panel as it is drawn, north at the top and east at the right, whichever way the rows and columns run."""
     grid = forecast.grid
-    if grid is None or not grid.rows_run_north:
+    if grid is None:
         return forecast, beside
     turned = replace(
         beside,

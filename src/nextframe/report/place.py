@@ -92,7 +92,7 @@ def edges_of(grid: Grid | None) -> Edges | None:
     """Marks along the edges of a picture of a grid; None where its coordinates are not known."""
     if grid is None or grid.counted or min(len(grid.y), len(grid.x)) < 2:
         return None
-    y, x = (grid.y[::-1] if grid.rows_run_north else grid.y), grid.x
+    y, x = _upright(grid)
     units = [str(about.get("units", "")) for about in (grid.y_attributes, grid.x_attributes)]
     degrees = all(unit.startswith("degree") for unit in units) and not grid.y_name.startswith("r")
     factor, unit = 1.0, units[0]
@@ -103,18 +103,22 @@ def edges_of(grid: Grid | None) -> Edges | None:
     return Edges(left, below, "" if degrees else unit)
 
 
+def _upright(grid: Grid) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Coordinates of the rows from the top of a picture, and of the columns from its left."""
+    return grid.y[::-1] if grid.rows_run_north else grid.y, grid.x[::-1] if grid.columns_run_west else grid.x
+
+
 def graticule_of(grid: Grid | None) -> Graticule | None:
     """Latitudes and longitudes of a grid's picture: those that the source has, those of its axes, or those of its
     projection where pyproj is installed (extra `radar`); None where nothing tells them.
     """
     if grid is None or grid.counted or min(len(grid.y), len(grid.x)) < 2:
         return None
-    turned = grid.rows_run_north
     fields = _fields(grid)
     if fields is not None:
-        latitude, longitude = (field[::-1] if turned else field for field in fields)
+        latitude, longitude = map(grid.north_up, fields)
         return _whole(_thinned(latitude), _thinned(longitude))
-    rows, columns = (_spread(axis) for axis in (grid.y[::-1] if turned else grid.y, grid.x))
+    rows, columns = map(_spread, _upright(grid))
     x, y = np.meshgrid(columns, rows)
     if _in_degrees(grid) and not _is_projected(grid.mapping):
         return _whole(y, x)

@@ -103,6 +103,7 @@ def described(forecast: Forecast, past: FloatArray | None = None) -> dict[str, A
         "shape": list(forecast.values.shape),
         "values": rounded(forecast.values),
         "rows_run_north": forecast.grid is not None and forecast.grid.rows_run_north,
+        "columns_run_west": forecast.grid is not None and forecast.grid.columns_run_west,
         **({} if past is None else {"past": rounded(past), "place": _place(forecast)}),
     }
 

@@ -182,7 +182,7 @@ export class Player {
   }
 
   paint(kind) {
-    const { width, height, channels } = this, flip = this.forecast.rows_run_north;
+    const { width, height, channels } = this, { rows_run_north: flip, columns_run_west: mirror } = this.forecast;
     const context = kind.canvas.getContext("2d"), image = context.createImageData(width, height), { data } = image;
     const frame = this.frame(kind), own = kind.share || kind.colours;
     const seen = own || !this.past.length ? frame : this.past[this.past.length - 1];
@@ -191,10 +191,10 @@ export class Player {
     const colours = TABLES[kind.colours || "value"], factor = 255 / (kind.high - kind.low), bright = this.high > 1 ? 1 : 255;
     for (let y = 0; frame && y < height; y++) for (let x = 0; x < width; x++) {
       const shown = x < edge ? seen : frame, row = flip ? height - 1 - y : y, at = 4 * (y * width + x);
-      const value = shown[0][row][x];
+      const column = mirror ? width - 1 - x : x, value = shown[0][row][column];
       let painted = MISSING;
       if (channels === 3 && !own) {
-        const parts = shown.map((channel) => channel[row][x]);
+        const parts = shown.map((channel) => channel[row][column]);
         if (!parts.includes(null)) painted = parts.map((part) => part * bright);
       } else if (value !== null) {
         if (value < threshold) continue;
@@ -239,14 +239,15 @@ export class Player {
 
   tell() {
     if (!this.place) return;
-    const [row, column] = this.place, at = this.forecast.rows_run_north ? this.height - 1 - row : row;
+    const [row, column] = this.place, { rows_run_north: flip, columns_run_west: mirror } = this.forecast;
+    const at = flip ? this.height - 1 - row : row, along = mirror ? this.width - 1 - column : column;
     const told = this.kindsShown.map((kind) => {
       const frame = this.frame(kind);
       if (!frame) return null;
-      const values = frame.map((channel) => this.number(channel[at]?.[column] ?? null)).join(", ");
+      const values = frame.map((channel) => this.number(channel[at]?.[along] ?? null)).join(", ");
       return `${kind.main ? "" : `${kind.name} `}${values}${kind.share ? "" : this.unit}`;
     });
-    this.part(".value").textContent = `row ${at}, column ${column}: ${told.filter((each) => each !== null).join("; ")}${this.where(row, column)}`;
+    this.part(".value").textContent = `row ${at}, column ${along}: ${told.filter((each) => each !== null).join("; ")}${this.where(row, column)}`;
   }
 
   // CSI by lead time of all that forecast, where the truth is known; as a picture and as a table.
