@@ -110,6 +110,46 @@ def test_a_stack_cut_anywhere_is_not_read_as_a_shorter_one(tmp_path: Path, suffi
             read_all()
 
 
+@pytest.mark.parametrize("colour", [False, True])
+def test_an_animated_png_is_a_movie(tmp_path: Path, colour: bool) -> None:
+    frames = pages() if not colour else np.stack([pages(), pages()[::-1], pages()[:, ::-1]], -1)
+    first, *rest = (Image.fromarray(frame) for frame in frames)
+    durations = [100, 100, 900, 100, 100]
+    path = tmp_path / "a.png"
+    first.save(path, save_all=True, append_images=rest, duration=durations)
+    (sequence,) = open_source(path).sequences
+    wanted = frames[:, None] if not colour else np.moveaxis(frames, -1, 1)
+    np.testing.assert_array_equal(sequence.read(0, 5), wanted)
+    assert sequence.time_step == np.timedelta64(100, "ms")
+    assert sequence.segments() == [(0, 3), (3, 5)]
+    path.write_bytes(path.read_bytes()[:-20])
+    with pytest.raises(DataError, match=r"a\.png: is truncated"):
+        open_source(path)
+
+
+def test_the_still_of_an_animated_png_is_no_frame_of_it(tmp_path: Path) -> None:
+    still, *rest = (Image.fromarray(frame) for frame in pages())
+    still.save(tmp_path / "a.png", save_all=True, append_images=rest, duration=100, default_image=True)
+    (sequence,) = open_source(tmp_path / "a.png").sequences
+    np.testing.assert_array_equal(sequence.read(0, 4)[:, 0], pages()[1:])
+
+
+def test_an_animated_png_that_cannot_be_read_whole_is_refused(tmp_path: Path) -> None:
+    first, *rest = (Image.fromarray(frame) for frame in pages(dtype=np.uint16) * np.uint16(200))
+    first.save(tmp_path / "a.png", save_all=True, append_images=rest, duration=100)
+    with pytest.raises(DataError, match=r"a\.png: is an animation of 16 bits a channel"):
+        open_source(tmp_path / "a.png")
+
+
+def test_an_animation_among_still_images_is_named(tmp_path: Path) -> None:
+    for n, frame in enumerate(pages()):
+        Image.fromarray(frame).save(tmp_path / f"{n}.png")
+    first, *rest = (Image.fromarray(frame) for frame in pages())
+    first.save(tmp_path / "5.png", save_all=True, append_images=rest)
+    with pytest.raises(DataError, match=r"5\.png: is an animation among still images \(received 5 images of one frame"):
+        open_source(tmp_path)
+
+
 def test_a_gif_beyond_the_memory_given_is_held_on_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     save_stack(tmp_path / "a.gif", pages(), duration=50)
     (whole,) = open_source(tmp_path / "a.gif").sequences

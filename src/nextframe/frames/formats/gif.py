@@ -1,4 +1,4 @@
-"""Animated GIF and WebP, through Pillow."""
+"""Animated GIF, WebP and PNG, through Pillow."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 
 from nextframe.errors import DataError
 from nextframe.frames.bounds import hold_claim, hold_disk, hold_frame, hold_memory
-from nextframe.frames.formats.still import PER_BYTE, opened, reported
+from nextframe.frames.formats.still import PER_BYTE, is_deep_png, opened, png_has_end, reported
 from nextframe.frames.readers import CACHE_BYTES
 from nextframe.frames.sequence import FrameSequence
 
 
 def open_gif(path: Path) -> FrameSequence:
-    """Open an animated GIF or WebP; it is decoded at once, since each of its frames builds on the one before.
+    """Open an animated GIF, WebP or PNG; it is decoded at once, since each of its frames builds on the one before.
 
     A GIF whose colours are all grey has one channel. The durations of the frames say how much time lies between them;
     the median is the time step. What would not fit the memory given to decoded frames is held in a temporary file.
@@ -28,18 +28,26 @@ def open_gif(path: Path) -> FrameSequence:
     durations = []
     grey = True
     with opened(path) as image:
-        if not (_has_end(path) if image.format == "GIF" else _is_whole(path)):
+        if not {"GIF": _has_end, "PNG": png_has_end}.get(str(image.format), _is_whole)(path):
             raise DataError("is truncated: its end mark is missing", where=path, hint="fetch or save it again")
         height, width = image.height, image.width
         hold_frame(path, height, width)
         hold_claim(path, height * width, per_byte=PER_BYTE)
         with reported(path):
-            count = int(getattr(image, "n_frames", 1))
+            # Of a PNG the first may be a still for programs that know no animations.
+            first = int(getattr(image, "default_image", False))
+            count = int(getattr(image, "n_frames", 1)) - first
+        if image.format == "PNG" and is_deep_png(path):
+            raise DataError(
+                "is an animation of 16 bits a channel, of which 8 can be read",
+                where=path,
+                hint="save its frames as images, one each, or as a video in FFV1",
+            )
         hold_claim(path, height * width * count)
         movie = _room(path, (count, 3, height, width))
         for n in range(count):
             with reported(path, n):
-                image.seek(n)
+                image.seek(n + first)
                 frame = np.asarray(image.convert("RGB"))
             if frame.shape[:2] != (height, width):
                 raise DataError(

@@ -20,6 +20,7 @@ from nextframe.frames.formats.palette import Palette, painted, read_palette
 from nextframe.frames.formats.still import (
     Kind,
     describe_picture,
+    is_animated_png,
     is_tiff,
     opened,
     read_clear,
@@ -29,6 +30,7 @@ from nextframe.frames.formats.still import (
 from nextframe.frames.formats.tiff import Tiff
 from nextframe.frames.names import natural_order, time_in_name
 from nextframe.frames.sequence import FrameSequence
+from nextframe.words import count
 
 
 def open_pictures(
@@ -42,7 +44,15 @@ def open_pictures(
     palette = read_palette(Path(reading.palette)) if reading.palette else None
     # An image that cannot be read keeps its place, and is counted when it is read.
     note = None if damage is None else Damage()
-    if len(files) > 1 and not any(describe_each(files, has_pages, note)):
+    pages = describe_each(files, has_pages, note) if len(files) > 1 else [True]
+    if any(pages) and sum(pages) < len(pages) / 2 and len(pages) == len(files):
+        raise DataError(
+            "is an animation among still images",
+            where=files[pages.index(True)],
+            received=f"{count(len(files) - sum(pages), 'image')} of one frame",
+            hint="put animations into a folder of their own",
+        )
+    if not any(pages):
         return (_whole(open_images(Path(name), _in_order(files, reading.time_format), damage), reading, palette),)
     is_gif = files[0].suffix.lower() == ".gif" and not reading.time_format  # whose end is to be looked for
     if len(files) == 1 and not is_gif and not has_pages(files[0]):
@@ -144,17 +154,17 @@ def open_pages(path: Path) -> FrameSequence:
     return _sequence(_Pages(path, order, tuple(kinds), common, whole), str(path))
 
 
-_ANIMATED = (".gif", ".webp")
+_ANIMATED = (".gif", ".webp", ".png")
 """Suffixes of pictures that may move."""
 
 
 def has_pages(path: Path) -> bool:
-    """Tell a GIF, WebP or TIFF of several frames; other formats' further images are thumbnails or views, not frames."""
+    """Tell a GIF, WebP, PNG or TIFF of several frames; other formats' further images are thumbnails or views."""
     suffix = path.suffix.lower()
     if suffix in (".tif", ".tiff") and is_tiff(path):
         with Tiff(path) as tiff:
             return len(tiff) > 1
-    if suffix not in _ANIMATED:
+    if suffix not in _ANIMATED or (suffix == ".png" and not is_animated_png(path)):
         return False
     with opened(path) as image, reported(path):
         return int(getattr(image, "n_frames", 1)) > 1

@@ -115,6 +115,37 @@ def is_tiff(path: Path) -> bool:
     return _head(path, 4) in _TIFF_MARKS
 
 
+def is_animated_png(path: Path) -> bool:
+    """Tell a PNG of several frames by its chunk `acTL`, which stands before the picture."""
+    for kind, content in _chunks(path):
+        if kind == b"acTL":
+            return int.from_bytes(content, "big") > 1
+        if kind == b"IDAT":
+            return False
+    return False
+
+
+def png_has_end(path: Path) -> bool:
+    """True where a PNG's chunks lead to its end mark."""
+    return any(kind == b"IEND" for kind, _ in _chunks(path))
+
+
+def is_deep_png(path: Path) -> bool:
+    """Tell a PNG of 16 bits a channel."""
+    head = _head(path, 25)
+    return head.startswith(_PNG_MARK) and head[24:] == b"\x10"
+
+
+def _chunks(path: Path) -> Iterator[tuple[bytes, bytes]]:
+    """Kinds of a PNG's chunks, with the first four bytes of each."""
+    with reported(path), path.open("rb") as file:
+        if file.read(8) != _PNG_MARK:
+            return
+        while len(head := file.read(8)) == 8:
+            yield head[4:], file.read(4)
+            file.seek(int.from_bytes(head[:4], "big"), 1)
+
+
 def grey_type(image: Image.Image) -> type[np.generic] | None:
     """Type of the numbers of an image that is grey, by its mode or by every colour of its palette; None for colour."""
     palette = image.getpalette("RGB") if image.mode in ("P", "PA") else None
@@ -152,9 +183,7 @@ def _head(path: Path, size: int) -> bytes:
 
 def _deep_png(path: Path) -> int | None:
     """Channels of a PNG of 16 bits a channel that has colour or alpha; None for all else."""
-    head = _head(path, 26)
-    deep = head.startswith(_PNG_MARK) and len(head) == 26 and head[24] == 16
-    return _COLOURS_OF_DEEP_PNG.get(head[25]) if deep else None
+    return _COLOURS_OF_DEEP_PNG.get(_head(path, 26)[-1]) if is_deep_png(path) else None
 
 
 def _decode_deep(path: Path) -> NDArray[Any]:
