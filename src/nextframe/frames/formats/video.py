@@ -125,7 +125,8 @@ class _Video:
         )
 
     def _film(self) -> tuple[int, list[_Packet]]:
-        """The stream that is the film, and its packets: the first that has any, of those that are no pictures."""
+        """The stream that is the film, and its packets: the first that has several, else any, of those that are not
+        marked as pictures, as not every container marks them."""
         with _open(self.path) as container:
             streams = container.streams.video
             films = [s for s in streams if not Disposition(s.disposition) & _NO_FILM]
@@ -140,12 +141,17 @@ class _Video:
                     where=self.path,
                     hint="the file is damaged, or is to be converted with ffmpeg" if films else None,
                 )
+        single: tuple[int, list[_Packet]] | None = None
         for number in known:
             with _open_video(self.path, number) as (container, stream):
                 packets = list(_packets(self.path, container, stream))
-            if any(p.size > 0 and not p.is_discard for p in packets):
+            frames = sum(p.size > 0 and not p.is_discard for p in packets)
+            if frames > 1:
                 return number, packets
-        raise DataError("holds no frame", where=self.path, hint="the file may be truncated")
+            single = single or ((number, packets) if frames else None)
+        if single is None:
+            raise DataError("holds no frame", where=self.path, hint="the file may be truncated")
+        return single
 
     def _first_frame(self, number: int) -> tuple[Layout, int, int]:
         """Layout, height and width of the frames as the first that can be decoded is shown, else as announced."""
