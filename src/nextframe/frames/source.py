@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nextframe.config import DataConfig, Reading
-from nextframe.errors import ConfigError, DataError, ShapeError
+from nextframe.errors import ConfigError, DataError, ShapeError, first_line
 from nextframe.frames.damage import Damage, describe_each, hold_file
 from nextframe.frames.format import Format
 from nextframe.frames.formats import formats, what_can_be_read
@@ -220,8 +220,7 @@ def _opened(source: Source, reading: Reading, damage: Damage | None) -> tuple[st
         sequences = _stacked(source, name, reading)
     elif is_array(source):
         _hold_options(name, reading, frozenset({"axes"}))
-        array = source if isinstance(source, np.ndarray) else np.asarray(source)
-        sequences = _sequences_of_array(array, name, axes=reading.axes)
+        sequences = _sequences_of_array(_array(source, name), name, axes=reading.axes)
     else:
         raise DataError(
             "is no source of frames",
@@ -239,13 +238,27 @@ def is_array(source: object) -> bool:
     return hasattr(source, "__array__") and not isinstance(source, (FrameSequence, DatasetLike))
 
 
+def _array(source: Any, name: str) -> NDArray[Any]:
+    """What NumPy makes of an array of another library.
+
+    Raises:
+        DataError: it makes nothing of it, as of a tensor of PyTorch that has a gradient.
+    """
+    if isinstance(source, np.ndarray):
+        return source
+    try:
+        return np.asarray(source)
+    except (RuntimeError, TypeError, ValueError) as error:
+        raise DataError("cannot be taken as an array of NumPy", where=name, received=first_line(error)) from error
+
+
 def _stacked(sources: Sequence[Any], name: str, reading: Reading) -> tuple[FrameSequence, ...]:
     """Frames (H, W) as one sequence."""
     sizes = dict.fromkeys(np.shape(source) for source in sources)
     if len(sizes) > 1:
         received = joined(list(sizes))
         raise ShapeError("holds frames of differing size", where=name, received=received, hint="bring them to one")
-    whole = np.stack([np.asarray(source) for source in sources])
+    whole = np.stack([_array(source, name) for source in sources])
     movie: tuple[FrameSequence, ...] = _sequences_of_array(whole, name, axes=reading.axes or "THW")
     return movie
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -162,6 +163,22 @@ def test_clips_say_where_movies_begin(tmp_path: Path) -> None:
         sequences = open_source(tmp_path / "a.npz", variable=variable).sequences
         assert [sequence.shape for sequence in sequences] == [(12, 1, 8, 8)] * 5
         np.testing.assert_array_equal(sequences[3].read(2, 9)[:, 0], movies[3, 2:9])
+
+
+def test_clips_may_have_their_channels_last(tmp_path: Path) -> None:
+    frames = np.random.default_rng(0).random((24, 8, 10, 3)).astype(np.float32)
+    clips = np.array([[[0, 5], [12, 5]], [[5, 7], [17, 7]]])
+    for more in ({"dims": np.array([[3, 8, 10]])}, {}):
+        np.savez(tmp_path / "a.npz", clips=clips, input_raw_data=frames, **more)  # type: ignore[arg-type]
+        first, second = open_source(tmp_path / "a.npz").sequences
+        np.testing.assert_array_equal(second.read(0, 12), np.moveaxis(frames[12:], -1, 1))
+        assert first.shape == (12, 3, 8, 10)
+
+
+@pytest.mark.parametrize("tensor", [torch.zeros(4, 8, 8, requires_grad=True), torch.zeros(4, 8, 8).bfloat16()], ids=str)
+def test_a_tensor_that_numpy_does_not_take_is_told(tensor: torch.Tensor) -> None:
+    with pytest.raises(DataError, match=r"cannot be taken as an array of NumPy"):
+        open_source(tensor)
 
 
 @pytest.mark.parametrize(

@@ -20,15 +20,16 @@ from nextframe.config import Missing, Reading
 from nextframe.errors import ConfigError, DataError, first_line
 from nextframe.frames.bounds import hold_memory
 from nextframe.frames.damage import Damage
-from nextframe.frames.formats.axes import as_movies, axes_of, in_words
+from nextframe.frames.formats.axes import CHANNELS, as_movies, axes_of, in_words
 from nextframe.frames.mapped import Mapped, WholeFile
 from nextframe.frames.sequence import FrameSequence
 from nextframe.words import listing, size
 
 MOVING_MNIST = "mnist_test_seq.npy"
 """The published Moving MNIST test set, whose axes are (time, movie, height, width)."""
-CLIPS, CLIPPED = "clips", "input_raw_data"
-"""Arrays of an NPZ file as PredRNN (Wang et al. 2017) has them: where each movie begins, and all frames in one row."""
+CLIPS, CLIPPED, DIMS = "clips", "input_raw_data", "dims"
+"""Arrays of an NPZ file as PredRNN (Wang et al. 2017) has them: where each movie begins, all frames in one row, and
+channels, height and width of one."""
 
 
 def open_arrays(name: str, files: Sequence[Path], reading: Reading, damage: Damage | None) -> tuple[FrameSequence, ...]:
@@ -69,7 +70,8 @@ def open_array(
         chosen = archive.choose(variable)
         array = archive.read(chosen)
         if CLIPS in archive.names and chosen == CLIPPED:
-            return _cut(array, archive.read(CLIPS), axes, path, missing)
+            dims = np.ravel(archive.read(DIMS)).tolist() if DIMS in archive.names else []
+            return _cut(array, archive.read(CLIPS), axes or _axes_by(dims, array.shape), path, missing)
         return sequences_of(array, str(path), axes=axes, missing=missing)
     array = _mapped(path)
     said = ""
@@ -123,11 +125,25 @@ def sequences_of(
     )
 
 
+def _axes_by(dims: Sequence[int], shape: tuple[int, ...]) -> str:
+    """Axes of frames in one row, by the channels, height and width that a file tells; empty where these do not fit.
+
+    >>> _axes_by([1, 24, 32], (60, 24, 32, 1)), _axes_by([1, 24, 32], (60, 1, 24, 32)), _axes_by([], (60, 24, 24))
+    ('THWC', 'TCHW', '')
+    """
+    if len(shape) != 4 or len(dims) != 3:
+        return ""
+    channels, height, width = dims
+    told = {(channels, height, width): "TCHW", (height, width, channels): "THWC"}
+    return told.get(shape[1:], "") if channels not in (height, width) else ""
+
+
 def _cut(
     array: NDArray[Any], clips: NDArray[Any], axes: str, path: Path, missing: Missing
 ) -> tuple[FrameSequence, ...]:
     """The movies of one row of frames: `clips` has (first frame, frames) of each one's past, and of its future."""
-    axes = axes or {3: "THW", 4: "TCHW"}.get(array.ndim, "") or axes_of(array.shape, path)
+    last = array.ndim == 4 and array.shape[1] > CHANNELS >= array.shape[3]
+    axes = axes or {3: "THW", 4: "THWC" if last else "TCHW"}.get(array.ndim, "") or axes_of(array.shape, path)
     sequences = sequences_of(array, str(path), axes=axes, missing=missing)
     if clips.ndim != 3 or clips.shape[2] != 2 or clips.dtype.kind not in "iu" or len(sequences) > 1:
         raise DataError(
