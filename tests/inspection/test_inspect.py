@@ -69,3 +69,14 @@ def test_persistence_scores_are_those_of_verification(tmp_path: Path) -> None:
     assert set(seen.persistence) == {"mse", "mae", f"csi_{seen.threshold:g}"}
     for metric, values in seen.persistence.items():
         np.testing.assert_allclose(np.asarray(values, float), expected[metric], rtol=1e-6)
+
+
+@pytest.mark.parametrize("unit", ["mm", "kg m-2", "mm/h"])
+def test_sums_since_a_start_are_told(tmp_path: Path, unit: str) -> None:
+    amounts = np.random.default_rng(0).gamma(0.4, 2.0, (20, 8, 8)).astype(np.float32)
+    times = np.datetime64("2020-01-01", "ns") + np.arange(20) * np.timedelta64(1, "h")
+    for name, values in (("each", amounts), ("sums", amounts.cumsum(0))):
+        field = xr.Dataset({"RAINNC": (("time", "y", "x"), values, {"units": unit})}, {"time": times})
+        field.to_netcdf(tmp_path / f"{name}.nc", engine="h5netcdf")
+        problems = inspect_path(tmp_path / f"{name}.nc", past=2, future=1).problems
+        assert any("RAINNC never falls from one frame to the next" in text for text in problems) == (name == "sums")

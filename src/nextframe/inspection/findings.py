@@ -11,12 +11,15 @@ from nextframe.data.split import Span
 from nextframe.data.statistics import FrameStatistics
 from nextframe.data.windows import share_that_fits
 from nextframe.frames.formats.fills import usual_fill
+from nextframe.frames.rain import kind_of_rain
 from nextframe.frames.sequence import FrameSequence, FrameSource
 from nextframe.inspection.survey import EVERYTHING, FrameFacts, Survey
 from nextframe.words import duration, listing, moment
 
 SHOWN = 3
 """Places named in one sentence."""
+RISING = 5
+"""Frames with more rain than the one before, and none with less anywhere, from which on it is a sum since a start."""
 FEW_WINDOWS = 50
 """Windows to train on below which a model hardly learns."""
 
@@ -34,6 +37,7 @@ def findings(source: FrameSource, seen: Survey) -> list[str]:
         *_gaps(source.sequences),
         *_overlaps(seen.frames),
         *_fill_values(source, statistics),
+        *_sums(source, seen.frames),
     ]
 
 
@@ -171,6 +175,21 @@ def _fill_values(source: FrameSource, statistics: FrameStatistics) -> Iterator[s
                     f"The variable {name} holds the value {extreme:g}, far from all others, which looks like a fill "
                     "value that is not declared: replace it by NaN and use {missing=mask}."
                 )
+
+
+def _sums(source: FrameSource, frames: Sequence[FrameFacts]) -> Iterator[str]:
+    """Rain that never falls from frame to frame, but rises: a sum since some start."""
+    first = source.sequences[0]
+    for channel, (name, unit) in enumerate(zip(first.variables, first.units, strict=True)):
+        followed = [frame for frame in frames if frame.falls]
+        rising = sum(frame.rises[channel] for frame in followed)
+        if rising < RISING or any(frame.falls[channel] for frame in followed):
+            continue
+        if kind_of_rain(unit) in ("amount", "rate"):
+            yield (
+                f"The variable {name} never falls from one frame to the next, like a sum since some start: save the "
+                "differences of neighbouring frames, else each is taken for the rain of one step."
+            )
 
 
 def _places(frames: Sequence[FrameFacts], one: str, several: str) -> str:

@@ -38,6 +38,10 @@ class FrameFacts:
     """True where all values of each channel are the same; False where all are missing."""
     missing: float
     """Share of its values that are NaN or infinite."""
+    falls: tuple[bool, ...]
+    """True for channels of which any value is less than in the frame before; none where that was not looked at."""
+    rises: tuple[bool, ...]
+    """True for those of which any is more."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,6 +76,7 @@ def survey(parts: dict[str, Sequence[Span]], *, frames: int, values: int) -> Sur
     unreadable: list[str] = []
     for part, spans in parts.items():
         previous: FrameFacts | None = None
+        before: FloatArray | None = None
         for run in _runs(spans, min(1.0, budget / there)):
             # NaN is looked for here, not stumbled over.
             sequence = replace(run.sequence, missing="mask")
@@ -81,7 +86,8 @@ def survey(parts: dict[str, Sequence[Span]], *, frames: int, values: int) -> Sur
                 unreadable.append(str(error))
                 continue
             for index, frame in enumerate(read, start=sequence.first + run.start):
-                previous = _facts(part, sequence.name, index, frame, previous)
+                previous = _facts(part, sequence.name, index, frame, previous, before)
+                before = frame
                 facts.append(previous)
             for name in (EVERYTHING, part):
                 measurements[name].add(read)
@@ -102,10 +108,15 @@ def _runs(spans: Sequence[Span], share: float) -> Iterator[Span]:
         yield runs[index]
 
 
-def _facts(part: str, sequence: str, index: int, frame: FloatArray, previous: FrameFacts | None) -> FrameFacts:
+def _facts(
+    part: str, sequence: str, index: int, frame: FloatArray, previous: FrameFacts | None, before: FloatArray | None
+) -> FrameFacts:
     content = blake2b(np.ascontiguousarray(frame).tobytes(), digest_size=16).digest()
     valid = np.isfinite(frame)
     follows = previous is not None and (previous.sequence, previous.index) == (sequence, index - 1)
+    with np.errstate(invalid="ignore"):  # infinity less infinity
+        changes = frame - before if follows and before is not None else frame[:0]
+    noise = 1e-5 * np.nanmax(np.abs(frame), initial=0)
     channels = [values[real] for values, real in zip(frame, valid, strict=True)]
     return FrameFacts(
         part=part,
@@ -115,4 +126,6 @@ def _facts(part: str, sequence: str, index: int, frame: FloatArray, previous: Fr
         repeats=follows and previous is not None and previous.content == content,
         constant=bool(valid.any() and all(real.size == 0 or real.min() == real.max() for real in channels)),
         missing=float(1 - valid.mean()),
+        falls=tuple(bool((change < -noise).any()) for change in changes),
+        rises=tuple(bool((change > noise).any()) for change in changes),
     )
