@@ -104,9 +104,10 @@ def quantity(unit: str) -> Any:
         value = parser.product()
     except (_pint().PintError, ZeroDivisionError, OverflowError) as error:
         raise UnknownUnitError(unit) from error
-    if parser.tokens:
+    whole = value if hasattr(value, "dimensionality") else _registry().Quantity(value)
+    if parser.tokens or not 0 < abs(whole.magnitude) < float("inf"):
         raise UnknownUnitError(unit)
-    return value if hasattr(value, "dimensionality") else _registry().Quantity(value)
+    return whole
 
 
 def _tokens(unit: str, text: str) -> list[_Token]:
@@ -208,7 +209,7 @@ def named(unit: str, name: str) -> Any:
     for spelled in (name, name.lower()):
         try:
             return registry.Quantity(1.0, registry.Unit(spelled))
-        except _pint().PintError:
+        except (_pint().PintError, ValueError):  # it takes "nan" and "inf" for numbers
             continue
     raise UnknownUnitError(unit)
 
