@@ -178,7 +178,7 @@ def test_clips_may_have_their_channels_last(tmp_path: Path) -> None:
 @pytest.mark.parametrize("tensor", [torch.zeros(4, 8, 8, requires_grad=True), torch.zeros(4, 8, 8).bfloat16()], ids=str)
 def test_a_tensor_that_numpy_does_not_take_is_told(tensor: torch.Tensor) -> None:
     with pytest.raises(DataError, match=r"cannot be taken as an array of NumPy"):
-        open_source(tensor)
+        open_source(tensor)  # type: ignore[arg-type]  # of PyTorch
 
 
 @pytest.mark.parametrize(

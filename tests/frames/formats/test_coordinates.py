@@ -97,19 +97,48 @@ def test_north_is_up_by_latitudes_of_pixels() -> None:
     assert Grid(y=np.arange(8.0), x=np.arange(8.0), fields={"XLAT": field}).rows_run_north
 
 
+@pytest.mark.parametrize(
+    ("x", "about", "name", "turned"),
+    [
+        (LONGITUDE[::-1], EAST, "lon", True),
+        (LONGITUDE, EAST, "lon", False),
+        (np.array([177.0, 178, 179, -180, -179, -178, -177, -176]), EAST, "lon", False),  # over the date line
+        (np.array([3.0, 2, 1, 0, 359, 358, 357, 356]), EAST, "lon", True),
+        (np.arange(8.0)[::-1] * 1000, {"standard_name": "projection_x_coordinate", "units": "m"}, "x", True),
+        (np.arange(8.0)[::-1], {}, "column", False),
+    ],
+)
+def test_east_is_right_whichever_way_the_columns_run(x: np.ndarray, about: Any, name: str, turned: bool) -> None:
+    grid = Grid(y=LATITUDE, x=x, x_name=name, x_attributes=about)
+    frames = rain()
+    np.testing.assert_array_equal(grid.north_up(frames), frames[..., ::-1] if turned else frames)
+
+
+def test_east_is_right_by_longitudes_of_pixels() -> None:
+    axis = np.arange(8.0)
+    for longitude, turned in ((LONGITUDE[::-1], True), (LONGITUDE, False), (LONGITUDE[::-1] - 181 + 360, True)):
+        field = CoordinateField(values=longitude + np.zeros((8, 1)), attributes=EAST)
+        assert Grid(y=axis, x=axis, fields={"XLONG": field}).columns_run_west == turned
+    x, y = np.meshgrid(np.arange(8.0) - 3.5, np.arange(8.0) - 3.5)
+    around = CoordinateField(values=np.rad2deg(np.arctan2(x, -y)), attributes=EAST)
+    assert not Grid(y=axis, x=axis, fields={"lon": around}).columns_run_west  # a pole in the middle
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("suffix", ["gif", "png"])
-def test_pictures_are_the_same_whichever_way_the_rows_run(tmp_path: Path, suffix: str) -> None:
+def test_pictures_are_the_same_whichever_way_the_rows_and_columns_run(tmp_path: Path, suffix: str) -> None:
     pictures = []
-    for name, order in (("north", slice(None)), ("south", slice(None, None, -1))):
-        others = {"lat": (("lat",), LATITUDE[order], NORTH), "lon": (("lon",), LONGITUDE, EAST)}
-        path = write(tmp_path / f"{name}.nc", rain()[:, order], dims=("time", "lat", "lon"), others=others)
+    along, back = slice(None), slice(None, None, -1)
+    for name, order, across in (("north", along, along), ("south", back, along), ("west", along, back)):
+        others = {"lat": (("lat",), LATITUDE[order], NORTH), "lon": (("lon",), LONGITUDE[across], EAST)}
+        path = write(tmp_path / f"{name}.nc", rain()[:, order, across], dims=("time", "lat", "lon"), others=others)
         (sequence,) = open_source(path).sequences
         past = sequence.read(0, 4)
         out = tmp_path / f"{name}.{suffix}"
         save_forecast(Persistence().forecast(sequence, 2), out, past=past, truth=past[:2])
         pictures.append(iio.imread(out))
     np.testing.assert_array_equal(pictures[0], pictures[1])
+    np.testing.assert_array_equal(pictures[0], pictures[2])
 
 
 def imerg(path: Path, group: str = "Grid", name: str = "precipitation") -> Path:
@@ -215,3 +244,29 @@ def test_what_is_no_field(tmp_path: Path) -> None:
     group.attrs["title"] = "nothing"
     with pytest.raises(DataError, match="holds no variable over two axes"):
         open_source(tmp_path / "a.zarr")
+
+
+CELLS = {
+    "clat": (("cell",), np.linspace(40, 50, SIDE**2), {"units": "degrees_north"}),
+    "clon": (("cell",), np.linspace(0, 9, SIDE**2), {"units": "degrees_east"}),
+}
+
+
+@pytest.mark.parametrize("others", [{}, CELLS], ids=["bare", "with places"])
+@pytest.mark.parametrize("dims", [("time", "cell"), ("cell", "time")])
+def test_cells_and_stations_are_no_pictures(tmp_path: Path, others: Any, dims: tuple[str, str]) -> None:
+    values = rain().reshape(STEPS, -1)
+    about = {"HOURS": (("time",), np.arange(STEPS), HOURS)}
+    path = write(
+        tmp_path / "a.nc", values.T if dims[0] == "cell" else values, dims=dims, time=None, others=others | about
+    )
+    with pytest.raises(DataError, match=r"holds no variable over two axes .*brought to rows and columns"):
+        open_source(path)
+
+
+def test_of_axes_without_a_meaning_time_is_none_of_the_picture(tmp_path: Path) -> None:
+    others: Any = {"when": (("c",), np.arange(STEPS), HOURS)}
+    path = write(tmp_path / "a.nc", np.moveaxis(rain(), 0, -1), dims=("a", "b", "c"), time=None, others=others)
+    (sequence,) = open_source(path).sequences
+    np.testing.assert_array_equal(sequence.read(0, STEPS)[:, 0], rain())
+    assert sequence.time_step == np.timedelta64(1, "h")

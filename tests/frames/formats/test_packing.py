@@ -114,6 +114,19 @@ def test_what_netcdf_has_filled_in_is_missing_and_told(tmp_path: Path, unwritten
     np.testing.assert_array_equal(found, values)
 
 
+@pytest.mark.parametrize("declared", [False, True])
+def test_a_number_beyond_float32_is_an_error_that_names_the_time_or_missing(tmp_path: Path, declared: bool) -> None:
+    values = rain().astype(np.float64)
+    values[3, 0, 0] = 1e300
+    path = write(tmp_path / "a.nc", values, {"_FillValue": 1e300} if declared else {"valid_min": 0.0})
+    (sequence,) = open_source(path).sequences
+    if declared:
+        np.testing.assert_array_equal(sequence.read(0, 12)[:, 0], np.where(values == 1e300, np.nan, values))
+        return
+    with pytest.raises(DataError, match=r"rain cannot be read at 2020-01-01T03.*1e\+300, which is beyond float32"):
+        sequence.read(0, 12)
+
+
 def test_undeclared_nan_beside_no_fill_is_a_fault(tmp_path: Path) -> None:
     values = rain()
     values[3, 0, 0] = np.nan

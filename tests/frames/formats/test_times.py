@@ -1,7 +1,7 @@
 """Times of gridded files, wherever and however they stand; what they are summed over; calendar steps and jitter."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -9,6 +9,8 @@ import xarray as xr
 
 from nextframe.errors import DataError, NextframeWarning
 from nextframe.forecasting.persistence import Persistence
+from nextframe.frames.formats.stored import Stored, Variable
+from nextframe.frames.formats.times import decode
 from nextframe.frames.sequence import FrameSequence
 from nextframe.frames.source import open_source
 from nextframe.outputs.writers import save_forecast
@@ -36,10 +38,18 @@ def opened(path: Path, **options: Any) -> FrameSequence:
         (COUNT * 3600 + 1577836800, {"units": "Seconds since 1970-01-01T00:00:00Z"}),
         (COUNT * 3600_000, {"units": "msec since 2020-01-01"}),
         (COUNT + 1.0, {"units": "h since 2019-12-31 22:00 -01:00"}),
+        (COUNT, {"units": "hours since 2019-12-31 19:00:00 -5:00"}),
+        (COUNT, {"units": "hours since 2020-01-01 05:30 +5:30"}),
+        (COUNT, {"units": "hours since 2020-01-01 02:00 +02"}),
+        (COUNT / 24.0 + 2458849.5, {"units": "days since -4712-01-01 12:00:00"}),  # Julian days
+        (COUNT / 24.0 + 2458849.5, {"units": "days since -4713-1-1 12:00:00"}),
+        (COUNT / 24.0 + 2458849.5, {"units": "days since -4713-11-24 12:00", "calendar": "proleptic_gregorian"}),
         (COUNT / 24.0, {"units": "days since 2020-01-01", "calendar": "noleap"}),
         (COUNT, {"units": "hours since 2020-01-01", "calendar": "360_day"}),
         (20200101 + COUNT / 24.0, {"units": "day as %Y%m%d.%f"}),
         (2020010100 + COUNT, {"units": "%Y%m%d%H"}),
+        (2020010100 + COUNT, {}),
+        (202001010000 + 100 * COUNT, {}),
     ],
 )
 def test_units_and_calendars(tmp_path: Path, numbers: np.ndarray, attributes: dict[str, str]) -> None:
@@ -81,11 +91,83 @@ def test_times_under_another_name_than_their_axis(tmp_path: Path, others: Any, f
     np.testing.assert_array_equal(sequence.times, EXPECTED)
 
 
+def test_counts_of_a_unit_of_time_are_times_since_the_first(tmp_path: Path) -> None:
+    hours = np.r_[6:12, 14:20]
+    sequence = opened(write(tmp_path / "a.nc", time=(hours, {"units": "hours"})))
+    assert sequence.times is None
+    assert sequence.elapsed is not None
+    np.testing.assert_array_equal(sequence.elapsed, (hours - 6) * np.timedelta64(1, "h"))
+    assert (sequence.time_step, sequence.segments()) == (np.timedelta64(1, "h"), [(0, 6), (6, 12)])
+
+
+@pytest.mark.parametrize("name", ["step", "fp"])
+def test_lead_times_are_counted_from_the_initial_time(tmp_path: Path, name: str) -> None:
+    period = {"units": "hours", "standard_name": "forecast_period"} if name == "fp" else {"units": "hours"}
+    others: Any = {
+        name: ((name,), COUNT * 1.0, period),
+        "time": ((), 0, {**HOURS, "standard_name": "forecast_reference_time"}),
+    }
+    sequence = opened(write(tmp_path / "a.nc", dims=(name, "y", "x"), time=None, others=others))
+    np.testing.assert_array_equal(sequence.times, EXPECTED)
+
+
+@pytest.mark.parametrize("zarr_format", [2, 3])
+def test_a_zarr_store_may_hold_dates_as_they_are(tmp_path: Path, zarr_format: Literal[2, 3]) -> None:
+    import zarr
+
+    group = zarr.open_group(str(tmp_path / "a.zarr"), mode="w", zarr_format=zarr_format)
+    for name, values, dims in (("rain", rain(), ["time", "y", "x"]), ("time", EXPECTED, ["time"])):
+        named = {"dimension_names": dims} if zarr_format == 3 else {}
+        array = group.create_array(name, shape=values.shape, dtype=values.dtype, **named)  # type: ignore[arg-type]
+        array[...] = values
+        array.attrs["_ARRAY_DIMENSIONS"] = dims
+    np.testing.assert_array_equal(opened(tmp_path / "a.zarr").times, EXPECTED)
+
+
 @pytest.mark.parametrize("unit", ["fortnights since 2020-01-01", "furlongs", "months since 2020-01-01"])
 def test_times_that_cannot_be_read_are_told(tmp_path: Path, unit: str) -> None:
     path = write(tmp_path / "a.nc", time=(COUNT + 0.25, {"units": unit}))
     with pytest.warns(NextframeWarning, match=r"a\.nc: its times cannot be read, so that lead times are"):
         assert opened(path).times is None
+
+
+WAYS = ("%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%d %H:%M", "%Y/%m/%d %H:%M:%S", "%Y%m%dT%H%M", "%Y%m%d%H%M%S",
+        "%Y-%m-%d_%H:%M:%S.0", "%Y-%m-%dT%H:%M:%S+00:00")  # fmt: skip
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_times_written_as_texts(way: str) -> None:
+    written = np.array([time.strftime(way) for time in EXPECTED.astype("datetime64[us]").astype(object)])
+    about: dict[str, Any] = {"dims": ("time",), "shape": (STEPS,), "attributes": {}, "where": Path("a.nc")}
+    text = Variable(name="time", dtype=written.dtype, array=written, **about)
+    times = decode(text, Stored(path=Path("a.nc"), variables={"time": text}, attributes={}))
+    np.testing.assert_array_equal(times, EXPECTED)
+
+
+def test_texts_have_their_zone_and_what_is_no_date_is_told(tmp_path: Path) -> None:
+    for texts, wanted in ((["2020-01-01T02:00+02:00"], "2020-01-01"), (["2019-12-31T19:00:00-0500"], "2020-01-01")):
+        others: Any = {"time": (("time",), np.array(texts, "S"), {})}
+        path = write(tmp_path / f"{texts[0][-3:]}.nc", rain()[:1], time=None, others=others)
+        assert opened(path).times == np.datetime64(wanted)
+    for text in ("2020001", "01.01.2020", "today", "12", "2020-13-01"):  # NumPy has a year for some of these
+        path = write(
+            tmp_path / f"{text}.nc", rain()[:2], time=None, others={"time": (("time",), np.array([text] * 2, "S"), {})}
+        )
+        with pytest.warns(NextframeWarning, match="is no time"):
+            assert opened(path).times is None
+
+
+def test_times_without_a_sign(tmp_path: Path) -> None:
+    seconds = (COUNT * 3600).astype("u2").view("i2")
+    path = write(tmp_path / "a.nc", time=(seconds, {"units": "seconds since 2020-01-01", "_Unsigned": "true"}))
+    np.testing.assert_array_equal(opened(path).times, EXPECTED)
+
+
+def test_numbers_of_which_nothing_is_said_are_told(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.nc", time=(1577836800 + 3600 * COUNT, {}))
+    with pytest.warns(NextframeWarning, match=r"a\.nc: its times .*time: numbers without a unit"):
+        assert opened(path).times is None
+    assert opened(write(tmp_path / "b.nc", time=(COUNT, {}))).times is None  # steps, numbered
 
 
 @pytest.mark.parametrize(
@@ -94,11 +176,15 @@ def test_times_that_cannot_be_read_are_told(tmp_path: Path, unit: str) -> None:
         (COUNT, {"units": "days since 2000-02-28", "calendar": "360_day"}, "2000-02-30 of the calendar 360_day"),
         (COUNT, {"units": "days since 2000-02-28", "calendar": "maya"}, "days since"),
         (COUNT, {"units": "days since the flood"}, "the flood"),
+        (COUNT, {"units": "days since -4000-01-01"}, "-4000-01-01"),
+        (COUNT + 737791, {"units": "days since 0000-01-01"}, "0000-01-01"),
     ],
 )
 def test_times_of_no_date(tmp_path: Path, numbers: np.ndarray, attributes: dict[str, str], received: str) -> None:
     path = write(tmp_path / "a.nc", time=(numbers, attributes))
-    with pytest.raises(DataError, match=f"a.nc: has times that cannot be decoded.*{received}"):
+    with pytest.raises(
+        DataError, match=f"a.nc: (has times that cannot be decoded|counts times from the year).*{received}"
+    ):
         opened(path)
 
 
@@ -119,13 +205,16 @@ def bounds(hours: float) -> Any:
         ({"cell_methods": "time: sum"}, {"bounds": "time_bnds"}, {"time_bnds": bounds(6)}, np.timedelta64(6, "h")),
         ({"cell_methods": "area: mean time: sum"}, {"bounds": "b"}, {"b": bounds(3)}, np.timedelta64(3, "h")),
         ({}, {"bounds": "b"}, {"b": bounds(0.5)}, np.timedelta64(30, "m")),
-        ({"cell_methods": "time: sum (interval: 15 minutes)"}, {}, {}, np.timedelta64(15, "m")),
         (
             {},
             {"long_name": "End of accumulation period"},
             {"start": (("time",), COUNT - 0.5, {**HOURS, "long_name": "Start of accumulation period"})},
             np.timedelta64(30, "m"),
         ),
+        ({}, {}, {"time_bnds": bounds(3)}, np.timedelta64(3, "h")),
+        ({}, {"bounds": "b"}, {"b": (("nv", "time"), bounds(2)[1].T, {})}, np.timedelta64(2, "h")),
+        ({"cell_methods": "time: sum (interval: 6 hours)"}, {}, {}, np.timedelta64(6, "h")),
+        ({"cell_methods": "time: sum (interval: 15 minutes)"}, {}, {}, None),  # of values that were summed up, by CF
         ({"cell_methods": "time: point"}, {"bounds": "b"}, {"b": bounds(1)}, None),
         ({"units": "mm/h"}, {"bounds": "b"}, {"b": bounds(1)}, None),
         ({}, {"bounds": "not there"}, {}, None),
@@ -136,6 +225,14 @@ def test_accumulation(tmp_path: Path, field: Any, time: Any, others: Any, expect
     path = write(tmp_path / "a.nc", None, {"units": "mm", **field}, time=(COUNT, {**HOURS, **time}), others=others)
     sequence = opened(path, variable=["rain"])
     assert sequence.accumulation == (expected,)
+
+
+def test_sums_of_sums_are_divided_by_the_step(tmp_path: Path) -> None:
+    said = {"units": "mm", "cell_methods": "time: sum (interval: 1 hour)"}
+    path = write(tmp_path / "a.nc", None, said, time=(COUNT, {"units": "days since 2020-01-01"}))
+    sequence = opened(path, rain_unit="mm/h")
+    np.testing.assert_allclose(sequence.read(0, STEPS)[:, 0], rain() / 24, rtol=1e-6)
+    assert "over a time that its source does not state; it was taken to be one time step, 1 d" in sequence.notes[0]
 
 
 def test_sums_since_the_start_have_no_accumulation(tmp_path: Path) -> None:

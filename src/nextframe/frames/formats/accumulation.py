@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from nextframe.frames.formats.attributes import tell_once, text
 from nextframe.frames.formats.stored import Stored, Variable
 from nextframe.frames.formats.times import NAMES, decode, is_time
-from nextframe.words import duration
+from nextframe.words import duration, is_calendar
 
 _SAME = 0.01
 """Share by which periods may differ and still be one, as months do not."""
@@ -51,10 +51,33 @@ def accumulation_of(stored: Stored, field: Variable, axis: str | None) -> np.tim
                 f"{field.name} is summed over differing times ({duration(shortest)} to {duration(longest)}), so that "
                 "it has no one accumulation",
             )
-        return None
-    interval = _INTERVAL.search(methods) if about_time == "sum" else None
+    return None
+
+
+def sampled(stored: Stored, field: Variable, axis: str | None) -> np.timedelta64 | None:
+    """Interval that the cell method of a sum names where times have no bounds: "time: sum (interval: 1 hour)".
+
+    By CF conventions it is the distance of the values that were summed, so that it is what a value is a sum over only
+    where it is as long as the steps, or longer (`accumulated`). Arguments as of `accumulation_of`.
+    """
+    methods = text(field.attributes, "cell_methods")
+    interval = _INTERVAL.search(methods) if _of_time(methods) == "sum" and _bounds(stored, axis) is None else None
     size = _SECONDS.get(interval[2].lower().rstrip("s") or "s") if interval else None
     return np.timedelta64(round(float(interval[1]) * size * 1e9), "ns") if interval and size else None
+
+
+def accumulated(
+    bounds: np.timedelta64 | None, interval: np.timedelta64 | None, step: np.timedelta64 | None
+) -> np.timedelta64 | None:
+    """What a field is summed over, by its bounds or else by an interval that is no shorter than its steps.
+
+    >>> hour, day = np.timedelta64(1, "h"), np.timedelta64(24, "h")
+    >>> accumulated(None, hour, np.timedelta64(10, "m")), accumulated(None, hour, day)
+    (np.timedelta64(1,'h'), None)
+    """
+    if bounds is not None or interval is None or step is None or is_calendar(step):
+        return bounds
+    return interval if interval >= (1 - _SAME) * step else None
 
 
 def _of_time(methods: str) -> str | None:
@@ -69,12 +92,14 @@ def _bounds(stored: Stored, axis: str | None) -> NDArray[np.timedelta64] | None:
         along = variable.dims == ((axis,) if axis else ()) or (axis is None and variable.shape == (1,))
         if not along or not (is_time(variable) or variable.name.lower() in NAMES or variable.name == axis):
             continue
-        name = text(variable.attributes, "bounds")
-        bounds = stored.variables.get(name)
-        if bounds is None or not bounds.numeric or bounds.shape[-1:] != (2,):
+        said = text(variable.attributes, "bounds")
+        names = (said,) if said else (f"{variable.name}_bnds", f"{variable.name}_bounds")
+        bounds = next((stored.variables[name] for name in names if name in stored.variables), None)
+        if bounds is None or not bounds.numeric or 2 not in (bounds.shape[:1] + bounds.shape[-1:]):
             continue
         ends = decode(bounds, stored, like=variable)
         if ends is not None:
+            ends = ends.T if bounds.dims[-1:] == (axis,) else ends
             ends = ends.reshape(-1, 2)
             return np.abs(ends[:, 1] - ends[:, 0])
     return _between_ends(stored, axis)

@@ -16,6 +16,7 @@ import numpy as np
 from nextframe.config import Missing, Reading
 from nextframe.errors import DataError, NextframeWarning, ShapeError
 from nextframe.frames.damage import Damage, describe_each
+from nextframe.frames.formats.accumulation import accumulated
 from nextframe.frames.formats.cf import same_projection
 from nextframe.frames.formats.reader import Stores
 from nextframe.frames.formats.stores import Store, describe
@@ -80,18 +81,21 @@ def sequence_of(name: str, stores: Sequence[Store], missing: Missing | None = No
     values = Stores(tuple(stores), (0, 0, *first.shape[2:]))
     if missing is None:
         missing = "mask" if first.declares_missing or _unwritten(values) else "error"
-    return FrameSequence(
+    sequence = FrameSequence(
         values=values,
         name=name,
         times=times,
+        elapsed=first.elapsed if len(stores) == 1 else None,
         variables=first.variables,
         units=first.units,
         variable_attributes=first.variable_attributes,
-        accumulation=_accumulation(name, stores),
         grid=first.grid,
         missing=missing,
         attributes=first.attributes,
     )
+    step = sequence.time_step
+    over = zip(_accumulation(name, stores), first.sampled, strict=True)
+    return replace(sequence, accumulation=tuple(accumulated(bounds, interval, step) for bounds, interval in over))
 
 
 def _hold_alike(first: Store, other: Store) -> None:

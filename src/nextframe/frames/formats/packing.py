@@ -82,6 +82,9 @@ class Packing:
             dtype: type of the values.
             where: the file, for the warning.
 
+        Raises:
+            DataError: a number beyond that type.
+
         Warns:
             NextframeWarning: the fill value of NetCDF in a variable that declares none.
 
@@ -89,10 +92,7 @@ class Packing:
         >>> rain.unpack(np.array([-1, -2, 6], np.int16)).tolist()
         [nan, 32767.0, 3.0]
         """
-        stored = np.asarray(numbers)
-        if stored.dtype != self.dtype and stored.dtype.kind in "iu" and stored.dtype.itemsize == self.dtype.itemsize:
-            # Native byte order first, since a view of foreign bytes would read them the wrong way round.
-            stored = stored.astype(stored.dtype.newbyteorder("=")).view(self.dtype)
+        stored = self.signed(numbers)
         missing = np.zeros(stored.shape, bool)
         for fill in self.fills:
             missing |= _equal(stored, fill)
@@ -104,10 +104,10 @@ class Packing:
         low, high = self.limits
         missing |= stored < low if low > -np.inf else False
         missing |= stored > high if high < np.inf else False
-        if (self.scale, self.offset) == (1.0, 0.0):
-            values = stored.astype(dtype)
-        else:
-            values = (stored.astype(np.float64) * self.scale + self.offset).astype(dtype)
+        plain = (self.scale, self.offset) == (1.0, 0.0)
+        wide = stored if plain else stored.astype(np.float64) * self.scale + self.offset
+        with np.errstate(over="ignore"):
+            values = wide.astype(dtype)
         for fill in self.value_fills:
             missing |= np.isclose(values, fill, rtol=1e-6, atol=0)
         low, high = self.value_limits
@@ -115,7 +115,23 @@ class Packing:
         missing |= values > values.dtype.type(high) if high < np.inf else False
         if missing.any():
             values[missing] = np.nan
+        if wide.dtype.kind == "f" and wide.dtype.itemsize > values.dtype.itemsize and np.isinf(values).any():
+            beyond = np.isinf(values) & np.isfinite(wide)
+            if beyond.any():
+                raise DataError(
+                    f"{self.name} holds {wide[beyond].flat[0]:g}, which is beyond {values.dtype}",
+                    where=where,
+                    hint="if that number marks missing values, declare it as _FillValue",
+                )
         return values
+
+    def signed(self, numbers: ArrayLike) -> NDArray[Any]:
+        """Stored numbers with the sign that the file says they have (`_Unsigned`)."""
+        stored = np.asarray(numbers)
+        if stored.dtype != self.dtype and stored.dtype.kind in "iu" and stored.dtype.itemsize == self.dtype.itemsize:
+            # Native byte order first, since a view of foreign bytes would read them the wrong way round.
+            return stored.astype(stored.dtype.newbyteorder("=")).view(self.dtype)
+        return stored
 
     def holds_undeclared(self, numbers: ArrayLike) -> bool:
         """True where stored numbers hold NetCDF's fill value where the variable declares none."""

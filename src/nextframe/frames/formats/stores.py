@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from nextframe.errors import ConfigError, DataError, ShapeError
 from nextframe.frames.bounds import hold_memory
-from nextframe.frames.formats.accumulation import accumulation_of
+from nextframe.frames.formats.accumulation import accumulation_of, sampled
 from nextframe.frames.formats.attributes import tell_odd, text
 from nextframe.frames.formats.cf import (
     Axes,
@@ -39,7 +39,19 @@ _AT_ONCE = 3
 """Copies of what is read that lie in memory at once while it is unpacked."""
 _LARGE = 2**28
 """Bytes from which memory is asked whether it holds them."""
-_SHARED = ("group", "variables", "dims", "axes", "shape", "units", "variable_attributes", "packing", "accumulation")
+_TO_A_GRID = "values along one axis, of cells or stations, are to be brought to rows and columns first"
+_SHARED = (
+    "group",
+    "variables",
+    "dims",
+    "axes",
+    "shape",
+    "units",
+    "variable_attributes",
+    "packing",
+    "accumulation",
+    "sampled",
+)
 """What the stores of an archive mostly have in common."""
 
 
@@ -66,12 +78,16 @@ class Store:
     """Names of the time, y and x axes."""
     shape: tuple[int, int, int, int]
     times: NDArray[np.datetime64] | None
+    elapsed: NDArray[np.timedelta64] | None
+    """Times since the first step, where the file knows these alone."""
     units: tuple[str, ...]
     variable_attributes: tuple[Mapping[str, object], ...]
     packing: tuple[Packing, ...]
     """How the values of each variable are stored."""
     accumulation: tuple[np.timedelta64 | None, ...]
-    """What each variable is summed over."""
+    """What each variable is summed over, by the bounds of its times."""
+    sampled: tuple[np.timedelta64 | None, ...]
+    """Interval that the cell methods of each name, where there are no bounds."""
     grid: Grid
     attributes: Mapping[str, object]
     hdf5: bool
@@ -197,7 +213,9 @@ def describe_stored(stored: Stored, variable: Sequence[str] = ()) -> Store:
         raise ConfigError("holds no such variable", where=stored.path, expected=f"one of {listed}", received=absent)
     if not held:
         there = ", ".join(v.name for v in stored.variables.values() if v.numeric) or "none"
-        raise DataError("holds no variable over two axes", where=stored.path, received=f"variables {there}")
+        raise DataError(
+            "holds no variable over two axes", where=stored.path, received=f"variables {there}", hint=_TO_A_GRID
+        )
     if not variable and len(held) > 1:
         raise ConfigError(
             "holds several variables", where=stored.path, received=listed, hint="name some with {variable}"
@@ -221,7 +239,7 @@ def _described(stored: Stored, names: Sequence[str]) -> Store:
     for coordinate in stored.variables.values():
         if coordinate.dims in ((y,), (x,), (time,)):
             tell_odd(path, coordinate.name, coordinate.attributes)
-    times = times_of(stored, first, time)
+    times, elapsed = times_of(stored, first, time)
     steps = 1 if time is None else stored.sizes[time]
     if times is not None and time is not None:
         steps = _written(stored, times)
@@ -234,10 +252,12 @@ def _described(stored: Stored, names: Sequence[str]) -> Store:
         axes=(time, y, x),
         shape=(steps, len(chosen), stored.sizes[y], stored.sizes[x]),
         times=times,
+        elapsed=elapsed,
         units=tuple(text(each.attributes, "units") or "1" for each in chosen),
         variable_attributes=tuple(carried_attributes(each) for each in chosen),
         packing=tuple(each.packing for each in chosen),
         accumulation=tuple(accumulation_of(stored, each, time) for each in chosen),
+        sampled=tuple(sampled(stored, each, time) for each in chosen),
         grid=grid_of(stored, first, y, x, time),
         attributes=global_attributes(stored),
         hdf5=not stored.in_memory and is_hdf5(path),
@@ -289,7 +309,7 @@ def _located(path: Path, variable: Sequence[str]) -> tuple[str, list[str]]:
     if not able:
         with open_stored(path) as stored:
             there = ", ".join(v.name for v in stored.variables.values() if v.numeric) or "none"
-        raise DataError("holds no variable over two axes", where=path, received=f"variables {there}")
+        raise DataError("holds no variable over two axes", where=path, received=f"variables {there}", hint=_TO_A_GRID)
     if names and len(able) > 1:
         raise ConfigError(
             "holds such a variable in several groups",
@@ -325,17 +345,24 @@ def _is_field(stored: Stored, variable: Variable) -> bool:
     if len(variable.dims) < 2 or is_time(variable) or geographic(variable.name, variable.attributes):
         return False
     whole = axes_of(stored)
-    if whole.y is None or whole.x is None:
-        return len(set(variable.dims)) == len(variable.dims)
-    return {whole.y, whole.x} <= set(variable.dims)
+    if whole.y is not None and whole.x is not None:
+        # Where both are one, it counts cells or stations, which have no rows and columns.
+        return whole.y != whole.x and {whole.y, whole.x} <= set(variable.dims)
+    return len(set(variable.dims)) == len(variable.dims) and len(_not_time(stored, variable)) >= 2
+
+
+def _not_time(stored: Stored, variable: Variable) -> list[str]:
+    """Axes of a variable but that of time."""
+    time = axes_of(stored, variable).time
+    return [dim for dim in variable.dims if dim != time]
 
 
 def _axes(stored: Stored, variable: Variable) -> Axes:
-    """The axes of a variable; its last two where nothing tells which are the horizontal ones."""
+    """The axes of a variable; the last two beside time where nothing tells which are the horizontal ones."""
     whole, own = axes_of(stored), axes_of(stored, variable)
     y, x = (own.y, own.x) if own.y is not None and own.x is not None else (whole.y, whole.x)
     if y is None or x is None or not {y, x} <= set(variable.dims):
-        y, x = variable.dims[-2:]
+        y, x = _not_time(stored, variable)[-2:]
     return Axes(y=y, x=x, time=own.time)
 
 

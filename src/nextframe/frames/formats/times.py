@@ -21,6 +21,7 @@ from nextframe.frames.formats.stored import Stored, Variable
 NAMES = ("time", "valid_time", "t", "times", "xtime", "datetime", "date")
 """What files call the time, in lower case."""
 
+_PERIODS = ("step", "lead_time", "leadtime", "forecast_period")
 _STANDARD = ("standard", "gregorian", "proleptic_gregorian", "")
 _UNITS = {
     **dict.fromkeys(("nanosecond", "nanoseconds", "nanosec", "nsec", "ns"), 1),
@@ -36,8 +37,18 @@ _UNITS = {
 _DAY = 86400 * 10**9
 _MONTHS = {"month": 1, "months": 1, "year": 12, "years": 12}
 _SINCE = re.compile(r"\s*(\S+)\s+(?:since|after|from|ref)\s+(.+?)\s*$", re.IGNORECASE)
+_ZONE = re.compile(r"(\d:[\d:.]+)\s*([+-])(\d{1,2})(?::?(\d{2}))?$")
+"""An hour, and its distance from Greenwich, which cftime but takes with all its digits."""
+_JULIAN_DAYS = re.compile(r"-(?:471[23]-0?1-0?1|(4713-11-24))[T ]12(?::00){0,2}(?:\.0*)?\s*(?:Z|UTC)?$")
+"""Noon that Julian days are counted from: in the Julian calendar, by both numberings of years, and in ours."""
 _AS = re.compile(r"\s*(?:(?:day|month|year|hour|second)s?\s+as\s+)?(%Y[%\w.:\- ]*)\s*$", re.IGNORECASE)
-_PATTERNS = {8: "%Y%m%d", 10: "%Y%m%d%H", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S"}
+_TEXT = re.compile(
+    r"(\d{4}(?:-?\d{2}(?:-?\d{2})?|/\d{2}/\d{2})?)[T_ ]*(\d{2}(?::?\d{2}(?::?\d{2})?)?)?(?:[.,](\d+))?"
+    r"\s*(?:Z|UTC|GMT|([+-])(\d{2}):?(\d{2})?)?",
+    re.IGNORECASE,
+)
+"""A date, an hour, a fraction of a second, and a distance from Greenwich."""
+_PATTERNS = {4: "%Y", 6: "%Y%m", 8: "%Y%m%d", 10: "%Y%m%d%H", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S"}
 """Digits of a date -> what they are."""
 
 
@@ -47,8 +58,11 @@ def is_time(variable: Variable) -> bool:
     return variable.numeric and bool(_SINCE.match(units) or _AS.match(units))
 
 
-def times_of(stored: Stored, field: Variable, axis: str | None) -> NDArray[np.datetime64] | None:
-    """Times of a field's steps, (T,); None where the file tells none.
+def times_of(
+    stored: Stored, field: Variable, axis: str | None
+) -> tuple[NDArray[np.datetime64] | None, NDArray[np.timedelta64] | None]:
+    """Times of a field's steps, (T,), and those since the first one where the file says no date; None where it tells
+    none.
 
     They are looked for in the variable that is called as the axis, then among those along it: the ones that the field's
     `coordinates` name, then those of the standard name "time", of a name or of a unit of times; and where a file has
@@ -66,6 +80,7 @@ def times_of(stored: Stored, field: Variable, axis: str | None) -> NDArray[np.da
         NextframeWarning: what should be times cannot be read as such.
     """
     problems: list[str] = []
+    elapsed: NDArray[np.timedelta64] | None = None
     for variable in _candidates(stored, field, axis):
         try:
             times = decode(variable, stored)
@@ -74,14 +89,19 @@ def times_of(stored: Stored, field: Variable, axis: str | None) -> NDArray[np.da
             continue
         if times is not None:
             hold_increasing(times.ravel(), stored.path)
-            return times.ravel()
+            return times.ravel(), None
+        elapsed = _elapsed(variable) if elapsed is None else elapsed
+        if elapsed is not None and _is_period(variable) and (begin := _begin(stored)) is not None:
+            return np.asarray(begin + elapsed), None
+    if elapsed is not None and len(elapsed) > 1:
+        return None, np.asarray(elapsed - elapsed[0])
     if problems:
         tell_once(
             stored.path,
             "its times cannot be read, so that lead times are counted in frames and gaps are not seen "
             f"({'; '.join(problems)})",
         )
-    return None
+    return None, None
 
 
 def hold_increasing(values: NDArray[Any], where: object) -> None:
@@ -148,6 +168,8 @@ def decode(variable: Variable, stored: Stored, like: Variable | None = None) -> 
     Raises:
         DataError: dates of another calendar that ours has not.
     """
+    if variable.dtype.kind == "M":  # of Zarr
+        return np.asarray(variable.read().astype("datetime64[ns]"))
     if not variable.numeric:
         return _from_texts(variable.read()) if variable.dtype.kind in "SUOT" else None
     attributes = {**({} if like is None else like.attributes), **variable.attributes}
@@ -155,18 +177,20 @@ def decode(variable: Variable, stored: Stored, like: Variable | None = None) -> 
     since, pattern = _SINCE.match(units), _AS.match(units)
     if since is None and pattern is None:
         numbers = variable.read()
-        if like is None and variable.name.lower() in NAMES and _reads_as_dates(numbers):
-            return _by_pattern(numbers, "%Y%m%d")
+        if like is None and variable.name.lower() in NAMES and (written := _reads_as_dates(numbers)):
+            return _by_pattern(numbers, written)
         if numbers.ndim == 1 and like is None:
             hold_increasing(numbers, stored.path)
         if units not in ("", "1") and like is None and units.lower() not in _UNITS:
             raise _NoTimes(f"in {units!r}")
+        if units in ("", "1") and like is None and not _counts(numbers):
+            raise _NoTimes("numbers without a unit")
         return None
     if pattern is not None:
         return _by_pattern(variable.read(), pattern[1])
     assert since is not None
-    numbers = variable.read()
     fills = variable.packing
+    numbers = fills.signed(variable.read())
     missing = np.isnan(fills.unpack(numbers, np.float64, where=stored.path))
     if numbers.dtype == np.int64:
         missing |= numbers == np.iinfo(np.int64).min  # as xarray writes a time that is none
@@ -182,6 +206,7 @@ def _since(
 ) -> NDArray[np.datetime64]:
     """Counts of a unit since a date as times."""
     known = np.where(missing, 0, numbers)
+    start = _ZONE.sub(lambda zone: f"{zone[1]} {zone[2]}{int(zone[3]):02}:{zone[4] or '00'}", start)
     if unit in _MONTHS:
         months = known * _MONTHS[unit]
         if not np.array_equal(months, np.round(months)):
@@ -198,7 +223,21 @@ def _since(
 
 
 def _origin(start: str, calendar: str, stored: Stored) -> np.datetime64:
-    """The instant that times are counted from, in microseconds; before 1582 the standard calendar is Julian."""
+    """The instant that times are counted from, in microseconds; before 1582 the standard calendar is Julian.
+
+    Raises:
+        DataError: no date; or one before the first year, which are numbered in two ways, with a year 0 and without.
+    """
+    ours = calendar == "proleptic_gregorian"
+    if (days := _JULIAN_DAYS.match(start)) and ours == bool(days[1]):
+        return np.datetime64("2000-01-01T12:00", "us") - np.timedelta64(2451545, "D")
+    if not ours and (early := re.match(r"-?\d+", start)) and int(early[0]) < 1:
+        raise DataError(
+            f"counts times from the year {early[0]}, of which nobody says whether there was a year 0 before it",
+            where=stored.path,
+            received=start,
+            hint="write units that count from a later date, or calendar = proleptic_gregorian",
+        )
     date = _cftime(lambda: cftime.num2date(0, f"days since {start}", calendar=calendar), start, stored)
     anchor = cftime.datetime(2000, 1, 1, calendar=date.calendar)
     return np.datetime64("2000-01-01", "us") - np.timedelta64(anchor - date, "us")
@@ -263,9 +302,46 @@ def _cftime(read: Callable[[], Any], said: str, stored: Stored) -> Any:
         ) from error
 
 
-def _reads_as_dates(numbers: NDArray[Any]) -> bool:
-    """True where numbers without a unit are dates as they are written: 20200131."""
-    return bool(numbers.size and (numbers >= 18000101).all() and (numbers < 22000101).all())
+def _elapsed(variable: Variable) -> NDArray[np.timedelta64] | None:
+    """Counts of a unit of time, of which the unit does not say since when; None for other numbers."""
+    unit = _UNITS.get(text(variable.attributes, "units").lower()) if variable.numeric else None
+    elapsed = np.full(1, np.nan) if unit is None else np.round(variable.values().ravel() * unit)
+    if not (np.abs(elapsed) < 2.0**62).all() or not (np.diff(elapsed) > 0).all():
+        return None
+    return elapsed.astype("timedelta64[ns]")
+
+
+def _is_period(variable: Variable) -> bool:
+    """True for lead times of a forecast."""
+    return text(variable.attributes, "standard_name") == "forecast_period" or variable.name.lower() in _PERIODS
+
+
+def _begin(stored: Stored) -> np.datetime64 | None:
+    """The initial time of a file of one forecast; None where it tells none."""
+    for variable in stored.variables.values():
+        told = text(variable.attributes, "standard_name") == "forecast_reference_time"
+        if told and int(np.prod(variable.shape)) == 1 and is_time(variable):
+            times = decode(variable, stored)
+            return None if times is None else np.ravel(times)[0]
+    return None
+
+
+def _counts(numbers: NDArray[Any]) -> bool:
+    """True for numbers of steps, which tell no times: 0, 1, 2, ..."""
+    return bool(numbers.size < 2 or (np.diff(numbers) == 1).all())
+
+
+def _reads_as_dates(numbers: NDArray[Any]) -> str:
+    """The pattern of numbers without a unit that are dates as they are written, 20200131, 202001311200; else empty."""
+    for digits, pattern in list(_PATTERNS.items())[2:]:
+        scale = 10 ** (digits - 8)
+        if numbers.size and (numbers >= 18000101 * scale).all() and (numbers < 22000101 * scale).all():
+            try:
+                _by_pattern(numbers, pattern)
+            except _NoTimes:
+                return ""  # seconds since 1970 can be as large
+            return pattern
+    return ""
 
 
 def _by_pattern(numbers: NDArray[Any], pattern: str) -> NDArray[np.datetime64]:
@@ -298,12 +374,19 @@ def _from_texts(texts: NDArray[Any]) -> NDArray[np.datetime64]:
         texts = np.array([b"".join(row.tolist()) for row in texts.reshape(-1, texts.shape[-1])])
     times = []
     for value in np.ravel(texts):
-        word = (value.decode("ascii", "replace") if isinstance(value, bytes) else str(value)).strip("\0 Zz")
+        word = (value.decode("ascii", "replace") if isinstance(value, bytes) else str(value)).strip("\0 ")
+        read = _TEXT.fullmatch(word)
+        date, clock = ("", "") if read is None else (re.sub("[-/]", "", read[1]), re.sub("[:]", "", read[2] or ""))
+        pattern = _PATTERNS.get(len(date + clock))
+        if read is None or pattern is None:
+            raise _NoTimes(f"{word[:30]!r} is no time")
         try:
-            if word.isdigit() and len(word) in _PATTERNS:
-                times.append(np.datetime64(datetime.strptime(word, _PATTERNS[len(word)]), "ns"))
-            else:
-                times.append(np.datetime64(re.sub(r"(?<=\d)[_ ]+(?=\d)", "T", word), "ns"))
+            time = np.datetime64(datetime.strptime(date + clock, pattern), "ns")
         except ValueError as error:
             raise _NoTimes(f"{word[:30]!r} is no time") from error
+        time += np.timedelta64(round(float(f"0.{read[3] or 0}") * 1e9), "ns")
+        if read[4]:
+            away = int(read[5]) * 60 + int(read[6] or 0)
+            time -= np.timedelta64(away if read[4] == "+" else -away, "m")
+        times.append(time)
     return np.array(times, "datetime64[ns]")

@@ -126,7 +126,8 @@ class _Video:
 
     def _film(self) -> tuple[int, list[_Packet]]:
         """The stream that is the film, and its packets: the first that has several, else any, of those that are not
-        marked as pictures, as not every container marks them."""
+        marked as pictures, as not every container marks them.
+        """
         with _open(self.path) as container:
             streams = container.streams.video
             films = [s for s in streams if not Disposition(s.disposition) & _NO_FILM]
