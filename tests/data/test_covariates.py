@@ -137,6 +137,8 @@ def test_what_cannot_be_a_covariate(tmp_path: Path) -> None:
     other = write(tmp_path / "other.nc", np.zeros((20, 11, 11)), times(20))
     with pytest.raises(DataError, match=r"covariate .*bare\.npy: has no times"):
         named_in(DataConfig(covariates=(str(tmp_path / "bare.npy"),)))
+    with pytest.raises(ConfigError, match="covariate time-of-dya: is neither a clock nor a file; did you mean"):
+        named_in(DataConfig(covariates=("time-of-dya",)))
     with pytest.raises(DataError, match=r"none\.nc"):
         named_in(DataConfig(covariates=(str(tmp_path / "none.nc"),)))
     with pytest.raises(ShapeError, match=r"covariate .*other\.nc: is of another grid .*\(8, 8\).*\(11, 11\)"):
@@ -340,7 +342,7 @@ def test_covariates_in_memory_train_and_verify(tmp_path: Path) -> None:
     assert run.forecast(rain[:2], 2, covariates=[nwp.values[:2]], future_covariates=[nwp]).values.shape[0] == 2
     refused: list[tuple[Callable[[], object], str]] = [
         (lambda: nextframe.verify(run, rain, **asked), "was trained with covariates, and there are none"),
-        (lambda: nextframe.verify(bare, rain, covariates=[nwp], **asked), r"are of models that .*received model"),
+        (lambda: nextframe.verify(bare, rain, covariates=[nwp], **asked), r"are of models that .*received .*bare"),
         (lambda: nextframe.verify("persistence", rain, covariates=[nwp], **asked), "received no model"),
         (lambda: nextframe.verify(run, rain, covariates=[nwp], **asked), "future_covariates: reads 1 source"),
     ]

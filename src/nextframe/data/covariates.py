@@ -9,8 +9,10 @@ Axes: T time of the past, K lead time, V channels of covariates, H height, W wid
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -312,13 +314,20 @@ def named_in(config: DataConfig, held: Mapping[str, Source] | None = None) -> Co
         held: those that are in memory, by the names that they have there.
 
     Raises:
+        ConfigError: a clock that is misspelt.
         DataError: a source that cannot be read, or has no times.
     """
     if not config.covariates and not config.future_covariates:
         return None
+    held = held or {}
+    for name in config.covariates:
+        similar = difflib.get_close_matches(name, CLOCKS, n=1)
+        if similar and similar[0] != name and name not in held and not Path(name).exists():
+            raise ConfigError(
+                "is neither a clock nor a file", where=f"covariate {name}", hint=f"did you mean {similar[0]!r}?"
+            )
     rows = [Covariate(name=name, known=name in CLOCKS) for name in config.covariates]
     rows += [Covariate(name=name, known=True) for name in config.future_covariates]
-    held = held or {}
     sources = {row.name: _open(held.get(row.name, row.name), row) for row in rows if row.needs_source}
     described_rows = [
         row

@@ -434,7 +434,7 @@ def all_with_given(
         raise ConfigError(
             "are of models that were trained with such",
             where="covariates",
-            received=joined([model.name for model in models.values()]) or "no model",
+            received=joined([model.run or model.name for model in models.values()]) or "no model",
             hint="leave them out",
         )
     return {
