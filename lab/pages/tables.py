@@ -32,6 +32,7 @@ from nextframe.outputs.asked import OPTION
 from nextframe.outputs.writers import writers
 from nextframe.training.recipe import RECIPES
 from nextframe.verification.metrics import metrics
+from nextframe.verification.protocols import PROTOCOLS
 
 EXTENSION = ROOT / "tests" / "extension"
 """The package that adds a row to each table; the pages for contributors show its files."""
@@ -137,6 +138,47 @@ def metrics_table() -> str:
     return markdown(("score", "", "equation", "better", "unit"), rows)
 
 
+def protocols_table() -> str:
+    """Published protocols: data sets with their thresholds, pooling, tables, scores, source, what differs."""
+    rows = []
+    for row in PROTOCOLS:
+        for data in row.sets:
+            name = row.name if data is row.sets[0] else f"{row.name}:{data.name}"
+            pools = [f"{pool.title or 'none'}: {_TABLES[pool.tables]}" for pool in row.pools]
+            edges = "; blocks that the edge cuts count" if any(pool.keeps_edges for pool in row.pools) else ""
+            windows = f"{data.past} + {data.future}" + (f" every {data.stride}" if data.stride else "")
+            rows.append(
+                (
+                    f"`{name}`",
+                    data.title + (f"; {data.size}" if data.size else ""),
+                    f"{row.event} " + ", ".join(f"{threshold:g}" for threshold in data.thresholds)
+                    if data.thresholds
+                    else "",
+                    "; ".join(pools) + edges,
+                    windows if data.past else "",
+                )
+            )
+    first = markdown(("`--protocol`", "made for", "events", "pooling: contingency tables", "windows"), rows)
+    second = markdown(
+        ("protocol", "scores of events", "scores of frames", "source", "what differs here"),
+        (
+            (
+                f"`{row.name}`",
+                code(row.events),
+                "; ".join(f"{score.label}: {score.equation}" for score in row.frames).replace("*", "\\*")
+                + ("" if row.scaled else "; in the data set's unit"),
+                row.source,
+                "; ".join(row.notes),
+            )
+            for row in PROTOCOLS
+        ),
+    )
+    return f"{first}{second.lstrip()}"
+
+
+_TABLES = {"one": "one for all lead times", "by lead time": "one by lead time, scores averaged, 0 where no event is"}
+
+
 def writers_table() -> str:
     """Output formats: suffix, what such a file shows, what is written beside the forecast where it is asked for."""
     rows = (
@@ -186,6 +228,7 @@ SECTIONS = (
     Section(DOCS / "how-it-works.md", "architectures", architectures_table),
     Section(DOCS / "verification.md", "metrics", metrics_table),
     Section(DOCS / "verification.md", "baselines", baselines_table),
+    Section(DOCS / "verification.md", "protocols", protocols_table),
     Section(DOCS / "your-own-data.md", "recipes", recipes_table),
     Section(DOCS / "your-own-data.md", "own-data", own_data.tables),
     Section(DOCS / "results" / "runtimes.md", "runtimes", runtimes.section),

@@ -309,7 +309,8 @@ def verify(
     baselines: Sequence[str] = BASELINES,
     thresholds: Thresholds | None = None,
     scales: Sequence[int] = SCALES,
-    stride: int = 1,
+    protocol: str | None = None,
+    stride: int | None = None,
     limit: int | None = None,
     seen: bool = False,
     out: str | Path | None = None,
@@ -336,7 +337,9 @@ def verify(
         thresholds: in source units, for CSI, or by the name of a variable (`{"rain": [1, 5]}`); by default chosen
             from the data, channel by channel, and none for a video.
         scales: neighbourhoods of the fractions skill score, in pixels along each side.
-        stride: frames between the starts of two windows.
+        protocol: published protocol to score by as well: "earthformer", "cascast", "diffcast", "openstl", with the data
+            set after a colon where it is made for several ("diffcast:meteonet").
+        stride: frames between the starts of two windows; by default that of the protocol, else 1.
         limit: verify at most this many windows, evenly spread.
         seen: verify on frames that a model was trained on, too, and name them.
         out: folder to write `verification.json` and `report.html` to.
@@ -377,6 +380,7 @@ def verify(
         baselines=names,
         thresholds=thresholds,
         scales=scales,
+        protocol=protocol,
         stride=stride,
         limit=limit,
         examples=0 if out is None else examples,
@@ -389,6 +393,7 @@ def verify(
             lead_times=lead_times,
             covariates=names_of(covariates),
             future_covariates=names_of(future_covariates),
+            protocol=protocol,
         ),
         progress=progress,
     )
@@ -403,6 +408,7 @@ def verify_run(
     baselines: Sequence[str] = BASELINES,
     thresholds: Thresholds | None = None,
     scales: Sequence[int] = SCALES,
+    protocol: str | None = None,
     lead_times: int | None = None,
     limit: int | None = None,
     matched: bool = False,
@@ -431,7 +437,8 @@ def verify_run(
     beside it. `tile` and `overlap` are those of `forecast_file`. `reading` says how to read another source where it
     differs from the run's own: `variable`, `grey`, `crop`, `rain_unit`, `coarsen`, `missing`, `damaged`.
     `covariates` and `future_covariates` are those of `forecast_file`, for another source than the run's own.
-    `scales` are the neighbourhoods of the fractions skill score, in pixels along each side.
+    `scales` are the neighbourhoods of the fractions skill score, in pixels along each side. `protocol` is that of
+    `verify`.
 
     Raises:
         ConfigError: the run held out no test part, and no other data was named.
@@ -464,6 +471,7 @@ def verify_run(
         baselines=baselines,
         thresholds=thresholds,
         scales=scales,
+        protocol=protocol,
         limit=limit,
         examples=0 if out is None else examples,
         seen=seen,
@@ -473,6 +481,7 @@ def verify_run(
             str(runs[0]) if len(runs) == 1 else list(map(str, runs)),
             data=None if data is None else name_of(data),
             baselines=tuple(baselines),
+            protocol=protocol,
             lead_times=lead_times,
             limit=limit,
             matched=matched or None,
@@ -494,6 +503,7 @@ def grade_file(
     *,
     thresholds: Thresholds | None = None,
     scales: Sequence[int] = SCALES,
+    protocol: str | None = None,
     command: str | None = None,
     **options: Unpack[ReadingOptions],
 ) -> Verification:
@@ -504,6 +514,7 @@ def grade_file(
         observation: what `open_source` takes.
         thresholds: in source units, for CSI; chosen from the observations by default.
         scales: neighbourhoods of the fractions skill score, in pixels along each side.
+        protocol: published protocol to score by as well, as `verify` takes it.
         command: how the scores were made, for the record; by default this call.
         **options: how to read the observations: `crop`, `rain_unit`, `coarsen`, `grey`, `variable`, `missing`.
 
@@ -521,7 +532,9 @@ def grade_file(
         config,
         thresholds=thresholds,
         scales=scales,
-        command=command or python_call("nextframe.api.grade_file", str(forecast), name_of(observation), **options),
+        protocol=protocol,
+        command=command
+        or python_call("nextframe.api.grade_file", str(forecast), name_of(observation), protocol=protocol, **options),
     )
 
 

@@ -22,6 +22,7 @@ from nextframe.errors import ConfigError
 from nextframe.files import check_writable
 from nextframe.forecasting.baselines import DEFAULT
 from nextframe.forecasting.baselines import baselines as rows
+from nextframe.verification.protocols import protocol_names
 from nextframe.words import joined
 
 if TYPE_CHECKING:
@@ -33,6 +34,11 @@ BASELINES = Parameter(
     f"({joined(_OF_RAIN)} are for rain); `none` for the model alone.",
     show_default=",".join,
 )
+PROTOCOL = Parameter(
+    help=f"Published protocol to score by as well: {joined(protocol_names(), 'or')}; of one that is made for several "
+    "data sets, the set after a colon (diffcast:meteonet). Its thresholds, pooling, tables and scores of frames; "
+    "windows are cut by its stride, where it has one."
+)
 FORECAST_FILES = (".nc", ".nc4", ".zarr")
 
 
@@ -42,6 +48,7 @@ def verify(
     baselines: Annotated[tuple[str, ...], NAMES, BASELINES] = DEFAULT,
     thresholds: Annotated[tuple[str, ...] | None, THRESHOLDS] = None,
     scales: Annotated[tuple[int, ...], WHOLE_NUMBERS, Parameter(show_default="5,15".format)] = (5, 15),
+    protocol: Annotated[str | None, PROTOCOL] = None,
     lead_times: int | None = None,
     limit: int | None = None,
     matched: Annotated[bool, Parameter(negative=())] = False,
@@ -74,6 +81,7 @@ def verify(
         thresholds: Values from which on a pixel is an event, for CSI, in source units, separated by commas; by default
             the run's own, for a video none. Of one variable of several: rain=1,5,temperature=280.
         scales: Neighbourhoods of the fractions skill score, in pixels along each side, separated by commas.
+        protocol: Published protocol to score by as well.
         lead_times: Number of frames to forecast; by default as many as the run was trained for.
         limit: Verify at most this many windows, evenly spread.
         matched: Lead with the forecast that is given the distribution of values of the last frame seen, which sharpens
@@ -128,7 +136,13 @@ def verify(
         if len(data) > 1:
             raise ConfigError("is graded against one source", where=files[0], received=", ".join(data))
         skill = grade_file(
-            files[0], data[0], thresholds=by_variable(thresholds), scales=scales, command=command_line(), **options
+            files[0],
+            data[0],
+            thresholds=by_variable(thresholds),
+            scales=scales,
+            protocol=protocol,
+            command=command_line(),
+            **options,
         )
         console.print(score_tables(skill))
         if conventions:
@@ -147,6 +161,7 @@ def verify(
         baselines=() if baselines == ("none",) else baselines,
         thresholds=by_variable(thresholds),
         scales=scales,
+        protocol=protocol,
         lead_times=lead_times,
         limit=limit,
         matched=matched,

@@ -27,6 +27,8 @@ from nextframe.report.tables import source_rows
 from nextframe.report.verdicts import interval_sentence, skill_sentences, verdict, verdict_sentences
 from nextframe.verification.evaluate import Example
 from nextframe.verification.naming import score_named
+from nextframe.verification.protocol_scores import ProtocolScores
+from nextframe.verification.protocol_tables import about, printed
 from nextframe.verification.result import Verification
 from nextframe.verification.titles import best, default_metrics, mean, metric_names, number, title, winners
 from nextframe.words import lead_label, lead_number, minute, printable
@@ -62,6 +64,7 @@ def write_report(
         tables=[_table(verification, metric) for metric in [*leading, *rest]],
         sources=_sources(verification, leading),
         without=without,
+        protocol=None if verification.protocol is None else _protocol(verification.protocol),
         lead_times=[lead_number(lead) for lead in verification.lead_time],
         unit=verification.lead_time_unit,
         # No name of a source may close the script element, nor open a comment in it.
@@ -162,6 +165,12 @@ def _table(verification: Verification, metric: str) -> dict[str, object]:
         "about": f"{about.title}: {about.equation}" if about.equation else about.title,
         "rows": rows,
     }
+
+
+def _protocol(scores: ProtocolScores) -> dict[str, object]:
+    """Tables of a published protocol's scores, and what is to be said of them."""
+    tables = [{"title": table.title, "columns": table.columns, "rows": table.rows} for table in printed(scores)]
+    return {"name": scores.name, "tables": tables, "about": [*about(scores), f"Source: {scores.source}"]}
 
 
 def _animate(example: Example) -> dict[str, object]:

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from nextframe.report.verdicts import interval_sentence, repeats, skill_sentences, verdict_sentences
 from nextframe.verification.conventions import CONVENTIONS
+from nextframe.verification.protocol_tables import Printed, about, printed
 from nextframe.verification.result import Verification
 from nextframe.verification.titles import best, default_metrics, heading, mean, number, title, winners
 from nextframe.words import lead_number, printable
@@ -42,7 +43,12 @@ def score_tables(verification: Verification, metrics: Sequence[str] | None = Non
         table.add_row("mean", *(number(mean(verification.scores[name][metric])) for name in names))
         blocks += [table, Text()]
     blocks += [block for metric in chosen for block in _by_source(verification, metric)]
-    sentences = [sentence for metric in chosen for sentence in skill_sentences(verification, metric)]
+    sentences = []
+    if verification.protocol is not None:
+        for published in printed(verification.protocol):
+            blocks += [_published(published), Text()]
+        sentences += about(verification.protocol)
+    sentences += [sentence for metric in chosen for sentence in skill_sentences(verification, metric)]
     sentences.append(f"{verification.count} forecasts of {verification.data}")
     sentences += filter(None, [interval_sentence(verification)])
     sentences += [f"{verification.data}: {note}" for note in verification.notes]
@@ -87,6 +93,17 @@ def source_rows(verification: Verification, metric: str) -> list[SourceRow]:
         cells = {who: number(value) for who, value in means.items()}
         rows.append(SourceRow(source=name, count=own.count, cells=cells, best=winners(means, metric)))
     return rows
+
+
+def _published(published: Printed) -> Table:
+    """A table of a published protocol."""
+    table = _table(published.title)
+    table.add_column("")
+    for column in published.columns:
+        table.add_column(column, justify="right")
+    for name, cells in published.rows:
+        table.add_row(Text(printable(name)), *(Text(text, "bold" if best_ else "") for text, best_ in cells))
+    return table
 
 
 def convention_tables(verification: Verification) -> RenderableType:

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nextframe.errors import ConfigError, ShapeError
+from nextframe.verification.protocols import Applied
 
 Sums = NDArray[np.float64]
 Part = TypeVar("Part", bound="Additive")
@@ -72,6 +73,8 @@ class Settings:
     side: int | None = None
     """Pixels that waves of spectra are counted along, where frames differ in size; by default each frame's longer side.
     """
+    protocol: Applied | None = None
+    """Published protocol to score by as well."""
 
     def __post_init__(self) -> None:
         # Plain numbers, which NumPy compares with values in the type of these, so that 0.7 in float32 reaches 0.7.

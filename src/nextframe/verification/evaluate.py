@@ -20,6 +20,7 @@ from nextframe.frames.sequence import FloatArray, FrameSource
 from nextframe.verification.additive import SCALES, threshold_name
 from nextframe.verification.grade import grade
 from nextframe.verification.leave_out import Chosen
+from nextframe.verification.protocols import named
 from nextframe.verification.result import Verification
 from nextframe.verification.thresholds import Thresholds, chosen_thresholds, shows_pictures
 from nextframe.verification.verify import verify
@@ -50,7 +51,8 @@ def evaluate(
     thresholds: Thresholds | None = None,
     usual: float | None = None,
     scales: Sequence[int] = SCALES,
-    stride: int = 1,
+    protocol: str | None = None,
+    stride: int | None = None,
     limit: int | None = None,
     examples: int = 0,
     judged: int | None = None,
@@ -72,7 +74,8 @@ def evaluate(
             variables channel by channel, and of a video nothing.
         usual: what counts as an event in frames of one channel where nobody says.
         scales: neighbourhoods of the fractions skill score, in pixels along each side.
-        stride: frames between the starts of two windows.
+        protocol: published protocol to score by as well: "earthformer", "diffcast:meteonet".
+        stride: frames between the starts of two windows; by default that of the protocol, else 1.
         limit: verify at most so many windows, evenly spread.
         examples: windows to keep with everyone's forecast, evenly spread.
         judged: how many of the forecasters are in question, from the first on; by default all of them.
@@ -85,6 +88,9 @@ def evaluate(
         DataError: no window, or none that starts from a frame with a value.
     """
     check_numbers(limit=limit, examples=examples)
+    published = None if protocol is None else named(protocol)
+    if stride is None:
+        stride = 1 if published is None else published.data.stride or 1
     spans = frames.spans
     if frames.left_out and not Windows(spans, past=past, future=lead_times, stride=stride):
         raise DataError(
@@ -106,6 +112,7 @@ def evaluate(
         thresholds=chosen_thresholds(thresholds, spans, pictures=pictures, usual=usual),
         video=pictures,
         scales=scales,
+        protocol=protocol,
         data=data,
         command=command,
         judged=max(len(forecasters), 1) if judged is None else judged,
@@ -117,6 +124,9 @@ def evaluate(
         notes.append(f"{chosen - len(windows)} of {chosen} windows start from frames without a value")
     assumed = dict.fromkeys(note for span in spans for note in span.sequence.notes)
     notes += [damage.sentence if damage is not None else "", *assumed, *_unreached(verification)]
+    if published is not None and verification.protocol is not None:
+        said = published.differences(past, lead_times, stride, spans[0].sequence.shape[2:])
+        verification = replace(verification, protocol=replace(verification.protocol, notes=said))
     verification = replace(
         verification,
         left_out=frames.left_out,
@@ -134,6 +144,7 @@ def evaluate_file(
     *,
     thresholds: Thresholds | None = None,
     scales: Sequence[int] = SCALES,
+    protocol: str | None = None,
     command: str = "",
 ) -> Verification:
     """Grade a forecast file, whoever made it, by observations.
@@ -144,6 +155,7 @@ def evaluate_file(
         config: how they were read, for the record.
         thresholds: what counts as an event, in source units; chosen from the observations by default.
         scales: neighbourhoods of the fractions skill score, in pixels along each side.
+        protocol: published protocol to score by as well.
         command: how to make the scores again, for the record.
 
     Raises:
@@ -159,6 +171,7 @@ def evaluate_file(
             thresholds=chosen_thresholds(thresholds, spans, pictures=pictures),
             video=pictures,
             scales=scales,
+            protocol=protocol,
             data=observation.name,
             command=command,
         )

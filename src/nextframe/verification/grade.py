@@ -21,6 +21,7 @@ from nextframe.verification.additive import SCALES, Settings
 from nextframe.verification.ensembles import MEMBERS
 from nextframe.verification.forecast_times import LEADS, stated_lead_times, valid_times
 from nextframe.verification.metrics import measure
+from nextframe.verification.protocol_data import applied
 from nextframe.verification.result import Verification
 from nextframe.verification.statistics import usual_range
 from nextframe.verification.summary import finite, summarise
@@ -34,6 +35,7 @@ def grade(
     *,
     thresholds: Sequence[float] = (0.5,),
     scales: Sequence[int] = SCALES,
+    protocol: str | None = None,
     data: str = "",
     command: str = "",
     video: bool = False,
@@ -63,7 +65,14 @@ def grade(
         with opened:
             name = data or observation.name
             return grade(
-                opened, observation, thresholds=thresholds, scales=scales, data=name, command=command, video=video
+                opened,
+                observation,
+                thresholds=thresholds,
+                scales=scales,
+                protocol=protocol,
+                data=name,
+                command=command,
+                video=video,
             )
     sequence = observation.sequences[0]
     where = str(forecast.encoding.get("source", "the forecast"))
@@ -76,10 +85,12 @@ def grade(
         what = "holds no value: all are missing" if empty else "has no value where the observations have one"
         raise DataError(what, where=empty or where)
     known = finite(truth)
+    data_range = usual_range(float(known.min()), float(known.max()), sequence.values.dtype)
     settings = Settings(
         thresholds=tuple(thresholds),
         scales=tuple(scales),
-        data_range=usual_range(float(known.min()), float(known.max()), sequence.values.dtype),
+        data_range=data_range,
+        protocol=applied(protocol, sequence, data_range),
     )
     parts = measure(values[None], truth[None], settings, members=None if members is None else members[None])
     name = str(forecast.attrs.get("forecaster", "forecast"))

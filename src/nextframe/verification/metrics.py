@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from nextframe.plugins import table
 from nextframe.verification.additive import Additive, Settings, Sums
 from nextframe.verification.ensembles import COVERAGE, Members, Probabilities
+from nextframe.verification.protocol_sums import ProtocolSums
 from nextframe.verification.spectra import Spectra
 from nextframe.verification.statistics import Events, Neighbourhoods, Similarity, Values
 
@@ -352,6 +353,8 @@ def measure(
     """
     kinds = dict.fromkeys(row.over for row in metrics())
     single = [kind.each(forecast, truth, settings) for kind in kinds if not kind.of_members]
+    if settings.protocol is not None:
+        single.append(ProtocolSums.each(forecast, truth, settings, members=members))
     if members is None:
         return single
     return [*single, *(kind.each(members, truth, settings) for kind in kinds if kind.of_members)]

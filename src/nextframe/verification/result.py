@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from nextframe.errors import DataError
 from nextframe.files import write_text
 from nextframe.plugins import Late
+from nextframe.verification.protocol_scores import ProtocolScores
 from nextframe.words import count, joined
 
 if TYPE_CHECKING:
@@ -113,6 +114,8 @@ class Verification:
     """Forecaster -> convention of published tables -> metric -> a value for all lead times; see `conventions`."""
     by_source: Mapping[str, Verification] = field(default_factory=dict)
     """Source -> the scores of its forecasts alone, where they are of several sources; else empty."""
+    protocol: ProtocolScores | None = None
+    """Scores by a published protocol, where one was asked for."""
     notes: Sequence[str] = ()
     """What was left out, and which scores say nothing, in sentences."""
     left_out: Mapping[str, int] = field(default_factory=dict)
@@ -201,6 +204,8 @@ class Verification:
         for name, kind in (("skill", Skill), ("reliability", Reliability)):
             found = content.get(name, {})
             content[name] = {a: {b: kind(**values) for b, values in part.items()} for a, part in found.items()}
+        if content.get("protocol") is not None:
+            content["protocol"] = ProtocolScores(**content["protocol"])
         content["verdicts"] = [Verdict(**values) for values in content.get("verdicts", [])]
         own = content.get("by_source", {})
         content["by_source"] = {name: cls._from_content(part) for name, part in own.items()}
@@ -212,7 +217,7 @@ def _with_nulls(value: Any) -> Any:
         return {name: _with_nulls(part) for name, part in value.items()}
     if isinstance(value, (list, tuple)):
         return [_with_nulls(part) for part in value]
-    if isinstance(value, (Skill, Reliability, Verdict, Verification)):
+    if isinstance(value, (Skill, Reliability, Verdict, ProtocolScores, Verification)):
         return _with_nulls(vars(value))
     return None if isinstance(value, float) and not math.isfinite(value) else value
 

@@ -20,6 +20,7 @@ from nextframe.verification.entrants import Entrant, Entrants, common_data
 from nextframe.verification.evaluate import Example, evaluate
 from nextframe.verification.held_out import held_out, training_part
 from nextframe.verification.leave_out import Chosen, choose_frames
+from nextframe.verification.protocols import named
 from nextframe.verification.result import Verification
 from nextframe.verification.thresholds import Thresholds
 
@@ -42,6 +43,7 @@ def evaluate_entrants(
     baselines: Sequence[str] = (),
     thresholds: Thresholds | None = None,
     scales: Sequence[int] = SCALES,
+    protocol: str | None = None,
     limit: int | None = None,
     examples: int = 0,
     seen: bool = False,
@@ -67,6 +69,7 @@ def evaluate_entrants(
         baselines: names of further baselines to verify beside them.
         thresholds: what counts as an event, in source units; by default the first run's own, or those of its card.
         scales: neighbourhoods of the fractions skill score, in pixels along each side.
+        protocol: published protocol to score by as well; where it has a stride, windows are cut by that.
         limit: verify at most so many windows, evenly spread.
         examples: windows to keep with everyone's forecast, evenly spread.
         seen: verify on frames that a run was trained on, too, and name them; where no other data are named, on all of
@@ -113,7 +116,8 @@ def evaluate_entrants(
         thresholds=_own_thresholds(entrants.runs[first]) if thresholds is None else thresholds,
         usual=model.manifest.threshold,
         scales=scales,
-        stride=config.stride,
+        protocol=protocol,
+        stride=config.stride if protocol is None or not named(protocol).data.stride else None,
         limit=limit,
         examples=examples,
         judged=len(everyone) * (2 if matched else 1) if others else 1,

@@ -15,12 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nextframe.verification.additive import Additive, Settings, Sums, hold_alike, of_channel, threshold_name
+from nextframe.verification.similarity import similarities
 
 # Keras clips probabilities by as much before it takes their logarithm.
 _EPSILON = 1e-7
 
 _PIXELS = (-3, -2, -1)
-_REACH = 5  # of SSIM's Gaussian window, sigma 1.5, in pixels
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,8 +96,12 @@ class Similarity(Additive):
     def each(cls, forecast: NDArray[Any], truth: NDArray[Any], settings: Settings) -> Self:
         """Sums of every forecast of a batch apart; arguments and errors of `Additive.each`."""
         hold_alike(forecast, truth)
-        total, number = _similarity(forecast, truth, settings.data_range)
-        return cls(data_range=settings.data_range, similarity=total, frames=number)
+        valid, said, was = _both(forecast, truth)
+        found = similarities(said, was, valid, settings.data_range)
+        there = np.isfinite(found)
+        return cls(
+            data_range=settings.data_range, similarity=np.where(there, found, 0), frames=there.astype(np.float64)
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -221,37 +225,3 @@ def _cross_entropy(said: Sums, was: Sums, valid: NDArray[np.bool_], data_range: 
     entropy = -(was * np.log(probability) + (1 - was) * np.log1p(-probability))
     total: Sums = (entropy * valid).sum(_PIXELS)
     return total
-
-
-def _similarity(forecast: NDArray[Any], truth: NDArray[Any], data_range: float) -> tuple[Sums, Sums]:
-    """Sum and number of the frames' SSIM, each (B, K): Gaussian weights, sigma 1.5, as in the paper.
-
-    The mean over windows of 11 pixels in which no value is missing. Frames without such a window are left out, as are
-    all that are smaller.
-    """
-    from scipy.ndimage import minimum_filter
-    from skimage.metrics import structural_similarity
-
-    total, number = np.zeros(truth.shape[:2]), np.zeros(truth.shape[:2])
-    if min(truth.shape[-2:]) < 2 * _REACH + 1:
-        return total, number
-
-    # In float64: the variance is a difference, which has no digits left in float32 where the mean is large.
-    valid, said, was = _both(forecast, truth)
-    inner = (..., slice(_REACH, -_REACH), slice(_REACH, -_REACH))
-    window = (1, 1, 1, 2 * _REACH + 1, 2 * _REACH + 1)
-    whole = (valid if valid.all() else minimum_filter(valid, window, mode="nearest"))[inner]
-    for movie, lead in zip(*np.nonzero(whole.any(axis=_PIXELS)), strict=True):
-        _, similarity = structural_similarity(  # type: ignore[no-untyped-call]
-            was[movie, lead],
-            said[movie, lead],
-            channel_axis=0,
-            data_range=data_range,
-            gaussian_weights=True,
-            sigma=1.5,
-            use_sample_covariance=False,
-            full=True,
-        )
-        total[movie, lead] = similarity[inner][whole[movie, lead]].mean(dtype=np.float64)
-        number[movie, lead] = 1
-    return total, number

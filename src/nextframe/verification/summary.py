@@ -17,6 +17,8 @@ from nextframe.verification.bootstrap import FEWEST_BLOCKS, count_events, draw_w
 from nextframe.verification.conventions import conventional_scores
 from nextframe.verification.ensembles import Members, Probabilities
 from nextframe.verification.metrics import scores_of
+from nextframe.verification.protocol_scores import ProtocolScores
+from nextframe.verification.protocol_sums import ProtocolSums
 from nextframe.verification.result import Reliability, Verification
 from nextframe.verification.skill import skill_over, verdicts
 from nextframe.verification.spectra import Spectra
@@ -67,6 +69,7 @@ def summarise(
     }
     blocks = independent_blocks(windows) if windows else 0.0
     samples: dict[str, Scores] = {}
+    weights: NDArray[np.float64] | None = None
     if blocks >= FEWEST_BLOCKS:
         weights = draw_weights(windows)
         samples = {name: scores_of([part.weighed(weights) for part in found]) for name, found in parts.items()}
@@ -90,6 +93,7 @@ def summarise(
         reliability=dict(_reliability(totals)),
         ranks=dict(_ranks(totals)),
         data_range=statistics.data_range,
+        protocol=_by_protocol(parts, totals, weights),
         versions=dict(_versions()),
         machine=describe_machine(),
     )
@@ -100,6 +104,37 @@ def summarise(
 
 def _bounds(samples: Scores) -> dict[str, list[list[float]]]:
     return {metric: np.stack(interval(values), -1).tolist() for metric, values in samples.items()}
+
+
+def _by_protocol(
+    parts: Mapping[str, Parts], totals: Mapping[str, Parts], weights: NDArray[np.float64] | None
+) -> ProtocolScores | None:
+    """Scores by a published protocol; None where none was asked for."""
+    sums = {n: part for n, all_ in totals.items() for part in all_ if isinstance(part, ProtocolSums)}
+    if not sums:
+        return None
+    applied = next(iter(sums.values())).applied
+    intervals: dict[str, dict[str, list[float]]] = {}
+    if weights is not None:
+        each = {n: part for n, all_ in parts.items() for part in all_ if isinstance(part, ProtocolSums)}
+        with np.errstate(invalid="ignore"):  # a PSNR without end, drawn not at all
+            samples = {name: part.weighed(weights).scores() for name, part in each.items()}
+        intervals = {
+            name: {f"{applied.name}.{key}": [float(bound) for bound in interval(v)] for key, v in drawn.items()}
+            for name, drawn in samples.items()
+        }
+    return ProtocolScores(
+        name=applied.name,
+        data=applied.data.title,
+        unit=applied.data.unit,
+        source=applied.protocol.source,
+        scores={
+            name: {f"{applied.name}.{key}": float(value) for key, value in part.scores().items()}
+            for name, part in sums.items()
+        },
+        intervals=intervals,
+        notes=applied.protocol.notes,
+    )
 
 
 def _spectra(totals: Mapping[str, Parts]) -> dict[str, list[list[float]]]:

@@ -7,6 +7,9 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from nextframe.verification.naming import better, score_named
+from nextframe.verification.protocol_scores import ProtocolScores
+from nextframe.verification.protocol_sums import MEAN
+from nextframe.verification.protocol_tables import printed, read_key
 from nextframe.verification.titles import Scored, best, default_metrics, heading, mean, number, winners
 from nextframe.words import lead_number
 
@@ -51,12 +54,18 @@ class Table(Scored, Protocol):
     @property
     def data(self) -> str: ...
 
+    @property
+    def protocol(self) -> ProtocolScores | None: ...
+
 
 def dataframe(verification: Table) -> pd.DataFrame:
     """One row for each forecaster, score and lead time: `forecaster`, `score`, `metric`, `channel`, `threshold`,
     `scale_px`, `lead_time` (its unit is in `attrs["lead_time_unit"]`), `value`, `low` and `high`, the bounds of the
     95 % interval; what is not defined is NaN. Of several sources the rows of each follow those of all together, told
     apart by `source`.
+
+    Scores of a published protocol, each one number for all lead times, have its name in `protocol`, and in `pool` what
+    was pooled before events were counted; a threshold that is missing is the mean of all, or there is none.
     """
     import pandas as pd
 
@@ -87,6 +96,32 @@ def _rows(verification: Table) -> list[dict[str, Any]]:
                 {**about, "lead_time": lead, "value": value, "low": low, "high": high}
                 for lead, value, (low, high) in zip(verification.lead_time, values, bounds, strict=True)
             ]
+    return [{**row, "protocol": "", "pool": ""} for row in rows] + _protocol_rows(verification.protocol)
+
+
+def _protocol_rows(scores: ProtocolScores | None) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = []
+    for forecaster, values in {} if scores is None else scores.scores.items():
+        for name, value in values.items():
+            assert scores is not None
+            key = read_key(name)
+            low, high = scores.intervals.get(forecaster, {}).get(name, (math.nan, math.nan))
+            rows.append(
+                {
+                    "forecaster": forecaster,
+                    "score": name,
+                    "metric": key.score,
+                    "channel": "",
+                    "threshold": float(key.threshold) if key.threshold not in ("", MEAN) else math.nan,
+                    "scale_px": math.nan,
+                    "lead_time": math.nan,
+                    "value": value,
+                    "low": low,
+                    "high": high,
+                    "protocol": key.protocol,
+                    "pool": key.pool,
+                }
+            )
     return rows
 
 
@@ -113,6 +148,12 @@ def dataset(verification: Table) -> xr.Dataset:
                 ends = np.array([[pair[place] for pair in each] for each in pairs], np.float64)
                 about = {**attributes, "long_name": f"{end} bound of the 95 % interval of {key}"}
                 variables[f"{key}_{end}"] = (("forecaster", "lead_time"), ends, about)
+    scores = verification.protocol
+    if scores is not None:
+        for key in next(iter(scores.scores.values())):
+            numbers = np.array([scores.scores[name][key] for name in forecasters], np.float64)
+            said = {"protocol": scores.name, "long_name": f"{key}, one number for all lead times"}
+            variables[key] = ("forecaster", numbers, said)
     lead_time = (
         "lead_time",
         np.array(leads, np.float64),
@@ -138,8 +179,10 @@ def latex_text(verification: Table, metrics: Sequence[str] | None = None, *, by_
         by_lead_time: a table for each metric with a column for each lead time, in place of one of the means.
     """
     chosen = list(metrics or default_metrics(verification))
+    published = _protocol_latex(verification)
     if not by_lead_time:
-        return _latex(verification, [_title(metric, verification) for metric in chosen], _means(verification, chosen))
+        columns = [_title(metric, verification) for metric in chosen]
+        return "\n".join([_latex(verification, columns, _means(verification, chosen)), *published])
     leads = [*map(lead_number, verification.lead_time), "mean"]
     tables = []
     for metric in chosen:
@@ -156,7 +199,19 @@ def latex_text(verification: Table, metrics: Sequence[str] | None = None, *, by_
         ]
         corner = f"{_title(metric, verification)}, lead time ({escaped(verification.lead_time_unit)})"
         tables.append(_latex(verification, leads, rows, corner=corner))
-    return "\n".join(tables)
+    return "\n".join([*tables, *published])
+
+
+def _protocol_latex(verification: Table) -> list[str]:
+    """Tables of a published protocol's scores, its name in the corner of each."""
+    scores = verification.protocol
+    if scores is None:
+        return []
+    return [
+        f"% {table.title}; {scores.source}\n"
+        + _latex(verification, [escaped(column) for column in table.columns], table.rows, corner=escaped(scores.name))
+        for table in printed(scores)
+    ]
 
 
 def escaped(text: str) -> str:

@@ -16,6 +16,7 @@ from nextframe.frames.sequence import FloatArray
 from nextframe.progress import track
 from nextframe.verification.additive import SCALES, Additive, Settings, join
 from nextframe.verification.metrics import measure
+from nextframe.verification.protocol_data import applied
 from nextframe.verification.result import Verification
 from nextframe.verification.summary import data_range_of, summarise
 
@@ -31,6 +32,7 @@ def verify(
     scales: Sequence[int] = SCALES,
     batch_size: int = 16,
     data_range: float | None = None,
+    protocol: str | None = None,
     data: str = "",
     command: str = "",
     judged: int = 1,
@@ -49,6 +51,7 @@ def verify(
         scales: neighbourhoods of the fractions skill score, in pixels along each side.
         batch_size: windows forecast at once.
         data_range: for SSIM and PSNR; by default 1 for values in 0..1, 255 for bytes, else the range that occurs.
+        protocol: published protocol to score by as well (`protocols`): "earthformer", "diffcast:meteonet".
         data: what the windows are from, for the record.
         command: how to make the scores again, for the record.
         judged: how many of the forecasters are in question, from the first on.
@@ -56,7 +59,7 @@ def verify(
         progress: show a progress bar.
 
     Raises:
-        ConfigError: no forecaster, or two of one name.
+        ConfigError: no forecaster, or two of one name; no such protocol, or one of data in another unit.
         DataError: no window, a forecaster without one finite value, or no value that all have.
     """
     names = [forecaster.name for forecaster in forecasters]
@@ -68,10 +71,12 @@ def verify(
         )
     if not windows:
         raise DataError("holds no window to verify on", where=data or "verification")
+    data_range = data_range_of(windows) if data_range is None else data_range
     settings = Settings(
         thresholds=tuple(thresholds),
         scales=tuple(scales),
-        data_range=data_range_of(windows) if data_range is None else data_range,
+        data_range=data_range,
+        protocol=applied(protocol, windows[0].sequence, data_range),
         side=max(max(window.sequence.shape[2:]) for window in windows) if differ(windows) else None,
     )
     lead_times = windows[0].future
