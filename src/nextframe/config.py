@@ -38,7 +38,9 @@ CLOCKS = ("time-of-day", "time-of-year")
 """Covariates that the clock tells; all others are sources."""
 COVARIATES = ("covariates", "future_covariates")
 """Fields that name sources beside those of the frames."""
-SplitBy = Literal["auto", "time", "sequence", "event", "source"]
+SplitBy = Literal["auto", "time", "sequence", "event", "source", "published"]
+Part = Literal["train", "validation", "test"]
+"""Parts of a split that was published with a data set."""
 
 
 def _at_least(section: object, minimum: float, *names: str) -> None:
@@ -122,6 +124,8 @@ class Reading:
     """Bring frames to this step (10min): those at its multiples are picked, amounts are averaged; none is invented."""
     missing: Literal["auto", Missing] = "auto"
     """Meaning of NaN: a gap to mask, or a fault of the file; by default masked where the file declares a fill value."""
+    part: Literal["all", Part] = "all"
+    """Part of a data set that is published with a split (SEVIR, MeteoNet, HKO-7, KTH, TaxiBJ) to read."""
     damaged: Damaged = "error"
     """Treatment of frames and files that cannot be read: stop with an error, or "skip" and count them."""
 
@@ -192,8 +196,8 @@ class DataConfig(Reading):
     """Frames dropped between training, validation and test part of one sequence."""
     split: SplitBy = "auto"
     """Unit of division into parts: each sequence in "time", whole "sequence"s, or whole "event"s, stretches without a
-    gap in time, or whole "source"s, the last of which are held out; by default sequences where there are three or more,
-    else time."""
+    gap in time, or whole "source"s, the last of which are held out, or as the data set was "published"; by default as
+    published where it was, else sequences where there are three or more, else time."""
     test_from: str | None = None
     """Hold out all frames from this time on as the test part (2016-07-01, 2016-07-01T12:00), in place of a share."""
     test_source: tuple[str, ...] = ()

@@ -21,6 +21,7 @@ from nextframe.config import (
     Normalisation,
     Optimizer,
     OutputActivation,
+    Part,
     RainUnit,
     Schedule,
     SplitBy,
@@ -61,6 +62,8 @@ class ReadingOptions(TypedDict, total=False):
     """Bring frames to this step (10min): those at its multiples are picked, amounts are averaged; none is invented."""
     missing: Literal["auto", Missing]
     """Meaning of NaN: a gap to mask, or a fault of the file; by default masked where the file declares a fill value."""
+    part: Literal["all", Part]
+    """Part of a data set that is published with a split (SEVIR, MeteoNet, HKO-7, KTH, TaxiBJ) to read."""
     damaged: Damaged
     """Treatment of frames and files that cannot be read: stop with an error, or "skip" and count them."""
 
@@ -88,8 +91,8 @@ class DataOptions(ReadingOptions, total=False):
     """Frames dropped between training, validation and test part of one sequence."""
     split: SplitBy
     """Unit of division into parts: each sequence in "time", whole "sequence"s, or whole "event"s, stretches without a
-    gap in time, or whole "source"s, the last of which are held out; by default sequences where there are three or more,
-    else time.
+    gap in time, or whole "source"s, the last of which are held out, or as the data set was "published"; by default as
+    published where it was, else sequences where there are three or more, else time.
     """
     test_from: str | None
     """Hold out all frames from this time on as the test part (2016-07-01, 2016-07-01T12:00), in place of a share."""

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nextframe.config import DataConfig, RunConfig
+from nextframe.config import DataConfig, Part, RunConfig
 from nextframe.data.split import Span, Split, split, split_as
 from nextframe.errors import ConfigError, DataError
 from nextframe.frames.sequence import FrameSequence, FrameSource
@@ -241,3 +241,38 @@ def test_a_date_may_stand_in_a_configuration_file_as_yaml_reads_it() -> None:
     config = RunConfig().replace({"test_from": date(2016, 7, 1)})
     assert config.data.test_from == "2016-07-01"
     assert RunConfig.from_dict(config.to_dict()) == config
+
+
+def published(*parts: Part | None) -> FrameSource:
+    values = np.zeros((4, 1, 2, 2), np.float32)
+    sequences = (FrameSequence(values=values, name=f"{n}", part=part) for n, part in enumerate(parts))
+    return FrameSource(name="benchmark", sequences=tuple(sequences))
+
+
+def names(parts: Split) -> list[str]:
+    return ["".join(span.sequence.name for span in part) for part in (parts.train, parts.validation, parts.test)]
+
+
+def test_a_published_split_is_taken() -> None:
+    source = published("test", "train", "validation", "train", "test")
+    assert names(split(source)) == ["13", "2", "04"]
+    assert names(split(source, by="sequence", validation=0.2, test=0.2)) == ["012", "3", "4"]
+
+
+def test_a_published_split_without_validation_leaves_a_share_of_its_training_part_for_that() -> None:
+    source = published("train", "test", "train", "train", "train")
+    assert names(split(source, validation=0.3)) == ["023", "4", "1"]
+    assert names(split(source, validation=0)) == ["0234", "", "1"]
+
+
+def test_one_part_alone_is_divided_as_any_source() -> None:
+    assert names(split(published("train", "train", "train"), validation=0.3, test=0.3)) == ["0", "1", "2"]
+
+
+def test_a_published_split_is_refused_where_there_is_none() -> None:
+    with pytest.raises(DataError, match="no data set that is published"):
+        split(published("train", None, "test"))
+    with pytest.raises(DataError, match="no data set that is published"):
+        split(published(None, None, None), by="published")
+    with pytest.raises(ConfigError, match="twice"):
+        split(published("train", "test"), by="published", test_from=datetime(2019, 6, 1))

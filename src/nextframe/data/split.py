@@ -10,7 +10,7 @@ from typing import get_args
 
 import numpy as np
 
-from nextframe.config import DataConfig, SplitBy
+from nextframe.config import DataConfig, Part, SplitBy
 from nextframe.errors import ConfigError, DataError
 from nextframe.frames.sequence import FrameSequence, FrameSource
 
@@ -94,7 +94,10 @@ def split(
       events of at least `minimum` frames, and at least one of these.
     - "source": whole sources are divided, in their order, where there are several; a part that is asked for gets at
       least one.
-    - "auto": by "sequence" where there are three or more, else by "time".
+    - "published": as the data set was published; where that was without a validation part, a share of the training
+      part's sequences, the last ones, is for validation.
+    - "auto": as "published" where it was, and neither `test_from` nor `test_source` says otherwise; else by "sequence"
+      where there are three or more, else by "time".
 
     Args:
         source: the frames; nothing is read.
@@ -124,6 +127,11 @@ def split(
     if by not in get_args(SplitBy):
         raise ConfigError("unknown choice", where="split", expected=", ".join(get_args(SplitBy)), received=by)
     spans = list(whole_spans(source))
+    chosen = test_from is not None or bool(test_source)
+    if by == "published" or (by == "auto" and not chosen and len({s.part for s in source.sequences}) > 1):
+        if chosen:
+            raise ConfigError("names the test part twice", where="split, test_from", hint="leave {split=published} out")
+        return _published(source, spans, validation)
     named: tuple[Span, ...] = ()
     if test_source:
         spans, named = _of_sources(source, spans, test_source)
@@ -144,6 +152,25 @@ def split(
         parts = _whole(source, spans, validation, test, minimum, by)
     later = later or named
     return replace(parts, test=later) if later else parts
+
+
+def _published(source: FrameSource, spans: Sequence[Span], validation: float) -> Split:
+    """Parts as the data set has them; see `split`."""
+    for sequence in source.sequences:
+        if sequence.part is None:
+            raise DataError(
+                "is of no data set that is published with a split",
+                where=sequence.origin or sequence.name,
+                hint="divide it otherwise: {split=sequence}",
+            )
+    parts = {part: [s for s in spans if s.sequence.part == part] for part in get_args(Part)}
+    train, held_out = parts["train"], parts["validation"]
+    if validation and not held_out and len(train) > 1:
+        number = min(_held_out(len(train), validation, 0)[0], len(train) - 1)
+        train, held_out = train[:-number], train[-number:]
+    if not train:
+        raise DataError("has no training part", where=source.name, hint="read all of it: leave {part} out")
+    return Split(train=tuple(train), validation=tuple(held_out), test=tuple(parts["test"]))
 
 
 def split_as(source: FrameSource, config: DataConfig) -> Split:

@@ -121,7 +121,7 @@ def adapt(manifest: Manifest, source: Source, given: Mapping[str, Any]) -> Adapt
         DataError, ConfigError, ShapeError: as `open_source`.
     """
     data = manifest.config.data
-    usual: dict[str, Any] = {"crop": (), "coarsen": 1, "resolution": "", "rain_unit": "as-read"}
+    usual: dict[str, Any] = {"crop": (), "coarsen": 1, "resolution": "", "rain_unit": "as-read", "part": "all"}
     opened = open_as(replace(data, **{**usual, **given}), source)
     notes: list[str] = []
     sequences = opened.sequences

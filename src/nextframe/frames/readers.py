@@ -143,6 +143,26 @@ class Grey:
         return (np.round(values) if np.issubdtype(self.dtype, np.integer) else values).astype(self.dtype)
 
 
+@dataclass(frozen=True)
+class Channel:
+    """One channel of another reader."""
+
+    reader: FrameReader
+    channel: int
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        time, _, height, width = self.reader.shape
+        return time, 1, height, width
+
+    @property
+    def dtype(self) -> np.dtype:
+        return self.reader.dtype
+
+    def __getitem__(self, frames: slice, /) -> NDArray:  # type: ignore[type-arg]
+        return self.reader[frames][:, self.channel : self.channel + 1]
+
+
 @dataclass
 class _InOrder:
     """Place where the last read from below the cache ended, and how many reads before it ended where the next began."""

@@ -15,7 +15,7 @@ from typing import Any, Protocol, SupportsIndex, overload, runtime_checkable
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from nextframe.config import Missing
+from nextframe.config import Missing, Part
 from nextframe.errors import DataError, ShapeError
 from nextframe.frames.damage import Damage
 from nextframe.frames.grid import Grid
@@ -82,6 +82,8 @@ class FrameSequence:
     """
     origin: str = ""
     """Name of the source that it is of, where there are several."""
+    part: Part | None = None
+    """Part of a published split that it is of, where its data set has one."""
     weight: float = 1.0
     """Share of its windows that a training draws, beside those of other sources."""
     damage: Damage | None = None

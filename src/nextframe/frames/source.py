@@ -230,7 +230,25 @@ def _opened(source: Source, reading: Reading, damage: Damage | None) -> tuple[st
         )
     if reading.missing != "auto":
         sequences = tuple(replace(s, missing=reading.missing) for s in sequences)
-    return name, sequences
+    return name, sequences if reading.part == "all" else _of_part(name, sequences, reading.part)
+
+
+def _of_part(name: str, sequences: tuple[FrameSequence, ...], part: str) -> tuple[FrameSequence, ...]:
+    """Sequences of one part of a published split.
+
+    Raises:
+        ConfigError: a source that was published without that part.
+    """
+    chosen = tuple(sequence for sequence in sequences if sequence.part == part)
+    if not chosen:
+        there = list(dict.fromkeys(sequence.part for sequence in sequences if sequence.part is not None))
+        raise ConfigError(
+            f"has no part {part!r}",
+            where=name,
+            expected=joined(there, "or") if there else "a data set that is published with a split",
+            hint="leave {part} out",
+        )
+    return chosen
 
 
 def is_array(source: object) -> bool:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nextframe.data.normalise import choose_threshold, fit_normaliser
 from nextframe.data.split import Span
 from nextframe.data.statistics import measure_spans
 from nextframe.errors import ConfigError
 from nextframe.frames.pictures import named_as_pictures
-from nextframe.frames.sequence import FloatArray, FrameReader, FrameSequence
+from nextframe.frames.readers import Channel
+from nextframe.frames.sequence import FloatArray, FrameSequence
 from nextframe.verification.additive import Threshold
 from nextframe.words import evenly
 
@@ -97,32 +97,12 @@ def channel_of(sequence: FrameSequence, channel: int) -> FrameSequence:
     """One channel of a sequence, just as lazy."""
     return replace(
         sequence,
-        values=_Channel(sequence.values, channel),
+        values=Channel(sequence.values, channel),
         variables=sequence.variables[channel : channel + 1],
         units=sequence.units[channel : channel + 1],
         variable_attributes=sequence.variable_attributes[channel : channel + 1],
         accumulation=sequence.accumulation[channel : channel + 1],
     )
-
-
-@dataclass(frozen=True)
-class _Channel:
-    """One channel of another reader."""
-
-    reader: FrameReader
-    channel: int
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        time, _, height, width = self.reader.shape
-        return time, 1, height, width
-
-    @property
-    def dtype(self) -> np.dtype:
-        return self.reader.dtype
-
-    def __getitem__(self, frames: slice, /) -> NDArray:  # type: ignore[type-arg]
-        return self.reader[frames][:, self.channel : self.channel + 1]
 
 
 def _finite(values: FloatArray) -> FloatArray:
