@@ -314,12 +314,15 @@ def test_a_picture_that_is_not_marked_as_one_is_not_the_film(tmp_path: Path) -> 
     frames = np.random.default_rng(0).integers(0, 255, (FRAMES, 32, 48, 3), dtype=np.uint8)
     path = tmp_path / "a.mkv"
     with av.open(str(path), "w") as container:
-        streams = [container.add_stream(codec, rate=10) for codec in ("mjpeg", "ffv1")]
-        for stream, images, pixel_format in zip(streams, (frames[:1], frames), ("yuvj420p", "bgr0"), strict=True):
+        streams = []
+        for codec, pixel_format in (("mjpeg", "yuvj420p"), ("ffv1", "bgr0")):
+            stream = container.add_stream(codec, rate=10)
             assert isinstance(stream, av.VideoStream)
             stream.height, stream.width, stream.pix_fmt = 32, 48, pixel_format
+            streams.append(stream)
+        for stream, images in zip(streams, (frames[:1], frames), strict=True):
             for image in images:
-                frame = av.VideoFrame.from_ndarray(image, format="rgb24").reformat(format=pixel_format)
+                frame = av.VideoFrame.from_ndarray(image, format="rgb24").reformat(format=stream.pix_fmt)
                 container.mux(stream.encode(frame))
             container.mux(stream.encode())
     np.testing.assert_array_equal(open_video(path).read(0, FRAMES), np.moveaxis(frames, -1, 1))
