@@ -1,6 +1,7 @@
 """The command, the description, and what is refused: exported models are runs, and nothing is half-written."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -130,15 +131,39 @@ def test_damaged_files_are_told_in_one_sentence(
     assert len(capfd.readouterr().err.splitlines()) == 1
 
 
-def test_a_foreign_file_and_a_newer_opset_are_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("operator", "opset", "ir", "sentence"),
+    [
+        ("Relu", 18, 9, "is no model that nextframe has exported"),
+        ("Relu", 99, 9, "is of a newer opset than ONNX Runtime reads"),
+        ("Relu", 18, 99, "is of a newer IR version than ONNX Runtime reads"),
+        ("Frobnicate", 18, 9, "cannot be read as an ONNX model"),
+    ],
+)
+def test_foreign_files_and_newer_versions_are_refused_without_a_word_of_others_sources(
+    operator: str, opset: int, ir: int, sentence: str, tmp_path: Path
+) -> None:
     x = onnx.helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, [1])
     y = onnx.helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, [1])
-    graph = onnx.helper.make_graph([onnx.helper.make_node("Relu", ["x"], ["y"])], "foreign", [x], [y])
-    for opset, sentence in ((18, "no model that nextframe has exported"), (99, "cannot be read as an ONNX model")):
-        model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", opset)], ir_version=9)
-        onnx.save(model, tmp_path / "foreign.onnx")
-        with pytest.raises(CheckpointError, match=sentence):
-            load_run(tmp_path / "foreign.onnx")
+    graph = onnx.helper.make_graph([onnx.helper.make_node(operator, ["x"], ["y"])], "foreign", [x], [y])
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", opset)], ir_version=ir)
+    (tmp_path / "foreign.onnx").write_bytes(model.SerializeToString())
+    with pytest.raises(CheckpointError, match=sentence) as caught:
+        load_run(tmp_path / "foreign.onnx")
+    assert not re.search(r"\.(cc|cpp|h):\d|ONNXRuntimeError|failed:", str(caught.value))
+
+
+@pytest.mark.parametrize("content", ["", "no model at all", "<net></net>", "<note>of another kind</note>"])
+def test_damaged_openvino_files_are_told_in_one_sentence(
+    content: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("openvino")
+    path = tmp_path / "model.xml"
+    path.write_text(content, encoding="utf-8")
+    assert main(["verify", str(path), "--data", SQUARES]) == 2
+    (line,) = capfd.readouterr().err.splitlines()
+    assert "cannot be read as an OpenVINO model" in line
+    assert ".cpp" not in line
 
 
 def test_a_file_that_is_not_there_is_said_to_be_so(tmp_path: Path) -> None:

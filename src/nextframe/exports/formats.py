@@ -8,6 +8,7 @@ from pathlib import Path
 
 from nextframe.errors import ConfigError
 from nextframe.plugins import Late
+from nextframe.runs.exported import COMPILED, KERAS, ONNX, OPENVINO, PROGRAM
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +36,7 @@ class ExportFormat:
 
 FORMATS = (
     ExportFormat(
-        suffix=".onnx",
+        suffix=ONNX,
         title="ONNX, opset 18",
         needs=("onnx", "onnxruntime"),
         extra="export",
@@ -43,7 +44,7 @@ FORMATS = (
         open=Late("nextframe.exports.onnx_files:OnnxPart"),
     ),
     ExportFormat(
-        suffix=".xml",
+        suffix=OPENVINO,
         title="OpenVINO, with its states inside",
         needs=("onnx", "openvino"),
         extra="openvino,export",
@@ -51,7 +52,7 @@ FORMATS = (
         open=Late("nextframe.exports.openvino_files:OpenVinoPart"),
     ),
     ExportFormat(
-        suffix=".pt2",
+        suffix=PROGRAM,
         title="torch.export, the step and the whole rollout",
         needs=("torch",),
         extra="export",
@@ -60,7 +61,7 @@ FORMATS = (
         open=Late("nextframe.exports.pt2_files:Pt2Part"),
     ),
     ExportFormat(
-        suffix=".aoti",
+        suffix=COMPILED,
         title="AOTInductor, machine code for this processor",
         needs=("torch",),
         extra="export",
@@ -68,7 +69,7 @@ FORMATS = (
         open=Late("nextframe.exports.aoti_files:AotiPart"),
     ),
     ExportFormat(
-        suffix=".keras",
+        suffix=KERAS,
         title="Keras 3",
         needs=("keras",),
         extra="keras",

@@ -29,17 +29,19 @@ from nextframe.forecasting.calibration import Calibration
 from nextframe.forecasting.ensemble import EnsembleForecaster
 from nextframe.forecasting.model_forecaster import ModelForecaster
 from nextframe.forecasting.trained import TrainedForecaster
+from nextframe.runs.exported import HUB_CONFIG as CONFIG
+from nextframe.runs.exported import HUB_SCHEME
 from nextframe.runs.folder import WEIGHTS, build_network
 from nextframe.runs.manifest import Manifest
 from nextframe.runs.shipped import card_content, shipped_name
 from nextframe.words import count
 
-CONFIG, CARD, SCORES = "config.json", "README.md", "verification.json"
+CARD, SCORES = "README.md", "verification.json"
 KIND = "nextframe hub folder"
 FORMAT = 1
 _FILES = (CONFIG, WEIGHTS, CARD, SCORES)
 _DAMAGE = (KeyError, TypeError, ValueError, AttributeError, RuntimeError)
-_ADDRESS = re.compile(r"hf:/{1,2}(?P<owner>[\w.-]+)/(?P<name>[\w.-]+)(@(?P<revision>[\w./-]+))?")
+_ADDRESS = re.compile(HUB_SCHEME + r"/?(?P<owner>[\w.-]+)/(?P<name>[\w.-]+)(@(?P<revision>[\w./-]+))?")
 
 
 def write(model: TrainedForecaster, folder: Path) -> tuple[list[Path], None]:

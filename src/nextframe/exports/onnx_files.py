@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from nextframe.errors import CheckpointError, ConfigError, first_line
+from nextframe.errors import CheckpointError, ConfigError
 from nextframe.exports.description import Description, in_words, metadata
 from nextframe.exports.graph import Graph
 from nextframe.exports.parts import Arrays
+from nextframe.exports.runtime_errors import said
 
 OPSET = 18
 """Version of ONNX's operators: the first that has all that is needed, so that old readers read it, too."""
+_TOO_NEW = {
+    "opset": re.compile(r"Opset (\d+) is under development.* opset (\d+)"),
+    "IR version": re.compile(r"IR version: (\d+), max supported IR version: (\d+)"),
+}
+"""Errors of ONNX Runtime that name the version of a file, and the last one that it reads."""
 
 
 def write(graph: Graph, description: Description, path: Path) -> list[Path]:
@@ -93,12 +100,7 @@ class OnnxPart:
         try:
             self.session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # of many types, none of which it makes public
-            raise CheckpointError(
-                "cannot be read as an ONNX model",
-                where=path,
-                received=first_line(error),
-                hint="export it again from its run",
-            ) from error
+            raise _unreadable(path, error) from error
         self.names = [output.name for output in self.session.get_outputs()]
 
     @property
@@ -112,7 +114,21 @@ class OnnxPart:
         try:
             outputs = self.session.run(self.names, inputs)
         except Exception as error:  # as above
-            raise CheckpointError(
-                "cannot be run on these frames", where=self.path, received=first_line(error)
-            ) from error
+            raise CheckpointError("cannot be run on these frames", where=self.path, received=said(error)) from error
         return dict(zip(self.names, outputs, strict=True))
+
+
+def _unreadable(path: Path, error: BaseException) -> CheckpointError:
+    for what, pattern in _TOO_NEW.items():
+        versions = pattern.search(str(error))
+        if versions is not None:
+            return CheckpointError(
+                f"is of a newer {what} than ONNX Runtime reads",
+                where=path,
+                expected=f"{versions[2]} or earlier",
+                received=versions[1],
+                hint="install a newer onnxruntime, or export it again from its run",
+            )
+    return CheckpointError(
+        "cannot be read as an ONNX model", where=path, received=said(error), hint="export it again from its run"
+    )

@@ -12,17 +12,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 import torch
 
-from nextframe.errors import CheckpointError, first_line
+from nextframe.errors import CheckpointError
 from nextframe.exports import onnx_files
 from nextframe.exports.cores import State
 from nextframe.exports.description import Description, metadata
 from nextframe.exports.graph import OUTPUTS, Graph
 from nextframe.exports.parts import Arrays
+from nextframe.exports.runtime_errors import said
 
+_HINT = "export it again from its run; model.bin belongs beside model.xml"
 _SETTINGS = {"INFERENCE_PRECISION_HINT": "f32"}  # some processors would compute in bfloat16
 
 
@@ -94,6 +97,23 @@ def _own_signal_stack() -> Iterator[None]:
         change(ctypes.byref(before), None)
 
 
+def _hold_its_own(path: Path) -> None:
+    """Hold a file to begin as OpenVINO's do: any other it offers to the readers of other formats, which write of it
+    to the terminal.
+
+    Raises:
+        CheckpointError: another file.
+    """
+    try:
+        _, root = next(iter(ElementTree.iterparse(path, events=("start",))))
+        if root.tag != "net" or not root.get("version", "").isdecimal():
+            raise ValueError("no <net> with a version stands at its beginning")
+    except (OSError, ValueError, StopIteration, ElementTree.ParseError) as error:
+        raise CheckpointError(
+            "cannot be read as an OpenVINO model", where=path, received=said(error), hint=_HINT
+        ) from error
+
+
 class OpenVinoPart:
     """An OpenVINO model on the CPU.
 
@@ -108,6 +128,7 @@ class OpenVinoPart:
         import openvino
 
         self.path = path
+        _hold_its_own(path)
         core = openvino.Core()
         try:
             model = core.read_model(path)
@@ -118,13 +139,14 @@ class OpenVinoPart:
             raise CheckpointError(
                 "cannot be read as an OpenVINO model",
                 where=path,
-                received=first_line(error),
-                hint="export it again from its run; model.bin belongs beside model.xml",
+                received=said(error),
+                hint=_HINT,
             ) from error
         self._text = None
         if model.has_rt_info(["nextframe", "description"]):
             self._text = str(model.get_rt_info(["nextframe", "description"]).astype(str))
         self.states = {_state_of(state.name): state for state in self.request.query_state()}
+        self.left: Arrays = {}
         named = [output.get_names() for output in self.request.model_outputs]
         self.names = [next((name for name in OUTPUTS if name in names), "") for names in named]
 
@@ -139,11 +161,11 @@ class OpenVinoPart:
 
         try:
             for name, state in self.states.items():
-                state.state = openvino.Tensor(np.ascontiguousarray(inputs[name]))
+                if inputs[name] is not self.left.get(name):  # else the variable holds it already
+                    state.state = openvino.Tensor(np.ascontiguousarray(inputs[name]))
             results = self.request.infer({"frame": inputs["frame"]})
         except RuntimeError as error:
-            raise CheckpointError(
-                "cannot be run on these frames", where=self.path, received=first_line(error)
-            ) from error
+            raise CheckpointError("cannot be run on these frames", where=self.path, received=said(error)) from error
         outputs = {name: np.array(results[n]) for n, name in enumerate(self.names)}
-        return {**outputs, **{f"next_{name}": np.array(state.state.data) for name, state in self.states.items()}}
+        self.left = {name: np.array(state.state.data) for name, state in self.states.items()}
+        return {**outputs, **{f"next_{name}": state for name, state in self.left.items()}}

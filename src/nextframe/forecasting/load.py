@@ -14,6 +14,7 @@ from nextframe.forecasting.ensemble import EnsembleForecaster
 from nextframe.forecasting.model_forecaster import ModelForecaster
 from nextframe.forecasting.trained import TrainedForecaster
 from nextframe.plugins import Late
+from nextframe.runs.exported import HUB_CONFIG, HUB_SCHEME, STEPS
 from nextframe.runs.folder import member_folders
 from nextframe.runs.manifest import MANIFEST
 from nextframe.runs.shipped import find_run, shipped_name
@@ -32,21 +33,21 @@ class RunKind:
 
 
 def _is_hub_folder(run: str) -> bool:
-    return (Path(run) / "config.json").is_file() and not (Path(run) / MANIFEST).exists()
+    return (Path(run) / HUB_CONFIG).is_file() and not (Path(run) / MANIFEST).exists()
 
 
 def _is_on_hub(run: str) -> bool:
-    return run.startswith("hf:/")
+    return run.startswith(HUB_SCHEME)
 
 
-def _ends_with(*suffixes: str) -> Callable[[str], bool]:
-    return lambda run: Path(run).suffix.lower() in suffixes and not Path(run).is_dir()
+def _is_exported(run: str) -> bool:
+    return Path(run).suffix.lower() in STEPS and not Path(run).is_dir()
 
 
 KINDS = (
     RunKind(
-        title="an exported model (.onnx, .xml, .pt2, .aoti)",
-        knows=_ends_with(".onnx", ".xml", ".pt2", ".aoti"),
+        title=f"an exported model ({', '.join(STEPS)})",
+        knows=_is_exported,
         load=Late("nextframe.exports.forecaster:open_exported"),
     ),
     RunKind(title="a folder of the Hub", knows=_is_hub_folder, load=Late("nextframe.exports.hub:open_folder")),
