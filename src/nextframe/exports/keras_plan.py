@@ -92,6 +92,35 @@ class KerasPlan:
         return options
 
 
+def misfits(plan: KerasPlan) -> list[str]:
+    """What keeps a plan from being a network here, a clause each: shapes that do not follow from each other, and norms
+    where ours have none.
+    """
+    faults: list[str] = []
+    channels, count = plan.channels, len(plan.recurrent)
+    half = count if plan.model == "stacked" else count // 2
+    filters = 0
+    for n, (kernel, recurrent, bias) in enumerate(plan.recurrent):
+        inputs = channels if n % half == 0 else filters
+        side, filters = kernel.shape[0], recurrent.shape[2]
+        shapes = ((side, side, inputs, 4 * filters), (side, side, filters, 4 * filters), (4 * filters,))
+        if side % 2 == 0 or (kernel.shape, recurrent.shape, bias.shape) != shapes:
+            faults.append(f"ConvLSTM2D number {n + 1} with kernels {kernel.shape} and {recurrent.shape}")
+        if n >= half and plan.recurrent[n - half][1].shape != recurrent.shape:
+            faults.append(f"ConvLSTM2D number {n + 1}, unlike the encoder's")
+    if any(side not in (1, 3) for side in plan.readout.shape[:3]) or plan.readout.shape[3:] != (filters, channels):
+        faults.append(f"a last convolution of {plan.readout.shape} for {channels} channels")
+    last = [n for n in range(count) if n % half == half - 1]
+    if plan.model != "stacked" and any(plan.norms[n] is not None for n in last):
+        faults.append("a norm after the last ConvLSTM2D of an encoder or decoder")
+    kinds = {norm.mean is None for norm in plan.norms if norm is not None}
+    if len(kinds) > 1:
+        faults.append("batch and layer normalisation in one network")
+    if kinds == {True} and any(norm is None for n, norm in enumerate(plan.norms) if n not in last):
+        faults.append("layer normalisation after some ConvLSTM2D and not after others")
+    return faults
+
+
 @torch.no_grad()
 def fill(network: nn.Module, plan: KerasPlan) -> None:
     """Give a network of the plan's options its weights."""

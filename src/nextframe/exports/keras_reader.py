@@ -9,11 +9,14 @@ from typing import Any
 import numpy as np
 
 from nextframe.errors import CheckpointError, ConfigError
+from nextframe.exports.keras_axes import check_axes, order_of
 from nextframe.exports.keras_files import KerasFile, KerasLayer, read_archive, read_weights
 from nextframe.exports.keras_gates import Weights
-from nextframe.exports.keras_plan import EPSILON, KerasNorm, KerasPlan
+from nextframe.exports.keras_plan import EPSILON, KerasNorm, KerasPlan, misfits
+from nextframe.runs.exported import KERAS
 
-_SILENT = ("InputLayer", "Dropout", "SpatialDropout3D", "GaussianNoise")
+_SILENT = ("InputLayer", "Dropout", "SpatialDropout3D", "GaussianNoise", "Permute")
+"""Layers that say nothing when a network forecasts; `check_axes` follows what a Permute does."""
 
 
 def read_plan(path: Path, options: Mapping[str, Any]) -> KerasPlan:
@@ -30,8 +33,8 @@ def read_plan(path: Path, options: Mapping[str, Any]) -> KerasPlan:
     """
     if path.name.lower().endswith(".weights.h5"):
         return _plan_of_weights(path, options)
-    if path.suffix.lower() != ".keras":
-        raise CheckpointError("is no file of Keras", where=path, expected=".keras or .weights.h5")
+    if path.suffix.lower() != KERAS:
+        raise CheckpointError("is no file of Keras", where=path, expected=f"{KERAS} or .weights.h5")
     if options:
         raise ConfigError("is told by the file", where=", ".join(options), received=path, hint="leave it out")
     file = read_archive(path)
@@ -64,6 +67,8 @@ def _plan_of(file: KerasFile, faults: list[str]) -> KerasPlan | None:
             norms.append(None)
             _check_recurrent(layer, faults)
         elif layer.kind in ("BatchNormalization", "LayerNormalization") and norms and readout is None:
+            if norms[-1] is not None:
+                faults.append(f"{layer.name}, a second norm")
             norms[-1] = _norm(layer, faults)
         elif (layer.kind == "Conv3D" or _is_convolution_each(layer)) and readout is None:
             readout = layer
@@ -72,7 +77,8 @@ def _plan_of(file: KerasFile, faults: list[str]) -> KerasPlan | None:
         elif layer.kind == "Rescaling" and not norms:
             scale, shift = (_column(layer.config[name]) for name in ("scale", "offset"))
         elif layer.kind == "Rescaling" and readout is not None and scale:
-            scaled_back = True
+            inverse = (tuple(1 / a for a in scale), tuple(-b / a for a, b in zip(scale, shift, strict=False)))
+            scaled_back = np.allclose(inverse, [_column(layer.config[name]) for name in ("scale", "offset")])
         elif layer.kind == "Activation" and readout is not None:
             activated = _activation(layer.config.get("activation"))
         elif layer.kind not in _SILENT:
@@ -82,34 +88,41 @@ def _plan_of(file: KerasFile, faults: list[str]) -> KerasPlan | None:
     if readout is None:
         faults.append("no Conv3D, or TimeDistributed Conv2D, at the end")
     _check_order(file, double, recurrent, faults)
-    chosen = [_choice(layers, faults) for layers in ([("gates", recurrent)], [("cell", recurrent)])]
+    check_axes(file.layers, faults)
+    gates = _shared("recurrent_activation", ("sigmoid", "hard_sigmoid"), recurrent, faults)
+    cell = _shared("activation", ("tanh", "relu"), recurrent, faults)
     if faults or readout is None:
         return None
     kernel, bias, sees_next, output = _readout(readout, padded, faults)
+    if activated and output != "linear":
+        faults.append(f"{readout.name} with activation={output!r} before another")
     output = activated or output
     if output not in ("sigmoid", "linear"):
         faults.append(f"the output's activation {output!r}")
     if double and (kernel.shape[:3] != (1, 1, 1) or len(recurrent) % 2):
         faults.append("an encoder-decoder whose readout is not 1x1, or whose halves differ")
     shape = inputs[0].config.get("batch_shape", inputs[0].config.get("batch_input_shape")) if inputs else None
-    first = recurrent[0].config.get("data_format") == "channels_first"
-    size = (None, None) if shape is None else tuple(shape[3:5] if first else shape[2:4])
+    if faults:
+        return None
+    rows = order_of(file.layers).index("H") + 1
+    size = (None, None) if shape is None else tuple(shape[rows : rows + 2])
     old = int(file.version.split(".")[0]) < 3
-    gates = chosen[0] if chosen[0] != "hard_sigmoid" or old else "hard_sigmoid_3"
-    return KerasPlan(
+    plan = KerasPlan(
         model="encoder-decoder" if double else "stacked",
         recurrent=[_with_bias(layer.weights) for layer in recurrent],
         norms=norms,
         readout=kernel,
         bias=bias,
         sees_next=sees_next,
-        gates=gates,
-        cell=chosen[1],
+        gates=gates if gates != "hard_sigmoid" or old else "hard_sigmoid_3",
+        cell=cell,
         output=output,
         size=(size[0], size[1]),
         scale=scale,
         shift=shift,
     )
+    faults += misfits(plan)
+    return plan
 
 
 def _is_convolution_each(layer: KerasLayer) -> bool:
@@ -135,19 +148,14 @@ def _check_recurrent(layer: KerasLayer, faults: list[str]) -> None:
         faults.append(f"{layer.name} without its weights")
 
 
-def _choice(of: Sequence[tuple[str, Sequence[KerasLayer]]], faults: list[str]) -> str:
-    """The activation that all ConvLSTM layers share: of their gates, or of what enters and leaves the cell."""
-    (what, layers), *_ = of
-    key, allowed = {
-        "gates": ("recurrent_activation", ("sigmoid", "hard_sigmoid")),
-        "cell": ("activation", ("tanh", "relu")),
-    }[what]
-    names = {layer.name: _activation(layer.config.get(key)) for layer in layers}
+def _shared(option: str, allowed: Sequence[str], layers: Sequence[KerasLayer], faults: list[str]) -> str:
+    """The activation that all ConvLSTM layers share."""
+    names = {layer.name: _activation(layer.config.get(option)) for layer in layers}
     for layer, name in names.items():
         if name not in allowed:
-            faults.append(f"{layer} with {key}={name!r}")
+            faults.append(f"{layer} with {option}={name!r}")
     if len(set(names.values())) > 1:
-        faults.append(f"layers whose {key} differ")
+        faults.append(f"layers whose {option} differ")
     return next(iter(names.values()), "")
 
 
@@ -160,11 +168,6 @@ def _activation(value: Any) -> str:
 
 
 def _norm(layer: KerasLayer, faults: list[str]) -> KerasNorm | None:
-    axis = layer.config.get("axis", -1)
-    axis = axis[0] if isinstance(axis, list) and len(axis) == 1 else axis
-    if axis not in (-1, 2, 4):
-        faults.append(f"{layer.name} over axis {axis}")
-        return None
     epsilon = float(layer.config.get("epsilon", EPSILON))
     weights = list(layer.weights)
     scale, center = (layer.config.get(name, True) for name in ("scale", "center"))
@@ -219,7 +222,7 @@ def _check_order(file: KerasFile, double: bool, recurrent: Sequence[KerasLayer],
     names = [layer.name for layer in file.layers]
     half = len(recurrent) // 2
     states = {decoder.name: encoder.name for encoder, decoder in zip(recurrent[:half], recurrent[half:], strict=False)}
-    chains = 0
+    chains, read = 0, list[str]()
     for layer in file.layers:
         if layer.kind == "InputLayer":
             chains += 1
@@ -229,6 +232,10 @@ def _check_order(file: KerasFile, double: bool, recurrent: Sequence[KerasLayer],
             faults.append(f"{layer.name}, which does not read one layer")
         if double and layer.name in states and states[layer.name] not in layer.inputs:
             faults.append(f"{layer.name}, which does not begin with a state of the encoder")
+        read += others
+    faults += [f"{name}, which several layers read" for name in names if read.count(name) > 1]
+    if not faults and len(set(names) - set(read)) != max(chains, 1):
+        faults.append(f"layers that nothing reads: {', '.join(sorted(set(names) - set(read)))}")
     if chains > 2:
         faults.append(f"{chains} inputs")
 
@@ -286,14 +293,20 @@ def _plan_of_weights(path: Path, options: Mapping[str, Any]) -> KerasPlan:
         last = {len(recurrent) // parts - 1, len(recurrent) - 1}
         norms = [None if n in last else next(waiting, None) for n in range(len(recurrent))]
     kernel = readouts[0][0] if readouts[0][0].ndim == 5 else readouts[0][0][None]
-    return KerasPlan(
+    plan = KerasPlan(
         model=model,
         recurrent=[_with_bias(weights) for weights in recurrent],
         norms=norms,
         readout=kernel,
-        bias=readouts[0][1],
+        bias=readouts[0][1] if len(readouts[0]) > 1 else np.zeros(kernel.shape[-1], np.float32),
         sees_next=options.get("temporal_padding", "same") == "same" and kernel.shape[0] == 3,
         gates=options.get("gate_activation", "sigmoid"),
         cell=options.get("cell_activation", "tanh"),
         output=options.get("output", "sigmoid"),
     )
+    faults = misfits(plan)
+    if faults:
+        raise CheckpointError(
+            f"does not hold the weights of {model} here: {'; '.join(faults)}", where=path, hint="nothing was written"
+        )
+    return plan
