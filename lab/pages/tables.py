@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import get_args
 
@@ -232,6 +233,7 @@ SECTIONS = (
     Section(DOCS / "your-own-data.md", "recipes", recipes_table),
     Section(DOCS / "your-own-data.md", "own-data", own_data.tables),
     Section(DOCS / "results" / "runtimes.md", "runtimes", runtimes.section),
+    Section(DOCS / "results" / "runtimes.md", "parity", partial(runtimes.section, "parity")),
     *(
         Section(DOCS / "contributing" / f"{name}.md", mark, _shown(file.format(name)))
         for name in ("format", "writer", "model", "metric", "baseline")

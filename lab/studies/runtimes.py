@@ -2,6 +2,9 @@
 
     python -m lab runtimes [--models NAME ...] [--rounds 9] [--steps 10] [--out FOLDER]
 
+Of every shipped model in the formats of other libraries than PyTorch, the parity is measured, too: how far forecasts
+are from the run's over 20 frames fed back, and how far the run's are from those of its network in float64.
+
 Each model is written in every format that holds a step graph, then all take turns, round by round, on the same frames
 and as many threads: rollouts from one frame, so that every step is a frame in and a frame out. Seconds are of one step.
 A format whose library is missing, or that a model cannot be written in, is named. Writes lab/results/runtimes.json and
@@ -26,11 +29,12 @@ import torch
 from lab.options import parser
 from lab.pages.marked import fill
 from lab.place import DOCS, RESULTS, this_command
-from nextframe.errors import NextframeError
+from nextframe.errors import ConfigError, NextframeError
 from nextframe.exports.description import describe
 from nextframe.exports.forecaster import open_exported
 from nextframe.exports.formats import FORMATS, ExportFormat, require
 from nextframe.exports.graph import graphs
+from nextframe.exports.parity import compare
 from nextframe.exports.parts import part_path
 from nextframe.files import write_text
 from nextframe.forecasting.load import load_run
@@ -38,6 +42,7 @@ from nextframe.forecasting.trained import TrainedForecaster
 from nextframe.frames.sequence import FloatArray
 from nextframe.frames.source import open_source
 from nextframe.machine import describe_machine
+from nextframe.runs.shipped import shipped
 
 RESULT = RESULTS / "runtimes.json"
 PAGE = DOCS / "results" / "runtimes.md"
@@ -48,8 +53,11 @@ MODELS = {
     "squares-encoder-decoder": "squares:movies=1,frames=20,seed=1007",
 }
 """Shipped models, and the frames that they are timed on."""
+COMPARED = (".onnx", ".xml")
+"""Suffixes of formats whose parity is measured: their libraries have arithmetic of their own."""
 USUAL = ("squares-stacked", "moving-mnist")
 """Models that are timed where none is named: compiling the third one's two files takes minutes."""
+_NONE = "\nNot measured yet.\n\n"
 LIBRARIES = ("torch", "onnxruntime", "openvino", "numpy")
 
 
@@ -102,6 +110,19 @@ def measured(
     return {"size": list(first.shape[-2:]), "seconds": found, "left_out": left_out}
 
 
+def parity(model: TrainedForecaster, rows: Sequence[ExportFormat]) -> dict[str, dict[str, float | None]]:
+    """Differences of a model in each format from its run, and of the run from its network in float64."""
+    found = {}
+    for row in rows:
+        with tempfile.TemporaryDirectory() as folder:
+            try:
+                compared = compare(model, written(model, row, Path(folder)))
+            except ConfigError:  # a library that is missing, which the timing has named
+                continue
+        found[row.title] = {name: getattr(compared, name) for name in ("difference", "own_rounding", "rounding")}
+    return found
+
+
 def versions() -> dict[str, str]:
     """Versions of the libraries that are there."""
     found = {}
@@ -136,11 +157,25 @@ def table(result: dict[str, Any]) -> str:
     return "\n" + "\n".join([*lines, "", *(f"Left out: {line}\n" for line in left_out), said]) + "\n\n"
 
 
-def section() -> str:
-    """What the page shows: the table, or that there is none yet."""
-    if not RESULT.is_file():
-        return "\nNot measured yet.\n\n"
-    return table(json.loads(RESULT.read_text(encoding="utf-8")))
+def parity_table(result: dict[str, Any]) -> str:
+    """Table of the parity of every model."""
+    lines = [
+        "| model | runtime | from the run | the run from float64 | PyTorch's float32 from float64 |",
+        "| --- | --- | ---: | ---: | ---: |",
+    ]
+    for model, found in result["parity"].items():
+        for title, differences in found.items():
+            shown = " | ".join("" if value is None else f"{value:.1e}" for value in differences.values())
+            lines.append(f"| `{model}` | {title} | {shown} |")
+    return "\n" + "\n".join(lines) + "\n\n"
+
+
+def section(mark: str = "runtimes") -> str:
+    """What the page shows between its marks, "runtimes" or "parity": a table, or that there is none yet."""
+    result = json.loads(RESULT.read_text(encoding="utf-8")) if RESULT.is_file() else {}
+    if mark == "parity":
+        return parity_table(result) if "parity" in result else _NONE
+    return table(result) if result else _NONE
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -157,6 +192,10 @@ def main(arguments: Sequence[str]) -> None:
         model = load_run(name)
         first = open_source(MODELS[name]).sequences[0].read(0, 1)[None]
         models[name] = measured(model, first, rows, given.rounds, given.steps)
+    compared = {}
+    for name in shipped():
+        print(f"{name}: parity", file=sys.stderr)
+        compared[name] = parity(load_run(name), [row for row in rows if row.suffix in COMPARED])
     result = {
         "command": this_command(),
         "machine": describe_machine(),
@@ -166,8 +205,12 @@ def main(arguments: Sequence[str]) -> None:
         "rounds": given.rounds,
         "steps": given.steps,
         "models": models,
+        "parity": compared,
     }
     write_text((given.out or RESULTS) / RESULT.name, json.dumps(result, indent=1) + "\n")
     if given.out is None:
-        write_text(PAGE, fill(PAGE.read_text(encoding="utf-8"), "runtimes", section()))
-    print(table(result))
+        page = PAGE.read_text(encoding="utf-8")
+        for mark in ("runtimes", "parity"):
+            page = fill(page, mark, section(mark))
+        write_text(PAGE, page)
+    print(table(result), parity_table(result), sep="")

@@ -5,12 +5,14 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from nextframe.config import RunConfig
 from nextframe.data.limits import Limits
 from nextframe.data.normalise import Normaliser
 from nextframe.forecasting.ensemble import EnsembleForecaster
 from nextframe.forecasting.model_forecaster import ModelForecaster
+from nextframe.models.own import facts_of, home_of
 from nextframe.runs.folder import build_network
 from nextframe.runs.manifest import Manifest
 
@@ -18,7 +20,7 @@ RANGE = 40.0
 
 
 def small_model(
-    architecture: str,
+    architecture: str | nn.Module,
     *,
     channels: int = 1,
     seed: int = 0,
@@ -27,7 +29,7 @@ def small_model(
     limits: Limits | None = None,
     **options: Any,
 ) -> ModelForecaster:
-    """A model of few filters with random weights, for values from 10 to 50."""
+    """A model of few filters with random weights, or of a network of the user's, for values from 10 to 50."""
     torch.manual_seed(seed)
     size = (
         {"height": 20, "width": 24} if static is None else dict(zip(("height", "width"), static.shape[1:], strict=True))
@@ -38,6 +40,11 @@ def small_model(
         "past": 4,
         "future": 3,
     }
+    module, own = None, None
+    if isinstance(architecture, nn.Module):
+        module, architecture = architecture, home_of(architecture)
+        chosen = {"filters": (), "past": 3, "future": 3}
+        own = facts_of(module, past=3, channels=channels, further=0, quantiles=1, size=(20, 24))
     chosen["data"] = "elsewhere.nc"
     fields = () if static is None else tuple(f"field-{n}.npy" for n in range(len(static)))
     config = RunConfig().replace({"model": architecture, **chosen, "static": fields, **options})
@@ -56,8 +63,9 @@ def small_model(
         variables=tuple(f"v{n}" for n in range(channels)),
         units=("K",) * channels,
         time_step=300.0,
+        own=own,
     )
-    network = build_network(manifest)
+    network = build_network(manifest, module)
     with torch.no_grad():  # a readout that starts at zero would hide what is before it
         for parameter in network.parameters():
             if not parameter.any():

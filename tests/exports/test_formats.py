@@ -1,7 +1,9 @@
-"""Every architecture in every format: the forecasts are those of the model, after 20 frames fed back."""
+"""Every model in every format: the forecasts are those of the model, after 20 frames fed back."""
 
 import subprocess
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +13,33 @@ import torch
 
 from nextframe.architectures import names
 from nextframe.data.limits import Limits
+from nextframe.errors import ConfigError
 from nextframe.exports.export import export
 from nextframe.exports.formats import FORMATS
 from nextframe.forecasting.load import load_run
 from nextframe.forecasting.trained import TrainedForecaster
 from tests.exports.small import RANGE, past_frames, small_ensemble, small_model
+from tests.models.own_networks import Blocks, Steps
 
-SUFFIXES = [row.suffix for row in FORMATS if row.write is not None]
-OWN = [name for name in names() if name != "doubled"]
+GRAPHS = [row.suffix for row in FORMATS if row.write is not None]
+WHOLE = [row.suffix for row in FORMATS if row.whole is not None]
+MODELS: dict[str, Callable[[], TrainedForecaster]] = {
+    **{name: partial(small_model, name) for name in names() if name != "doubled"},
+    "channelwise": partial(small_model, "stacked", channels=3, channelwise=True),
+    "lagrangian": partial(small_model, "stacked", coordinates="lagrangian"),
+    "own blocks": lambda: small_model(Blocks()),
+    "own steps": lambda: small_model(Steps()),
+}
+"""Every architecture, and what is built around any of them."""
+REFUSED = {
+    ".keras": "cannot be exported to Keras",
+    "": "a network of your own",
+}
+"""Rule of what a format that holds no graph cannot hold."""
+HELD = {
+    ".keras": {"stacked", "encoder-decoder"},
+    "": {name for name in MODELS if not name.startswith("own")},
+}
 
 
 def hold_alike(model: TrainedForecaster, path: Path, *, channels: int = 1, size: tuple[int, int] | None = None) -> None:
@@ -32,25 +53,51 @@ def hold_alike(model: TrainedForecaster, path: Path, *, channels: int = 1, size:
 
 
 def cases() -> list[Any]:
-    """Every architecture in every format; PyTorch takes long over the larger programs of its own."""
-    all_cases = [(architecture, suffix) for architecture in OWN for suffix in SUFFIXES]
+    """Every model in every format; PyTorch takes long over the larger programs of its own."""
     return [
-        pytest.param(*case, marks=pytest.mark.long)
-        if case[1] == ".aoti" or (case[1] == ".pt2" and case[0] != "stacked")
-        else case
-        for case in all_cases
+        pytest.param(name, suffix, marks=pytest.mark.long)
+        if suffix == ".aoti" or (suffix == ".pt2" and name != "stacked")
+        else (name, suffix)
+        for name in MODELS
+        for suffix in GRAPHS
     ]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("architecture", "suffix"), cases())
-def test_every_architecture_forecasts_the_same_in_every_format(architecture: str, suffix: str, tmp_path: Path) -> None:
-    model = small_model(architecture)
+@pytest.mark.parametrize(("name", "suffix"), cases())
+def test_every_model_forecasts_the_same_in_every_format_of_a_graph(name: str, suffix: str, tmp_path: Path) -> None:
+    model = MODELS[name]()
     exported = export(model, tmp_path / f"model{suffix}")
     assert exported.difference is not None
     assert exported.difference < 1e-5
+    assert exported.rounding is not None
+    assert exported.rounding < 1e-5
     assert all(file.is_file() for file in exported.files)
-    hold_alike(model, tmp_path / f"model{suffix}")
+    parts = [file for file in exported.files if file.suffix == suffix and ".rollout" not in file.name]
+    assert len(parts) == (2 if name == "encoder-decoder" else 1)
+    hold_alike(model, tmp_path / f"model{suffix}", channels=model.manifest.channels)
+
+
+@pytest.mark.parametrize("suffix", WHOLE)
+@pytest.mark.parametrize("name", MODELS)
+def test_every_model_is_held_by_a_format_of_the_whole_or_refused_before_any_work(
+    name: str, suffix: str, tmp_path: Path
+) -> None:
+    if suffix == ".keras":
+        pytest.importorskip("keras")
+    model = MODELS[name]()
+    if name not in HELD[suffix]:
+        with pytest.raises(ConfigError, match=REFUSED[suffix]):
+            export(model, tmp_path / f"model{suffix}")
+        assert list(tmp_path.iterdir()) == []
+        return
+    difference = export(model, tmp_path / f"model{suffix}").difference
+    if suffix == ".keras":  # its own numbers are held in test_keras
+        assert difference is not None
+        assert difference < 1e-5
+        return
+    past = past_frames(2, model.manifest.channels, 15, 21)
+    np.testing.assert_array_equal(load_run(tmp_path / "model").predict(past, 7), model.predict(past, 7))
 
 
 @pytest.mark.long

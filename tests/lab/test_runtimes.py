@@ -41,6 +41,16 @@ def test_contenders_alternate_and_each_turn_begins_with_a_forecast_that_is_not_c
     assert "".join(turns) == "aabbbbaaaabb"
 
 
+def test_the_parity_of_a_model_is_that_of_each_format_beside_rounding() -> None:
+    pytest.importorskip("onnxruntime")
+    onnx = next(row for row in FORMATS if row.suffix == ".onnx")
+    found = runtimes.parity(small_model("stacked"), [onnx, MISSING])
+    assert list(found) == [onnx.title]
+    assert all(value is not None and 0 <= value < 1e-5 for value in found[onnx.title].values())
+    shown = runtimes.parity_table({"parity": {"small": found}})
+    assert f"| `small` | {onnx.title} | " in shown
+
+
 def test_the_task_keeps_what_it_has_measured(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -23,7 +23,7 @@ def export(run: str, /, *, out: Annotated[Path, OUT]) -> None:
         out: Where to write.
     """
     from nextframe.api import export as export_model
-    from nextframe.exports.export import ROLLOUT
+    from nextframe.exports.parity import ROLLOUT
     from nextframe.words import joined, size
 
     exported = export_model(run, out)
@@ -31,6 +31,11 @@ def export(run: str, /, *, out: Annotated[Path, OUT]) -> None:
     if exported.difference is not None:
         how = "at each frame" if exported.seconds is None else f"over {ROLLOUT} frames fed back"
         print(f"parity: {how} it differs from the run by {exported.difference:.1e} of the range of values at most")
+    if exported.own_rounding is not None and exported.rounding is not None:
+        print(
+            f"rounding: there the run itself differs from its network in float64 by {exported.own_rounding:.1e}, "
+            f"and PyTorch's float32 by {exported.rounding:.1e}"
+        )
     if exported.seconds is not None and exported.own_seconds is not None:
         print(
             f"speed: {exported.seconds:.3g} s for one further frame of the size of the training, one movie; the run "

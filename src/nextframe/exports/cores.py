@@ -21,6 +21,7 @@ from torch.utils import _pytree as pytree
 from nextframe.errors import ConfigError
 from nextframe.models.blocks import Blocks
 from nextframe.models.causal_stack import CausalStack
+from nextframe.models.channelwise import Channelwise
 from nextframe.models.convlstm import ConvLSTM2d, ConvLSTMState
 from nextframe.models.encoder_decoder import EncoderDecoder, LayerStates
 from nextframe.models.layers import activate, repeated
@@ -247,6 +248,35 @@ class PatchedCore(Core):
         return apart.reshape(batch, -1, down * p, across * p)[..., :height, :width], after
 
 
+class ChannelwiseCore(Core):
+    """A core of one channel, for each of a frame's; what it holds of each stands one after the other."""
+
+    def __init__(self, inner: Core, channels: int) -> None:
+        super().__init__()
+        self.inner, self.channels = inner, channels
+        self.told_of_feedback = inner.told_of_feedback
+        self.states = tuple(
+            State(channels=channels * state.channels, pixels=state.pixels, holds=f"{state.holds}, of each channel")
+            for state in inner.states
+        )
+
+    def forward(self, frame: Tensor, fed: Tensor, states: Sequence[Tensor]) -> Step:
+        """See `Core`."""
+        apart = [_regrouped(state, own.channels) for state, own in zip(states, self.inner.states, strict=True)]
+        outputs, after = self.inner(_regrouped(frame, 1), _regrouped(fed.repeat(1, self.channels, 1, 1), 1), apart)
+        size = (outputs.shape[1], outputs.shape[2], outputs.shape[3])
+        together = outputs.reshape(-1, self.channels, *size).transpose(1, 2)  # quantile after quantile
+        return (
+            _regrouped(together, self.channels * size[0]),
+            [_regrouped(state, own.channels) for state, own in zip(after, self.states, strict=True)],
+        )
+
+
+def _regrouped(maps: Tensor, channels: int) -> Tensor:
+    """Maps (N, ..., H, W) as (N', channels, H, W)."""
+    return maps.reshape(-1, channels, maps.shape[-2], maps.shape[-1])
+
+
 def filled(frames: Tensor, stride: int) -> Tensor:
     """Frames (N, C, H, W) filled up at the bottom and on the right with their last row and column, to a height and a
     width that are multiples of `stride`.
@@ -273,6 +303,8 @@ def core_of(network: Network, *, encoder: bool = False) -> Core:
     Raises:
         ConfigError: a kind of network that has no step with states of fixed shapes.
     """
+    if isinstance(network, Channelwise):
+        return ChannelwiseCore(core_of(network.inner, encoder=encoder), network.in_channels)
     if isinstance(network, Patched):
         return PatchedCore(core_of(network.inner, encoder=encoder), network.patch)
     if isinstance(network, EncoderDecoder):
@@ -292,5 +324,6 @@ def core_of(network: Network, *, encoder: bool = False) -> Core:
 
 def reads_with_encoder(network: Network) -> bool:
     """True for networks that read the past with another part than the one that forecasts."""
-    inner = network.inner if isinstance(network, Patched) else network
-    return isinstance(inner, EncoderDecoder)
+    while isinstance(network, (Channelwise, Patched)):
+        network = network.inner
+    return isinstance(network, EncoderDecoder)

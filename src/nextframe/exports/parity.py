@@ -1,0 +1,207 @@
+"""`compare`: an exported model beside its run over long rollouts, and what of the difference is rounding.
+
+A rollout feeds forecasts back, and where a network is unsure, the last bit of one frame decides much of the twentieth.
+So the difference between an export and its run is told beside those of the run, and of PyTorch's float32, from the same
+network in float64: no two programs that add in another order can be held to less.
+
+Axes: B batch, M member or quantile, K lead time, C channel, H height, W width.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+import torch
+
+from nextframe.data.door import Door
+from nextframe.errors import NextframeError
+from nextframe.exports.cores import plain
+from nextframe.exports.forecaster import ExportedForecaster
+from nextframe.exports.graph import members_of
+from nextframe.forecasting.model_forecaster import ModelForecaster
+from nextframe.forecasting.trained import TrainedForecaster
+from nextframe.frames.generated import GENERATED
+from nextframe.frames.sequence import FloatArray
+from nextframe.frames.source import open_source
+from nextframe.models.rollout import rollout_outputs
+
+ROLLOUT = 20
+"""Frames that are fed back in the comparison."""
+ALLOWED = 1e-4
+"""Largest difference over the first lead times, as a share of the range of values, that is let go; or ten times what
+rounding makes of the run there, where that is more."""
+_EARLY = 3
+_TIMED = 10
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """An exported model beside its run, over `ROLLOUT` frames fed back, of two batches and sizes; differences are the
+    largest ones, as a share of the range of values.
+    """
+
+    difference: float
+    """Difference of the export from the run."""
+    own_rounding: float | None
+    """Difference of the run from the network in float64; None of one of the user's that knows no float64."""
+    rounding: float | None
+    """The same of the network by PyTorch's operations in float32."""
+    seconds: float
+    """Seconds of one further frame of the export, of the size that the model was trained on, one movie."""
+    own_seconds: float
+    """The same of the run."""
+
+
+def compare(model: TrainedForecaster, exported: ExportedForecaster) -> Comparison:
+    """Compare an export with its run.
+
+    Raises:
+        NextframeError: a difference that is no rounding.
+    """
+    own = _without_motion(model)
+    twin = copy.copy(exported)
+    twin.door = replace(exported.door, coordinates="eulerian")
+    pasts = list(_pasts(model))
+    run = [_distribution(own, past) for past in pasts]
+    difference = _by_lead(model, run, [_distribution([twin], past) for past in pasts])
+    double, single = (_computed(own, kind, pasts) for kind in (torch.float64, torch.float32))
+    own_rounding = None if double is None else _by_lead(model, double, run)
+    allowed = ALLOWED if own_rounding is None else max(ALLOWED, 10 * own_rounding[:_EARLY].max())
+    early = float(difference[:_EARLY].max())
+    if not early <= allowed:
+        raise NextframeError(
+            "forecasts something else than the model, and is not written",
+            where=exported.path.name,
+            expected=f"differences below {allowed:g} of the range of values",
+            received=f"{early:.2g}",
+            hint="report this, with the model",
+        )
+    past = _blobs(model, 1, model.manifest.height, model.manifest.width)
+    return Comparison(
+        difference=float(difference.max()),
+        own_rounding=None if own_rounding is None else float(own_rounding.max()),
+        rounding=None if double is None or single is None else float(_by_lead(model, double, single).max()),
+        seconds=_seconds_a_step([twin], past),
+        own_seconds=_seconds_a_step(own, past),
+    )
+
+
+def _computed(
+    own: Sequence[ModelForecaster], kind: torch.dtype, pasts: Sequence[FloatArray]
+) -> list[FloatArray] | None:
+    """Rollouts of networks by their equations, in a type of numbers; None where a network of the user's has no other
+    than float32.
+    """
+    members = [_Plain(member, kind) for member in own]
+    try:
+        return [_distribution(members, past) for past in pasts]
+    except RuntimeError:
+        if own[0].manifest.own is None:
+            raise
+        return None
+
+
+class _Plain(ModelForecaster):
+    """A member computed by PyTorch's operations alone, in a type of numbers."""
+
+    def __init__(self, member: ModelForecaster, kind: torch.dtype) -> None:
+        super().__init__(plain(member.model).to(kind), member.manifest, static=member.door.static)
+        self.door, self.kind = member.door, kind
+
+    def _outputs(self, seen: FloatArray, door: Door, lead_times: int, beside: FloatArray | None = None) -> FloatArray:
+        frames, _ = door.enter(seen)
+        with torch.inference_mode():
+            future = rollout_outputs(self.model, frames.to(self.kind), lead_times)
+        return door.leave(future.unflatten(2, (self.model.quantiles, seen.shape[2])).transpose(1, 2))
+
+
+def _by_lead(model: TrainedForecaster, true: Sequence[FloatArray], read: Sequence[FloatArray]) -> FloatArray:
+    """Largest difference at each lead time (K,), as a share of the range of values."""
+    low, high = _range(model)
+    span = (high - low)[:, None, None]
+    differences = [_apart(model, *pair) / span for pair in zip(true, read, strict=True)]
+    return np.max([difference.max(axis=(0, 1, 3, 4, 5)) for difference in differences], axis=0)
+
+
+def _apart(model: TrainedForecaster, true: FloatArray, read: FloatArray) -> FloatArray:
+    """Absolute differences of forecasts (..., C, H, W). Rounding decides if the least value that is one is any."""
+    difference: FloatArray = np.abs(true - read)
+    for c, least in enumerate(model.manifest.bounds.least):
+        if least is not None:
+            border = np.maximum(true[..., c, :, :], read[..., c, :, :]) <= least * 1.0001
+            difference[..., c, :, :][border] = 0
+    return difference
+
+
+def _pasts(model: TrainedForecaster) -> Iterator[FloatArray]:
+    """One past, and three at once of another size, both of odd sizes where the grid is not fixed."""
+    static = members_of(model)[0].door.static
+    name = model.config.data.data.partition(":")[0]
+    for batch, size in ((1, (19, 23)), (3, (29, 22))):
+        if static is not None:
+            yield _blobs(model, batch, *static.shape[1:])
+        elif (
+            name in GENERATED and model.manifest.channels == 1
+        ):  # what it knows; elsewhere rounding grows faster from frame to frame
+            frames = model.config.data.past
+            movies = open_source(f"{name}:movies={batch},frames={frames},seed=1000").sequences
+            yield np.stack([movie.read(0, frames)[..., : 16 + size[0], : 16 + size[1]] for movie in movies])
+        else:
+            yield _blobs(model, batch, *size)
+
+
+def _without_motion(model: TrainedForecaster) -> list[Any]:
+    """A model's members, without what is done around the networks."""
+    twins = []
+    for member in members_of(model):
+        twin = copy.copy(member)
+        twin.door, twin.tiling = replace(member.door, coordinates="eulerian"), None
+        twins.append(twin)
+    return twins
+
+
+def _distribution(forecasters: Sequence[Any], past: FloatArray) -> FloatArray:
+    members = np.concatenate([each.raw_distribution(past, ROLLOUT)[1] for each in forecasters], axis=1)
+    return np.concatenate([members, members.mean(1, keepdims=True)], axis=1)
+
+
+def _seconds_a_step(forecasters: Sequence[Any], past: FloatArray) -> float:
+    """Seconds of one further frame: the difference between a long rollout and a short one."""
+
+    def seconds(lead_times: int) -> float:
+        started = perf_counter()
+        for forecaster in forecasters:
+            forecaster.raw_distribution(past, lead_times)
+        return perf_counter() - started
+
+    seconds(1)
+    return max(seconds(1 + _TIMED) - seconds(1), 0.0) / _TIMED
+
+
+def _range(model: TrainedForecaster) -> tuple[FloatArray, FloatArray]:
+    """Values of each channel that stand at the ends of the model's range (C,), in source units."""
+    channels = model.manifest.channels
+    ends = (-2.0, 2.0) if model.normaliser.method == "standard" else (0.0, 1.0)
+    low, high = (model.normaliser.invert(np.full((channels, 1, 1), end, np.float32))[:, 0, 0] for end in ends)
+    return low, high
+
+
+def _blobs(model: TrainedForecaster, batch: int, height: int, width: int) -> FloatArray:
+    """Pasts (batch, T, C, height, width) of shapes that move, in source units, with a few gaps."""
+    count, channels = max(model.config.data.past, 2), model.manifest.channels
+    draw = np.random.default_rng(0)
+    rows, columns = np.mgrid[:height, :width].astype(np.float32)
+    low, high = (end[:, None, None] for end in _range(model))
+    movies = np.empty((batch, count, channels, height, width), np.float32)
+    for movie in movies:
+        y, x, v, u = draw.uniform(0, height), draw.uniform(0, width), *draw.uniform(-1.5, 1.5, 2)
+        for n, frame in enumerate(movie):
+            distance = (rows - y - v * n) ** 2 + (columns - x - u * n) ** 2
+            frame[:] = low + (high - low) * np.exp(-distance / 18)
+    movies[:, 0, :, :2, :3] = np.nan
+    return movies
