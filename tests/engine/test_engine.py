@@ -141,6 +141,24 @@ def test_inference_equals_training_and_a_sequence_equals_its_parts() -> None:
     assert torch.equal(last, cell)
 
 
+def test_weights_that_stay_are_compared_once_in_a_rollout_and_anew_in_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    layer = ConvLSTM2d(1, 8)
+    frames = torch.randn(1, 1, 1, 9, 9)
+    compared: list[Tensor] = []
+    equal = torch.equal
+    with torch.inference_mode():
+        layer(frames)
+        monkeypatch.setattr(torch, "equal", lambda known, now: compared.append(now) or equal(known, now))
+        for _ in range(2):
+            with engine.same_weights():
+                for _ in range(3):
+                    layer(frames)
+            assert len(compared) == 2  # both kernels
+            compared.clear()
+        layer(frames)
+    assert len(compared) == 2
+
+
 @pytest.mark.parametrize("change", ["load_state_dict", "data", "same address"])
 def test_new_weights_are_noticed(change: str) -> None:
     layer, other = ConvLSTM2d(1, 8), ConvLSTM2d(1, 8)

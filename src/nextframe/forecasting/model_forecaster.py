@@ -18,7 +18,7 @@ from torch import nn
 from nextframe.data.covariates import Covariates
 from nextframe.data.door import Door
 from nextframe.data.static import check_size
-from nextframe.engine import subnormals_are_zero
+from nextframe.engine import same_weights, subnormals_are_zero
 from nextframe.errors import ConfigError, DataError, ShapeError
 from nextframe.forecasting.streaming import Stream
 from nextframe.forecasting.tiles import Tiling, forecast_in_tiles
@@ -221,6 +221,6 @@ class ModelForecaster(TrainedForecaster):
         if beside is not None:
             later = door.ahead(seen, beside[:, count:]).to(device)
         frames, _ = door.enter(seen, beside=None if beside is None else beside[:, :count])
-        with torch.inference_mode(), subnormals_are_zero():
+        with torch.inference_mode(), subnormals_are_zero(), same_weights():
             future = rollout_outputs(self.model, frames.to(device), lead_times, later)
         return door.leave(future.unflatten(2, (self.model.quantiles, seen.shape[2])).transpose(1, 2))

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nextframe.data.door import Door
-from nextframe.engine import subnormals_are_zero
+from nextframe.engine import same_weights, subnormals_are_zero
 from nextframe.frames.sequence import FloatArray
 from nextframe.models.network import Network
 from nextframe.models.rollout import frames_from
@@ -79,7 +79,9 @@ class Stream:
 
     def members(self, memory: Memory, lead_times: int) -> FloatArray:
         """So many frames of the forecast, (1, M, K, C, H, W)."""
-        return np.stack(list(islice(self.frames(memory), lead_times)), axis=1)[None]
+        with same_weights():
+            frames = list(islice(self.frames(memory), lead_times))
+        return np.stack(frames, axis=1)[None]
 
 
 def tensors_of(memory: Any) -> list[Tensor]:

@@ -151,26 +151,74 @@ struct ReadoutLayout {
 
 size_t readout_scratch(const ReadoutShape& s) {
   const ReadoutLayout layout(s);
-  return static_cast<size_t>(layout.taps) * layout.features +
+  return static_cast<size_t>(larger(layout.taps, s.filters)) * larger(layout.features, layout.columns) +
          static_cast<size_t>(layout.rows + 2) * s.width * layout.columns;
 }
+
+// Weights (filters, columns) of the taps that a frame reaches outputs through: all of them, or, where some outputs are
+// not asked for, those of the others alone, in `room`. Of a movie that goes on frame by frame that is a third.
+struct ReadoutTaps {
+  const float* weight;
+  int columns, line;  // that count; and from one row to the next
+  int first;          // dt of the first of them, where they stand by dt and then by channel; or -1
+  ReadoutTaps(const ReadoutJob& job, const ReadoutLayout& layout, int n, float* room) {
+    const ReadoutShape& s = job.shape;
+    int last = -1;
+    first = 3;
+    for (int dt = 0; dt < 3; ++dt)
+      if (layout.output_of(n, dt) >= 0) {
+        first = smaller(first, dt);
+        last = dt;
+      }
+    const int few = last < 0 ? 0 : (last - first + 1) * s.channels * 9;
+    if (few == layout.taps) {
+      weight = job.weight;
+      columns = line = layout.columns;
+      first = -1;
+      return;
+    }
+    weight = room;
+    columns = line = round_up(few, kLanes);
+    for (int f = 0; f < s.filters; ++f) {
+      float* row = room + static_cast<size_t>(f) * line;
+      for (int dt = first; dt <= last; ++dt)
+        for (int c = 0; c < s.channels; ++c, row += 9)
+          std::memcpy(row, job.weight + static_cast<size_t>(f) * layout.columns + c * kTaps + dt * 9,
+                      sizeof(float) * 9);
+      std::memset(row, 0, sizeof(float) * (line - few));
+    }
+  }
+  // Column of the first tap of output c through dt.
+  int column(int channels, int c, int dt) const {
+    return first < 0 ? c * kTaps + dt * 9 : ((dt - first) * channels + c) * 9;
+  }
+};
 
 void readout_forward(const ReadoutJob& job, int id, int threads, float* scratch) {
   const ReadoutShape& s = job.shape;
   const ReadoutLayout layout(s);
-  const int W = s.width, columns = layout.columns;
+  const int W = s.width, line = layout.columns;
+  float *products = scratch, *room = scratch + static_cast<size_t>(layout.rows + 2) * W * line;
   layout.blocks(id, threads, [&](int image, int first, int last) {
     for (int t = 0; t < s.steps; ++t)
       for (int c = 0; c < s.channels; ++c) {
         float* out = layout.output(job.outputs, t, image, c);
         for (int i = first * W; i < last * W; ++i) out[i] = job.bias[c];
       }
-    const int from = larger(0, first - 1), to = smaller(s.height, last + 1);
+    const int from = larger(0, first - 1), to = smaller(s.height, last + 1), count = (to - from) * W;
     for (int n = layout.first_frame(); n < s.steps; ++n) {
       const float* features = layout.frame(job, n) + (static_cast<size_t>(image) * s.height + from) * W * s.filters;
-      for (int column = 0; column < columns; column += 32)
-        multiply_32(features, s.filters, s.filters, job.weight + column, columns, scratch + column, columns,
-                    (to - from) * W);
+      const ReadoutTaps taps(job, layout, n, room);
+      for (int column = 0; column < taps.columns;) {
+        const float* weight = taps.weight + column;
+        if (taps.columns - column >= 32) {
+          multiply_32(features, s.filters, s.filters, weight, taps.line, products + column, line, count);
+          column += 32;
+        } else {
+          multiply_8(features, s.filters, s.filters, weight, taps.line, products + column, line, count, kLanes);
+          column += kLanes;
+        }
+      }
       for (int c = 0; c < s.channels; ++c)
         for (int dt = 0; dt < 3; ++dt) {
           const int t = layout.output_of(n, dt);
@@ -181,11 +229,11 @@ void readout_forward(const ReadoutJob& job, int id, int threads, float* scratch)
               const int row = y - dy + 1;
               if (row < first || row >= last) continue;
               float* out = plane + row * W;
-              const float* products =
-                  scratch + static_cast<size_t>(y - from) * W * columns + c * kTaps + (dt * 3 + dy) * 3;
-              for (int x = 0; x < W; ++x) out[x] += products[static_cast<size_t>(x) * columns + 1];
-              for (int x = 1; x < W; ++x) out[x] += products[static_cast<size_t>(x - 1) * columns];
-              for (int x = 0; x + 1 < W; ++x) out[x] += products[static_cast<size_t>(x + 1) * columns + 2];
+              const float* here =
+                  products + static_cast<size_t>(y - from) * W * line + taps.column(s.channels, c, dt) + dy * 3;
+              for (int x = 0; x < W; ++x) out[x] += here[static_cast<size_t>(x) * line + 1];
+              for (int x = 1; x < W; ++x) out[x] += here[static_cast<size_t>(x - 1) * line];
+              for (int x = 0; x + 1 < W; ++x) out[x] += here[static_cast<size_t>(x + 1) * line + 2];
             }
         }
     }
