@@ -281,7 +281,7 @@ def filled(frames: Tensor, stride: int) -> Tensor:
     """Frames (N, C, H, W) filled up at the bottom and on the right with their last row and column, to a height and a
     width that are multiples of `stride`.
     """
-    for axis in (-2, -1):
+    for axis in (-2, -1) if stride > 1 else ():
         size = frames.shape[axis]
         rows = torch.arange((size + stride - 1) // stride * stride, device=frames.device)
         frames = frames.index_select(axis, rows.clamp(max=size - 1))

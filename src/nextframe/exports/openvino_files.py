@@ -21,7 +21,7 @@ from nextframe.errors import CheckpointError
 from nextframe.exports import onnx_files
 from nextframe.exports.cores import State
 from nextframe.exports.description import Description, metadata
-from nextframe.exports.graph import OUTPUTS, Graph
+from nextframe.exports.graph import LARGEST, OUTPUTS, Graph
 from nextframe.exports.parts import Arrays
 from nextframe.exports.runtime_errors import said
 
@@ -65,6 +65,11 @@ def _begin_at_zeros(model: Any, states: tuple[State, ...]) -> None:
         coarse = [ops.divide(ops.subtract(ops.add(axis(n), p), one), p) for n in (2, 3)]
         extent = ops.concat([axis(0), ops.constant([state.channels], np.int64), *coarse], 0)
         node.set_arguments([ops.broadcast(ops.constant(0.0, np.float32), extent)])
+        joins = [each for each in node.output(0).get_target_inputs() if each.get_node().get_type_name() == "Concat"]
+        if joins:  # the CPU's compiler fails where a variable is joined as it is
+            through = ops.maximum(node, ops.constant(-LARGEST, np.float32))
+            for each in joins:
+                each.replace_source_output(through.output(0))
     model.validate_nodes_and_infer_types()
 
 
