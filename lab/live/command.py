@@ -117,7 +117,8 @@ def _follow_rows(result: dict[str, Any]) -> list[str]:
 def _replay_rows(result: dict[str, Any]) -> list[str]:
     said = ", ".join(f"{count} {kind}" for kind, count in result["disturbed"].items())
     return [
-        f"| a replay of {result['files']} KNMI composites: {said}; {result['kills']} kills | files |",
+        f"| a replay of {result['files']} KNMI composites, {result['lead_times']} lead times: {said}; "
+        f"{result['kills']} kills | files |",
         "|---|---:|",
         f"| products of the frames that arrived whole | {result['products']} |",
         f"| equal to those of the undisturbed replay, byte for byte | {result['equal']} |",

@@ -179,6 +179,20 @@ DRAWINGS = (
         """,
     ),
     Drawing(
+        "session.md",
+        "session.svg",
+        "A session reads frames as they come, and forecasts from the state that they left",
+        """
+        frame | next, late, doubled
+        session | a ring of states
+        forecast | of all since a gap
+        rollout | frame by frame
+
+        truth | the frames that come
+        grades | beside baselines
+        """,
+    ),
+    Drawing(
         "api/index.md",
         "api.svg",
         "The package in a few calls",

@@ -11,7 +11,8 @@ import pytest
 
 import nextframe
 from tests.service.conftest import BEGIN, FRAMES, STEP
-from tests.service.test_serve import httpx, npy, served
+from tests.service.running import httpx, npy
+from tests.service.test_serve import served
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 playwright = pytest.importorskip("playwright.sync_api")

@@ -1,15 +1,15 @@
 """The service, over real connections: forecasts, streams, limits, and an end that loses nothing."""
 
-import asyncio
 import io
 import json
 import os
+import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,26 +17,19 @@ from typing import Any
 import numpy as np
 import pytest
 import xarray as xr
-from numpy.typing import NDArray
 
 import nextframe
 from nextframe.forecasting.model_forecaster import ModelForecaster
 from tests.service.conftest import BEGIN, FRAMES, STEP
-
-httpx = pytest.importorskip("httpx")
-pytest.importorskip("fastapi")
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
+from tests.service.running import all_at_once, free_port, hold_problem, httpx, npy
 
 
 @contextmanager
-def served(*arguments: str, limits: dict[str, str] | None = None) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+def served(*arguments: str, paths: str = "") -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """A service of a process of its own, with folders to import from."""
     port = free_port()
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", **(limits or {})}
+    places = os.pathsep.join(filter(None, [paths, os.environ.get("PYTHONPATH", "")]))
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": places}
     command = [sys.executable, "-m", "nextframe", "serve", *arguments, "--port", str(port)]
     process = subprocess.Popen(command, env=environment)
     address = f"http://127.0.0.1:{port}"
@@ -68,12 +61,6 @@ def exported(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def service(run: Path, exported: Path) -> Iterator[str]:
     with served(str(run), "squares-stacked", str(exported), "--upload", "1") as (address, _):
         yield address
-
-
-def npy(frames: NDArray[np.float32]) -> bytes:
-    buffer = io.BytesIO()
-    np.save(buffer, frames)
-    return buffer.getvalue()
 
 
 @pytest.mark.slow
@@ -110,10 +97,7 @@ def test_a_forecast_of_whatever_is_sent(service: str, model: ModelForecaster, ar
 def test_what_cannot_be_answered_is_a_problem(service: str, tmp_path: Path) -> None:
     def refused(status: int, said: str, **request: Any) -> None:
         answer = httpx.post(f"{service}/forecast", timeout=60, **request)
-        assert answer.status_code == status, answer.text
-        assert answer.headers["content-type"] == "application/problem+json"
-        assert said in answer.json()["detail"]
-        assert answer.json()["status"] == status
+        assert said in hold_problem(answer, status)["detail"]
 
     refused(422, "no body")
     refused(404, "no model", params={"model": "x"}, content=npy(FRAMES[:4]))
@@ -141,6 +125,7 @@ def test_a_stream(service: str, model: ModelForecaster) -> None:
             query = {"model": name, "lead_times": "2", "time": time_}
             told = client.post("/streams/radar/frames", params=query, content=npy(FRAMES[n][None])).json()
             assert told["arrival"] == ("first" if n == 0 else "next"), told
+            assert told["why"].partition(" ")[0] == ("persistence", "extrapolation", "extrapolation", "")[min(n, 3)]
         event = json.loads(next(line for line in lines if line.startswith("data:")).removeprefix("data:"))
         assert event["forecast"] == "20160711T210000Z"
     latest = httpx.get(f"{service}/streams/radar/forecasts/latest.json").json()
@@ -149,7 +134,7 @@ def test_a_stream(service: str, model: ModelForecaster) -> None:
     earlier = httpx.get(f"{service}/streams/radar/forecasts/20160711T211500Z.png", timeout=60)
     assert earlier.content.startswith(b"\x89PNG")
     skill = httpx.get(f"{service}/streams/radar/skill").json()["6h"]
-    assert skill["forecasts"] == [5, 4]
+    assert skill["forecasts"] == [2, 1], "of those that the model made"
     assert len(skill["scores"]) == 3
     assert httpx.get(f"{service}/streams/none/skill").status_code == 404
     outside = httpx.get(f"{service}/streams/radar/position?lat=1&lon=2")
@@ -157,36 +142,95 @@ def test_a_stream(service: str, model: ModelForecaster) -> None:
     assert "where" in outside.json()["detail"]
     metrics = httpx.get(f"{service}/metrics").text
     assert 'nextframe_frames_total{arrival="next",stream="radar"} 5.0' in metrics
+    assert 'nextframe_forecasts_total{by="fallback",stream="radar"} 3.0' in metrics
     assert "nextframe_rolling_score" in metrics
     assert httpx.post(f"{service}/streams/a%2Fb/frames", content=npy(FRAMES[:1])).status_code in (404, 422)
 
 
+def resident(process: subprocess.Popen[bytes], what: str) -> int:
+    """Memory of a process in MiB."""
+    lines = Path(f"/proc/{process.pid}/status").read_text().splitlines()
+    return int(next(line.split()[1] for line in lines if line.startswith(f"{what}:"))) // 1024
+
+
 @pytest.mark.slow
-def test_many_clients_at_once_are_answered_or_told_to_come_again(service: str) -> None:
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="no /proc to read the memory of a process from")
+def test_the_memory_of_many_clients_is_bounded(run: Path) -> None:
+    """Each of 200 sends 1 MiB, which as frames and as work is some more."""
+    body = npy(np.zeros((4, 256, 256), np.float32))
+    with served(str(run)) as (address, process):
+        assert httpx.post(f"{address}/forecast?lead_times=1&format=npy", content=body, timeout=60).status_code == 200
+        before = resident(process, "VmRSS")
+        answers = all_at_once(200, "POST", f"{address}/forecast?lead_times=1&format=npy", body)
+        for answer in answers:
+            if answer.status_code != 200:
+                hold_problem(answer, 503)
+        assert sum(answer.status_code == 200 for answer in answers) >= 30
+        assert resident(process, "VmHWM") < before + 800
+        assert httpx.get(f"{address}/readyz").status_code == 200
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("curl") is None, reason="no curl")
+def test_curl_as_the_readme_has_it(service: str, tmp_path: Path) -> None:
+    field = xr.Dataset(
+        {"rain": (("time", "y", "x"), FRAMES[:4], {"units": "mm/h"})}, coords={"time": BEGIN + np.arange(4) * STEP}
+    )
+    field.to_netcdf(tmp_path / "radar.nc")
+    command = ["curl", "-sS", "-D", "-", "-F", "file=@radar.nc", f"{service}/forecast?format=gif", "-o", "next.gif"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert "image/gif" in done.stdout
+    assert (tmp_path / "next.gif").read_bytes().startswith(b"GIF8")
+    done = subprocess.run([*command[:-3], f"{service}/forecast?format=x"], cwd=tmp_path, capture_output=True, text=True)
+    assert "application/problem+json" in done.stdout
+    assert "none of json" in done.stdout
+
+
+@pytest.mark.slow
+def test_what_a_client_has_is_not_sent_again(service: str, model: ModelForecaster) -> None:
     name = httpx.get(f"{service}/models").json()[0]["name"]
+    with httpx.Client(base_url=f"{service}/streams/tagged", timeout=60) as client:
 
-    async def all_at_once() -> list[int]:
-        async with httpx.AsyncClient(timeout=120, limits=httpx.Limits(max_connections=100)) as client:
-            asked = [
-                client.post(f"{service}/forecast?model={name}&lead_times=1&format=npy", content=npy(FRAMES[:4]))
-                for _ in range(100)
-            ]
-            return [answer.status_code for answer in await asyncio.gather(*asked)]
+        def add(n: int, frame: int) -> str:
+            query = {"model": name, "lead_times": "2", "time": f"{(BEGIN + n * STEP).astype('datetime64[s]')}Z"}
+            return str(client.post("/frames", params=query, content=npy(FRAMES[frame][None])).json()["arrival"])
 
-    statuses = asyncio.run(all_at_once())
-    assert set(statuses) <= {200, 503}
-    assert statuses.count(200) >= 30
-    assert httpx.get(f"{service}/readyz").status_code == 200
+        assert add(0, 0) == "first"
+        first = client.get("/forecasts/latest.json")
+        tag = first.headers["etag"]
+        assert first.headers["content-location"] == "20160711T210000Z.json"
+        again = client.get("/forecasts/latest.json", headers={"if-none-match": f'"x", {tag}'})
+        assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", tag)
+        assert client.get("/forecasts/latest.npy", headers={"if-none-match": tag}).status_code == 200
+        assert add(0, 5) == "replaced"
+        other = client.get("/forecasts/latest.json", headers={"if-none-match": tag})
+        assert other.status_code == 200, "it has been made anew"
+        assert add(1, 1) == "next"
+        assert client.get("/forecasts/latest.json", headers={"if-none-match": other.headers["etag"]}).status_code == 200
+        assert client.get("/forecasts").json() == ["20160711T210000Z", "20160711T210500Z"]
 
 
 @pytest.mark.slow
 def test_a_token_and_an_end_that_finishes_what_it_began(run: Path, tmp_path: Path) -> None:
     secret = tmp_path / "token"
     secret.write_text("correct horse\n")
+    bearer = {"authorization": "Bearer correct horse"}
     with served(str(run), "--token-file", str(secret)) as (address, process):
-        assert httpx.get(f"{address}/models").status_code == 401
-        bearer = {"authorization": "Bearer correct horse"}
+        assert "www-authenticate" in httpx.get(f"{address}/models").headers
+        hold_problem(httpx.get(f"{address}/models", headers={"authorization": "Bearer correct horses"}), 401)
         assert httpx.get(f"{address}/models", headers=bearer).status_code == 200
         assert httpx.get(f"{address}/", headers=bearer).text.startswith("<!doctype html>")
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(30) in (0, 143, -signal.SIGTERM)
+        frames = npy(np.random.default_rng(0).random((4, 256, 256), np.float32))
+        with httpx.Client(base_url=address, headers=bearer, timeout=60) as client:
+            with client.stream("GET", "/events") as events, ThreadPoolExecutor(1) as threads:
+                lines = events.iter_lines()
+                assert next(lines) == ": nextframe"
+                asked = threads.submit(client.post, "/forecast?lead_times=60&format=npy", content=frames)
+                while client.get("/readyz").json()["waiting"] == 0:
+                    assert not asked.done()
+                process.send_signal(signal.SIGTERM)
+                answer = asked.result()
+                assert list(lines) == [""], "who listens is let go"
+            assert answer.status_code == 200, answer.text
+            assert np.load(io.BytesIO(answer.content)).shape == (60, 1, 256, 256)
+        assert process.wait(30) == 128 + signal.SIGTERM

@@ -13,7 +13,8 @@ import nextframe
 from nextframe.forecasting.load import load_run
 from nextframe.service.limits import Limits, Refused
 from nextframe.service.trainings import Trainings
-from tests.service.test_serve import httpx, npy, served
+from tests.service.running import httpx, npy
+from tests.service.test_serve import served
 
 CLIP = nextframe.open_source("squares:movies=1,frames=40,size=16,seed=3").sequences[0].read(0, 40)[:, 0]
 

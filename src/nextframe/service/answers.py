@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nextframe.forecasting.forecast import Forecast
-from nextframe.frames.sequence import FloatArray
+from nextframe.frames.sequence import FloatArray, FrameSequence
 from nextframe.outputs.writers import save_forecast, suffixes
 from nextframe.report.place import graticule_of
 from nextframe.service.limits import Refused
@@ -106,6 +106,11 @@ def described(forecast: Forecast, past: FloatArray | None = None) -> dict[str, A
         "columns_run_west": forecast.grid is not None and forecast.grid.columns_run_west,
         **({} if past is None else {"past": rounded(past), "place": _place(forecast)}),
     }
+
+
+def values_told(forecast: Forecast, past: FrameSequence | None) -> int:
+    """Number of values that `described` tells of a forecast and the frames before it."""
+    return forecast.values.size + (0 if past is None else int(np.prod(past.shape)))
 
 
 def _place(forecast: Forecast) -> dict[str, Any] | None:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from nextframe.errors import NextframeError
+from nextframe.forecasting.adapt import Prepared
 from nextframe.forecasting.baselines import make_baseline, names
 from nextframe.forecasting.forecast import Forecast
 from nextframe.forecasting.trained import TrainedForecaster
 from nextframe.frames.sequence import FloatArray, FrameSequence
 from nextframe.service.answers import rounded
 from nextframe.service.limits import Limits, Refused
+from nextframe.service.starting import forecast_from
 
 _DRAWN = 32
 """Members that a forecast is taken to have, to bound what it takes."""
@@ -29,6 +32,11 @@ class Asked:
     threshold: float | None = None
     """Threshold of an event, whose probability is wanted."""
 
+    @property
+    def fields(self) -> int:
+        """Fields of each lead time that the answer has."""
+        return 1 + len(self.beside) + self.check + (self.threshold is not None)
+
     @classmethod
     def of(cls, query: Any) -> Asked:
         """What a query says.
@@ -39,17 +47,17 @@ class Asked:
         beside = tuple(dict.fromkeys(filter(None, query.get("beside", "").split(","))))
         unknown = [name for name in beside if name not in names()]
         if unknown:
-            raise Refused(422, f"there is no baseline {unknown[0]!r}: {', '.join(names())}")
+            raise Refused(422, f"there is no baseline {unknown[0][:40]!r}: {', '.join(names())}")
         try:
             threshold = float(query["threshold"]) if "threshold" in query else None
         except ValueError as error:
-            raise Refused(422, f"threshold is no number: {query['threshold']}") from error
+            raise Refused(422, f"threshold is no number: {query['threshold'][:40]}") from error
+        if threshold is not None and not math.isfinite(threshold):
+            raise Refused(422, "threshold is not finite")
         return cls(beside=beside, check=query.get("check") == "true", threshold=threshold)
 
 
-def halves(
-    frames: FrameSequence, past: int, lead_times: int, *, check: bool
-) -> tuple[FrameSequence, FloatArray | None]:
+def halves(frames: FrameSequence, lead_times: int, *, check: bool) -> tuple[FrameSequence, FloatArray | None]:
     """Frames to start from, and those that are held back as the truth.
 
     Raises:
@@ -58,13 +66,13 @@ def halves(
     end = len(frames) - lead_times if check else len(frames)
     if end < 1:
         raise Refused(422, f"none of the {len(frames)} frames is left to start from when {lead_times} are held back")
-    return frames[max(0, end - past) : end], frames.read(end, len(frames)) if check else None
+    return frames[:end], frames.read(end, len(frames)) if check else None
 
 
 def compared(
     model: TrainedForecaster,
     name: str,
-    past: FrameSequence,
+    prepared: Prepared,
     truth: FloatArray | None,
     lead_times: int,
     asked: Asked,
@@ -75,7 +83,7 @@ def compared(
     Args:
         model: what forecasts.
         name: what it is called here.
-        past: frames to start from.
+        prepared: frames to start from.
         truth: frames that came (K, C, H, W), where they are known.
         lead_times: number of frames to forecast.
         asked: what is wanted beside it.
@@ -85,10 +93,11 @@ def compared(
         NextframeError: frames that the model cannot forecast from.
     """
     notes: list[str] = []
+    past = prepared.start.past
     _, channels, height, width = past.shape
     room = lead_times * channels * height * width * _DRAWN <= limits.values
     wanted = asked.threshold is not None
-    made = replace(model.forecast(past, lead_times, members=wanted and room), forecaster=name)
+    made = forecast_from(model, name, prepared, lead_times, members=wanted and room)
     more: dict[str, Any] = {}
     if asked.threshold is not None:
         more["threshold"] = asked.threshold

@@ -13,18 +13,32 @@ class Limits:
 
     upload: int = 64 * 2**20
     """Bytes of a request's body."""
+    in_place: int = 2**20
+    """Bytes of JSON up to which it is read by the service itself, and not by the process that reads files."""
     pixels: int = 4_000_000
     """Pixels of a frame, all channels together."""
     frames: int = 200
     """Frames of an upload."""
     lead_times: int = 120
     """Frames to forecast."""
-    values: int = 200_000_000
-    """Values of a forecast: lead times times pixels."""
+    values: int = 64_000_000
+    """Values of an upload, and of a forecast: frames times pixels."""
+    told: int = 16_000_000
+    """Values of an answer as JSON."""
+    held: int = 2**30
+    """Bytes of bodies, frames and answers of all requests together."""
+    requests: int = 256
+    """Requests under way."""
     waiting: int = 32
     """Requests that wait for a computation; further ones are told to come again."""
+    listeners: int = 128
+    """Clients that listen for events."""
     streams: int = 64
     """Streams in memory; the least recently used ones go to disk."""
+    stream_bytes: int = 2**30
+    """Bytes of the streams in memory."""
+    stored: int = 1000
+    """Streams in memory and on disk together."""
     kept: int = 12
     """Forecasts of a stream that are kept."""
     reading_seconds: float = 30.0
@@ -38,7 +52,7 @@ class Limits:
     trained: int = 4
     """Trainings whose models are kept; the oldest ones go."""
     patience: float = 30.0
-    """Seconds within which a body has to come, and between two pieces of it."""
+    """Seconds within which a body has to come, and that a connection waits for its client to ask or to read."""
 
 
 class Refused(Exception):
@@ -72,4 +86,6 @@ class Refused(Exception):
     def headers(self) -> dict[str, str]:
         """Headers of the answer."""
         headers = {"content-type": "application/problem+json"}
+        if self.status == 401:
+            headers["www-authenticate"] = "Bearer"
         return headers if self.retry_after is None else {**headers, "retry-after": str(self.retry_after)}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from nextframe.forecasting.live_skill import Skill
@@ -34,12 +36,36 @@ class Monitor:
             registry=self.registry,
         )
 
-    def judge(self, stream: str, skill: Skill) -> None:
-        """Take in the scores of a stream."""
-        for forecaster, scores in skill.scores.items():
-            for score in scores:
-                value = skill.mean(forecaster, score)
-                self.skill.labels(stream, skill.window, forecaster, score).set(value)
+        self._of_streams: dict[str, set[tuple[Counter | Gauge, tuple[str, ...]]]] = {}
+
+    def came(self, stream: str, arrival: str, by: str, skill: Mapping[str, Skill]) -> None:
+        """Count a frame of a stream and the forecast from it, and take in its scores.
+
+        Args:
+            stream: name of the stream.
+            arrival: what became of the frame.
+            by: whether the model made the forecast, or another in its place.
+            skill: scores by window.
+        """
+        self._counter(self.frames, stream, arrival).inc()
+        self._counter(self.forecasts, stream, by).inc()
+        for window, each in skill.items():
+            for forecaster, scores in each.scores.items():
+                for score in scores:
+                    self._note(self.skill, (stream, window, forecaster, score))
+                    self.skill.labels(stream, window, forecaster, score).set(each.mean(forecaster, score))
+
+    def forget(self, stream: str) -> None:
+        """Drop what is counted of a stream: of names that clients choose there may be any number."""
+        for metric, labels in self._of_streams.pop(stream, set()):
+            metric.remove(*labels)
+
+    def _counter(self, metric: Counter, *labels: str) -> Counter:
+        self._note(metric, labels)
+        return metric.labels(*labels)
+
+    def _note(self, metric: Counter | Gauge, labels: tuple[str, ...]) -> None:
+        self._of_streams.setdefault(labels[0], set()).add((metric, labels))
 
     def text(self) -> bytes:
         """All metrics as Prometheus reads them."""

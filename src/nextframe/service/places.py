@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from covjson_pydantic.coverage import Coverage
+from numpy.typing import NDArray
 
 from nextframe.errors import NextframeError
 from nextframe.forecasting.forecast import Forecast
@@ -14,7 +15,7 @@ from nextframe.frames.sequence import FloatArray
 from nextframe.outputs.places import Area, Point, pixels_of, weights_of
 from nextframe.service.limits import Refused
 
-_POINT = re.compile(r"\s*POINT\s*\(\s*(-?[\d.]+)\s+(-?[\d.]+)\s*\)\s*", re.IGNORECASE)
+_POINT = re.compile(r"\s*POINT\s*\(\s*(\S+)\s+(\S+)\s*\)\s*", re.IGNORECASE)
 _POLYGON = re.compile(r"\s*POLYGON\s*\(\((.*?)\)\)\s*", re.IGNORECASE | re.DOTALL)
 
 
@@ -31,23 +32,16 @@ def position(forecast: Forecast, latitude: float, longitude: float) -> str:
     return _covered(forecast, forecast.values[:, :, row, column], latitude, longitude)
 
 
-def area(forecast: Forecast, polygon: str) -> str:
+def area(forecast: Forecast, ring: NDArray[np.float64]) -> str:
     """The mean over the pixels of a polygon, as a CoverageJSON at its middle.
 
     Args:
         forecast: what is looked at.
-        polygon: well-known text, longitude before latitude: "POLYGON((4 52, 5 52, 5 53, 4 52))".
+        ring: longitude and latitude of the polygon's corners, (N, 2).
 
     Raises:
-        Refused: no polygon, or one outside of the grid.
+        Refused: a polygon outside of the grid, or a grid that does not say where it lies.
     """
-    said = _POLYGON.fullmatch(polygon)
-    try:
-        ring = np.array([list(map(float, pair.split())) for pair in said[1].split(",")] if said else [], np.float64)
-        if ring.ndim != 2 or ring.shape[1] != 2 or len(ring) < 3:
-            raise ValueError(polygon)
-    except ValueError as error:
-        raise Refused(422, "coords is no polygon: POLYGON((4 52, 5 52, 5 53, 4 52)), longitude first") from error
     try:
         (weights,) = weights_of([Area("the area", (ring,))], forecast.grid, where="the forecast")
     except NextframeError as error:
@@ -73,7 +67,45 @@ def point_of(coords: str) -> tuple[float, float]:
     said = _POINT.fullmatch(coords)
     if said is None:
         raise Refused(422, "coords is no point: POINT(4.9 52.4), longitude first")
-    return float(said[2]), float(said[1])
+    return degrees_of(said[2], said[1])
+
+
+def degrees_of(latitude: str | None, longitude: str | None) -> tuple[float, float]:
+    """Latitude and longitude in degrees.
+
+    Raises:
+        Refused: no numbers, or a place that is not on the Earth.
+
+    >>> degrees_of("52.4", "4.9")
+    (52.4, 4.9)
+    """
+    try:
+        place = float(latitude or ""), float(longitude or "")
+    except ValueError as error:
+        raise Refused(422, "name the place: lat=52.4&lon=4.9") from error
+    if not (abs(place[0]) <= 90 and abs(place[1]) <= 360):
+        raise Refused(422, "the place lies nowhere on the Earth: latitude within 90 degrees, longitude within 360")
+    return place
+
+
+def ring_of(coords: str) -> NDArray[np.float64]:
+    """Longitude and latitude (N, 2) of the corners of a well-known text "POLYGON((4 52, 5 52, 5 53, 4 52))".
+
+    Raises:
+        Refused: no such text.
+
+    >>> ring_of("POLYGON((4 52, 5 52, 5 53, 4 52))").shape
+    (4, 2)
+    """
+    said = _POLYGON.fullmatch(coords)
+    try:
+        ring = np.array([list(map(float, pair.split())) for pair in said[1].split(",")] if said else [], np.float64)
+    except ValueError:  # no numbers, or not two of each
+        ring = np.empty((0, 2))
+    sound = ring.ndim == 2 and ring.shape[1:] == (2,) and len(ring) >= 3
+    if not (sound and (abs(ring) <= (360, 90)).all()):
+        raise Refused(422, "coords is no polygon: POLYGON((4 52, 5 52, 5 53, 4 52)), longitude first")
+    return ring
 
 
 def _covered(forecast: Forecast, values: FloatArray, latitude: float, longitude: float) -> str:

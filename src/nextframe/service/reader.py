@@ -6,12 +6,14 @@ ended and replaced, and the service goes on. Frames come back as a NumPy file, w
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import resource
 import subprocess
 import sys
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from queue import Empty, Queue
@@ -22,7 +24,8 @@ import numpy as np
 from nextframe.config import Reading
 from nextframe.errors import NextframeError
 from nextframe.frames.grid import Grid
-from nextframe.frames.sequence import FrameSequence
+from nextframe.frames.sequence import FloatArray, FrameSequence
+from nextframe.service.json_frames import frames_in_json
 from nextframe.service.limits import Limits, Refused
 
 
@@ -51,7 +54,8 @@ class Reader:
         Raises:
             Refused: a file that cannot be read, that takes too long or too much memory, or holds too much.
         """
-        asked = {"path": str(path), "reading": reading, "frames": self.limits.frames, "pixels": self.limits.pixels}
+        bounds = {name: getattr(self.limits, name) for name in ("frames", "pixels", "values")}
+        asked = {"path": str(path), "reading": reading, **bounds}
         with self._lock:
             answer = self._asked(json.dumps(asked))
         if answer is None:
@@ -61,7 +65,7 @@ class Reader:
             )
         told = json.loads(answer)
         if "error" in told:
-            raise Refused(422, told["error"])
+            raise Refused(422, told["error"].replace(f"{path.parent}/", ""))
         return sequence_of(path, told)
 
     def close(self) -> None:
@@ -69,11 +73,15 @@ class Reader:
         if self._process is not None:
             self._process.kill()
             self._process.wait()
+            if self._process.stdin is not None:
+                with contextlib.suppress(OSError):  # what was not taken any more
+                    self._process.stdin.close()
             self._process = None
 
     def _asked(self, line: str) -> str | None:
         process = self._process
         if process is None or process.poll() is not None:
+            self.close()
             environment = {
                 **os.environ,
                 "OMP_NUM_THREADS": "1",
@@ -101,8 +109,9 @@ class Reader:
 
 def _pass_on(process: subprocess.Popen[str], answers: Queue[str]) -> None:
     assert process.stdout is not None
-    for line in process.stdout:
-        answers.put(line)
+    with process.stdout as lines:
+        for line in lines:
+            answers.put(line)
     answers.put("")  # it has ended
 
 
@@ -113,8 +122,14 @@ def sequence_of(path: Path, told: dict[str, Any]) -> FrameSequence:
         path: the path that the suffix .npy is added to.
         told: what `told_of` says of them.
     """
-    values = np.load(path.with_suffix(path.suffix + ".npy"), allow_pickle=False)
-    path.with_suffix(path.suffix + ".npy").unlink(missing_ok=True)
+    stored = path.with_suffix(path.suffix + ".npy")
+    values = np.load(stored, allow_pickle=False)
+    stored.unlink(missing_ok=True)
+    return sequence_from(values, told)
+
+
+def sequence_from(values: FloatArray, told: Mapping[str, Any]) -> FrameSequence:
+    """Frames (T, C, H, W) of which `told_of` has told the rest."""
     times, step, grid = told["times"], told["time_step"], told["grid"]
     return FrameSequence(
         values=values,
@@ -123,25 +138,36 @@ def sequence_of(path: Path, told: dict[str, Any]) -> FrameSequence:
         time_step=None if step is None else np.timedelta64(step, "ns"),
         variables=tuple(told["variables"]),
         units=tuple(told["units"]),
-        grid=None if grid is None else Grid(y=np.array(grid.pop("y")), x=np.array(grid.pop("x")), **grid),
+        accumulation=tuple(None if length is None else np.timedelta64(length, "ns") for length in told["accumulation"]),
+        grid=None if grid is None else Grid(**{**grid, "y": np.array(grid["y"]), "x": np.array(grid["x"])}),
         missing="mask",
     )
 
 
 def _answer(asked: dict[str, Any]) -> dict[str, Any]:
-    from nextframe.frames.source import open_source
-
-    path = Path(asked["path"])
-    sequence = open_source(path, Reading(), **asked["reading"]).sequences[0]
+    path, reading = Path(asked["path"]), asked["reading"]
+    sequence = _opened(path, reading)
     time, channels, height, width = sequence.shape
     if time > asked["frames"]:
         sequence = sequence[time - asked["frames"] :]
-    if channels * height * width > asked["pixels"]:
-        return {"error": f"the file's frames have {channels * height * width} values, more than {asked['pixels']}"}
+    pixels = channels * height * width
+    if pixels > asked["pixels"]:
+        return {"error": f"the file's frames have {pixels} values, more than {asked['pixels']}"}
+    if len(sequence) * pixels > asked["values"]:
+        return {"error": f"the file's last frames have {len(sequence) * pixels} values, more than {asked['values']}"}
     values = replace(sequence, missing="mask").read(0, len(sequence))
     with path.with_suffix(path.suffix + ".npy").open("wb") as file:
         np.save(file, values, allow_pickle=False)
     return told_of(sequence)
+
+
+def _opened(path: Path, reading: dict[str, Any]) -> FrameSequence:
+    """The first sequence of a file."""
+    from nextframe.frames.source import open_source
+
+    if path.suffix == ".json":
+        return frames_in_json(path.read_bytes(), reading.get("axes", ""))
+    return open_source(path, Reading(), **reading).sequences[0]
 
 
 def told_of(sequence: FrameSequence) -> dict[str, Any]:
@@ -152,6 +178,7 @@ def told_of(sequence: FrameSequence) -> dict[str, Any]:
         "time_step": None if sequence.time_step is None else _nanoseconds(sequence.time_step),
         "variables": list(sequence.variables),
         "units": list(sequence.units),
+        "accumulation": [None if length is None else _nanoseconds(length) for length in sequence.accumulation],
         "grid": None
         if grid is None
         else {

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import threading
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -103,41 +102,23 @@ def start(
         raise ConfigError("is too small", where="upload", expected="at least 1 MiB", received=upload)
     token = token_of(token_file)
 
-    import uvicorn
-
-    from nextframe.service.app import Service, make_app
+    from nextframe.service.app import make_app
+    from nextframe.service.follow import Follower
+    from nextframe.service.server import Server
+    from nextframe.service.service import Service
 
     models = models_of(runs)
-    service = Service(models=models, limits=Limits(upload=upload * 2**20), token=token, folder=streams)
-    server = uvicorn.Server(
-        uvicorn.Config(
-            make_app(service),
-            host=host,
-            port=port,
-            log_level="warning",
-            access_log=False,
-            timeout_keep_alive=15,
-            timeout_graceful_shutdown=30,
-            limit_concurrency=512,
-        )
-    )
-    stop = threading.Event()
-    follower: threading.Thread | None = None
+    follower = None if watch is None else Follower(next(iter(models.values())), watch, out, tell=tell)
+    limits = Limits(upload=upload * 2**20)
+    service = Service(models=models, limits=limits, token=token, folder=streams, follower=follower)
+    server = Server(make_app(service), end=service.streams.end, host=host, port=port, patience=limits.patience)
     try:
         sockets = [server.config.bind_socket()]
     except SystemExit as error:  # uvicorn's way to say that the address is taken
         raise ConfigError("cannot be listened at", where=f"{host}:{port}", hint="choose another {port}") from error
-    if watch is not None:
-        from nextframe.service.followed import follow
-
-        follower = threading.Thread(target=follow, args=(service, watch, out, stop, tell), daemon=True)
-        follower.start()
     tell(f"serving {', '.join(models)} at http://{host}:{port}/ (Ctrl-C ends it)")
     before = signal.getsignal(signal.SIGTERM)
     try:
         server.run(sockets)
     finally:
         signal.signal(signal.SIGTERM, before)
-        stop.set()
-        if follower is not None:
-            follower.join(30)

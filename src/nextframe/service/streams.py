@@ -1,57 +1,42 @@
 """Streams: named sequences of frames that come one by one, each with its session, forecasts and scores.
 
-Memory is bounded: the least recently used streams go to disk as sessions, and come back when they are asked for.
+Memory is bounded: the least recently used streams go to disk as sessions, and come back when they are asked for. What
+changes a session, or takes it from memory, is done at the desk, one after the other.
 """
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 import re
+import shutil
+import time
 from collections import OrderedDict
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from nextframe.errors import NextframeError
-from nextframe.forecasting.baselines import DEFAULT, make_baseline
+from nextframe.errors import CheckpointError, NextframeError
+from nextframe.files import write_text
 from nextframe.forecasting.forecast import Forecast
-from nextframe.forecasting.live_skill import WINDOWS, Skill
 from nextframe.forecasting.session import Session
 from nextframe.forecasting.trained import TrainedForecaster
 from nextframe.frames.sequence import FrameSequence
+from nextframe.service.issue import Issued, issue_always
+from nextframe.service.judge import Judge
 from nextframe.service.limits import Limits, Refused
-from nextframe.verification.additive import Settings
-from nextframe.verification.rolling import Rolling
+from nextframe.service.reader import sequence_from, told_of
+from nextframe.service.starting import adapted_to, start_from
+from nextframe.service.stream import Stream
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
-
-
-@dataclass(eq=False)
-class Stream:
-    """A stream as the service holds it."""
-
-    name: str
-    """What clients call it."""
-    model: str
-    """Name of the model that forecasts."""
-    session: Session | None = None
-    """Its past; None where its forecasts come from elsewhere, as those of a folder that is followed."""
-    forecasts: OrderedDict[str, Forecast] = field(default_factory=OrderedDict)
-    """Initial time -> forecast, the last ones."""
-    past: FrameSequence | None = None
-    """Frames that the last forecast starts from."""
-    rolling: Rolling | None = None
-    """Its scores."""
-    count: int = 0
-    """Frames that have come."""
-
-    def skill(self) -> dict[str, Skill]:
-        """Scores by window."""
-        return {} if self.rolling is None else {window: self.rolling.skill(window) for window in WINDOWS}
+_SESSION, _ABOUT = "session.safetensors", "stream.json"
+_FORGOTTEN = 86400.0
+"""Seconds after its last use from which a stream on disk may go where there is no room for another."""
 
 
 class Streams:
@@ -61,12 +46,20 @@ class Streams:
         models: what forecasts, by name.
         folder: where streams go that have no room in memory.
         limits: how many have.
+        leaves: called with the name of a stream that goes to disk.
     """
 
-    def __init__(self, models: Mapping[str, TrainedForecaster], folder: Path, limits: Limits) -> None:
-        self.models, self.folder, self.limits = models, folder, limits
+    def __init__(
+        self,
+        models: Mapping[str, TrainedForecaster],
+        folder: Path,
+        limits: Limits,
+        leaves: Callable[[str], None] = lambda name: None,
+    ) -> None:
+        self.models, self.folder, self.limits, self._leaves = models, folder, limits, leaves
         self._streams: OrderedDict[str, Stream] = OrderedDict()
-        self._listeners: list[asyncio.Queue[dict[str, Any]]] = []
+        self._listeners: list[asyncio.Queue[dict[str, Any] | None]] = []
+        self._ended = False
 
     def __len__(self) -> int:
         return len(self._streams)
@@ -77,150 +70,232 @@ class Streams:
 
     def models_in_use(self) -> set[str]:
         """Names of the models that forecast streams in memory."""
-        return {stream.model for stream in self._streams.values()}
+        return {stream.model for stream in list(self._streams.values())}
+
+    def in_memory(self, name: str) -> Stream | None:
+        """A stream that is in memory."""
+        stream = self._streams.get(name)
+        if stream is not None:
+            self._streams.move_to_end(name)
+        return stream
 
     def find(self, name: str) -> Stream:
-        """A stream that is there.
+        """A stream that is there, in memory or on disk; at the desk.
 
         Raises:
             Refused: none of that name.
         """
-        stream = self._streams.get(name) or self._from_disk(name)
+        stream = self.in_memory(name) or self._from_disk(name)
         if stream is None:
             raise Refused(404, f"there is no stream {name!r}: send it a frame first")
-        self._streams[name] = stream
-        self._streams.move_to_end(name)
-        self._make_room()
+        self._take_in(stream)
         return stream
 
-    def find_or_begin(self, name: str, model: str) -> Stream:
-        """A stream, begun where it is not there.
+    def add(
+        self, name: str, model: str, frame: FrameSequence, time: np.datetime64 | None, lead_times: int
+    ) -> tuple[Stream, dict[str, Any]]:
+        """Take in a frame of a stream, which begins with its first one, and forecast from it; at the desk.
 
         Raises:
-            Refused: no name for a stream, or another model than that of the stream.
+            Refused: no name for a stream, another model than that of the stream, or a frame that it cannot take.
         """
-        if _NAME.fullmatch(name) is None:
-            raise Refused(422, "a stream's name has letters, digits, '_', '-' and '.', 64 of them at most")
-        try:
-            stream = self.find(name)
-        except Refused:
-            stream = Stream(name, model, self.models[model].session(past=self.models[model].config.data.past))
-            self._streams[name] = stream
-            self._make_room()
-        if stream.model != model:
-            raise Refused(409, f"stream {name!r} is forecast by {stream.model}: take another name for another model")
-        if stream.session is None:
+        stream = self._find_or_begin(name, model)
+        session = stream.session
+        if session is None:
             raise Refused(409, f"stream {name!r} follows a folder: put its frames there")
-        return stream
-
-    def add(self, stream: Stream, frame: FrameSequence, time: np.datetime64 | None, lead_times: int) -> dict[str, Any]:
-        """Take in a frame, and forecast from it.
-
-        Raises:
-            Refused: a frame that the stream cannot take.
-        """
-        assert stream.session is not None
         try:
-            arrival = stream.session.update(frame, time)
+            forecaster = self.models[stream.model]
+            stream.adapted = adapted_to(forecaster, frame)
+            frame = stream.adapted.sequences[0]
+            arrival = session.update(frame, time)
+            notes, session.notes = session.notes, []
             stream.count += 1
-            past = stream.session.sequence()
-            forecast = replace(stream.session.forecast(lead_times), forecaster=stream.model)
+            past, issued = self._forecast(stream, session, lead_times)
         except NextframeError as error:
             raise Refused(422, str(error)) from error
-        self.issued(stream, past, forecast)
-        return {"arrival": arrival, "frames": len(past), "forecast": self.key(forecast, stream)}
-
-    def issued(self, stream: Stream, past: FrameSequence, forecast: Forecast) -> None:
-        """Keep a forecast of a stream, and hold earlier ones against the newest frame."""
-        self.keep(stream, past, forecast)
-        self._judge(stream, past, forecast)
-
-    def keep(self, stream: Stream, past: FrameSequence, forecast: Forecast) -> None:
-        """Keep a forecast of a stream, and forget those for which there is no more room."""
-        key = self.key(forecast, stream)
-        stream.forecasts[key] = forecast
-        stream.forecasts.move_to_end(key)
-        while len(stream.forecasts) > self.limits.kept:
-            stream.forecasts.popitem(last=False)
-        stream.past = past
+        key = stream.keep(past, issued.forecast, self.limits.kept)
+        self._grade(stream, past, issued, notes)
+        moment = frame.times[0] if time is None and frame.times is not None else time
+        if arrival == "late" and stream.judge is not None and moment is not None:
+            stream.judge.kept.observe(moment, replace(frame, missing="mask").read(0, 1)[0])
+        self._take_in(stream)
+        return stream, {"arrival": arrival, "frames": len(past), "forecast": key, "why": issued.why, "notes": notes}
 
     def adopt(self, stream: Stream) -> None:
         """Take in a stream whose frames come from elsewhere."""
         self._streams[stream.name] = stream
 
-    @staticmethod
-    def key(forecast: Forecast, stream: Stream) -> str:
-        """What a forecast is called in an address: its initial time, else the number of its frame."""
-        if forecast.init_time is None:
-            return str(stream.count)
-        return str(forecast.init_time.astype("datetime64[s]")).replace("-", "").replace(":", "") + "Z"
+    def remove(self, name: str) -> None:
+        """Forget a stream; at the desk.
 
-    def listen(self) -> asyncio.Queue[dict[str, Any]]:
-        """A queue of events from now on; a listener that is slow loses the oldest."""
-        queue: asyncio.Queue[dict[str, Any]] = asyncio.Queue(maxsize=100)
+        Raises:
+            Refused: none of that name, or one that follows a folder.
+        """
+        if self.find(name).session is None:
+            raise Refused(409, f"stream {name!r} follows a folder")
+        del self._streams[name]
+        self._leaves(name)
+        shutil.rmtree(self._folder_of(name), ignore_errors=True)
+
+    def hold_listeners(self) -> None:
+        """Hold the number of listeners to its limit.
+
+        Raises:
+            Refused: so many listen already, or they are to go.
+        """
+        if len(self._listeners) >= self.limits.listeners or self._ended:
+            raise Refused(503, f"{self.limits.listeners} clients listen already: come again later", retry_after=30)
+
+    def listen(self) -> asyncio.Queue[dict[str, Any] | None]:
+        """A queue of events from now on, which ends with None; a listener that is slow loses the oldest."""
+        queue: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue(maxsize=100)
         self._listeners.append(queue)
         return queue
 
-    def leave(self, queue: asyncio.Queue[dict[str, Any]]) -> None:
+    def leave(self, queue: asyncio.Queue[dict[str, Any] | None]) -> None:
         """Tell a queue nothing more."""
         self._listeners.remove(queue)
 
-    def announce(self, event: dict[str, Any]) -> None:
+    def announce(self, event: dict[str, Any] | None) -> None:
         """Tell all listeners; to be called on the loop's own thread."""
         for queue in self._listeners:
             if queue.full():
                 queue.get_nowait()
             queue.put_nowait(event)
 
+    def end(self) -> None:
+        """Let all listeners go; to be called on the loop's own thread."""
+        self._ended = True
+        self.announce(None)
+
+    @property
+    def ended(self) -> bool:
+        """True where listeners are to go."""
+        return self._ended
+
     def close(self) -> None:
         """Write all sessions to disk."""
         for stream in self._streams.values():
             self._to_disk(stream)
 
-    def _judge(self, stream: Stream, past: FrameSequence, forecast: Forecast) -> None:
+    def _forecast(self, stream: Stream, session: Session, lead_times: int) -> tuple[FrameSequence, Issued]:
+        """Frames that the next forecast starts from, and the forecast; where the model cannot, another one's."""
+        forecaster = self.models[stream.model]
+        prepared = start_from(forecaster, stream.adapted, session.sequence(), lead_times)
+        graded = forecaster.calibration is not None
+        issued = issue_always(forecaster, prepared, lead_times=lead_times, graded=graded)
+        if not issued.why:
+            issued = issued._replace(forecast=replace(issued.forecast, forecaster=stream.model))
+        return prepared.start.past, issued
+
+    def _find_or_begin(self, name: str, model: str) -> Stream:
+        if _NAME.fullmatch(name) is None:
+            raise Refused(422, "a stream's name has letters, digits, '_', '-' and '.', 64 of them at most")
+        stream = self.in_memory(name) or self._from_disk(name)
+        if stream is None:
+            self._hold_number()
+            forecaster = self.models[model]
+            stream = Stream(name, model, forecaster.session(past=forecaster.config.data.past, graded=False))
+        if stream.model != model:
+            raise Refused(409, f"stream {name!r} is forecast by {stream.model}: take another name for another model")
+        return stream
+
+    def _hold_number(self) -> None:
+        """Hold the number of streams to its limit: those on disk that nobody has used for long go.
+
+        Raises:
+            Refused: there are too many.
+        """
+        here = {self._folder_of(name).name for name in self._streams}
+        stored = {path.parent.name: path.stat().st_mtime for path in self.folder.glob(f"*/{_ABOUT}")}
+        over = len(here | stored.keys()) - self.limits.stored + 1
+        for name in sorted(stored.keys() - here, key=stored.__getitem__)[: max(over, 0)]:
+            if time.time() - stored[name] > _FORGOTTEN:
+                shutil.rmtree(self.folder / name, ignore_errors=True)
+                over -= 1
+        if over > 0:
+            raise Refused(
+                429, f"there are {self.limits.stored} streams already: remove one (DELETE)", retry_after=int(_FORGOTTEN)
+            )
+
+    def _grade(self, stream: Stream, past: FrameSequence, issued: Issued, notes: list[str]) -> None:
+        """Hold earlier forecasts against the newest frame, and keep this one for those that will come."""
         if past.times is None or past.time_step is None:
             return
-        now = past.times[-1]
-        if stream.rolling is None:
-            threshold = float(self.models[stream.model].manifest.threshold)
-            stream.rolling = Rolling(
-                lead_times=forecast.lead_times,
-                time_step=past.time_step,
-                settings=Settings(thresholds=(threshold,), scales=(5,)),
-            )
-        rolling = stream.rolling
-        if forecast.lead_times != rolling.lead_times:
-            return
-        rolling.observe(now, past.read(len(past) - 1, len(past))[0])
-        recent = past.read(max(len(past) - 2, 0), len(past))[None]
-        beside = {name: make_baseline(name).predict(recent, rolling.lead_times)[0] for name in DEFAULT}
-        rolling.issue(now, {stream.model: forecast.values, **beside})
+        folder = self._folder_of(stream.name) / "skill"
+        try:
+            if stream.judge is None:
+                stream.judge = Judge(
+                    folder,
+                    self.models[stream.model],
+                    name=stream.model,
+                    lead_times=_judged(issued.forecast, self.limits),
+                    time_step=past.time_step,
+                )
+            stream.judge.take(past, issued.graded(), by_model=not issued.why, tell=notes.append)
+        except CheckpointError as error:
+            stream.judge = None
+            shutil.rmtree(folder, ignore_errors=True)
+            notes.append(f"scores begin anew: {error}")
 
-    def _make_room(self) -> None:
-        for name in list(self._streams):
-            if len(self._streams) <= self.limits.streams:
+    def _take_in(self, stream: Stream) -> None:
+        self._streams[stream.name] = stream
+        self._streams.move_to_end(stream.name)
+        self._make_room(stream)
+
+    def _make_room(self, newest: Stream) -> None:
+        """Let the least recently used streams go to disk, as many as there is no room for."""
+        for name, stream in list(self._streams.items()):
+            size = sum(each.nbytes for each in self._streams.values())
+            if len(self._streams) <= self.limits.streams and size <= self.limits.stream_bytes:
                 return
-            if self._streams[name].session is not None:
+            if stream.session is not None and stream is not newest:
                 self._to_disk(self._streams.pop(name))
+                self._leaves(name)
+        while len(newest.forecasts) > 1 and newest.nbytes > self.limits.stream_bytes:
+            newest.forecasts.popitem(last=False)
 
-    def _path(self, name: str) -> Path:
-        return self.folder / f"{hashlib.sha256(name.encode()).hexdigest()[:32]}.safetensors"
+    def _folder_of(self, name: str) -> Path:
+        return self.folder / hashlib.sha256(name.encode()).hexdigest()[:32]
 
     def _to_disk(self, stream: Stream) -> None:
-        if stream.session is not None and len(stream.session):
-            stream.session.save(self._path(stream.name))
-            self._path(stream.name).with_suffix(".model").write_text(stream.model, encoding="utf-8")
+        if stream.session is None or not len(stream.session):
+            return
+        folder = self._folder_of(stream.name)
+        stream.session.save(folder / _SESSION)
+        last = next(reversed(stream.forecasts.values())).forecast.lead_times if stream.forecasts else None
+        about = {
+            "name": stream.name,
+            "model": stream.model,
+            "count": stream.count,
+            "lead_times": last,
+            "like": told_of(stream.session.sequence()),
+        }
+        write_text(folder / _ABOUT, json.dumps(about))
 
     def _from_disk(self, name: str) -> Stream | None:
-        path = self._path(name)
+        """A stream as it went to disk, and its last forecast, which is made again."""
+        folder = self._folder_of(name)
         try:
-            model = path.with_suffix(".model").read_text(encoding="utf-8")
-            forecaster = self.models[model]
-        except (OSError, KeyError):
+            about = json.loads((folder / _ABOUT).read_text(encoding="utf-8"))
+            forecaster = self.models[about["model"]]
+        except (OSError, ValueError, KeyError):
             return None
-        session = forecaster.session(past=forecaster.config.data.past)
+        session = forecaster.session(past=forecaster.config.data.past, graded=False)
         try:
-            session.load(path)
+            session.load(folder / _SESSION)
+            session.like = sequence_from(session.kept[-1].frame[None], {**about["like"], "times": None})
+            stream = Stream(name, about["model"], session, count=about["count"])
+            if about["lead_times"] is not None:
+                stream.adapted = adapted_to(forecaster, session.sequence())
+                past, issued = self._forecast(stream, session, about["lead_times"])
+                stream.keep(past, issued.forecast, self.limits.kept)
         except NextframeError:
             return None
-        return Stream(name, model, session, count=len(session.kept))
+        return stream
+
+
+def _judged(forecast: Forecast, limits: Limits) -> int:
+    """Number of lead times that are judged: of large frames not all, as each waits for its truth on disk."""
+    pixels = int(np.prod(forecast.values.shape[1:]))
+    return max(1, min(forecast.lead_times, int((limits.values / pixels) ** 0.5)))

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from nextframe.errors import ConfigError, DataError, ShapeError
+from nextframe.frames.geography import Geography
 from nextframe.frames.source import open_source
 
 h5py = pytest.importorskip("h5py")
@@ -141,6 +142,25 @@ def test_files_that_lack_what_they_need(tmp_path: Path) -> None:
         open_source(write(tmp_path / "a.h5", image_geo_parameter="HEIGHT_[KM]"))
     with pytest.raises(DataError, match="over two axes"):
         open_source(write(tmp_path / "a.h5", FIELD[None]))
+
+
+def test_an_ellipsoid_in_kilometres_is_the_earth(tmp_path: Path) -> None:
+    """KNMI's archives write the Earth's axes in the kilometres of their grids."""
+    pytest.importorskip("pyproj")
+    path = write(tmp_path / "a.h5")
+    with h5py.File(path, "r+") as file:
+        file["geographic/map_projection"].attrs["projection_proj4_params"] = np.bytes_(
+            "+proj=stere +lat_0=90 +lon_0=0.0 +lat_ts=60.0 +a=6378.137 +b=6356.752 +x_0=0 +y_0=0"
+        )
+    grid = open_source(path).sequences[0].grid
+    assert grid is not None
+    assert grid.mapping is not None
+    assert grid.mapping["semi_major_axis"] == 6378137
+    longitudes, latitudes = Geography(grid).lonlat()
+    # Half a pixel from geo_product_corners of the real files: 0 E, 55.974 N.
+    assert longitudes[0, 0] == pytest.approx(0.0078, abs=1e-3)
+    assert latitudes[0, 0] == pytest.approx(55.969, abs=1e-3)
+    assert Geography(grid).pixel(55.969, 0.0078) == (0, 0)
 
 
 @pytest.mark.slow

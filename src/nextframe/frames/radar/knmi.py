@@ -32,6 +32,10 @@ _PLAIN: dict[str, tuple[float, float, tuple[float, ...]]] = {
 _MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
 _TIME = re.compile(r"(\d{2})-([A-Z]{3})-(\d{4})[; ](\d{2}:\d{2}:\d{2}(?:\.\d+)?)")
 
+_AXES = re.compile(rf"\+([ab])=({_NUMBER})")
+_EARTH = 1e6
+"""Metres that no axis of the Earth is shorter than: a smaller number is one of kilometres."""
+
 # Written in many archives: metres that are called kilometres, and one parameter without its sign.
 _WRONG = "+proj=stere +lat_0=90 +lon_0=0 +lat_ts=60 +a=6378.14 +b=6356.75 +x_0=0 y_0=0"
 _RIGHT = "+proj=stere +lat_0=90 +lon_0=0.0 +lat_ts=60.0 +a=6378137 +b=6356752 +x_0=0 +y_0=0"
@@ -192,11 +196,18 @@ def grid(header: Header) -> Grid | None:
     projection = text(projected.attributes.get("projection_proj4_params"))
     if projection == _WRONG:
         return grid_within(_RIGHT_EDGES, header.shape, "m", _RIGHT)
+    projection = _AXES.sub(_in_metres, projection)
     top, bottom = row * height, (row + rows) * height
     edges = (column * width, (column + columns) * width, min(top, bottom), max(top, bottom))
     sizes = text(geographic.attributes.get("geo_dim_pixel")).upper()
     unit = {"M": "m", "DEG": "degrees"}.get(sizes.split(",")[0], "km")
     return grid_within(edges, header.shape, unit, projection, north_up=height < 0)
+
+
+def _in_metres(axis: re.Match[str]) -> str:
+    """An axis of the ellipsoid, which KNMI writes in the kilometres of its grids, in metres, as PROJ and CF have it."""
+    length = float(axis[2])
+    return f"+{axis[1]}={length * 1000 if length < _EARTH else length:.12g}"
 
 
 def institution(header: Header) -> str:

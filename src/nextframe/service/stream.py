@@ -1,0 +1,97 @@
+"""`Stream`: frames that come one by one, the forecasts from them, and what these were worth."""
+
+from __future__ import annotations
+
+import secrets
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import count
+
+from nextframe.forecasting.adapt import Adapted
+from nextframe.forecasting.forecast import Forecast
+from nextframe.forecasting.live_skill import Skill
+from nextframe.forecasting.session import Session
+from nextframe.frames.sequence import FrameSequence
+from nextframe.service.judge import Judge
+
+_SALT = secrets.token_hex(4)
+_NUMBERS = count()
+_ANSWERS = 8
+"""Answers of a forecast that are kept, one for each format."""
+
+
+@dataclass(eq=False)
+class Kept:
+    """A forecast that is kept, and the answers that were made of it."""
+
+    forecast: Forecast
+    """The forecast."""
+    answers: dict[tuple[str, bool], bytes] = field(default_factory=dict)
+    """Format, and whether with the frames before it -> the answer."""
+    version: str = field(default_factory=lambda: f"{_SALT}-{next(_NUMBERS)}")
+    """Name that no other forecast has, of this time or of another."""
+
+    def keep(self, kind: tuple[str, bool], answer: bytes) -> None:
+        """Keep an answer, as long as there are few."""
+        if len(self.answers) < _ANSWERS:
+            self.answers[kind] = answer
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that it takes."""
+        members = 0 if self.forecast.members is None else self.forecast.members.nbytes
+        return self.forecast.values.nbytes + members + sum(map(len, self.answers.values()))
+
+
+@dataclass(eq=False)
+class Stream:
+    """A stream as the service holds it."""
+
+    name: str
+    """What clients call it."""
+    model: str
+    """Name of the model that forecasts."""
+    session: Session | None = None
+    """Its past; None where its forecasts come from elsewhere, as those of a folder that is followed."""
+    adapted: Adapted = field(default_factory=lambda: Adapted(()))
+    """How its frames are brought to what the training's were."""
+    forecasts: OrderedDict[str, Kept] = field(default_factory=OrderedDict)
+    """Initial time -> forecast, the last ones."""
+    past: FrameSequence | None = None
+    """Frames that the last forecast starts from."""
+    judge: Judge | None = None
+    """Judge of its forecasts; None before the first that can be judged."""
+    count: int = 0
+    """Frames that have come."""
+
+    @property
+    def skill(self) -> Mapping[str, Skill]:
+        """Scores by window."""
+        return {} if self.judge is None else self.judge.skills
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of memory that it takes."""
+        session = 0 if self.session is None else self.session.nbytes
+        past = 0 if self.past is None else 4 * int(self.past.shape[0] * self.past.shape[1]) * _area(self.past)
+        return session + past + sum(kept.nbytes for kept in list(self.forecasts.values()))
+
+    def keep(self, past: FrameSequence, forecast: Forecast, number: int) -> str:
+        """Keep a forecast, and forget those beyond a number; return what it is called in an address: its initial time,
+        else the number of its frame.
+        """
+        if forecast.init_time is None:
+            key = str(self.count)
+        else:
+            key = str(forecast.init_time.astype("datetime64[s]")).replace("-", "").replace(":", "") + "Z"
+        self.forecasts[key] = Kept(forecast)
+        self.forecasts.move_to_end(key)
+        while len(self.forecasts) > number:
+            self.forecasts.popitem(last=False)
+        self.past = past
+        return key
+
+
+def _area(past: FrameSequence) -> int:
+    return int(past.shape[2] * past.shape[3])
