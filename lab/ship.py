@@ -3,6 +3,7 @@
     python -m lab ship NAME RUN_FOLDER     measures the run, copies it to src/nextframe/weights/NAME, writes both its
                                            card and the page
     python -m lab ship --page              only writes the words below into the cards, and text and page from the cards
+    python -m lab ship --calibrate NAME    only measures the model's errors on its validation part again
     python -m lab ship --test-part NAME    only keeps the frames that the model was measured on, where they are not
                                            generated, in tests/runs/NAME.nc
 
@@ -41,6 +42,9 @@ from nextframe.config import RunConfig
 from nextframe.data.split import split_as
 from nextframe.errors import ConfigError, NextframeError
 from nextframe.files import replacing, write_text
+from nextframe.forecasting.calibrate import measured
+from nextframe.forecasting.load import load_run
+from nextframe.forecasting.trained import CALIBRATION
 from nextframe.frames.generated import GENERATED
 from nextframe.frames.source import open_as
 from nextframe.report.cards import Card, load_card
@@ -173,6 +177,17 @@ def ship(name: str, run: Path, data: Path, thresholds: list[float] | None, *, ha
     if card.held_out is None:
         keep_test_part(name, data)
     write_texts()
+
+
+def calibrate(name: str, data: Path) -> None:
+    """Measure a shipped model's errors again, on the validation part of what it was trained on; weights and card, which
+    says nothing of members, stay.
+    """
+    with contextlib.chdir(data):
+        calibration = measured(load_run(name))
+    path = HOME / name / CALIBRATION
+    calibration.save(path)
+    print(f"wrote {path.relative_to(ROOT)}: {calibration.windows} forecasts, {calibration.lead_times} lead times")
 
 
 def keep_test_part(name: str, data: Path) -> None:
@@ -493,16 +508,19 @@ def main(arguments: Sequence[str]) -> None:
     options.add_argument("--half", action="store_true", help="store the weights in half precision")
     only = options.add_mutually_exclusive_group()
     only.add_argument("--page", action="store_true", help="only write the cards' text and the page")
+    only.add_argument("--calibrate", choices=list(MODELS), metavar="NAME", help="only measure its errors again")
     only.add_argument("--test-part", choices=list(MODELS), metavar="NAME", help="only keep the frames of its test part")
     given = options.parse_args(arguments)
-    if (given.page or given.test_part is not None) == (given.run is not None):
-        options.error("give NAME and RUN_FOLDER, or --page or --test-part alone")
+    if any((given.page, given.calibrate, given.test_part)) == (given.run is not None):
+        options.error("give NAME and RUN_FOLDER, or --page, --calibrate or --test-part alone")
     if ROOT not in HOME.parents:
         options.error(f"the package that is installed is not this one, but {HOME.parent}: run `make install`")
     thresholds = [float(value) for value in given.thresholds.split(",")] if given.thresholds else None
     try:
         if given.page:
             write_texts()
+        elif given.calibrate is not None:
+            calibrate(given.calibrate, given.data)
         elif given.test_part is not None:
             keep_test_part(given.test_part, given.data)
         else:

@@ -65,6 +65,12 @@ STUDIES = (
     ),
     Task("frame-profile", "where the time of one streamed frame goes", Late("lab.studies.frame_profile:main")),
     Task(
+        "matching",
+        "forecasts of rain matched to the last frame, or to the validation part",
+        Late("lab.studies.matching:main"),
+    ),
+    Task("members", "members that are fields, beside one error everywhere", Late("lab.studies.members:main")),
+    Task(
         "moving-mnist",
         "Moving MNIST beside OpenSTL's ConvLSTM at equal training time",
         Late("lab.studies.moving_mnist:main"),

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
-from nextframe.config import RunConfig
+from nextframe.config import Matched, RunConfig
 from nextframe.errors import ConfigError
 from nextframe.forecasting.baselines import DEFAULT as BASELINES
 from nextframe.training.presets import Preset, preset_config
@@ -188,7 +188,7 @@ def forecast(
     *,
     lead_times: int | None = None,
     start: int | None = None,
-    matched: bool = False,
+    matched: Matched | bool = False,
     members: bool = True,
     tile: int | None = None,
     overlap: int | None = None,
@@ -212,7 +212,7 @@ def forecast_file(
     *,
     lead_times: int | None = None,
     start: int | None = None,
-    matched: bool = False,
+    matched: Matched | bool = False,
     members: bool = True,
     tile: int | None = None,
     overlap: int | None = None,
@@ -230,7 +230,8 @@ def forecast_file(
         lead_times: number of frames to forecast; by default as many as the run was trained for.
         start: forecast the frames from this index on, from those before it; by default those beyond the end, and of
             held-out frames the first ones that can be.
-        matched: give the forecast the distribution of the last frame seen (`forecasting.matching`).
+        matched: give the forecast the distribution of the last frame seen ("last", or True), or that of the validation
+            part ("validation"); see `forecasting.matching`.
         members: whether the forecast is to know its uncertainty.
         tile: forecast in tiles of so many pixels along both axes (`forecasting.tiles`), for grids beyond memory.
         overlap: pixels that tiles share; by default as `TrainedForecaster.tiled` chooses.
@@ -411,7 +412,7 @@ def verify_run(
     protocol: str | None = None,
     lead_times: int | None = None,
     limit: int | None = None,
-    matched: bool = False,
+    matched: Matched | bool = False,
     tile: int | None = None,
     overlap: int | None = None,
     covariates: Sequence[Source] | None = None,
@@ -433,9 +434,10 @@ def verify_run(
     With `seen`, frames that a run was trained on are verified on as well, and named; where no other data are named, the
     whole of its own.
 
-    With `matched`, the forecast with the distribution of the last frame seen leads, and the model as it is stands
-    beside it. `tile` and `overlap` are those of `forecast_file`. `reading` says how to read another source where it
-    differs from the run's own: `variable`, `grey`, `crop`, `rain_unit`, `coarsen`, `missing`, `damaged`.
+    With `matched`, the forecast with the distribution of the last frame seen ("last", or True) or of the validation
+    part ("validation") leads, and the model as it is stands beside it. `tile` and `overlap` are those of
+    `forecast_file`. `reading` says how to read another source where it differs from the run's own: `variable`, `grey`,
+    `crop`, `rain_unit`, `coarsen`, `missing`, `damaged`.
     `covariates` and `future_covariates` are those of `forecast_file`, for another source than the run's own.
     `scales` are the neighbourhoods of the fractions skill score, in pixels along each side. `protocol` is that of
     `verify`.

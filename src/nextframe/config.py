@@ -33,6 +33,8 @@ Missing = Literal["error", "mask"]
 Coordinates = Literal["eulerian", "lagrangian", "translated", "adaptive"]
 Edges = Literal["missing", "last"]
 Damaged = Literal["error", "skip"]
+Matched = Literal["last", "validation"]
+"""Distribution of values that a forecast is given: that of the last frame seen, or that of the validation part."""
 LARGEST_SEED = 2**63
 CLOCKS = ("time-of-day", "time-of-year")
 """Covariates that the clock tells; all others are sources."""

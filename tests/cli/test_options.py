@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nextframe.cli.options import SECTIONS, merge, option_types, preset_defaults, section_defaults
-from nextframe.cli.program import app
+from nextframe.cli.program import app, with_choices
 from nextframe.config import RunConfig
 from nextframe.errors import ConfigError
 from nextframe.training.presets import preset_config
@@ -53,6 +53,24 @@ def test_values_arrive_as_the_field_has_them(arguments: list[str], expected: dic
     given_options = options_given("stacked", *arguments)
     assert given_options == expected
     RunConfig().replace(given_options)
+
+
+@pytest.mark.parametrize(
+    ("tokens", "matched"),
+    [
+        (["verify", "run"], False),
+        (["verify", "run", "--matched"], "last"),
+        (["verify", "--matched", "run"], "last"),
+        (["verify", "run", "--matched", "--limit=3"], "last"),
+        (["verify", "run", "--matched", "validation"], "validation"),
+        (["forecast", "run", "--matched=validation"], "validation"),
+        (["forecast", "--matched", "last", "run"], "last"),
+    ],
+)
+def test_matched_stands_alone_or_takes_a_choice(tokens: list[str], matched: object) -> None:
+    _, bound, _ = app.parse_args(with_choices(tokens), exit_on_error=False, print_error=False)
+    assert bound.arguments.get("matched", False) == matched
+    assert str(bound.args[0]) == "run"
 
 
 def test_defaults_of_the_help_page_are_those_of_the_presets() -> None:

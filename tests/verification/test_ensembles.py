@@ -9,7 +9,7 @@ from scores.probability import brier_score_for_ensemble, crps_for_ensemble
 
 from nextframe.errors import ShapeError
 from nextframe.verification.additive import Settings, join
-from nextframe.verification.ensembles import Members, Probabilities
+from nextframe.verification.ensembles import Areas, Members, Probabilities
 from nextframe.verification.metrics import scores_of
 
 
@@ -40,6 +40,29 @@ def test_crps_and_brier_score_are_those_of_scores() -> None:
             ensemble, observed, "member", threshold, fair_correction=False, preserve_dims=["lead"]
         )
         np.testing.assert_allclose(found[f"brier_{threshold:g}"], np.asarray(brier).ravel(), rtol=1e-6)
+
+
+def test_means_over_squares_are_scored_as_values_are() -> None:
+    members, truth = drawn()
+    truth[0, 0, 0, :3, :3] = np.nan  # most of a square
+    truth[1, 0, 0, 0, 0] = np.nan
+    found = scores_of([Areas.each(members, truth, Settings(areas=(1, 4, 10))).total()])
+    single = scores_of(both(members, truth))
+    np.testing.assert_allclose(found["area_crps_1px"], single["crps"])
+    np.testing.assert_allclose(found["area_coverage_1px"], single["coverage"])
+    assert not any("10px" in name for name in found)  # frames have no room for such
+    # The two rows and two columns of squares that 9 x 11 pixels hold, by themselves.
+    squares, observed = [], []
+    for row in (0, 4):
+        for column in (0, 4):
+            part = np.where(np.isnan(truth[:, None]), np.nan, members)[..., row : row + 4, column : column + 4]
+            was = truth[..., row : row + 4, column : column + 4]
+            squares.append(np.nanmean(part.astype(np.float64), axis=(-2, -1)))
+            there = np.isfinite(was).sum((-2, -1)) >= 8
+            observed.append(np.where(there, np.nanmean(was.astype(np.float64), axis=(-2, -1)), np.nan))
+    expected = scores_of(both(np.stack(squares, -1)[..., None], np.stack(observed, -1)[..., None]))
+    np.testing.assert_allclose(found["area_crps_4px"], expected["crps"])
+    np.testing.assert_allclose(found["area_coverage_4px"], expected["coverage"])
 
 
 def test_a_value_reaches_the_threshold_that_it_is() -> None:

@@ -124,11 +124,12 @@ def test_every_score_is_that_of_a_verification() -> None:
     members = np.clip(forecast + draw.normal(0, 0.1, (5, *forecast.shape)), 0, 1)
     batch = [array[:, :, None] for array in (forecast, truth)]
     drawn = np.moveaxis(members, 0, 1)[:, :, :, None]
-    parts = measure(batch[0], batch[1], Settings(thresholds=(0.4,), scales=(3,)), members=drawn)
+    parts = measure(batch[0], batch[1], Settings(thresholds=(0.4,), scales=(3,), areas=(4,)), members=drawn)
     for name, expected in scores_of([part.total() for part in parts]).items():
         row = score_named(name).metric
         options: dict[str, Any] = {"threshold": 0.4} if "_0.4" in name else {}
         options |= {"scale": 3} if row.name == "fss" else {}
+        options |= {"side": 4} if row.name.startswith("area_") else {}
         given = members if row.over.of_members else forecast
         found = getattr(verification, row.name)(given, truth, keep=1, **options)
         np.testing.assert_allclose(found, expected, rtol=1e-9, err_msg=name)

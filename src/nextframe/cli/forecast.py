@@ -7,7 +7,8 @@ from typing import Annotated, Any, Unpack
 
 from cyclopts import Parameter
 
-from nextframe.cli.options import COVARIATES, FUTURE_COVARIATES, NUMBERS, reading_options
+from nextframe.cli.options import COVARIATES, FUTURE_COVARIATES, MATCHED, NUMBERS, reading_options
+from nextframe.config import Matched
 from nextframe.forecasting.baselines import names
 from nextframe.outputs.patterns import FIELDS
 from nextframe.outputs.writers import suffixes
@@ -53,7 +54,7 @@ def forecast(
     source: Annotated[str | None, Parameter(name="--input")] = None,
     lead_times: int | None = None,
     start: int | None = None,
-    matched: Annotated[bool, Parameter(negative=())] = False,
+    matched: Annotated[Matched | bool, MATCHED] = False,
     tile: int | None = None,
     overlap: int | None = None,
     covariates: Annotated[list[str] | None, COVARIATES] = None,
@@ -76,8 +77,9 @@ def forecast(
         lead_times: Number of frames to forecast, any; by default as many as the run was trained for, or 8.
         start: Forecast the frames from this index on, from those before it, and show the truth beside them where the
             frames hold it for all lead times; by default the frames after the last one of --input.
-        matched: Give the forecast the distribution of values of the last frame seen, which sharpens it (probabilities
-            and intervals stay as they are).
+        matched: Give the forecast another distribution of values, which sharpens it (probabilities and intervals stay
+            as they are): that of the `last` frame seen (which `--matched` alone means), or that of the `validation`
+            part.
         tile: Forecast in tiles of this many pixels along both axes, for grids that do not fit into memory at once.
         overlap: Pixels that neighbouring tiles share, in which they are blended; by default twice the reach of the
             model, but at most half a tile.

@@ -52,6 +52,8 @@ def separated(kind: Callable[[str], Any], called: str, shown: str = "") -> Param
     return Parameter(converter=convert, n_tokens=1, negative=(), metavar=f"{(shown or kind.__name__).upper()},...")
 
 
+MATCHED = Parameter(negative=(), show_default=False)
+"""Option that takes a choice, or stands alone."""
 NUMBERS = separated(float, "numbers")
 NAMES = separated(str, "names")
 WHOLE_NUMBERS = separated(int, "whole numbers")

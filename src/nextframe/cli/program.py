@@ -21,12 +21,13 @@ from inspect import cleandoc
 from keyword import iskeyword
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, get_args
 
 from cyclopts import App, CycloptsError
 
 from nextframe.cli.face import on_command_line
 from nextframe.cli.watchdog import watchdog
+from nextframe.config import Matched
 from nextframe.errors import NextframeError, NextframeWarning, TrainingError
 from nextframe.frames.formats import what_can_be_read
 from nextframe.frames.watch import watch
@@ -106,7 +107,7 @@ def _run(tokens: list[str]) -> int:
     if tokens and tokens[0] in COMMANDS:
         _write_page(app[tokens[0]])
     try:
-        app(tokens, exit_on_error=False, print_error=False, result_action="return_value")
+        app(with_choices(tokens), exit_on_error=False, print_error=False, result_action="return_value")
         sys.stdout.flush()
     except (CycloptsError, NextframeError) as error:
         text = error.render(on_command_line) if isinstance(error, NextframeError) else str(error)
@@ -126,6 +127,15 @@ def _run(tokens: list[str]) -> int:
             return TERMINATED
         raise
     return 0
+
+
+def with_choices(tokens: list[str]) -> list[str]:
+    """The tokens, with its choice at an option that stands alone, as it could before it had any: what follows it is
+    something else.
+    """
+    following = [*tokens[1:], ""]
+    alone = {n for n, token in enumerate(tokens) if token == "--matched" and following[n] not in get_args(Matched)}
+    return [f"{token}=last" if n in alone else token for n, token in enumerate(tokens)]
 
 
 @contextmanager

@@ -12,12 +12,14 @@ from nextframe.cli.inspect import RUN_FILES
 from nextframe.cli.options import (
     COVARIATES,
     FUTURE_COVARIATES,
+    MATCHED,
     NAMES,
     THRESHOLDS,
     WHOLE_NUMBERS,
     by_variable,
     reading_options,
 )
+from nextframe.config import Matched
 from nextframe.errors import ConfigError
 from nextframe.files import check_writable
 from nextframe.forecasting.baselines import DEFAULT
@@ -51,7 +53,7 @@ def verify(
     protocol: Annotated[str | None, PROTOCOL] = None,
     lead_times: int | None = None,
     limit: int | None = None,
-    matched: Annotated[bool, Parameter(negative=())] = False,
+    matched: Annotated[Matched | bool, MATCHED] = False,
     tile: int | None = None,
     overlap: int | None = None,
     covariates: Annotated[list[str] | None, COVARIATES] = None,
@@ -84,8 +86,9 @@ def verify(
         protocol: Published protocol to score by as well.
         lead_times: Number of frames to forecast; by default as many as the run was trained for.
         limit: Verify at most this many windows, evenly spread.
-        matched: Lead with the forecast that is given the distribution of values of the last frame seen, which sharpens
-            it; the model as it is stands beside it.
+        matched: Lead with the forecast that is given another distribution of values, which sharpens it: that of the
+            `last` frame seen (which `--matched` alone means), or that of the `validation` part; the model as it is
+            stands beside it.
         tile: Forecast in tiles of this many pixels along both axes, for grids that do not fit into memory at once.
         overlap: Pixels that neighbouring tiles share, in which they are blended; by default twice the reach of the
             model, but at most half a tile.
@@ -121,7 +124,7 @@ def verify(
             "--baselines": baselines != DEFAULT,
             "--lead-times": lead_times is not None,
             "--limit": limit is not None,
-            "--matched": matched,
+            "--matched": matched is not False,
             "--tile": tile is not None,
             "--overlap": overlap is not None,
             "--covariates": covariates is not None,

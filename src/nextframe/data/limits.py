@@ -74,6 +74,11 @@ class Limits:
                 plane[plane < np.float32(least)] = low
         return held
 
+    def of(self, channel: int) -> Self:
+        """Limits of one channel alone; those of one channel hold for every channel."""
+        place = 0 if len(self.low) == 1 else channel
+        return type(self)(low=(self.low[place],), high=(self.high[place],), least=(self.least[place],))
+
     @property
     def pooled(self) -> Self:
         """Limits of one channel that hold for all of them: the widest."""

@@ -20,6 +20,7 @@ import numpy as np
 from nextframe.data.limits import Limits
 from nextframe.errors import NextframeWarning
 from nextframe.forecasting.forecast import Forecast
+from nextframe.forecasting.random_fields import in_order, ranks
 from nextframe.forecasting.start import Start, on_the_step, start_at
 from nextframe.frames.convert import coarsen_whole, convert_units, refine
 from nextframe.frames.footprint import pixel_of
@@ -84,9 +85,15 @@ class Prepared:
         """Frames that are seen as they are."""
         return cls(frames=past, start=Start(past=past, truth=None, places=tuple(range(1 - len(past), 1))), whole=True)
 
-    def back(self, forecast: Forecast, limits: Limits | None) -> Forecast:
+    def back(self, forecast: Forecast, limits: Limits | None, *, quantiles: bool = False) -> Forecast:
         """A forecast on the grid that the frames had: interpolated, within limits, missing where no frame had a value;
         with what was changed as its `comment`.
+
+        Args:
+            forecast: a forecast from these frames.
+            limits: limits of the values.
+            quantiles: whether the members of each pixel are quantiles in some order. These are interpolated, and their
+                order is that of the interpolated members: a mean of two pixels' members would be too sure.
         """
         if self.notes:
             said = [str(forecast.attributes.get("comment", "")), *self.notes]
@@ -102,7 +109,14 @@ class Prepared:
             fine = fine if limits is None else limits.hold(fine)
             return np.where(there, fine, np.float32(np.nan))
 
-        members = None if forecast.members is None else np.stack([finer(member) for member in forecast.members])
+        members = forecast.members
+        if members is not None:
+            fine = np.empty((*members.shape[:-2], *size), np.float32)
+            for k in range(members.shape[1]):  # lead time by lead time, since members take room
+                fine[:, k] = finer(members[:, k])
+                if quantiles:
+                    fine[:, k] = in_order(finer(np.sort(members[:, k], axis=0)), ranks(fine[:, k]))
+            members = fine
         return replace(forecast, values=finer(forecast.values), members=members, grid=past.grid)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from torch import nn
@@ -12,7 +13,7 @@ from nextframe.data.windows import cut_windows, windows_with_past
 from nextframe.errors import CheckpointError, ConfigError, DataError
 from nextframe.forecasting.calibration import WINDOWS, Calibration
 from nextframe.forecasting.load import load_run
-from nextframe.forecasting.trained import CALIBRATION
+from nextframe.forecasting.trained import CALIBRATION, TrainedForecaster
 from nextframe.frames.sequence import FrameSource
 from nextframe.frames.source import Source, open_as
 from nextframe.runs.shipped import shipped_name
@@ -57,15 +58,31 @@ def calibrate_run(
     data, held = model.config.data, covariates or {}
     named = (data.covariates, data.future_covariates)
     model = model.with_covariates(*([held.get(name, name) for name in names] for names in named))
+    calibration = measured(model, source, limit=limit)
+    calibration.save(path)
+    return calibration
+
+
+def measured(model: TrainedForecaster, source: FrameSource | None = None, *, limit: int | None = None) -> Calibration:
+    """A model's errors on the validation part of its training's frames; arguments and errors of `calibrate_run`.
+
+    All frames that are forecast are of that part; the first of them are forecast from frames before it, since frames
+    that a forecast starts from need not be unknown.
+    """
+    data = model.config.data
     source = source or open_as(data)
-    spans = split_as(source, data).validation
+    spans = [replace(span, start=max(span.start - data.past, 0)) for span in split_as(source, data).validation]
     windows = windows_with_past(cut_windows(spans, past=data.past, future=data.future, stride=data.stride))
     if not windows:
         raise DataError("its validation part holds no value to start a forecast from", where=source.name)
-    pooled = model.config.model.channelwise
-    calibration = Calibration.fit(model, windows, limit=WINDOWS if limit is None else limit, pooled=pooled)
-    calibration.save(path)
-    return calibration
+    return Calibration.fit(
+        model,
+        windows,
+        limit=WINDOWS if limit is None else limit,
+        pooled=model.config.model.channelwise,
+        limits=model.door.limits,
+        motion=model.door.motion if model.door.moves else None,
+    )
 
 
 def calibrate_or_tell(

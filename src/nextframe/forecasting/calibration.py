@@ -6,24 +6,32 @@ conformal prediction, V. Vovk et al. 2005), since a forecast of heavy rain errs 
 these papers is for errors that are exchangeable; those of neighbouring forecasts and pixels are not quite, and the
 weather of the test part may differ. So the coverage is verified on the test part, and said.
 
+Beside these quantiles of each pixel it keeps how errors hang together in space and time (`dependence`), and the map of
+forecast values to the distribution of those that came (`quantile_map`).
+
 Axes: B batch, M level, K lead time, C channel, H height, W width.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nextframe.data.limits import Limits
+from nextframe.data.motion import Motion, mean_motion
 from nextframe.data.windows import Window
 from nextframe.errors import CheckpointError, DataError, first_line
 from nextframe.files import write_text
+from nextframe.forecasting.dependence import SIDE, VALUES, Dependence, Errors, seed_of
 from nextframe.forecasting.forecast import Forecaster
+from nextframe.forecasting.quantile_map import QuantileMap
 from nextframe.frames.sequence import FloatArray
 from nextframe.words import evenly
 
@@ -33,7 +41,11 @@ _CLASSES = (0.25, 0.5, 0.75, 0.9, 0.97, 0.995)
 """Borders of the classes of intensity: quantiles of the forecast values."""
 _FEWEST = 200  # errors in a class
 _PIXELS = 2000  # errors taken from a frame; more of them would say the same
+_VALUES = 400_000  # pairs of a lead time that the quantile map stands on
+_FRAMES = 24  # forecasts whose whole frames are kept
 WINDOWS = 200
+
+_Pairs = list[list[list[NDArray[np.float32]]]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +59,11 @@ class Calibration:
     """Channel -> lead time -> class -> quantiles of truth minus forecast, at the levels m / (LEVELS + 1)."""
     windows: int
     """Forecasts of the validation part that it stands on."""
+    dependence: Dependence | None = None
+    """Correlation of errors in space and time; None where it was not measured, as by earlier versions: all pixels of
+    a member then err together."""
+    quantile_map: QuantileMap | None = None
+    """Map of forecast values to the distribution of those that came; None where it was not measured."""
 
     @property
     def lead_times(self) -> int:
@@ -62,6 +79,8 @@ class Calibration:
         limit: int = WINDOWS,
         seed: int = 0,
         pooled: bool = False,
+        limits: Limits | None = None,
+        motion: Callable[[FloatArray], Motion | None] | None = None,
     ) -> Self:
         """Measure a forecaster's errors.
 
@@ -71,6 +90,8 @@ class Calibration:
             limit: forecast at most this many windows, evenly spread.
             seed: seed of the pixels that are drawn from each frame.
             pooled: measure all channels together, for frames of any number of them.
+            limits: limits of the values, which members are held to.
+            motion: motion of a past (T, C, H, W) that the forecaster moves frames along, where it does.
 
         Raises:
             DataError: no window, or no value that both the forecasts and the truth have.
@@ -78,44 +99,71 @@ class Calibration:
         if not windows:
             raise DataError("holds no window to calibrate on", where="validation part")
         chosen = evenly(windows, limit)
-        draw = np.random.default_rng(seed)
-        channels, leads = chosen[0].sequence.shape[1], chosen[0].future
-        pairs: list[list[list[NDArray[np.float32]]]] = [[[] for _ in range(leads)] for _ in range(channels)]
-        for window in chosen:
+        samples = _Samples(chosen, seed=seed, pooled=pooled)
+        for number, window in enumerate(chosen):
             past, truth = window.read()
-            forecast = forecaster.knowing([window.seen]).predict(past[None], leads)[0]
-            for c in range(channels):
-                for k in range(leads):
-                    both = np.stack([forecast[k, c].ravel(), truth[k, c].ravel()])
-                    both = both[:, np.isfinite(both).all(0)]
-                    if both.shape[1] > _PIXELS:
-                        both = both[:, draw.choice(both.shape[1], _PIXELS, replace=False)]
-                    pairs[0 if pooled else c][k].append(both)
-        joined = [[np.concatenate(lead, axis=1) for lead in channel] for channel in pairs[: 1 if pooled else None]]
+            forecast = forecaster.knowing([window.seen]).predict(past[None], window.future)[0]
+            samples.add(number, window, forecast, truth, None if motion is None else partial(motion, past))
+        joined = samples.joined(samples.pairs)
         if min(lead.shape[1] for channel in joined for lead in channel) == 0:
             raise DataError("has a lead time without any value to calibrate on", where="validation part")
         tables = [[_table(*lead) for lead in channel] for channel in joined]
-        return cls(
+        calibration = cls(
             edges=[[edges for edges, _ in channel] for channel in tables],
             errors=[[errors for _, errors in channel] for channel in tables],
             windows=len(chosen),
         )
+        more = samples.joined(samples.many)
+        return replace(
+            calibration,
+            dependence=Dependence.fit(_errors(calibration, samples.frames, limits)),
+            quantile_map=QuantileMap.fit([[(lead[0], lead[1]) for lead in channel] for channel in more]),
+        )
 
-    def members(self, forecast: FloatArray) -> FloatArray:
-        """Equally likely values of each pixel, (B, LEVELS, K, C, H, W), of forecasts (B, K, C, H, W).
+    def quantiles(self, forecast: FloatArray, k: int, c: int) -> tuple[NDArray[np.intp], FloatArray]:
+        """Class of each value (...) of a lead time and channel, and the errors of each class, (classes, LEVELS)."""
+        known = c if len(self.edges) > 1 else 0
+        edges = np.asarray(self.edges[known][k], np.float32)
+        return np.searchsorted(edges, forecast, side="right"), np.asarray(self.errors[known][k], np.float32)
 
-        Each pixel's values are in order, and know no limits: the door holds them. They are quantiles of that pixel
-        alone: one member is no likely picture.
+    def members(
+        self,
+        forecast: FloatArray,
+        past: FloatArray | None = None,
+        *,
+        motions: Sequence[Motion | None] | None = None,
+        number: int = LEVELS,
+    ) -> FloatArray:
+        """Equally likely forecasts, (B, M, K, C, H, W), of forecasts (B, K, C, H, W), without the limits of the values:
+        the door holds them.
+
+        The members of each pixel are the quantiles of its errors. Which member has which, random fields tell that hang
+        together as the errors do, always the same for the same past; without the dependence of errors, or without a
+        past, each pixel's are in order.
+
+        Args:
+            forecast: the forecasts, in source units, of at most as many lead times as were calibrated.
+            past: frames that they were made from (B, T, C, H, W).
+            motions: of each past, the motion that its forecast was moved along; None where there is none.
+            number: number of members M.
         """
         batch, leads, channels, height, width = forecast.shape
-        drawn = np.empty((batch, LEVELS, leads, channels, height, width), np.float32)
-        for c in range(channels):
-            known = c if len(self.edges) > 1 else 0
+        drawn = np.empty((batch, number, leads, channels, height, width), np.float32)
+        for b in range(batch):
+            ranks = None
+            if self.dependence is not None and past is not None:
+                motion = motions[b] if motions is not None and self.dependence.along_motion else None
+                seed = seed_of(past[b, -1])
+                ranks = self.dependence.ranks((height, width), number, seed, motion=motion, leads=leads)
             for k in range(leads):
-                values = forecast[:, k, c]
-                table = np.asarray(self.errors[known][k], np.float32)
-                which = np.searchsorted(np.asarray(self.edges[known][k], np.float32), values, side="right")
-                drawn[:, :, k, c] = values[:, None] + np.moveaxis(table[which], -1, 1)
+                which = None if ranks is None else next(ranks)
+                for c in range(channels):
+                    classes, errors = self.quantiles(forecast[b, k, c], k, c)
+                    table = _at_levels(errors, number)
+                    start = classes * number
+                    for m in range(number):
+                        rank = m if which is None else which[m, c if which.shape[1] > 1 else 0]
+                        np.add(forecast[b, k, c], table.ravel()[start + rank], out=drawn[b, m, k, c])
         return drawn
 
     def _check(self) -> None:
@@ -140,6 +188,9 @@ class Calibration:
         ]
         if not np.isfinite(np.asarray(numbers, np.float64)).all():
             raise ValueError("its tables hold values that are not finite")
+        for part in (self.dependence, self.quantile_map):
+            if part is not None:
+                part.check(channels, self.lead_times)
 
     def save(self, path: Path) -> None:
         """Write it as JSON, whole or not at all."""
@@ -153,7 +204,11 @@ class Calibration:
             AttributeError, TypeError, ValueError: tables that do not fit each other.
         """
         # Up to version 0.1 it kept limits of the values, too, which are the manifest's.
-        calibration = cls(**{name: table for name, table in values.items() if name not in ("low", "high")})
+        tables = {name: table for name, table in values.items() if name not in ("low", "high")}
+        for name, kind in (("dependence", Dependence), ("quantile_map", QuantileMap)):
+            if tables.get(name) is not None:
+                tables[name] = kind.from_dict(tables[name])
+        calibration = cls(**tables)
         calibration._check()
         return calibration
 
@@ -173,6 +228,122 @@ class Calibration:
                 received=first_line(error),
                 hint="calibrate the run again",
             ) from error
+
+
+@dataclass(frozen=True, eq=False)
+class _Kept:
+    """Part of the frames of a forecast and of what came, (K, C, H, W)."""
+
+    forecast: FloatArray
+    truth: FloatArray
+    window: Window
+    motion: Motion | None
+    """Motion that the forecast was moved along, (2, H, W)."""
+
+    def shares_frames(self, other: _Kept) -> bool:
+        """True where frames to be forecast are among those of the other."""
+        one, two = self.window, other.window
+        return one.sequence is two.sequence and abs(one.start - two.start) < one.future
+
+
+class _Samples:
+    """What calibration keeps of the forecasts that it looks at.
+
+    Args:
+        windows: all of them.
+        seed: seed of the pixels that are drawn from each frame.
+        pooled: keep all channels together.
+    """
+
+    def __init__(self, windows: Sequence[Window], *, seed: int, pooled: bool) -> None:
+        _, channels, height, width = windows[0].sequence.shape
+        leads = windows[0].future
+        self.pooled = pooled
+        self.pairs: _Pairs = [[[] for _ in range(leads)] for _ in range(1 if pooled else channels)]
+        self.many: _Pairs = [[[] for _ in range(leads)] for _ in range(1 if pooled else channels)]
+        self.frames: list[_Kept] = []
+        values = leads * channels * min(height, SIDE) * min(width, SIDE)
+        self._kept = set(evenly(range(len(windows)), max(1, min(_FRAMES, VALUES // values))))
+        self._most = max(_PIXELS, _VALUES // len(windows))
+        self._draw, self._draw_many = np.random.default_rng(seed), np.random.default_rng(seed)
+
+    def add(
+        self,
+        number: int,
+        window: Window,
+        forecast: FloatArray,
+        truth: FloatArray,
+        motion: Callable[[], Motion | None] | None,
+    ) -> None:
+        """Take in a forecast (K, C, H, W) and what came."""
+        for k, (said, came) in enumerate(zip(forecast, truth, strict=True)):
+            for c in range(len(said)):
+                both = np.stack([said[c].ravel(), came[c].ravel()])
+                both = both[:, np.isfinite(both).all(0)]
+                place = 0 if self.pooled else c
+                self.pairs[place][k].append(_some(both, _PIXELS, self._draw))
+                self.many[place][k].append(_some(both, self._most, self._draw_many))
+        if number not in self._kept:
+            return
+        rows, columns = (
+            slice((size - min(size, SIDE)) // 2, (size - min(size, SIDE)) // 2 + SIDE) for size in forecast.shape[-2:]
+        )
+        moved = None if motion is None else motion()
+        along = None if moved is None else np.asarray(mean_motion(moved)[:, rows, columns], np.float32)
+        for part in [slice(c, c + 1) for c in range(forecast.shape[1])] if self.pooled else [slice(None)]:
+            frames = (np.array(values[:, part, rows, columns]) for values in (forecast, truth))
+            self.frames.append(_Kept(*frames, window=window, motion=along))
+
+    @staticmethod
+    def joined(pairs: _Pairs) -> list[list[NDArray[np.float32]]]:
+        """Forecasts and truths of all windows, (2, N) for each channel and lead time."""
+        return [[np.concatenate(lead, axis=1) for lead in channel] for channel in pairs]
+
+
+def _some(both: NDArray[np.float32], most: int, draw: np.random.Generator) -> NDArray[np.float32]:
+    """At most so many of the columns (2, N)."""
+    return both if both.shape[1] <= most else both[:, draw.choice(both.shape[1], most, replace=False)]
+
+
+def _errors(calibration: Calibration, frames: Sequence[_Kept], limits: Limits | None) -> list[Errors]:
+    """Errors of the forecasts that were kept, less what was to be expected of them, and the spread of their quantiles.
+
+    To be expected is the mean error of their class in forecasts that share no frame with them: where there is none, a
+    bias cannot be told from the error of one kind of weather, and all of it is uncertain.
+    """
+    leads, channels = frames[0].forecast.shape[:2]
+    kept = [
+        Errors(error=one.truth - one.forecast, spread=np.empty_like(one.forecast), motion=one.motion) for one in frames
+    ]
+    apart = np.array([[not one.shares_frames(other) for other in frames] for one in frames], np.float64)
+    for k in range(leads):
+        for c in range(channels):
+            total, number = np.zeros((2, len(frames), len(_CLASSES) + 1))
+            classes = []
+            for n, (one, errors) in enumerate(zip(frames, kept, strict=True)):
+                which, table = calibration.quantiles(one.forecast[k, c], k, c)
+                known = np.isfinite(errors.error[k, c])
+                total[n] = np.bincount(which[known], errors.error[k, c][known], total.shape[1])
+                number[n] = np.bincount(which[known], minlength=total.shape[1])
+                classes.append(which)
+                members = one.forecast[k, c] + np.moveaxis(table[which], -1, 0)
+                if limits is not None:
+                    members = limits.of(c).hold(members[:, None])[:, 0]
+                errors.spread[k, c] = members.std(0, ddof=1)
+            expected = (apart @ total / np.maximum(apart @ number, 1)).astype(np.float32)
+            for which, mean, errors in zip(classes, expected, kept, strict=True):
+                errors.error[k, c] -= mean[which]
+                errors.error[k, c][errors.spread[k, c] <= 0] = np.nan
+    return kept
+
+
+def _at_levels(errors: NDArray[np.float32], number: int) -> NDArray[np.float32]:
+    """Quantiles (classes, M) at the levels m / (M + 1), from those at LEVELS levels."""
+    if number == LEVELS:
+        return errors
+    place = np.arange(1, number + 1) / (number + 1) * (LEVELS + 1) - 1
+    known = np.arange(LEVELS)
+    return np.stack([np.interp(place, known, row) for row in errors]).astype(np.float32)
 
 
 def _table(forecast: NDArray[np.float32], truth: NDArray[np.float32]) -> tuple[list[float], list[list[float]]]:

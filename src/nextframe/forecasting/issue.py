@@ -8,13 +8,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from nextframe.config import Reading
+from nextframe.config import Matched, Reading
 from nextframe.data.split import Span
 from nextframe.errors import ConfigError, DataError
 from nextframe.forecasting.adapt import Adapted, Prepared, adapt
 from nextframe.forecasting.baselines import Baseline, make_baseline
 from nextframe.forecasting.forecast import Forecast
-from nextframe.forecasting.matching import match_distribution
+from nextframe.forecasting.matching import mapped, match_distribution, way
 from nextframe.forecasting.trained import TrainedForecaster
 from nextframe.frames.convert import convert_units
 from nextframe.frames.rain import kind_of_rain
@@ -37,7 +37,7 @@ def issue(
     reading: Mapping[str, Any],
     tell: Tell,
     lead_times: int | None = None,
-    matched: bool = False,
+    matched: Matched | bool = False,
     members: bool = True,
     tile: int | None = None,
     overlap: int | None = None,
@@ -51,24 +51,30 @@ def issue(
         reading: options of how to read the source, where it is no sequence.
         tell: takes what was done to the frames, a sentence each.
         lead_times: number of frames to forecast; by default as many as the model was trained for.
-        matched: give the forecast the distribution of the last frame seen (`forecasting.matching`).
+        matched: give the forecast the distribution of the last frame seen ("last", or True), or of the validation part
+            (`forecasting.matching`).
         members: whether the forecast is to know its uncertainty.
         tile: forecast in tiles of so many pixels along both axes.
         overlap: pixels that tiles share.
 
     Raises:
-        ConfigError: no frame before the first one, or fewer than one lead time.
+        ConfigError: no frame before the first one, fewer than one lead time, or a run that knows no distribution.
         DataError: frames that the model cannot forecast from.
     """
     data = model.config.data
     lead_times = data.future if lead_times is None else lead_times
+    how = way(matched)
+    known = model.quantile_map(lead_times) if how == "validation" else None
     adapted = Adapted((source,)) if isinstance(source, FrameSequence) else adapt(model.manifest, source, reading)
     sequence = adapted.sequences[0]
     prepared = adapted.prepared(
         sequence, len(sequence) if first is None else first, past=data.past, lead_times=lead_times
     )
     forecast = model.forecast_prepared(prepared, lead_times, members=members, tile=tile, overlap=overlap)
-    return _issued(forecast, prepared, matched, tell)
+    if known is not None:
+        values = mapped(forecast.values, known, model.door.limits)
+        forecast = replace(forecast, values=values, forecaster=f"{forecast.forecaster}, matched to validation")
+    return _issued(forecast, prepared, tell, matched=how == "last")
 
 
 def issue_baseline(
@@ -79,7 +85,7 @@ def issue_baseline(
     reading: Mapping[str, Any],
     tell: Tell,
     lead_times: int | None = None,
-    matched: bool = False,
+    matched: Matched | bool = False,
     members: bool = True,
 ) -> Issued:
     """Forecast with a baseline; arguments and errors of `issue`. What it learns from, if it does, are the frames before
@@ -89,6 +95,11 @@ def issue_baseline(
         ConfigError: no source, or a baseline whose library is not installed.
         DataError: fewer frames than it takes.
     """
+    how = way(matched)
+    if how == "validation":
+        raise ConfigError(
+            "has no validation part", where=baseline.name, hint="leave {matched} out, or give {matched=last}"
+        )
     if source is None:
         raise ConfigError(
             "was trained on no frames, and has none to forecast from", where=baseline.name, hint="name some: {source}"
@@ -112,12 +123,11 @@ def issue_baseline(
             received=len(prepared.frames),
         )
     forecaster = make_baseline(baseline.name, [Span(sequence, 0, first)])
-    return _issued(
-        prepared.back(forecaster.forecast(prepared.frames, lead_times, members=members), None), prepared, matched, tell
-    )
+    forecast = prepared.back(forecaster.forecast(prepared.frames, lead_times, members=members), None)
+    return _issued(forecast, prepared, tell, matched=how == "last")
 
 
-def _issued(forecast: Forecast, prepared: Prepared, matched: bool, tell: Tell) -> Issued:
+def _issued(forecast: Forecast, prepared: Prepared, tell: Tell, *, matched: bool) -> Issued:
     past = prepared.start.past
     if matched:
         values = match_distribution(forecast.values, past.read(len(past) - 1, len(past))[0])

@@ -85,8 +85,13 @@ class Streamed(Protocol):
     def check_frames(self, past: FloatArray) -> None:
         """Hold frames (B, T, C, H, W) to the channels, the size and the range of values of the training."""
 
-    def settled(self, members: FloatArray, past: FloatArray, lead_times: int) -> tuple[FloatArray, FloatArray]:
-        """The forecast, and its members as they are issued, of what the networks say."""
+    def settled(self, members: FloatArray, past: FloatArray) -> FloatArray:
+        """The forecast as it is issued, of what the networks say."""
+
+    def calibrated(
+        self, forecast: FloatArray, members: FloatArray, past: FloatArray, lead_times: int
+    ) -> tuple[FloatArray, FloatArray]:
+        """The forecast, and its members as they are issued."""
 
     def made_of(
         self, past: FrameSequence, values: FloatArray, members: FloatArray | None, *, lead_times: int
@@ -235,7 +240,10 @@ class Session:
         if self.stream is None or memory is None:
             return self._logged(self.forecaster.forecast(past, lead_times, members=members), past)
         drawn = self.stream.members(memory, lead_times)
-        values, drawn = self.forecaster.settled(drawn, memory.past, lead_times)
+        seen = memory.past_to(self.kept[-1].frame)
+        values = self.forecaster.settled(drawn, seen)
+        if members:
+            values, drawn = self.forecaster.calibrated(values, drawn, seen, lead_times)
         made = self.forecaster.made_of(past, values, drawn if members else None, lead_times=lead_times)
         return self._logged(made, past)
 
@@ -255,7 +263,7 @@ class Session:
             yield from self.forecast(lead_times, members=False).values
             return
         for drawn in islice(self.stream.frames(memory), lead_times):
-            yield self.forecaster.settled(drawn[None, :, None], memory.past, 1)[0][0, 0]
+            yield self.forecaster.settled(drawn[None, :, None], memory.past)[0, 0]
 
     def skill(self, window: str = "24h") -> Skill | None:
         """Scores of the forecasts of this session whose truth has come, beside persistence and extrapolation.

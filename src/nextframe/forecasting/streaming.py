@@ -36,6 +36,10 @@ class Memory(NamedTuple):
         """A past (1, 1, C, H, W) that is missing where all frames read were."""
         return np.where(self.seen, np.float32(0), np.float32(np.nan))[None, None]
 
+    def past_to(self, last: FloatArray) -> FloatArray:
+        """The same past with its last frame (C, H, W), (1, 2, C, H, W)."""
+        return np.concatenate([self.past, last[None, None]], axis=1)
+
 
 class Stream:
     """Networks that read frame after frame, each at the cost of one step; `Network.streams` says which can.

@@ -23,6 +23,7 @@ from nextframe.errors import ConfigError, DataError, NextframeWarning, first_lin
 from nextframe.forecasting.adapt import Adapted, Prepared, adapt
 from nextframe.forecasting.calibration import Calibration
 from nextframe.forecasting.forecast import Forecast, Forecaster, only_one
+from nextframe.forecasting.quantile_map import QuantileMap
 from nextframe.forecasting.session import Session
 from nextframe.forecasting.streaming import Stream
 from nextframe.frames.grid import Grid
@@ -256,7 +257,8 @@ class TrainedForecaster(Forecaster):
         prepared = replace(prepared, notes=(*prepared.notes, *lacking))
         forecaster = in_tiles(self, tile, overlap)
         made = forecaster._from(past, lead_times, members=members)
-        return prepared.back(made, self.door.limits)
+        known = self.calibration
+        return prepared.back(made, self.door.limits, quantiles=known is not None and lead_times <= known.lead_times)
 
     def _from(self, past: FrameSequence, lead_times: int, *, members: bool) -> Forecast:
         uncalibrated = self.why_no_members(lead_times)
@@ -336,11 +338,11 @@ class TrainedForecaster(Forecaster):
         """
         return Session(self, past=past, time_step=time_step, graded=graded)
 
-    def settled(self, members: FloatArray, past: FloatArray, lead_times: int) -> tuple[FloatArray, FloatArray]:
-        """The forecast (B, K, C, H, W) and the members as they are issued, of what the networks say of a past (B, T, C,
-        H, W): (B, M, K, C, H, W), within the limits of the values.
+    def settled(self, members: FloatArray, past: FloatArray) -> FloatArray:
+        """The forecast (B, K, C, H, W) as it is issued, of what the networks say of a past (B, T, C, H, W): (B, M, K,
+        C, H, W), within the limits of the values.
         """
-        return self.calibrated(self.door.hold(self.point(members), past), members, past, lead_times)
+        return self.door.hold(self.point(members), past)
 
     @property
     def knows_uncertainty(self) -> bool:
@@ -359,11 +361,40 @@ class TrainedForecaster(Forecaster):
         self, forecast: FloatArray, members: FloatArray, past: FloatArray, lead_times: int
     ) -> tuple[FloatArray, FloatArray]:
         """A forecast (B, K, C, H, W) with its calibrated members in place of its own (B, M, K, C, H, W), up to the lead
-        time that calibration knows.
+        time that calibration knows; always the same ones for the same last frame of the past (B, T, C, H, W).
         """
-        if self.calibration is None or lead_times > self.calibration.lead_times:
+        known = self.calibration
+        if known is None or lead_times > known.lead_times:
             return forecast, members
-        return forecast, self.door.hold(self.calibration.members(forecast), past)
+        moves = self.door.moves and known.dependence is not None and known.dependence.along_motion
+        motions = [self.door.motion(movie) for movie in past] if moves else None
+        drawn = known.members(forecast, past, motions=motions)
+        for k in range(lead_times):  # of a large grid, all lead times at once would not fit into memory twice
+            drawn[:, :, k] = self.door.hold(drawn[:, :, k], past)
+        return forecast, drawn
+
+    def quantile_map(self, lead_times: int) -> QuantileMap:
+        """The map of its values to the distribution of those that came, by the validation part.
+
+        Raises:
+            ConfigError: none, as of a run that was calibrated by an earlier version, or more lead times than it is for.
+        """
+        known = None if self.calibration is None else self.calibration.quantile_map
+        if known is None:
+            raise ConfigError(
+                "knows no distribution of its validation part",
+                where=self.run or self.name,
+                hint="calibrate the run (again), or give {matched=last}",
+            )
+        if lead_times > known.lead_times:
+            raise ConfigError(
+                "is calibrated for fewer lead times",
+                where=self.run or self.name,
+                expected=f"{known.lead_times} at most",
+                received=lead_times,
+                hint="ask for fewer {lead_times}, or give {matched=last}",
+            )
+        return known
 
     def why_no_members(self, lead_times: int) -> str:
         """Says so where more lead times are asked for than were calibrated."""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from nextframe.verification.event_scores import csi, far, fss, hss, pod
-    from nextframe.verification.member_scores import brier, coverage, crps, spread
+    from nextframe.verification.member_scores import area_coverage, area_crps, brier, coverage, crps, spread
     from nextframe.verification.metrics import Metric
     from nextframe.verification.value_scores import bce, bias, correlation, mae, mse, power, psnr, rmse, ssim
 
@@ -22,12 +22,14 @@ _HOMES = {
     "metrics": ("Metric",),
     "value_scores": ("bce", "bias", "correlation", "mae", "mse", "power", "psnr", "rmse", "ssim"),
     "event_scores": ("csi", "far", "fss", "hss", "pod"),
-    "member_scores": ("brier", "coverage", "crps", "spread"),
+    "member_scores": ("area_coverage", "area_crps", "brier", "coverage", "crps", "spread"),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
     "Metric",
+    "area_coverage",
+    "area_crps",
     "bce",
     "bias",
     "brier",

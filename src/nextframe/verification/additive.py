@@ -23,6 +23,8 @@ Part = TypeVar("Part", bound="Additive")
 
 SCALES = (5, 15)
 """Neighbourhoods of the fractions skill score, in pixels along each side."""
+AREAS = (4, 16, 64)
+"""Squares whose means are verified by those of members, in pixels along each side."""
 
 
 class Threshold(float):
@@ -61,7 +63,7 @@ class Settings:
     """Settings of scores: what counts as an event, where, and how large values can be.
 
     Raises:
-        ConfigError: a neighbourhood of no pixel, or a threshold or range that is no number.
+        ConfigError: a neighbourhood or a square of no pixel, or a threshold or range that is no number.
     """
 
     thresholds: tuple[float, ...] = (0.5,)
@@ -70,6 +72,8 @@ class Settings:
     """Neighbourhoods of the fractions skill score, in pixels along each side."""
     data_range: float = 1.0
     """Distance between the smallest and the largest possible value, for SSIM and PSNR."""
+    areas: tuple[int, ...] = AREAS
+    """Squares whose means are verified by those of members, in pixels along each side."""
     side: int | None = None
     """Pixels that waves of spectra are counted along, where frames differ in size; by default each frame's longer side.
     """
@@ -81,8 +85,9 @@ class Settings:
         plain = (t if isinstance(t, Threshold) else float(t) for t in self.thresholds)
         object.__setattr__(self, "thresholds", tuple(plain))
         object.__setattr__(self, "scales", tuple(self.scales))
-        if min(self.scales, default=1) < 1:
-            raise ConfigError("is too small", where="scales", expected="at least 1 pixel", received=min(self.scales))
+        for name, sizes in (("scales", self.scales), ("areas", self.areas)):
+            if min(sizes, default=1) < 1:
+                raise ConfigError("is too small", where=name, expected="at least 1 pixel", received=min(sizes))
         if any(map(math.isnan, self.thresholds)):
             raise ConfigError("must be a number", where="thresholds", received="NaN")
         if not 0 < self.data_range < math.inf:

@@ -56,6 +56,51 @@ class Members(Additive):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Areas(Additive):
+    """Sums over means of squares of pixels, verified by those of members, each (sides, K) where not said otherwise.
+
+    The squares lie side by side from the first pixel on; one counts where neither truth nor any member lacks more than
+    half of its pixels, by the mean of those that all have.
+    """
+
+    of_members: ClassVar[bool] = True
+    sides: tuple[int, ...]
+    """Sides of the squares in pixels."""
+    members: int
+    """Members M of each forecast."""
+    count: Sums
+    """Squares verified."""
+    absolute_error: Sums
+    """Sum of the mean over members of |member - truth|."""
+    pairs: Sums
+    """Sum of half the mean over all pairs of members of |member - other|, each with itself among them."""
+    variance: Sums
+    """Sum of the members' variances about their mean, each over M - 1."""
+    squared_error: Sums
+    """Sum of squared errors of the members' mean."""
+    covered: Sums
+    """Squares whose true mean is within the central interval."""
+    ranks: Sums
+    """Counts of the truth with so many members below it, (sides, M + 1, K)."""
+
+    @classmethod
+    def each(cls, forecast: NDArray[Any], truth: NDArray[Any], settings: Settings) -> Self:
+        """Sums of every forecast of a batch apart, from members (B, M, K, C, H, W); errors of `Additive.each`."""
+
+        def of_one_lead(members: NDArray[Any], was: NDArray[Any]) -> dict[str, NDArray[np.float64]]:
+            rows = [_of_one_lead(*_means(members, was, side)) for side in settings.areas]
+            return {name: np.stack([row[name] for row in rows]) for name in rows[0]}
+
+        return cls(sides=settings.areas, members=forecast.shape[1], **_stacked(forecast, truth, of_one_lead))
+
+    def named(self, name: str, values: Sums) -> dict[str, Sums]:
+        """Values of a metric by side: "area_crps_16px"; without sides that no frame has room for."""
+        return {
+            f"{name}_{side}px": values[..., n, :] for n, side in enumerate(self.sides) if self.count[..., n, :].any()
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
 class Probabilities(Additive):
     """Sums over the probabilities of events that members give, each (thresholds, K) where not said otherwise."""
 
@@ -114,6 +159,22 @@ def _ordered(members: NDArray[Any], truth: NDArray[Any]) -> tuple[NDArray[np.flo
     """Members (M, N) in rising order and truth (N,), of the values that neither lacks."""
     valid = np.isfinite(members).all(0) & np.isfinite(truth)
     return np.sort(members[:, valid].astype(np.float64), axis=0), truth[valid].astype(np.float64)
+
+
+def _means(members: NDArray[Any], truth: NDArray[Any], side: int) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Means of members (M, C, H, W) and truth (C, H, W) over squares; NaN where more than half is missing."""
+    rows, columns = (size // side * side for size in truth.shape[-2:])
+    members, truth = members[..., :rows, :columns], truth[..., :rows, :columns]
+    valid = np.isfinite(members).all(0) & np.isfinite(truth)
+
+    def summed(values: NDArray[Any]) -> NDArray[np.float64]:
+        squares = values.reshape(*values.shape[:-2], rows // side, side, columns // side, side)
+        total: NDArray[np.float64] = squares.sum((-3, -1), dtype=np.float64)
+        return total
+
+    number = summed(valid)
+    number[number < side**2 / 2] = np.nan
+    return summed(np.where(valid, members, 0)) / number, summed(np.where(valid, truth, 0)) / number
 
 
 def _of_one_lead(members: NDArray[Any], truth: NDArray[Any]) -> dict[str, NDArray[np.float64]]:

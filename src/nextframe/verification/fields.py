@@ -59,7 +59,7 @@ def score(
         keep: leading axes that the score is given for each entry of, by number in `observation`, or by name.
         member: axis of the members.
         threshold: what counts as an event.
-        scale: side of a neighbourhood in pixels.
+        scale: side of a neighbourhood, or of a square, in pixels.
         data_range: distance between the smallest and the largest possible value.
 
     Raises:
@@ -74,11 +74,16 @@ def score(
         bytes_ = _plain(observation).dtype == np.uint8 and _plain(forecast).dtype == np.uint8
         data_range = usual_range(low, high, np.uint8 if bytes_ else np.float64)
     settings = Settings(
-        thresholds=() if threshold is None else (threshold,), scales=(scale,), data_range=float(data_range)
+        thresholds=() if threshold is None else (threshold,),
+        scales=(scale,),
+        areas=(scale,),
+        data_range=float(data_range),
     )
     sums = row.over.each(pair.forecast, pair.observation, settings).total()
     with np.errstate(divide="ignore", invalid="ignore"):
-        (values,) = sums.named(row.name, row.of(sums)).values()
+        found = row.of(sums)
+    named = sums.named(row.name, found)  # without what frames are too small for
+    values = next(iter(named.values())) if named else np.full(found.shape[-1], np.nan)
     if not pair.kept:
         return float(values[0])
     result = np.asarray(values).reshape(pair.kept)

@@ -136,3 +136,72 @@ def coverage(forecast: Any, observation: Any, *, member: Axis | None = None, kee
     0.9
     """
     return score(_ROWS["coverage"], forecast, observation, member=member, keep=keep)
+
+
+def area_crps(forecast: Any, observation: Any, *, side: int, member: Axis | None = None, keep: Keep = ()) -> Any:
+    """Continuous ranked probability score of means over squares.
+
+    The CRPS of means over squares of so many pixels a side, which counts whether neighbouring pixels of a member belong
+    together. Source: Hersbach 2000, doi 10.1175/1520-0434(2000)015<0559:DOTCRP>2.0.CO;2.
+
+    The squares lie side by side from the first pixel on; one counts where no more than half of it is missing.
+
+    Args:
+        forecast: members (M, ..., H, W), an array or a DataArray with an axis of members, NaN where missing.
+        observation: the same shape without them; of DataArrays the same coordinates.
+        side: side of the squares in pixels.
+        member: axis of the members; by default the first, or the one named `member`, `realization`, `number`, ...
+        keep: leading axes to give a score for each entry of, by number or by name; by default all are pooled.
+
+    Returns:
+        A number; with `keep` an array, or a DataArray where these were given; NaN where frames are smaller than the
+        squares.
+
+    Raises:
+        ShapeError: arrays that do not fit each other.
+        DataError: DataArrays at other coordinates, or values that are no numbers.
+        ConfigError: an axis that is not there, or an option out of range.
+
+    >>> import numpy as np
+    >>> together = np.array([[[0.0, 0], [0, 0]], [[2, 2], [2, 2]]])
+    >>> apart = np.array([[[0.0, 2], [2, 0]], [[2, 0], [0, 2]]])
+    >>> truth = np.ones((2, 2))
+    >>> [area_crps(members, truth, side=1) for members in (together, apart)]  # pixel by pixel they are alike
+    [0.5, 0.5]
+    >>> [area_crps(members, truth, side=2) for members in (together, apart)]
+    [0.5, 0.0]
+    """
+    return score(_ROWS["area_crps"], forecast, observation, scale=side, member=member, keep=keep)
+
+
+def area_coverage(forecast: Any, observation: Any, *, side: int, member: Axis | None = None, keep: Keep = ()) -> Any:
+    """Coverage of the central 90 % interval of the members' means over squares.
+
+    share of the means of o over squares of so many pixels a side within the 5 % and 95 % quantiles of those of the
+    members. Source: Gneiting et al. 2007, doi 10.1111/j.1467-9868.2007.00587.x.
+
+    The squares lie side by side from the first pixel on; one counts where no more than half of it is missing.
+
+    Args:
+        forecast: members (M, ..., H, W), an array or a DataArray with an axis of members, NaN where missing.
+        observation: the same shape without them; of DataArrays the same coordinates.
+        side: side of the squares in pixels.
+        member: axis of the members; by default the first, or the one named `member`, `realization`, `number`, ...
+        keep: leading axes to give a score for each entry of, by number or by name; by default all are pooled.
+
+    Returns:
+        A number; with `keep` an array, or a DataArray where these were given; NaN where frames are smaller than the
+        squares.
+
+    Raises:
+        ShapeError: arrays that do not fit each other.
+        DataError: DataArrays at other coordinates, or values that are no numbers.
+        ConfigError: an axis that is not there, or an option out of range.
+
+    >>> import numpy as np
+    >>> draw = np.random.default_rng(0)
+    >>> members, truth = draw.normal(size=(39, 128, 128)), draw.normal(size=(128, 128))
+    >>> round(area_coverage(members, truth, side=2), 1)
+    0.9
+    """
+    return score(_ROWS["area_coverage"], forecast, observation, scale=side, member=member, keep=keep)

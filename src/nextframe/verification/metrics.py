@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from nextframe.plugins import table
 from nextframe.verification.additive import Additive, Settings, Sums
-from nextframe.verification.ensembles import COVERAGE, Members, Probabilities
+from nextframe.verification.ensembles import COVERAGE, Areas, Members, Probabilities
 from nextframe.verification.protocol_sums import ProtocolSums
 from nextframe.verification.spectra import Spectra
 from nextframe.verification.statistics import Events, Neighbourhoods, Similarity, Values
@@ -304,6 +304,35 @@ METRICS = (
         over=Members,
         of=lambda sums: _of_draws(sums, sums.covered / sums.count),
         better=COVERAGE,
+        drawn=False,
+        optional=True,
+    ),
+    Metric(
+        name="area_crps",
+        title="continuous ranked probability score of means over squares",
+        label="CRPS of means",
+        equation="The CRPS of means over squares of so many pixels a side, which counts whether neighbouring pixels of "
+        "a member belong together",
+        source="Hersbach 2000, doi 10.1175/1520-0434(2000)015<0559:DOTCRP>2.0.CO;2",
+        over=Areas,
+        of=lambda sums: (sums.absolute_error - sums.pairs) / sums.count,
+        better="lower",
+        unit="{}",
+        perfect=0.0,
+        scale="over {} px",
+        drawn=False,
+    ),
+    Metric(
+        name="area_coverage",
+        title=f"coverage of the central {COVERAGE:.0%} interval of means over squares".replace("%", " %"),
+        label=f"coverage of the {COVERAGE:.0%} interval of means".replace("%", " %"),
+        equation="share of the means of o over squares of so many pixels a side within the 5 % and 95 % quantiles of "
+        "those of the members",
+        source="Gneiting et al. 2007, doi 10.1111/j.1467-9868.2007.00587.x",
+        over=Areas,
+        of=lambda sums: _of_draws(sums, sums.covered / sums.count),
+        better=COVERAGE,
+        scale="over {} px",
         drawn=False,
         optional=True,
     ),

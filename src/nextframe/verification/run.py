@@ -8,11 +8,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nextframe.config import Matched
 from nextframe.data.provenance import reading_in_words
 from nextframe.errors import ShapeError
 from nextframe.forecasting.baselines import learns
 from nextframe.forecasting.forecast import Forecaster
-from nextframe.forecasting.matching import ProbabilityMatched
+from nextframe.forecasting.matching import ProbabilityMatched, QuantileMapped, way
 from nextframe.frames.sequence import FrameSource
 from nextframe.runs.shipped import measured, shipped_name
 from nextframe.verification.additive import SCALES
@@ -35,7 +36,7 @@ def evaluate_entrants(
     data: Source | None = None,
     reading: Mapping[str, Any] | None = None,
     lead_times: int | None = None,
-    matched: bool = False,
+    matched: Matched | bool = False,
     tile: int | None = None,
     overlap: int | None = None,
     covariates: Sequence[Source] | None = None,
@@ -61,7 +62,8 @@ def evaluate_entrants(
         data: other frames.
         reading: how to read other frames where it differs from the runs' own.
         lead_times: frames to forecast; by default as many as all of them were trained for.
-        matched: let the forecast with the distribution of the last frame seen lead, the model as it is beside it.
+        matched: let the forecast with the distribution of the last frame seen ("last", or True) or of the validation
+            part lead, the model as it is beside it.
         tile: forecast in tiles of so many pixels along both axes.
         overlap: pixels that tiles share.
         covariates: sources of the observed covariates beside other data, in the order of each training's.
@@ -78,7 +80,8 @@ def evaluate_entrants(
         progress: show a progress bar.
 
     Raises:
-        ConfigError: the run held out no test part, and no other data was named; runs that read frames differently.
+        ConfigError: the run held out no test part, and no other data was named; runs that read frames differently; one
+            that knows no distribution to be matched to.
         ShapeError, DataError: data of another kind, or in another unit, than a run was trained on.
     """
     from nextframe.forecasting.trained import all_with_given, in_tiles  # whoever has a model has loaded torch
@@ -104,7 +107,11 @@ def evaluate_entrants(
     names = tuple(dict.fromkeys((*entrants.baselines, *baselines)))
     return evaluate(
         [
-            *(each for one in everyone for each in ([ProbabilityMatched(one), one] if matched else [one])),
+            *(
+                each
+                for one, model in zip(everyone, models.values(), strict=True)
+                for each in _with_matched(one, model, way(matched), leads)
+            ),
             *([] if others else _apart(model, leads)),
         ],
         chosen,
@@ -125,6 +132,17 @@ def evaluate_entrants(
         command=command,
         progress=progress,
     )
+
+
+def _with_matched(
+    one: Forecaster, model: TrainedForecaster, matched: Matched | None, lead_times: int
+) -> list[Forecaster]:
+    """A forecaster, after what is matched of it."""
+    if matched is None:
+        return [one]
+    if matched == "last":
+        return [ProbabilityMatched(one), one]
+    return [QuantileMapped(one, model.quantile_map(lead_times), model.door.limits), one]
 
 
 def _apart(model: TrainedForecaster, lead_times: int) -> list[Forecaster]:
