@@ -47,6 +47,7 @@ from nextframe.forecasting.load import load_run
 from nextframe.forecasting.trained import CALIBRATION
 from nextframe.frames.generated import GENERATED
 from nextframe.frames.source import open_as
+from nextframe.frames.together import as_options, described
 from nextframe.report.cards import Card, load_card
 from nextframe.report.tables import to_markdown
 from nextframe.report.verdicts import verdict
@@ -77,8 +78,10 @@ class Shipped:
     title: str
     model: tuple[str, ...] = ()
     """Architectures that may have this name; by default any."""
-    source: str
-    """What the run has to have been trained on: a generated source, or the beginning of a path below the data."""
+    source: str = ""
+    """Generated source that the run has to have been trained on."""
+    paths: tuple[str, ...] = ()
+    """Beginnings of the paths, below the data, of the frames that it may have been trained on where there is none."""
     options: Mapping[str, str] = field(default_factory=dict)
     """Options that the held-out source has beside those of the run's own."""
     data: str
@@ -132,7 +135,7 @@ MODELS = {
     ),
     "radar-rain": Shipped(
         title="rain rate by radar over the Netherlands",
-        source="radar/knmi-",
+        paths=("radar/knmi-",),
         data="Accumulated rain of the Netherlands' radar composite, 26 August 2010, 00:00 to 07:35, as in the pysteps "
         "example data (pySTEPS/pysteps-data on GitHub), brought to mm/h; the last part of it is held out. The "
         "data do not come with the package.",
@@ -154,9 +157,11 @@ def ship(name: str, run: Path, data: Path, thresholds: list[float] | None, *, ha
     """Measure a run and put it into the package."""
     said = MODELS[name]
     config = _portable(load_config(run / "config.yaml"), data)
-    source = config.data.data.partition(":")[0]
-    if source != said.source and not (source not in GENERATED and source.startswith(said.source)):
-        raise ConfigError(f"is not what {name} is trained on", where=config.data.data, expected=f"{said.source}...")
+    drawn = config.data.data.partition(":")[0] in GENERATED
+    for frames in _paths(config):
+        if frames.partition(":")[0] != said.source if drawn or said.source else not frames.startswith(said.paths):
+            expected = said.source or " or ".join(f"{beginning}..." for beginning in said.paths)
+            raise ConfigError(f"is not what {name} is trained on", where=frames, expected=expected)
     if said.model and config.model.model not in said.model:
         raise ConfigError(f"is not the model of {name}", where=config.model.model, expected=" or ".join(said.model))
     with tempfile.TemporaryDirectory() as temporary:
@@ -242,6 +247,11 @@ def _halve(path: Path) -> None:
     path.write_bytes(safetensors.torch.save(halved, metadata=metadata))
 
 
+def _paths(config: RunConfig) -> list[str]:
+    """Paths or names of the frames that a run was trained on."""
+    return [str(described(source).source) for source in config.data.sources] or [config.data.data]
+
+
 def _portable(config: RunConfig, data: Path) -> RunConfig:
     """The configuration with paths as seen from the data folder; those of generated frames stay."""
 
@@ -257,7 +267,13 @@ def _portable(config: RunConfig, data: Path) -> RunConfig:
     if config.data.data.partition(":")[0] in GENERATED:
         return config
     static = tuple(":".join([relative(file), *rest]) for file, *rest in (f.split(":") for f in config.data.static))
-    return config.replace({"data": relative(config.data.data), "static": static})
+    if not config.data.sources:
+        return config.replace({"data": relative(config.data.data), "static": static})
+    several = [
+        {"path": relative(str(this.source)), **this.options, "weight": this.weight, "name": this.name}
+        for this in map(described, config.data.sources)
+    ]
+    return config.replace({**as_options({"data": several}), "static": static})
 
 
 def _measured(
@@ -379,9 +395,11 @@ def command(config: RunConfig, out: str) -> str:
         was, is_ = asdict(getattr(preset, section)), asdict(getattr(config, section))
         for name, value in is_.items():
             option = f"--{name.replace('_', '-')}"
-            if value == was[name]:
+            if value == was[name] or name == "sources":
                 continue
-            if isinstance(value, bool):
+            if name == "data" and config.data.sources:
+                options += [part for source in config.data.sources for part in (option, source)]
+            elif isinstance(value, bool):
                 options.append(option if value else option.replace("--", "--no-", 1))
             else:
                 options += [option, typed(value)]

@@ -324,5 +324,11 @@ def test_paths_of_a_machine_become_paths_below_the_data(tmp_path: Path) -> None:
     portable = ship._portable(config, data)
     assert (portable.data.data, portable.data.static) == ("radar/knmi-day", ("height.nc:z",))
     assert ship._portable(portable, data) == portable
+    day = str(data / "radar" / "knmi-day")
+    several = api.resolve(data=[{"path": day, "name": "day", "coarsen": 2}, f"{data}/height.nc"], static=())
+    portable = ship._portable(several, data)
+    assert portable.data.sources == ("radar/knmi-day::coarsen=2,name=day", "height.nc")
+    assert ship._portable(portable, data) == portable
+    assert "--data radar/knmi-day::coarsen=2,name=day --data height.nc" in ship.command(portable, "runs/x")
     with pytest.raises(ConfigError, match="lies outside the data folder"):
         ship._portable(config, tmp_path / "elsewhere")
