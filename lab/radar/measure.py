@@ -23,13 +23,8 @@ THRESHOLDS = (0.2, 1.0, 3.0)
 SCALES = (5, 15)
 SCORED: dict[str, Any] = {"thresholds": THRESHOLDS, "scales": SCALES, "examples": 0, "progress": False}
 
-RECIPE = (
-    "--coordinates lagrangian --output linear --residual --filters 32,32 --train-crop 64 --batch-size 8 "
-    "--normalisation log --optimizer muon --learning-rate 2e-3 --loss mse"
-)
-"""Options of `nextframe train stacked` in all trainings, beside the sources, frames and minutes."""
-FUTURE = 8
-"""Frames that are forecast in training; more are forecast by feeding back."""
+FUTURE = 12
+"""Frames that are forecast in training, and calibrated: an hour of most networks. Nothing else is chosen."""
 
 
 def train(without: Network | None, data: Path, out: Path, *, minutes: float) -> dict[str, Any]:
@@ -47,7 +42,7 @@ def train(without: Network | None, data: Path, out: Path, *, minutes: float) -> 
     ]
     options = [
         *("--rain-unit", "mm/h", "--resolution", str(taken[0].options()["resolution"])),
-        *("--past", str(PAST), "--future", str(FUTURE), *RECIPE.split(), "--minutes", f"{minutes:g}"),
+        *("--past", str(PAST), "--future", str(FUTURE), "--minutes", f"{minutes:g}"),
         *("--split", "sequence", "--validation", f"{watching / len(events):.4f}", "--test", "0"),
     ]
     named = [part for source in sources for part in ("--data", source)]
