@@ -29,15 +29,19 @@ def main(arguments: Sequence[str]) -> None:
         wait_for(f"http://127.0.0.1:{PORT}/healthz")
         with tempfile.TemporaryDirectory() as folder, sync_playwright() as driver:
             clip = Path(folder) / "squares.npy"
-            np.save(clip, nextframe.open_source("squares:movies=1,frames=7,seed=9").sequences[0].read(0, 7)[:, 0])
+            np.save(clip, nextframe.open_source("squares:movies=1,frames=15,seed=9").sequences[0].read(0, 15)[:, 0])
             page = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox"]).new_page()
-            page.set_viewport_size({"width": 760, "height": 800})
+            page.set_viewport_size({"width": 1000, "height": 1100})
             page.goto(f"http://127.0.0.1:{PORT}/")
             page.wait_for_selector("#model option", state="attached")
+            for box in ("[value=persistence]", "#check", "#probability"):
+                page.check(box)
             page.set_input_files("#file", clip)
-            page.wait_for_selector("#player canvas")
-            page.locator("#player canvas").first.hover(position={"x": 300, "y": 200})
-            page.screenshot(path=PICTURE)
+            page.wait_for_selector("#player .screen canvas")
+            page.locator("#player .frame").fill("10")
+            page.locator("#player canvas").nth(1).hover(position={"x": 90, "y": 110})
+            page.wait_for_selector("#doctor:visible")
+            page.screenshot(path=PICTURE, full_page=True)
     finally:
         server.terminate()
         server.wait()

@@ -344,7 +344,7 @@ def verify(
         limit: verify at most this many windows, evenly spread.
         seen: verify on frames that a model was trained on, too, and name them.
         out: folder to write `verification.json` and `report.html` to.
-        examples: forecasts that the report animates, evenly spread.
+        examples: forecasts that are kept to look at, in the report and in `widget`, evenly spread.
         title: title of the report.
         command: how the scores were made, for the record; by default this call.
         covariates: sources of the observed covariates beside these frames, for the models that read such, in the order
@@ -372,7 +372,7 @@ def verify(
     )
     past, lead_times = past or everyone.past, lead_times or everyone.lead_times
     names = tuple(dict.fromkeys((*everyone.baselines, *baselines)))
-    verification, shown = evaluate(
+    verification = evaluate(
         everyone.forecasters,
         choose_frames(whole_spans(opened), everyone.models, opened.name, seen=seen),
         opened.name,
@@ -384,7 +384,7 @@ def verify(
         protocol=protocol,
         stride=stride,
         limit=limit,
-        examples=0 if out is None else examples,
+        examples=examples,
         command=command
         or python_call(
             "nextframe.verify",
@@ -398,7 +398,7 @@ def verify(
         ),
         progress=progress,
     )
-    write_scores(out, verification, examples=shown, title=title or f"Forecasts of {opened.name}")
+    write_scores(out, verification, title=title or f"Forecasts of {opened.name}")
     return verification
 
 
@@ -460,7 +460,7 @@ def verify_run(
     check_numbers(limit=limit, examples=examples)
     check_folder(out)
     entrants = load_entrants(runs)
-    verification, shown = evaluate_entrants(
+    verification = evaluate_entrants(
         entrants,
         data=data,
         reading=reading,
@@ -475,7 +475,7 @@ def verify_run(
         scales=scales,
         protocol=protocol,
         limit=limit,
-        examples=0 if out is None else examples,
+        examples=examples,
         seen=seen,
         command=command
         or python_call(
@@ -495,7 +495,7 @@ def verify_run(
         ),
         progress=progress,
     )
-    write_scores(out, verification, examples=shown, title=f"{joined(list(entrants.models))}: forecast skill")
+    write_scores(out, verification, title=f"{joined(list(entrants.models))}: forecast skill")
     return verification
 
 

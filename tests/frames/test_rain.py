@@ -116,7 +116,7 @@ def test_the_assumed_time_is_told_by_the_doctor_and_beside_scores(tmp_path: Path
     source = open_source(tmp_path / "a.nc", rain_unit="mm/h")
     assert "taken to be one time step, 10 min" in inspect_source(source).notes[0]
     spans, forecasters = whole_spans(source), make_baselines(["persistence"])
-    verification, _ = evaluate(forecasters, Chosen(spans=spans), data="a", past=2, lead_times=2, baselines=(), limit=3)
+    verification = evaluate(forecasters, Chosen(spans=spans), data="a", past=2, lead_times=2, baselines=(), limit=3)
     assert verification.notes[0] == source.notes[0]
 
 

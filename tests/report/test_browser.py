@@ -19,7 +19,7 @@ from PIL import Image
 
 from nextframe.forecasting.forecast import Forecast
 from nextframe.report.html import write_report
-from nextframe.verification.evaluate import Example
+from nextframe.verification.example import Example
 from nextframe.verification.result import Verification
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -38,8 +38,12 @@ FLAGS = [
 ]
 PATIENCE = 30  # seconds; a cold start on a busy machine takes several
 PAST, LEADS, HEIGHT, WIDTH = 3, 2, 6, 8
+BEFORE = ("2 before the last frame seen", "1 before the last frame seen", "last frame seen")
 COMMAND = "nextframe verify runs/radar --thresholds 0.5,2 --baselines persistence,extrapolation --out 'two  spaces'"
-ALL = "[...document.querySelectorAll('#pictures figure img')]"
+ALL = "[...document.querySelectorAll('#player .panels figure')]"
+WHEN, PLAY, SLIDER, EXAMPLE = (
+    f"document.querySelector('#player .{name}')" for name in ("when", "play", "frame", "example")
+)
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium to look at the report with")
 
@@ -125,6 +129,7 @@ class Browser:
         self.ask("window.left = true")  # the page before, which may be the same one
         self.call("Page.navigate", url=path.as_uri())
         self.wait("window.left === undefined && document.readyState === 'complete'")
+        self.wait("document.querySelector('canvas') !== null")
 
     def ask(self, expression: str) -> Any:
         """What a piece of JavaScript gives; a promise is waited for."""
@@ -163,8 +168,7 @@ class Browser:
 
     def pixels(self, selector: str, n: int) -> NDArray[np.int64]:
         """What the screen shows of an element, (height, width, 3)."""
-        # Two frames after they were decoded all pictures are on the screen.
-        self.ask("Promise.all(Array.from(document.images, image => image.decode())).then(() => true)")
+        # Two frames after they were drawn all pictures are on the screen.
         self.ask("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
         left, top, width, height = self.box(selector, n)
         shot = base64.b64decode(self.call("Page.captureScreenshot")["data"])
@@ -200,17 +204,18 @@ def browser(chromium: Browser, report: Path) -> Browser:
 
 def show(browser: Browser, step: int) -> str:
     """Move the slider to a step by the keyboard alone; the label that it then has."""
-    browser.ask("document.getElementById('lead').focus()")
+    browser.ask(f"{SLIDER}.focus()")
     browser.press("Home")
     for _ in range(step):
         browser.press("ArrowRight")
-    label: str = browser.ask("document.getElementById('label').textContent")
+    label: str = browser.ask(f"{WHEN}.textContent")
     return label
 
 
 def shown(browser: Browser, name: str) -> NDArray[np.int64]:
     """A picture as the screen shows it, one colour for each of the frame's pixels, (height, width, 3)."""
-    picture = browser.pixels("#pictures img", browser.ask(f"{ALL}.findIndex(image => image.alt === '{name}')"))
+    number = browser.ask(f"{ALL}.findIndex(figure => figure.textContent.trim() === '{name}')")
+    picture = browser.pixels("#player .screen canvas", number)
     rows, columns = (
         np.round((np.arange(size) + 0.5) * side / size - 0.5).astype(int)
         for size, side in zip((HEIGHT, WIDTH), picture.shape[:2], strict=True)
@@ -219,8 +224,14 @@ def shown(browser: Browser, name: str) -> NDArray[np.int64]:
 
 
 def sources(browser: Browser) -> dict[str, str]:
-    found: dict[str, str] = browser.ask(f"Object.fromEntries({ALL}.map(image => [image.alt, image.src]))")
+    source = "[figure.textContent.trim(), figure.querySelector('canvas').toDataURL()]"
+    found: dict[str, str] = browser.ask(f"Object.fromEntries({ALL}.map(figure => {source}))")
     return found
+
+
+def shown_by_now(before: dict[str, str]) -> str:
+    """A condition: the truth is drawn, and not the one from before."""
+    return f"{ALL}[0].querySelector('canvas').toDataURL() !== '{before['truth']}'"
 
 
 def grey(frame: NDArray[np.float32]) -> NDArray[np.int64]:
@@ -232,12 +243,12 @@ def grey(frame: NDArray[np.float32]) -> NDArray[np.int64]:
 def test_the_slider_shows_what_was_forecast_for_each_lead_time(browser: Browser) -> None:
     example = EXAMPLES[0]
     for step in range(PAST):
-        assert show(browser, step) == f"past {step + 1 - PAST}"
+        assert show(browser, step) == BEFORE[step]
         assert np.abs(shown(browser, "truth") - grey(example.past[step])).max() <= 2
     seen = []
     for lead in range(LEADS):
-        assert show(browser, PAST + lead) == f"+{lead + 1}"
-        assert browser.ask("document.getElementById('lead').getAttribute('aria-valuetext')") == f"+{lead + 1}"
+        assert show(browser, PAST + lead) == f"forecast, lead time {lead + 1}"
+        assert browser.ask(f"{SLIDER}.getAttribute('aria-valuetext')") == f"forecast, lead time {lead + 1}"
         truth = example.truth[lead]
         assert np.abs(shown(browser, "truth") - grey(truth)).max() <= 2
         for forecast in example.forecasts:
@@ -256,19 +267,19 @@ def test_the_slider_shows_what_was_forecast_for_each_lead_time(browser: Browser)
 def test_another_example_has_other_pictures(browser: Browser) -> None:
     show(browser, PAST)
     before = sources(browser)
-    browser.ask("document.getElementById('example').focus()")
+    browser.ask(f"{EXAMPLE}.focus()")
     browser.press("ArrowDown")
-    browser.wait("document.getElementById('example').selectedOptions[0].text === 'movie 1'")
+    browser.wait(f"{EXAMPLE}.selectedOptions[0].text === 'movie 1' && {shown_by_now(before)}")
     after = sources(browser)
     assert after.keys() == before.keys()
     assert all(after[name] != before[name] for name in before)
-    assert browser.ask("document.getElementById('label').textContent") == "+1"
+    assert browser.ask(f"{WHEN}.textContent") == "forecast, lead time 1"
     assert np.abs(shown(browser, "truth") - grey(EXAMPLES[1].truth[0])).max() <= 2
 
 
 def press_the_thumb(browser: Browser) -> None:
     """Take hold of the slider where it stands, at its left end, without moving it."""
-    left, top, _, height = browser.box("#lead")
+    left, top, _, height = browser.box("#player .frame")
     for kind in ("Pressed", "Released"):
         browser.mouse(kind, left + height / 2, top + height / 2)
 
@@ -278,21 +289,21 @@ def press_the_thumb(browser: Browser) -> None:
     [
         press_the_thumb,
         lambda browser: browser.press("Tab"),
-        lambda browser: browser.ask("document.getElementById('lead').focus()"),
+        lambda browser: browser.ask(f"{SLIDER}.focus()"),
     ],
     ids=["mouse", "tab", "focus"],
 )
 @pytest.mark.slow
 def test_the_animation_runs_until_the_slider_is_touched(browser: Browser, touch: Callable[[Browser], object]) -> None:
-    label = "document.getElementById('label').textContent"
+    label = f"{WHEN}.textContent"
     show(browser, PAST + LEADS - 1)
-    browser.ask("document.getElementById('play').focus()")
+    browser.ask(f"{PLAY}.focus()")
     browser.press(" ")
-    assert browser.ask("document.getElementById('play').textContent") == "Pause"
-    browser.wait(f"{label} === 'past -2'")
+    assert browser.ask(f"{PLAY}.textContent") == "Pause"
+    browser.wait(f"{label} === '{BEFORE[0]}'")
     touch(browser)
-    assert browser.ask("document.activeElement.id") == "lead"
-    assert browser.ask("document.getElementById('play').textContent") == "Play"
+    assert browser.ask("document.activeElement.className") == "frame"
+    assert browser.ask(f"{PLAY}.textContent") == "Play"
     before = browser.ask(label)
     time.sleep(0.6)  # the animation's next step would have come after 0.45
     assert browser.ask(label) == before
@@ -302,7 +313,7 @@ def test_the_animation_runs_until_the_slider_is_touched(browser: Browser, touch:
 def test_nothing_sticks_out_of_the_page(browser: Browser, width: int) -> None:
     browser.call("Emulation.setDeviceMetricsOverride", width=width, height=800, deviceScaleFactor=1, mobile=False)
     assert browser.ask("document.documentElement.scrollWidth <= innerWidth")
-    assert browser.ask("document.getElementById('label').getBoundingClientRect().right <= innerWidth")
+    assert browser.ask(f"{WHEN}.getBoundingClientRect().right <= innerWidth")
 
 
 def test_the_command_can_be_copied_as_it_was_written(browser: Browser) -> None:
@@ -316,10 +327,10 @@ def test_the_command_can_be_copied_as_it_was_written(browser: Browser) -> None:
 def test_the_page_loads_nothing_and_has_nothing_to_complain_about(browser: Browser, report: Path) -> None:
     for step in range(PAST + LEADS):
         show(browser, step)
-    browser.ask("document.getElementById('example').focus()")
+    browser.ask(f"{EXAMPLE}.focus()")
     browser.press("ArrowDown")
-    browser.ask("document.getElementById('play').click()")
-    browser.wait("document.getElementById('label').textContent === 'past -2'")
+    browser.ask(f"{PLAY}.click()")
+    browser.wait(f"{WHEN}.textContent === '{BEFORE[0]}'")
     requests = [found["request"]["url"] for event, found in browser.events if event == "Network.requestWillBeSent"]
     assert {url for url in requests if not url.startswith("data:")} == {report.as_uri()}
     kinds = ("Runtime.consoleAPICalled", "Runtime.exceptionThrown", "Log.entryAdded")

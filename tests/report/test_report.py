@@ -20,7 +20,7 @@ from nextframe.report.figures import COLOURS, png, skill_curves
 from nextframe.report.html import write_report
 from nextframe.report.tables import to_markdown
 from nextframe.report.verdicts import verdict
-from nextframe.verification.evaluate import Example
+from nextframe.verification.example import Example
 from nextframe.verification.result import Verification
 from nextframe.verification.tabular import csv_text
 from nextframe.verification.titles import number, title
@@ -169,9 +169,10 @@ def test_the_page_stands_alone_and_says_everything(tmp_path: Path) -> None:
     data = re.search(r'id="data">(.*?)</script>', text, re.DOTALL)
     assert data is not None
     found = json.loads(data.group(1))
-    assert [len(example["steps"]) for example in found] == [5, 5]
-    assert [len(found[0]["steps"][4][row]) for row in ("top", "bottom")] == [3, 2]
-    assert found[0]["columns"] == ["truth", "model", "persistence"]
+    assert [example["shape"] for example in found] == [[2, 1, 12, 14]] * 2
+    assert found[0]["forecaster"] == "model"
+    assert [name for name, _ in found[0]["beside"]] == ["persistence"]
+    assert all(found[0][part] for part in ("past", "truth", "values", "errors"))
 
 
 @pytest.mark.slow
@@ -223,7 +224,7 @@ def test_a_name_of_a_file_ends_no_script(tmp_path: Path) -> None:
     data = re.search(r'id="data">(.*?)</script>', page, re.DOTALL)
     assert data is not None
     assert "<" not in data.group(1)
-    assert json.loads(data.group(1))[0]["name"] == "<!--<script>"
+    assert json.loads(data.group(1))[0]["example"] == "<!--<script>"
 
 
 @pytest.mark.slow

@@ -100,7 +100,7 @@ def verify(
         latex: File to write a LaTeX table to: means of the scores that lead, the best in bold.
         out: Folder to write to; by default the run folder. A shipped model has none, nor have several runs, and they
             are verified without writing.
-        examples: Forecasts that the report animates, evenly spread.
+        examples: Forecasts that the report plays, evenly spread.
         progress: Show a progress bar.
         options: How to read the true frames; by default as the run did, and whole for a forecast file.
     """
@@ -158,6 +158,7 @@ def verify(
     from nextframe.api import verify_run
     from nextframe.forecasting.load import results_folder
 
+    folder = results_folder(runs[0]) if out is None and len(runs) == 1 else out
     skill = verify_run(
         runs,
         data=data[0] if data is not None and len(data) == 1 else data,
@@ -174,7 +175,7 @@ def verify(
         future_covariates=future_covariates,
         seen=seen,
         out=out,
-        examples=examples,
+        examples=0 if folder is None else examples,
         command=command_line(),
         progress=progress,
         **options,
@@ -182,7 +183,6 @@ def verify(
     console.print(score_tables(skill))
     if conventions:
         console.print(convention_tables(skill))
-    folder = results_folder(runs[0]) if out is None and len(runs) == 1 else out
     _write(skill, csv, latex, [] if folder is None else [folder / "verification.json", folder / "report.html"])
 
 

@@ -68,12 +68,12 @@ def plot(forecast: Forecast, past: Source | None = None, truth: Source | None = 
     Raises:
         ShapeError: a past or a truth that does not fit the forecast.
     """
-    return strip_of(forecast, _beside(forecast, past, truth))
+    return strip_of(forecast, read_beside(forecast, past, truth))
 
 
 def animate(forecast: Forecast, past: Source | None = None, truth: Source | None = None) -> Animation:
     """An animation of the past, then of truth, forecast and error side by side; arguments and errors of `plot`."""
-    return Animation(_gif(forecast, _beside(forecast, past, truth)))
+    return Animation(_gif(forecast, read_beside(forecast, past, truth)))
 
 
 def _gif(forecast: Forecast, beside: Beside) -> bytes:
@@ -83,7 +83,8 @@ def _gif(forecast: Forecast, beside: Beside) -> bytes:
         return path.read_bytes()
 
 
-def _beside(forecast: Forecast, past: Source | None, truth: Source | None) -> Beside:
+def read_beside(forecast: Forecast, past: Source | None, truth: Source | None) -> Beside:
+    """Past and truth beside a forecast, read; arguments and errors of `plot`."""
     shape = forecast.values.shape
     read: dict[str, FloatArray | None] = {}
     for name, source in (("past", past), ("truth", truth)):

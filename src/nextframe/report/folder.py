@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nextframe.files import check_writable
 
 if TYPE_CHECKING:
-    from nextframe.verification.evaluate import Example
     from nextframe.verification.result import Verification
 
 SCORES, REPORT = "verification.json", "report.html"
@@ -25,12 +23,10 @@ def check_folder(out: str | Path | None) -> None:
         check_writable(Path(out) / SCORES)
 
 
-def write_scores(
-    out: str | Path | None, verification: Verification, *, examples: Sequence[Example] = (), title: str
-) -> None:
+def write_scores(out: str | Path | None, verification: Verification, *, title: str) -> None:
     """Write the scores and the report into a folder, where one is wanted."""
     from nextframe.report.html import write_report
 
     if out is not None:
         verification.to_json(Path(out) / SCORES)
-        write_report(Path(out) / REPORT, verification, examples=examples, title=title)
+        write_report(Path(out) / REPORT, verification, title=title)

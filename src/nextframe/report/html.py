@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import io
 import json
 import math
 from collections.abc import Iterator, Sequence
@@ -11,42 +9,42 @@ from datetime import UTC, datetime
 from importlib.resources import files
 from pathlib import Path
 
-import numpy as np
 from jinja2 import Environment, StrictUndefined
 from matplotlib.figure import Figure
-from PIL import Image
 
 from nextframe.files import write_text
-from nextframe.forecasting.forecast import Forecast
-from nextframe.frames.steps import after
 from nextframe.report.diagnostics import rank_histogram, reliability, spectra
 from nextframe.report.figures import COLOURS, skill_curves, svg
-from nextframe.report.palette import RGB, Bar, ErrorScale, Palette, enlarge
-from nextframe.report.place import graticule_of
+from nextframe.report.player import encoded, of_example, packed, script, style
 from nextframe.report.tables import source_rows
 from nextframe.report.verdicts import interval_sentence, skill_sentences, verdict, verdict_sentences
-from nextframe.verification.evaluate import Example
+from nextframe.verification.example import Example
 from nextframe.verification.naming import score_named
 from nextframe.verification.protocol_scores import ProtocolScores
 from nextframe.verification.protocol_tables import about, printed
 from nextframe.verification.result import Verification
 from nextframe.verification.titles import best, default_metrics, mean, metric_names, number, title, winners
-from nextframe.words import lead_label, lead_number, minute, printable
+from nextframe.words import lead_number, printable
 
-_LARGEST = 400  # pixels along a side of a picture
+_LARGEST = 400  # pixels along a side of a picture; of larger frames means are shown
 
 
 def write_report(
-    path: str | Path, verification: Verification, *, examples: Sequence[Example] = (), title: str = "Forecast skill"
+    path: str | Path,
+    verification: Verification,
+    *,
+    examples: Sequence[Example] | None = None,
+    title: str = "Forecast skill",
 ) -> None:
     """Write the report, whole or not at all.
 
     Args:
         path: the HTML file.
         verification: the scores.
-        examples: windows to animate; the page lets the reader choose among them.
+        examples: windows to play, among which the reader chooses; by default those of the verification.
         title: the page's headline.
     """
+    examples = verification.examples if examples is None else examples
     known, without = _by_having_values(verification)
     leading = [name for name in default_metrics(verification) if name in known]
     # The others stand in the tables: RMSE and PSNR follow from MSE, and of events the CSI says most.
@@ -54,6 +52,7 @@ def write_report(
     drawn = [*leading, *(name for name in rest if score_named(name).metric.drawn)]
     template = files("nextframe.report").joinpath("template.html").read_text(encoding="utf-8")
     page = Environment(autoescape=True, undefined=StrictUndefined, finalize=_shown).from_string(template)
+    played = [encoded(of_example(each, largest=_LARGEST), packed) for each in examples]
     text = page.render(
         title=title,
         verdicts=_verdicts(verification),
@@ -68,8 +67,10 @@ def write_report(
         lead_times=[lead_number(lead) for lead in verification.lead_time],
         unit=verification.lead_time_unit,
         # No name of a source may close the script element, nor open a comment in it.
-        examples=json.dumps([_animate(example) for example in examples]).replace("<", "\\u003c"),
+        examples=json.dumps(played).replace("<", "\\u003c"),
         has_examples=bool(examples),
+        style=style(),
+        script=script("report"),
         facts=_facts(verification),
     )
     write_text(path, text)
@@ -93,8 +94,11 @@ def _by_having_values(verification: Verification) -> tuple[list[str], list[str]]
 
 
 def _picture(figure: Figure) -> dict[str, object]:
-    """An SVG element, and the width in pixels below which its text could no longer be read."""
-    return {"svg": svg(figure), "width": round(72 * figure.get_figwidth())}
+    """An SVG element in the page's colours, and the width in pixels below which its text could no longer be read."""
+    drawn = svg(figure)
+    for n, colour in enumerate(COLOURS):
+        drawn = drawn.replace(colour, f"var(--curve-{n})")
+    return {"svg": drawn, "width": round(72 * figure.get_figwidth())}
 
 
 def _verdicts(verification: Verification) -> list[str]:
@@ -141,7 +145,7 @@ def _summary(verification: Verification, metrics: Sequence[str]) -> dict[str, ob
     }
     for n, (name, found) in enumerate(means.items()):
         cells = [(number(found.get(metric, math.nan)), name in first[metric]) for metric in metrics]
-        rows.append((COLOURS[n % len(COLOURS)], name, cells))
+        rows.append((n % len(COLOURS), name, cells))
     return {"titles": [title(metric, verification.units) for metric in metrics], "rows": rows}
 
 
@@ -171,68 +175,6 @@ def _protocol(scores: ProtocolScores) -> dict[str, object]:
     """Tables of a published protocol's scores, and what is to be said of them."""
     tables = [{"title": table.title, "columns": table.columns, "rows": table.rows} for table in printed(scores)]
     return {"name": scores.name, "tables": tables, "about": [*about(scores), f"Source: {scores.source}"]}
-
-
-def _animate(example: Example) -> dict[str, object]:
-    """Pictures as data URIs: the past, then for each lead time the truth, each forecast and each error."""
-    first = example.forecasts[0]
-    palette = Palette(example.past, example.truth, unit=first.units[0])
-    errors = ErrorScale(*(forecast.values - example.truth for forecast in example.forecasts))
-    lines = graticule_of(first.grid)
-
-    def drawn(picture: RGB) -> str:
-        return _uri(picture if lines is None else lines.draw(enlarge(picture, 200, _LARGEST)))
-
-    columns = ["truth", *(forecast.forecaster for forecast in example.forecasts)]
-    upright = (lambda frames: frames) if first.grid is None else first.grid.north_up
-    steps = []
-    for n, frame in enumerate(upright(example.past)):
-        label = f"past {n + 1 - len(example.past)}{_valid(first, n + 1 - len(example.past))}"
-        steps.append({"label": label, "top": [drawn(palette.frame(frame))], "bottom": []})
-    for lead, truth in enumerate(upright(example.truth)):
-        frames = [truth, *(upright(forecast.values[lead]) for forecast in example.forecasts)]
-        steps.append(
-            {
-                "label": f"{lead_label(first.time_step, lead + 1)}{_valid(first, lead + 1)}",
-                "top": [drawn(palette.frame(frame)) for frame in frames],
-                "bottom": [drawn(errors.frame(frame - truth)) for frame in frames[1:]],
-            }
-        )
-    start = "" if first.init_time is None else f", from {minute(first.init_time)}"
-    return {
-        "name": f"{Path(first.source).name or 'example'}{start}",
-        "columns": columns,
-        "colours": ["", *(COLOURS[n % len(COLOURS)] for n in range(len(example.forecasts)))],
-        "ratio": f"{example.truth.shape[-1]} / {example.truth.shape[-2]}",
-        "past": len(example.past),
-        "steps": steps,
-        "scale": _scale(palette, first.units[0]) if palette.needs_bar else None,
-        "errors": _scale(errors, first.units[0]),
-    }
-
-
-def _valid(forecast: Forecast, step: int) -> str:
-    """Valid time of a frame so many steps after the last one seen; empty where it is not known."""
-    if forecast.init_time is None or forecast.time_step is None:
-        return ""
-    return f", {minute(after(forecast.init_time, forecast.time_step, np.array([step]))[0])} UTC"
-
-
-def _scale(scale: Bar, unit: str) -> dict[str, object]:
-    """A colour bar, lying, with the places and the numbers of its ticks."""
-    lying = np.ascontiguousarray(np.swapaxes(scale.bar(200), 0, 1)[:, ::-1])
-    return {"bar": _uri(lying), "ticks": scale.ticks(), "unit": "" if unit == "1" else unit}
-
-
-def _uri(picture: RGB) -> str:
-    """A picture as a PNG in a data URI; small ones are enlarged by the page, large ones made smaller: both keep the
-    file small.
-    """
-    image = Image.fromarray(picture)
-    image.thumbnail((_LARGEST, _LARGEST), Image.Resampling.BOX)
-    stream = io.BytesIO()
-    image.quantize(128).save(stream, format="PNG", optimize=True)
-    return "data:image/png;base64," + base64.b64encode(stream.getvalue()).decode()
 
 
 def _events(verification: Verification, unit: str) -> str:

@@ -45,6 +45,11 @@ class Graticule:
     longitude: NDArray[np.float64]
     """(M, N)."""
 
+    @property
+    def steps(self) -> tuple[float, float]:
+        """Degrees from line to line, of latitudes and of longitudes."""
+        return _step(self.latitude), _step(self.longitude)
+
     def draw(self, picture: RGB) -> RGB:
         """A picture (H, W, 3) with the lines over it."""
         lines = self.lines(*picture.shape[:2])
@@ -185,16 +190,22 @@ def _step(field: NDArray[np.float64]) -> float:
 
 def _spread(axis: NDArray[np.float64]) -> NDArray[np.float64]:
     """Coordinates from the outer edge of the first pixel to that of the last, evenly spread."""
-    first, last = axis[0] - (axis[1] - axis[0]) / 2, axis[-1] + (axis[-1] - axis[-2]) / 2
-    inner = np.interp(np.linspace(0, len(axis) - 1, _MESH), np.arange(len(axis)), axis)
-    inner[0], inner[-1] = first, last
-    return inner
+    return _along_axis(axis, _MESH)
 
 
 def _thinned(field: NDArray[np.float64]) -> NDArray[np.float64]:
-    rows, columns = (np.linspace(0, size - 1, min(size, _MESH)).round().astype(int) for size in field.shape)
-    thinned: NDArray[np.float64] = field[np.ix_(rows, columns)].astype(np.float64)
-    return thinned
+    """A field (H, W) from outer edge to outer edge, at no more points than it has, evenly spread."""
+    rows = _along_axis(field.astype(np.float64), min(len(field), _MESH))
+    return _along_axis(rows.T, min(field.shape[1], _MESH)).T
+
+
+def _along_axis(values: NDArray[np.float64], number: int) -> NDArray[np.float64]:
+    """Values of the middles of pixels (N, ...) at so many points from the first outer edge to the last one."""
+    places = np.linspace(-0.5, len(values) - 0.5, number)
+    below = np.clip(np.floor(places).astype(int), 0, len(values) - 2)
+    share = (places - below).reshape(-1, *[1] * (values.ndim - 1))  # beyond 0..1 at the edges: the line goes on
+    between: NDArray[np.float64] = values[below] * (1 - share) + values[below + 1] * share
+    return between
 
 
 def _enlarged(field: NDArray[np.float64], height: int, width: int) -> NDArray[np.float64]:

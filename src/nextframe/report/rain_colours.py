@@ -22,6 +22,20 @@ _CLASSES = (
     (164, 18, 122),
     (75, 10, 85),
 )
+_SAFE = (
+    (12, 14, 22),
+    (8, 51, 112),
+    (53, 69, 108),
+    (79, 87, 108),
+    (102, 105, 112),
+    (125, 124, 120),
+    (148, 142, 119),
+    (174, 163, 113),
+    (200, 184, 102),
+    (229, 207, 82),
+    (254, 232, 56),
+)
+"""Dry, then the classes from dark to bright, along cividis (Nunez et al., 2018, doi:10.1371/journal.pone.0199239)."""
 _LEVELS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0)
 """Least rain of each class, in mm/h."""
 _REFLECTIVITY = (10.0, 15.0, 20.0, 25.0, 30.0, 35.0, 40.0, 45.0, 50.0, 55.0)
@@ -41,8 +55,16 @@ class RainColours:
     def colour(self, values: NDArray[np.floating]) -> NDArray[np.float64]:
         """Values (H, W) as colours (H, W, 3) in 0..255; what is below the first class, or missing, is dry."""
         chosen = np.searchsorted(self.levels, np.nan_to_num(values, nan=-np.inf), side="right")
-        colours: NDArray[np.float64] = np.array([_DRY, *_CLASSES], np.float64)[chosen]
+        colours: NDArray[np.float64] = self.classes()[chosen]
         return colours
+
+    def classes(self) -> NDArray[np.float64]:
+        """Colours of what is dry and of each class, (1 + classes, 3)."""
+        return np.array([_DRY, *_CLASSES], np.float64)
+
+    def safe(self) -> NDArray[np.float64]:
+        """The same in colours that people tell apart however they see colours."""
+        return np.array(_SAFE, np.float64)
 
     def along(self, shares: NDArray[np.floating]) -> NDArray[np.float64]:
         """Colours (N, 3) at shares of a bar on which all classes are equally long."""

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from nextframe.forecasting.forecast import Forecast
 from nextframe.frames.sequence import FloatArray, FrameSequence
 from nextframe.outputs.writers import save_forecast, suffixes
-from nextframe.report.place import graticule_of
+from nextframe.report.player import described, encoded, told
 from nextframe.service.limits import Refused
 
 MEDIA: Mapping[str, str] = {
@@ -67,13 +67,13 @@ def content(forecast: Forecast, name: str, *, past: FloatArray | None = None) ->
     Args:
         forecast: what is written.
         name: one of `formats()`.
-        past: frames before it (T, C, H, W), for pictures.
+        past: frames before it (T, C, H, W), for pictures and for the player.
 
     Raises:
         NextframeError: a forecast that the format cannot hold.
     """
     if name == "json":
-        return json.dumps(described(forecast, past)).encode()
+        return as_json(told(forecast) | {"values": forecast.values} if past is None else described(forecast, past=past))
     if name == "npy":
         buffer = io.BytesIO()
         np.save(buffer, forecast.values, allow_pickle=False)
@@ -91,38 +91,17 @@ def content(forecast: Forecast, name: str, *, past: FloatArray | None = None) ->
         return buffer.getvalue()
 
 
-def described(forecast: Forecast, past: FloatArray | None = None) -> dict[str, Any]:
-    """A forecast for JSON, and the frames (T, C, H, W) before it: values rounded to five digits, null where missing."""
-    return {
-        "forecaster": forecast.forecaster,
-        "init_time": _utc(forecast.init_time),
-        "valid_time": None if forecast.valid_time is None else [_utc(time) for time in forecast.valid_time],
-        "lead_times": forecast.lead_times,
-        "variables": list(forecast.variables),
-        "units": list(forecast.units),
-        "shape": list(forecast.values.shape),
-        "values": rounded(forecast.values),
-        "rows_run_north": forecast.grid is not None and forecast.grid.rows_run_north,
-        "columns_run_west": forecast.grid is not None and forecast.grid.columns_run_west,
-        **({} if past is None else {"past": rounded(past), "place": _place(forecast)}),
-    }
-
-
 def values_told(forecast: Forecast, past: FrameSequence | None) -> int:
-    """Number of values that `described` tells of a forecast and the frames before it."""
+    """Number of values that the JSON tells of a forecast and the frames before it."""
     return forecast.values.size + (0 if past is None else int(np.prod(past.shape)))
 
 
-def _place(forecast: Forecast) -> dict[str, Any] | None:
-    """Latitudes and longitudes of points that are evenly spread over the picture, northernmost row first."""
-    lines = graticule_of(forecast.grid)
-    if lines is None:
-        return None
-    return {"latitude": np.round(lines.latitude, 4).tolist(), "longitude": np.round(lines.longitude, 4).tolist()}
-
-
-def _utc(time: np.datetime64 | None) -> str | None:
-    return None if time is None else f"{time.astype('datetime64[s]')}Z"
+def as_json(description: Mapping[str, Any]) -> bytes:
+    """What the player shows as JSON: frames as lists, rounded to five digits, null where missing."""
+    plain = encoded(description, rounded)
+    if "beside" in plain:
+        plain["beside"] = dict(plain["beside"])
+    return json.dumps(plain).encode()
 
 
 def rounded(values: FloatArray) -> Any:

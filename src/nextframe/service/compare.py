@@ -10,10 +10,9 @@ from typing import Any
 from nextframe.errors import NextframeError
 from nextframe.forecasting.adapt import Prepared
 from nextframe.forecasting.baselines import make_baseline, names
-from nextframe.forecasting.forecast import Forecast
 from nextframe.forecasting.trained import TrainedForecaster
 from nextframe.frames.sequence import FloatArray, FrameSequence
-from nextframe.service.answers import rounded
+from nextframe.report.player import described, told
 from nextframe.service.limits import Limits, Refused
 from nextframe.service.starting import forecast_from
 
@@ -31,6 +30,8 @@ class Asked:
     """Whether the last frames are held back as the truth."""
     threshold: float | None = None
     """Threshold of an event, whose probability is wanted."""
+    past: bool = False
+    """Whether the frames before it are wanted, too."""
 
     @property
     def fields(self) -> int:
@@ -54,7 +55,8 @@ class Asked:
             raise Refused(422, f"threshold is no number: {query['threshold'][:40]}") from error
         if threshold is not None and not math.isfinite(threshold):
             raise Refused(422, "threshold is not finite")
-        return cls(beside=beside, check=query.get("check") == "true", threshold=threshold)
+        check, past = (query.get(name) == "true" for name in ("check", "past"))
+        return cls(beside=beside, check=check, threshold=threshold, past=past)
 
 
 def halves(frames: FrameSequence, lead_times: int, *, check: bool) -> tuple[FrameSequence, FloatArray | None]:
@@ -77,8 +79,8 @@ def compared(
     lead_times: int,
     asked: Asked,
     limits: Limits,
-) -> tuple[Forecast, dict[str, Any]]:
-    """The model's forecast, and what else the answer holds of it.
+) -> dict[str, Any]:
+    """The model's forecast and what is wanted beside it; with the frames before it, all that the player shows.
 
     Args:
         model: what forecasts.
@@ -96,27 +98,25 @@ def compared(
     past = prepared.start.past
     _, channels, height, width = past.shape
     room = lead_times * channels * height * width * _DRAWN <= limits.values
-    wanted = asked.threshold is not None
-    made = forecast_from(model, name, prepared, lead_times, members=wanted and room)
-    more: dict[str, Any] = {}
+    made = forecast_from(model, name, prepared, lead_times, members=asked.threshold is not None and room)
+    probability: FloatArray | None = None
     if asked.threshold is not None:
-        more["threshold"] = asked.threshold
         try:
-            more["probability"] = rounded(made.probability(asked.threshold))
+            probability = made.probability(asked.threshold)
         except NextframeError as error:
             notes.append(f"No probabilities: {error if room else 'the frames are too large for them here'}.")
-    if asked.beside:
-        more["beside"] = {}
+    beside: dict[str, FloatArray] = {}
     for baseline in asked.beside:
         try:
-            forecast = make_baseline(baseline).forecast(past, lead_times, members=False)
+            beside[baseline] = make_baseline(baseline).forecast(past, lead_times, members=False).values
         except NextframeError as error:
             notes.append(f"No {baseline}: {error}.")
-        else:
-            more["beside"][baseline] = rounded(forecast.values)
-    if truth is not None:
-        more["truth"] = rounded(truth)
-    return made, {**more, "notes": notes}
+    frames: dict[str, Any] = {"truth": truth, "probability": probability, "threshold": asked.threshold}
+    if asked.past:
+        return described(made, past=past.read(0, len(past)), beside=beside, notes=notes, **frames)
+    wanted: dict[str, Any] = {"beside": list(beside.items()) or None, **frames}
+    there = {name: value for name, value in wanted.items() if value is not None}
+    return {**told(made), "values": made.values, **there, "notes": notes}
 
 
 def said_of(inspection: Any) -> Sequence[str]:

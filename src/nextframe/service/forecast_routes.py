@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import warnings
 from typing import Any
 
@@ -11,7 +10,7 @@ from fastapi import FastAPI, Request, Response
 
 from nextframe.frames.sequence import FrameSource
 from nextframe.inspection.inspect import inspect_source
-from nextframe.service.answers import MEDIA, content, described, format_of
+from nextframe.service.answers import MEDIA, as_json, content, format_of
 from nextframe.service.compare import Asked, compared, halves, said_of
 from nextframe.service.gate import held_by
 from nextframe.service.judge import plain
@@ -39,9 +38,8 @@ def add_forecasts(app: FastAPI, service: Service) -> None:
         frames = await uploaded(request, service)
         pixels = int(np.prod(frames.shape[1:]))
         lead_times = service.lead_times_of(model, query.get("lead_times"), pixels)
-        shown = query.get("past") == "true"
         if wanted == "json":
-            service.hold_told(pixels * (lead_times * asked.fields + len(frames) * shown))
+            service.hold_told(pixels * (lead_times * asked.fields + len(frames) * asked.past))
 
         def work() -> bytes:
             adapted = adapted_to(model, frames)
@@ -50,8 +48,7 @@ def add_forecasts(app: FastAPI, service: Service) -> None:
             past = prepared.start.past.read(0, len(prepared.start.past))
             if wanted != "json":
                 return content(forecast_from(model, name, prepared, lead_times), wanted, past=past)
-            made, more = compared(model, name, prepared, truth, lead_times, asked, service.limits)
-            return json.dumps({**described(made, past if shown else None), **more}).encode()
+            return as_json(compared(model, name, prepared, truth, lead_times, asked, service.limits))
 
         answer = await service.desk.compute(work)
         held_by(request.scope).take(len(answer))

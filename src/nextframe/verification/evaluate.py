@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from nextframe.config import DataConfig
@@ -14,10 +14,11 @@ from nextframe.data.split import Span, whole_spans
 from nextframe.data.windows import Window, Windows, cut_windows, windows_with_past
 from nextframe.errors import ConfigError, DataError
 from nextframe.forecasting.baselines import make_baselines
-from nextframe.forecasting.forecast import Forecast, Forecaster
+from nextframe.forecasting.forecast import Forecaster
 from nextframe.frames.formats.opening import open_dataset
-from nextframe.frames.sequence import FloatArray, FrameSource
-from nextframe.verification.additive import SCALES, threshold_name
+from nextframe.frames.sequence import FrameSource
+from nextframe.verification.additive import SCALES, Threshold, threshold_name
+from nextframe.verification.example import Example
 from nextframe.verification.grade import grade
 from nextframe.verification.leave_out import Chosen
 from nextframe.verification.protocols import named
@@ -25,18 +26,6 @@ from nextframe.verification.result import Verification
 from nextframe.verification.thresholds import Thresholds, chosen_thresholds, shows_pictures
 from nextframe.verification.verify import verify
 from nextframe.words import evenly, joined
-
-
-@dataclass(frozen=True, kw_only=True)
-class Example:
-    """One window with everyone's forecast, to look at."""
-
-    past: FloatArray
-    """(T, C, H, W) in source units."""
-    truth: FloatArray
-    """(K, C, H, W)."""
-    forecasts: Sequence[Forecast]
-    """One for each forecaster, the model first."""
 
 
 def evaluate(
@@ -59,7 +48,7 @@ def evaluate(
     about: Mapping[str, str] | None = None,
     command: str = "",
     progress: bool = False,
-) -> tuple[Verification, list[Example]]:
+) -> Verification:
     """Verify forecasters on all windows of some frames, beside baselines.
 
     Args:
@@ -106,10 +95,11 @@ def evaluate(
         raise DataError(f"none of its {chosen} windows starts from a frame with a value: all is missing", where=data)
     pictures = shows_pictures(spans)
     everyone = [*forecasters, *make_baselines(baselines, training)]
+    levels = chosen_thresholds(thresholds, spans, pictures=pictures, usual=usual)
     verification = verify(
         everyone,
         windows,
-        thresholds=chosen_thresholds(thresholds, spans, pictures=pictures, usual=usual),
+        thresholds=levels,
         video=pictures,
         scales=scales,
         protocol=protocol,
@@ -134,7 +124,10 @@ def evaluate(
         notes=tuple(filter(None, notes)),
         provenance={**provenance(spans), **(about or {})},
     )
-    return verification, [_example(everyone, window) for window in evenly(windows, examples)]
+    return replace(
+        verification,
+        examples=[_example(everyone, window, levels) for window in evenly(windows, examples)],
+    )
 
 
 def evaluate_file(
@@ -199,9 +192,16 @@ def _unreached(verification: Verification) -> Iterator[str]:
             yield f"no observed value reaches the threshold {threshold:g}: choose a lower one, its scores say nothing"
 
 
-def _example(forecasters: Sequence[Forecaster], window: Window) -> Example:
+def _example(forecasters: Sequence[Forecaster], window: Window, thresholds: Sequence[float]) -> Example:
     past, truth = window.read()
     sequence = window.sequence[window.start : window.start + window.past]
+    forecasts = [forecaster.forecast(sequence, window.future) for forecaster in forecasters]
+    first = [threshold for threshold in thresholds if not isinstance(threshold, Threshold) or threshold.channel == 0]
+    threshold = float(first[0]) if first else None
     return Example(
-        past=past, truth=truth, forecasts=[forecaster.forecast(sequence, window.future) for forecaster in forecasters]
+        past=past,
+        truth=truth,
+        forecasts=[replace(forecast, members=None) for forecast in forecasts],  # which take much more than all the rest
+        threshold=threshold,
+        probability=None if threshold is None or forecasts[0].members is None else forecasts[0].probability(threshold),
     )

@@ -12,13 +12,17 @@ from typing import TYPE_CHECKING, Any, Literal
 from nextframe.errors import DataError
 from nextframe.files import write_text
 from nextframe.plugins import Late
+from nextframe.verification.example import Example
 from nextframe.verification.protocol_scores import ProtocolScores
 from nextframe.words import count, joined
 
 if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
+    from anywidget import AnyWidget
 
+_NOT_WRITTEN = "examples"
+"""Field that no file of scores holds."""
 Values = Sequence[float]
 Word = Literal["better", "worse", "no real difference", "not known"]
 """Verdict on a difference; "not known" where too few independent forecasts tell."""
@@ -128,6 +132,8 @@ class Verification:
     """Versions of what computed them."""
     machine: str = ""
     """What they were computed on."""
+    examples: Sequence[Example] = field(default=(), repr=False, compare=False)
+    """Some windows with everyone's forecast, to look at; no file of scores holds them."""
 
     def __repr__(self) -> str:
         by = joined(list(self.scores))
@@ -140,6 +146,15 @@ class Verification:
     def to_json(self, path: str | Path) -> None:
         """Write `verification.json`, whole or not at all; a score that is not defined is null there."""
         write_text(path, json.dumps(_with_nulls(self), indent=1) + "\n")
+
+    def widget(self) -> AnyWidget:
+        """The player for a notebook, of the examples that `verify` has kept; needs the extra `notebook`.
+
+        Raises:
+            ConfigError: scores without examples, as those of a file; or anywidget is not installed.
+        """
+        widget: AnyWidget = Late("nextframe.outputs.widget:verification_widget")(self)
+        return widget
 
     def to_dataframe(self) -> pd.DataFrame:
         """A table of pandas with a row for each forecaster, score and lead time; see `tabular.dataframe`."""
@@ -218,7 +233,7 @@ def _with_nulls(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_with_nulls(part) for part in value]
     if isinstance(value, (Skill, Reliability, Verdict, ProtocolScores, Verification)):
-        return _with_nulls(vars(value))
+        return _with_nulls({name: part for name, part in vars(value).items() if name != _NOT_WRITTEN})
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 

@@ -18,7 +18,7 @@ from nextframe.frames.sequence import FrameSource
 from nextframe.runs.shipped import measured, shipped_name
 from nextframe.verification.additive import SCALES
 from nextframe.verification.entrants import Entrant, Entrants, common_data
-from nextframe.verification.evaluate import Example, evaluate
+from nextframe.verification.evaluate import evaluate
 from nextframe.verification.held_out import held_out, training_part
 from nextframe.verification.leave_out import Chosen, choose_frames
 from nextframe.verification.protocols import named
@@ -50,7 +50,7 @@ def evaluate_entrants(
     seen: bool = False,
     command: str = "",
     progress: bool = False,
-) -> tuple[Verification, list[Example]]:
+) -> Verification:
     """Verify a run, or several on the same windows: on the test part of the first one's data, or on those frames of
     another source that none of them has seen in its training.
 

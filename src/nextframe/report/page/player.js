@@ -1,58 +1,18 @@
-// Player of a forecast: past, forecast, baselines, truth, error and probability on one slider, the last frame seen
-// beside them by a wipe, the value under the pointer, events by lead time. No library, no network. A forecast is what
-// the service answers as JSON.
+// Player of a forecast: past, forecasts, truth, errors and probability on one slider, the last frame seen beside them by a
+// wipe, the value under the pointer, events by lead time. No library, no network. What it takes is what
+// nextframe.report.player describes, unpacked.
 
-// Cividis, which people see alike however they see colours (Nunez et al. 2018), at nine places; errors from blue, too
-// low, over white to orange, too high.
-const CIVIDIS = [[0, 32, 76], [0, 48, 110], [59, 73, 107], [87, 93, 109], [112, 113, 115], [138, 134, 120],
-  [166, 157, 117], [195, 181, 105], [255, 233, 69]];
-const ERRORS = [[5, 76, 140], [96, 158, 208], [247, 247, 247], [240, 158, 72], [166, 74, 0]];
-const LINES = ["#0072b2", "#d55e00", "#009e73", "#cc79a7"], DASHES = ["", "6 4", "2 3", "8 3 2 3"];
-const MISSING = [119, 119, 119];
+import { bytes, minus, number, placing } from "./frames.js";
+import { events, key } from "./events.js";
+import { graticule, where } from "./place.js";
 
-export function colour(share, colours = CIVIDIS) {
-  const place = Math.min(Math.max(share, 0), 1) * (colours.length - 1);
-  const low = Math.min(Math.floor(place), colours.length - 2);
-  return colours[low].map((value, n) => Math.round(value + (colours[low + 1][n] - value) * (place - low)));
-}
-
-const table = (colours) => Array.from({ length: 256 }, (_, n) => colour(n / 255, colours));
-const TABLES = { value: table(CIVIDIS), error: table(ERRORS) };
-
-export function range(frames) {
-  let low = Infinity, high = -Infinity;
-  for (const frame of frames) for (const channel of frame) for (const row of channel) for (const value of row) {
-    if (value === null) continue;
-    if (value < low) low = value;
-    if (value > high) high = value;
-  }
-  return low < high ? [low, high] : [low - 0.5 || 0, (low || 0) + 0.5];
-}
-
-// Critical success index of each lead time: hits over hits, misses and false alarms; null where there is no event.
-export function csi(forecast, truth, threshold) {
-  return forecast.map((frame, lead) => {
-    let hits = 0, wrong = 0;
-    frame.forEach((channel, c) => channel.forEach((row, r) => row.forEach((value, n) => {
-      const seen = truth[lead][c][r][n];
-      if (value === null || seen === null) return;
-      const said = value >= threshold, came = seen >= threshold;
-      if (said && came) hits++; else if (said || came) wrong++;
-    })));
-    return hits + wrong ? hits / (hits + wrong) : null;
-  });
-}
-
-const minus = (forecast, truth) => forecast.map((frame, k) => frame.map((channel, c) => channel.map((row, r) =>
-  row.map((value, n) => value === null || truth[k][c][r][n] === null ? null : value - truth[k][c][r][n]))));
-
-let players = 0;
+const STEP = 450; // milliseconds of a frame that is played
+const LINES = 400; // pixels along the longer side of the lines over a picture
 
 export class Player {
-  constructor(home, forecast) {
+  constructor(home, forecast, { play = false } = {}) {
     this.home = home;
-    this.hidden = new Set(["error"]);
-    this.number_ = ++players;
+    this.hidden = new Set();
     home.classList.add("player");
     home.innerHTML = `
       <div class="row"><strong class="name"></strong> <span class="when"></span></div>
@@ -60,72 +20,82 @@ export class Player {
       <div class="row">
         <button type="button" class="play" aria-pressed="false">Play</button>
         <input type="range" class="frame" aria-label="Frame" min="0" step="1">
-        <output class="value" aria-live="off"></output>
       </div>
+      <output class="value" aria-live="off">Point at a picture to read its values.</output>
+      <div class="scales"></div>
       <div class="row">
-        <label>Wipe to the last frame seen <input type="range" class="wipe" min="0" max="100" value="0"></label>
-        <label>Threshold <input type="number" class="threshold" step="any"></label>
+        <label class="wiped">Wipe to the last frame seen <input type="range" class="wipe" min="0" max="100" value="0"></label>
+        <label>Threshold<span class="unit"></span> <input type="number" class="threshold" step="any"></label>
         <label class="check"><input type="checkbox" class="mask"> Only values from the threshold</label>
+        <label class="palette">Colours <select class="colours"></select></label>
       </div>
-      <div class="row"><span class="low"></span><canvas class="bar" width="256" height="1" aria-hidden="true"></canvas><span class="high"></span></div>
       <fieldset class="shown" hidden><legend>Beside the forecast</legend></fieldset>
-      <p class="note"></p>
+      <p class="note keys">On the first picture of the forecast: arrow keys step, with Shift they move the point whose values are read, space plays.</p>
+      <p class="note said"></p>
       <figure class="events" hidden></figure>`;
     this.part = (name) => home.querySelector(name);
-    for (const name of [".frame", ".wipe", ".mask"]) this.part(name).addEventListener("input", () => this.draw());
+    for (const name of [".frame", ".wipe", ".mask", ".colours"]) this.part(name).addEventListener("input", () => this.draw());
+    this.part(".colours").addEventListener("input", () => this.bars());
     this.part(".threshold").addEventListener("input", () => { this.draw(); this.curve(); });
     this.part(".threshold").addEventListener("change", () => home.dispatchEvent(new CustomEvent("threshold", { detail: this.threshold })));
     this.part(".play").addEventListener("click", () => this.play());
+    // Whoever takes hold of the slider has it, even before moving it.
+    for (const touch of ["pointerdown", "keydown", "focus", "input"]) this.part(".frame").addEventListener(touch, () => this.play(false));
     this.show(forecast);
+    if (play && !matchMedia("(prefers-reduced-motion: reduce)").matches) this.play(true);
   }
 
-  show(forecast) {
-    const before = this.forecast;
+  // Shows another forecast; the slider stays where it is on request, or where it is the same one with more beside it.
+  show(forecast, { stay = false } = {}) {
+    const before = this.forecast, [leads, channels, height, width] = forecast.shape;
     this.forecast = forecast;
     this.past = forecast.past || [];
-    this.frames = [...this.past, ...forecast.values];
-    [this.low, this.high] = range([...this.frames, ...(forecast.truth || [])]);
-    const [, channels, height, width] = forecast.shape;
-    Object.assign(this, { channels, height, width });
-    const slider = this.part(".frame");
-    slider.max = this.frames.length - 1;
-    if (!before || before.init_time !== forecast.init_time || before.shape[0] !== forecast.shape[0]) slider.value = this.past.length;
-    this.unit = forecast.units[0] === "1" ? "" : ` ${forecast.units[0]}`;
-    this.part(".low").textContent = this.number(this.low) + this.unit;
-    this.part(".high").textContent = this.number(this.high) + this.unit;
-    this.part(".name").textContent = `${forecast.forecaster}: ${forecast.variables.join(", ")}`;
-    if (forecast.threshold !== undefined) this.part(".threshold").value = forecast.threshold;
-    this.part(".note").textContent = (forecast.notes || []).join(" ");
-    const bar = this.part(".bar").getContext("2d"), colours = bar.createImageData(256, 1);
-    TABLES.value.forEach((each, n) => colours.data.set([...each, 255], 4 * n));
-    bar.putImageData(colours, 0, 0);
+    this.length = this.past.length + leads;
+    Object.assign(this, { channels, height, width, pixels: height * width, coloured: channels === 3 });
+    const slider = this.part(".frame"), index = before ? this.index : 0;
+    slider.max = this.length - 1;
+    const same = before && (stay || (before.init_time === forecast.init_time && before.shape[0] === leads));
+    slider.value = same ? index : this.past.length;
+    this.units = forecast.units.map((unit) => unit === "1" ? "" : ` ${unit}`);
+    const named = forecast.variables.join(", ");
+    this.part(".name").textContent = named === "frame" ? forecast.forecaster : `${forecast.forecaster}: ${named}`;
+    this.part(".unit").textContent = this.units[0] && ` (${this.units[0].trim()})`;
+    if (forecast.threshold !== undefined && forecast.threshold !== null) this.part(".threshold").value = forecast.threshold;
+    this.part(".said").textContent = (forecast.notes || []).join(" ");
+    this.part(".wiped").hidden = !this.past.length;
+    const colours = this.part(".colours"), names = forecast.scale.colours.map(([name]) => name), chosen = colours.value;
+    colours.replaceChildren(...names.map((name) => new Option(name, name)));
+    if (names.includes(chosen)) colours.value = chosen;
+    this.part(".palette").hidden = names.length < 2 || this.coloured;
+    this.place = null;
     this.arrange();
     this.curve();
     this.draw();
   }
 
-  // What is shown beside each other: name, frames by lead time, colours and their range.
-  kinds() {
-    const { forecast, low, high } = this, kinds = [{ name: forecast.forecaster, values: forecast.values, low, high, main: true }];
-    for (const [name, values] of Object.entries(forecast.beside || {})) kinds.push({ name, values, low, high });
-    if (forecast.truth) {
-      kinds.push({ name: "truth", values: forecast.truth, low, high });
-      const values = minus(forecast.values, forecast.truth), most = Math.max(...range(values).map(Math.abs)) || 1;
-      kinds.push({ name: "error", values, low: -most, high: most, colours: "error" });
-    }
-    if (forecast.probability) kinds.push({ name: "probability", values: forecast.probability, low: 0, high: 1, share: true });
-    return kinds;
+  // Columns of pictures: truth, forecasters with their errors, probability.
+  columns() {
+    const { forecast: { forecaster, values, beside, truth, probability, scale, errors, chances } } = this;
+    const forecasts = [[forecaster, values], ...beside];
+    return [
+      ...(truth ? [[{ name: "truth", switch: "truth", frames: truth, scale }]] : []),
+      ...forecasts.map(([name, frames], n) => [
+        { name, switch: n ? name : null, frames, scale, curve: n },
+        ...(truth ? [{ name: `error of ${name}`, switch: "error", frames: frames.map((frame, k) => minus(frame, truth[k])), scale: errors, ahead: true }] : []),
+      ]),
+      ...(probability ? [[{ name: "probability", switch: "probability", frames: probability, scale: chances, ahead: true, share: true }]] : []),
+    ];
   }
 
   arrange() {
-    const all = this.kinds(), shown = this.part(".shown");
-    shown.hidden = all.length < 2;
-    shown.replaceChildren(shown.firstElementChild, ...all.slice(1).map(({ name }) => {
+    this.all = this.columns();
+    const switches = [...new Set(this.all.flat().map((kind) => kind.switch).filter((name) => name !== null))];
+    const shown = this.part(".shown");
+    shown.hidden = !switches.length;
+    shown.replaceChildren(shown.firstElementChild, ...switches.map((name) => {
       const label = document.createElement("label"), box = document.createElement("input");
       label.className = "check";
-      box.type = "checkbox";
-      box.name = name;
-      box.checked = !this.hidden.has(name);
+      Object.assign(box, { type: "checkbox", name, checked: !this.hidden.has(name) });
       box.addEventListener("change", () => {
         if (box.checked) this.hidden.delete(name); else this.hidden.add(name);
         this.panels();
@@ -134,165 +104,194 @@ export class Player {
       label.append(box, ` ${name}`);
       return label;
     }));
-    this.all = all;
+    const { place } = this.forecast;
+    this.lines = null;
+    if (place) {
+      const scale = LINES / Math.max(this.width, this.height);
+      this.lines = Object.assign(document.createElement("canvas"), { width: Math.round(this.width * scale), height: Math.round(this.height * scale) });
+      graticule(this.lines, place);
+    }
     this.panels();
   }
 
   panels() {
-    this.kindsShown = this.all.filter(({ name, main }) => main || !this.hidden.has(name));
     const focus = this.canvas && document.activeElement === this.canvas;
-    this.part(".panels").replaceChildren(...this.kindsShown.map((kind) => {
-      const figure = document.createElement("figure"), caption = document.createElement("figcaption");
-      const canvas = kind.canvas = document.createElement("canvas");
-      caption.textContent = kind.name;
-      canvas.tabIndex = kind.main ? 0 : -1;
-      canvas.setAttribute("role", "img");
-      canvas.width = this.width;
-      canvas.height = this.height;
-      canvas.addEventListener("pointermove", (event) => this.point(event, canvas));
-      canvas.addEventListener("pointerdown", (event) => this.point(event, canvas));
-      canvas.addEventListener("keydown", (event) => this.key(event));
-      figure.append(canvas, caption);
-      return figure;
+    const seen = (kind) => kind.switch === null || !this.hidden.has(kind.switch);
+    const columns = this.all.map((column) => seen(column[0]) ? column.filter(seen) : []).filter((column) => column.length);
+    this.kinds = columns.flat();
+    this.part(".panels").style.setProperty("--ratio", this.width / this.height);
+    this.part(".panels").replaceChildren(...columns.map((column) => {
+      const home = document.createElement("div");
+      home.className = "column";
+      home.append(...column.map((kind) => this.panel(kind)));
+      return home;
     }));
-    this.canvas = this.kindsShown[0].canvas;
+    this.canvas = this.kinds.find((kind) => kind.switch === null).canvas;
     if (focus) this.canvas.focus();
+    this.bars();
+  }
+
+  panel(kind) {
+    const figure = document.createElement("figure"), main = kind.switch === null;
+    figure.innerHTML = `<figcaption>${kind.curve === undefined ? "" : `${key(kind.curve)} `}</figcaption><div class="screen"><canvas></canvas><i class="point" hidden></i></div>`;
+    figure.querySelector("figcaption").append(kind.name);
+    kind.canvas = Object.assign(figure.querySelector("canvas"), { tabIndex: main ? 0 : -1, width: this.width, height: this.height });
+    kind.point = figure.querySelector(".point");
+    kind.canvas.setAttribute("role", "img");
+    for (const event of ["pointermove", "pointerdown"]) kind.canvas.addEventListener(event, (moved) => this.point(moved, kind.canvas));
+    if (main) kind.canvas.addEventListener("keydown", (event) => this.key(event));
+    if (this.lines) {
+      const lines = this.lines.cloneNode();
+      lines.className = "lines";
+      lines.getContext("2d").drawImage(this.lines, 0, 0);
+      figure.querySelector(".screen").append(lines);
+    }
+    return figure;
+  }
+
+  // Colour bars of what is shown, with their ticks.
+  bars() {
+    const { scale, errors, chances } = this.forecast, has = (own) => this.kinds.some((kind) => kind.scale === own);
+    const shown = [...(this.coloured ? [] : [scale]), ...[errors, chances].filter((own) => own && has(own))];
+    this.part(".scales").replaceChildren(...shown.map((own) => {
+      const home = document.createElement("div"), colours = this.table(own), number = own.levels ? own.levels.length : 256;
+      home.className = "scale";
+      home.innerHTML = `<b></b><canvas width="${number}" height="1" role="img"></canvas><div class="ticks"></div>`;
+      home.querySelector("b").textContent = own.name + (own.unit ? ` in ${own.unit}` : "");
+      const canvas = home.querySelector("canvas"), context = canvas.getContext("2d"), image = context.createImageData(number, 1);
+      canvas.setAttribute("aria-label", `colours of the ${own.name}`);
+      // Classes begin at the first level; what lies below it has a colour of its own, outside of the bar.
+      for (let n = 0, first = own.levels ? 1 : 0; n < number; n++) image.data.set([...colours.subarray(3 * (n + first), 3 * (n + first) + 3), 255], 4 * n);
+      context.putImageData(image, 0, 0);
+      home.querySelector(".ticks").append(...own.ticks.map(([share, text]) => {
+        const tick = Object.assign(document.createElement("span"), { textContent: text });
+        tick.style.left = `${100 * share}%`;
+        return tick;
+      }));
+      return home;
+    }));
+  }
+
+  table(scale) {
+    const chosen = scale.colours.find(([name]) => name === this.part(".colours").value) || scale.colours[0];
+    return bytes(chosen[1]);
   }
 
   get index() { return Number(this.part(".frame").value); }
 
   get threshold() { const typed = this.part(".threshold").value; return typed === "" ? null : Number(typed); }
 
-  number(value) { return value === null || !isFinite(value) ? "missing" : Number(value.toPrecision(4)).toString(); }
-
   when() {
-    const lead = this.index - this.past.length + 1, { valid_time: valid, init_time: init } = this.forecast;
-    const said = lead === 0 ? "last frame seen" : lead < 0 ? `${-lead} before the last frame seen` : `forecast, lead time ${lead}`;
-    if (!valid || !init) return said;
-    const time = new Date(Date.parse(init) + lead * (Date.parse(valid[0]) - Date.parse(init)));
-    const utc = lead > 0 ? valid[lead - 1] : time.toISOString().replace(".000Z", "Z");
-    return `${said}, valid ${utc} (here ${time.toLocaleTimeString()})`;
+    const step = this.index - this.past.length, { lead_labels: labels, valid_time: valid, past_time: past, first } = this.forecast;
+    const before = -1 - step, lead = step + first, label = labels[step] === `+${lead}` ? "" : ` (${labels[step]})`;
+    const said = step >= 0 ? `forecast, lead time ${lead}${label}` : before ? `${before} before the last frame seen` : "last frame seen";
+    const time = step >= 0 ? valid?.[step] : past?.[this.index];
+    if (!time) return said;
+    const local = new Date(time).toLocaleString([], { month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", timeZoneName: "short" });
+    return `${said}, valid ${time.replace("T", " ").replace(/(:00)?Z$/, "")} UTC (here ${local})`;
   }
 
   // The frame of a kind that stands at the slider; of the past it is the same for all, and of errors there is none.
   frame(kind) {
-    const lead = this.index - this.past.length;
-    if (lead >= 0) return kind.values[lead];
-    return kind.share || kind.colours ? null : this.past[this.index];
+    const step = this.index - this.past.length;
+    return step >= 0 ? kind.frames[step] : kind.ahead ? null : this.past[this.index];
   }
 
   paint(kind) {
-    const { width, height, channels } = this, { rows_run_north: flip, columns_run_west: mirror } = this.forecast;
-    const context = kind.canvas.getContext("2d"), image = context.createImageData(width, height), { data } = image;
-    const frame = this.frame(kind), own = kind.share || kind.colours;
-    const seen = own || !this.past.length ? frame : this.past[this.past.length - 1];
+    const { width, height, pixels, channels } = this, { scale, canvas } = kind, { rows_run_north: flip, columns_run_west: mirror } = this.forecast;
+    const context = canvas.getContext("2d"), image = context.createImageData(width, height), { data } = image;
+    const frame = this.frame(kind), colours = this.table(scale), place = placing(scale), missing = scale.missing;
+    const seen = kind.ahead || !this.past.length ? frame : this.past[this.past.length - 1];
     const edge = width * Number(this.part(".wipe").value) / 100;
-    const threshold = this.part(".mask").checked && !own && this.threshold !== null ? this.threshold : -Infinity;
-    const colours = TABLES[kind.colours || "value"], factor = 255 / (kind.high - kind.low), bright = this.high > 1 ? 1 : 255;
+    const least = this.part(".mask").checked && !kind.ahead && this.threshold !== null ? this.threshold : -Infinity;
+    const mixed = this.coloured && !kind.ahead, mean = kind.scale === this.forecast.errors ? channels : 1;
+    const share = (value) => Math.min(Math.max((value - scale.low) / (scale.high - scale.low), 0), 1) * 255;
     for (let y = 0; frame && y < height; y++) for (let x = 0; x < width; x++) {
-      const shown = x < edge ? seen : frame, row = flip ? height - 1 - y : y, at = 4 * (y * width + x);
-      const column = mirror ? width - 1 - x : x, value = shown[0][row][column];
-      let painted = MISSING;
-      if (channels === 3 && !own) {
-        const parts = shown.map((channel) => channel[row][column]);
-        if (!parts.includes(null)) painted = parts.map((part) => part * bright);
-      } else if (value !== null) {
-        if (value < threshold) continue;
-        painted = colours[Math.min(Math.max(Math.round((value - kind.low) * factor), 0), 255)];
+      const shown = x < edge ? seen : frame, at = 4 * (y * width + x);
+      const from = (flip ? height - 1 - y : y) * width + (mirror ? width - 1 - x : x);
+      let value = shown[from];
+      for (let c = 1; c < mean; c++) value += shown[from + c * pixels];
+      value /= mean;
+      if (value < least) continue;
+      const n = Number.isNaN(value) ? -1 : 3 * place(value);
+      for (let part = 0; part < 3; part++) {
+        data[at + part] = n < 0 ? missing[part] : mixed ? share(shown[from + part * pixels]) : colours[n + part];
       }
-      data[at] = painted[0]; data[at + 1] = painted[1]; data[at + 2] = painted[2]; data[at + 3] = 255;
+      data[at + 3] = 255;
     }
     context.putImageData(image, 0, 0);
-    kind.canvas.setAttribute("aria-label", `${kind.main ? this.part(".name").textContent : kind.name}, ${this.when()}`);
+    canvas.setAttribute("aria-label", `${kind.switch === null ? this.part(".name").textContent : kind.name}, ${this.when()}`);
   }
 
   draw() {
-    for (const kind of this.kindsShown) this.paint(kind);
-    this.part(".when").textContent = this.when();
-    this.part(".frame").setAttribute("aria-valuetext", this.when());
+    for (const kind of this.kinds) this.paint(kind);
+    const when = this.when();
+    this.part(".when").textContent = when;
+    this.part(".frame").setAttribute("aria-valuetext", when);
     this.tell();
   }
 
   point(event, canvas) {
     const box = canvas.getBoundingClientRect();
-    const scale = Math.min(box.width / this.width, box.height / this.height);
-    const column = Math.floor((event.clientX - box.left - (box.width - this.width * scale) / 2) / scale);
-    const row = Math.floor((event.clientY - box.top - (box.height - this.height * scale) / 2) / scale);
-    if (row < 0 || column < 0 || row >= this.height || column >= this.width) return;
-    this.place = [row, column];
+    const within = (share, size) => Math.min(Math.max(Math.floor(share * size), 0), size - 1);
+    this.place = [within((event.clientY - box.top) / box.height, this.height), within((event.clientX - box.left) / box.width, this.width)];
     this.tell();
   }
 
-  // Latitude and longitude of a pixel's middle, between the points that the forecast tells.
-  where(row, column) {
-    const place = this.forecast.place;
-    if (!place) return "";
-    const between = (field) => {
-      const y = (row + 0.5) / this.height * (field.length - 1), x = (column + 0.5) / this.width * (field[0].length - 1);
-      const top = Math.min(Math.floor(y), field.length - 2), left = Math.min(Math.floor(x), field[0].length - 2);
-      const along = (line) => line[left] + (line[left + 1] - line[left]) * (x - left);
-      return along(field[top]) + (along(field[top + 1]) - along(field[top])) * (y - top);
-    };
-    const latitude = between(place.latitude), longitude = between(place.longitude);
-    return `, at ${Math.abs(latitude).toFixed(2)}°${latitude < 0 ? "S" : "N"} ${Math.abs(longitude).toFixed(2)}°${longitude < 0 ? "W" : "E"}`;
-  }
-
+  // Values of all pictures at the point, by the row and column of the file, and its place.
   tell() {
+    for (const kind of this.kinds) kind.point.hidden = !this.place;
     if (!this.place) return;
-    const [row, column] = this.place, { rows_run_north: flip, columns_run_west: mirror } = this.forecast;
-    const at = flip ? this.height - 1 - row : row, along = mirror ? this.width - 1 - column : column;
-    const told = this.kindsShown.map((kind) => {
-      const frame = this.frame(kind);
-      if (!frame) return null;
-      const values = frame.map((channel) => this.number(channel[at]?.[along] ?? null)).join(", ");
-      return `${kind.main ? "" : `${kind.name} `}${values}${kind.share ? "" : this.unit}`;
+    const [row, column] = this.place, { height, width, pixels, forecast } = this, { every, size, place } = forecast;
+    const at = forecast.rows_run_north ? height - 1 - row : row, along = forecast.columns_run_west ? width - 1 - column : column;
+    const ordered = [...this.kinds].sort((a, b) => (a.switch !== null) - (b.switch !== null));
+    const told = ordered.filter((kind) => this.frame(kind)).map((kind) => {
+      const frame = this.frame(kind), from = at * width + along;
+      const values = Array.from({ length: frame.length / pixels }, (_, c) => number(frame[c * pixels + from]) + (kind.share ? "" : this.units[c]));
+      return `${kind.switch === null ? "" : `${kind.name} `}${values.join(", ")}`;
     });
-    this.part(".value").textContent = `row ${at}, column ${along}: ${told.filter((each) => each !== null).join("; ")}${this.where(row, column)}`;
+    for (const kind of this.kinds) Object.assign(kind.point.style, { left: `${100 * (column + 0.5) / width}%`, top: `${100 * (row + 0.5) / height}%` });
+    const share = (n, length) => Math.min((n + 0.5) * every / length, 1);
+    const where_ = place ? `, at ${where(place, share(row, size[0]), share(column, size[1]))}` : "";
+    this.part(".value").textContent = `row ${at * every}, column ${along * every}${where_}: ${told.join("; ")}`;
   }
 
-  // CSI by lead time of all that forecast, where the truth is known; as a picture and as a table.
+  // CSI by lead time of all that forecast, where the truth is known.
   curve() {
-    const { forecast, threshold } = this, home = this.part(".events");
-    home.hidden = !forecast.truth || threshold === null;
+    const { forecast, threshold } = this, { truth, lead_labels: labels, variables } = forecast, home = this.part(".events");
+    home.hidden = !truth || threshold === null;
     if (home.hidden) return;
-    const rows = this.all.filter(({ main, name }) => main || (forecast.beside || {})[name])
-      .map(({ name, values }) => [name, csi(values, forecast.truth, threshold)]);
-    const leads = forecast.lead_times, x = (k) => 40 + (leads > 1 ? k / (leads - 1) : 0.5) * 380, y = (value) => 150 - 140 * value;
-    const text = (value) => value === null ? "no event" : value.toFixed(2);
-    const lines = rows.map(([, values], n) => values.map((value, k) => value === null ? "" :
-      `<circle cx="${x(k)}" cy="${y(value)}" r="3" fill="${LINES[n % 4]}"/>${k && values[k - 1] !== null ? `<line x1="${x(k - 1)}" y1="${y(values[k - 1])}" x2="${x(k)}" y2="${y(value)}" stroke="${LINES[n % 4]}" stroke-width="2" stroke-dasharray="${DASHES[n % 4]}"/>` : ""}`).join("")).join("");
-    const marks = [0, 0.5, 1].map((v) => `<text x="32" y="${y(v) + 4}" text-anchor="end">${v}</text><line class="grid" x1="40" x2="420" y1="${y(v)}" y2="${y(v)}"/>`).join("");
-    const below = Array.from({ length: leads }, (_, k) => leads > 16 && k % Math.ceil(leads / 12) ? "" : `<text x="${x(k)}" y="168" text-anchor="middle">${k + 1}</text>`).join("");
-    home.innerHTML = `<figcaption></figcaption><svg viewBox="0 0 430 175" role="img" aria-labelledby="events-${this.number_}">${marks}${below}${lines}</svg><table><thead><tr><th scope="col">lead time</th></tr></thead><tbody></tbody></table>`;
-    home.querySelector("figcaption").textContent = `CSI by lead time, of values from ${this.number(threshold)}${this.unit} (1 is best)`;
-    home.querySelector("figcaption").id = `events-${this.number_}`;
-    const head = home.querySelector("thead tr");
-    for (let k = 1; k <= leads; k++) head.append(Object.assign(document.createElement("th"), { textContent: k, scope: "col" }));
-    home.querySelector("tbody").append(...rows.map(([name, values], n) => {
-      const row = document.createElement("tr"), first = Object.assign(document.createElement("th"), { scope: "row" });
-      first.innerHTML = `<svg class="key" viewBox="0 0 24 8" aria-hidden="true"><line x1="0" x2="24" y1="4" y2="4" stroke="${LINES[n % 4]}" stroke-width="3" stroke-dasharray="${DASHES[n % 4]}"/></svg> `;
-      first.append(name);
-      row.append(first, ...values.map((value) => Object.assign(document.createElement("td"), { textContent: text(value) })));
-      return row;
-    }));
+    const rows = this.all.flat().filter((kind) => kind.curve !== undefined).map(({ name, frames }) => [name, frames]);
+    const values = this.coloured ? 3 * this.pixels : this.pixels, of = this.channels > 1 && !this.coloured ? ` of ${variables[0]}` : "";
+    events(home, rows, { truth, labels, threshold, values, title: `CSI of these frames by lead time, of values${of} from ${number(threshold)}${this.units[0]} (1 is best)` });
   }
 
   step(by) {
-    const slider = this.part(".frame");
-    slider.value = (this.index + by + this.frames.length) % this.frames.length;
+    this.part(".frame").value = (this.index + by + this.length) % this.length;
     this.draw();
   }
 
-  key(event) {
-    const steps = { ArrowRight: () => this.step(1), ArrowLeft: () => this.step(-1), " ": () => this.play(),
-      Home: () => this.step(-this.index), End: () => this.step(this.frames.length - 1 - this.index) };
-    if (event.key in steps) { steps[event.key](); event.preventDefault(); }
+  move(down, right) {
+    const [row, column] = this.place || [Math.floor(this.height / 2), Math.floor(this.width / 2)];
+    const held = (n, size) => Math.min(Math.max(n, 0), size - 1);
+    this.place = [held(row + down, this.height), held(column + right, this.width)];
+    this.part(".value").setAttribute("aria-live", "polite"); // by the pointer it would never be silent
+    this.tell();
   }
 
-  play() {
+  key(event) {
+    const moves = { ArrowRight: [0, 1], ArrowLeft: [0, -1], ArrowDown: [1, 0], ArrowUp: [-1, 0] };
+    const steps = { ArrowRight: () => this.step(1), ArrowLeft: () => this.step(-1), " ": () => this.play(),
+      Home: () => this.step(-this.index), End: () => this.step(this.length - 1 - this.index) };
+    const act = event.shiftKey && event.key in moves ? () => this.move(...moves[event.key]) : steps[event.key];
+    if (act) { act(); event.preventDefault(); }
+  }
+
+  play(on = !this.timer) {
+    clearInterval(this.timer);
+    this.timer = on ? setInterval(() => this.step(1), STEP) : null;
     const button = this.part(".play");
-    if (this.timer) { clearInterval(this.timer); this.timer = null; } else this.timer = setInterval(() => this.step(1), 250);
-    button.setAttribute("aria-pressed", String(Boolean(this.timer)));
-    button.textContent = this.timer ? "Pause" : "Play";
+    button.setAttribute("aria-pressed", String(on));
+    button.textContent = on ? "Pause" : "Play";
   }
 }

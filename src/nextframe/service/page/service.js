@@ -1,4 +1,5 @@
 // The service's page: a file in, a forecast out; and streams whose picture moves on when a forecast arrives.
+import { unpacked } from "/page/frames.js";
 import { Player } from "/page/player.js";
 
 const part = (name) => document.getElementById(name);
@@ -9,11 +10,11 @@ function say(text, trouble = false) {
   part("said").className = trouble ? "trouble" : "";
 }
 
-function show(forecast) {
-  const home = part("player");
+async function show(forecast) {
+  const home = part("player"), opened = await unpacked(forecast);
   home.hidden = false;
-  if (player) player.show(forecast); else {
-    player = new Player(home, forecast);
+  if (player) player.show(opened); else {
+    player = new Player(home, opened);
     home.addEventListener("threshold", (event) => {
       threshold = event.detail;
       if (file && watched === null && part("probability").checked) again();
@@ -56,7 +57,7 @@ async function forecast() {
     if (number !== asking) return;
     watched = null;
     made.threshold ??= threshold ?? models.find(({ name }) => name === part("model").value).threshold;
-    show(made);
+    await show(made);
     part("downloads").hidden = false;
     say(`${made.lead_times} frames from ${made.past.length} of ${file.name}, by ${part("model").value}.`);
   } catch (error) { say(error.message, true); }
@@ -95,7 +96,7 @@ async function look(name) {
   part("doctor").hidden = true;
   part("downloads").hidden = true;
   try {
-    show(await (await answer(`/streams/${encodeURIComponent(name)}/forecasts/latest.json?past=true`)).json());
+    await show(await (await answer(`/streams/${encodeURIComponent(name)}/forecasts/latest.json?past=true`)).json());
     say(`Stream ${name}: the picture moves on when a forecast arrives.`);
   } catch (error) { say(error.message, true); }
 }
@@ -135,7 +136,7 @@ function losses(epochs) {
       places.map((place) => `<circle cx="${place.split(",")[0]}" cy="${place.split(",")[1]}" r="2.5" fill="${colour}"/>`).join("");
   };
   const marks = [low, low + reach].map((value) => `<text x="54" y="${y(value) + 4}" text-anchor="end">${value.toPrecision(3)}</text><line class="grid" x1="60" x2="420" y1="${y(value)}" y2="${y(value)}"/>`);
-  part("curve").innerHTML = `${marks.join("")}<text x="240" y="164" text-anchor="middle">epoch 1 to ${epochs.length}; solid: training, dashed: validation</text>${line(rows[0], "#0072b2", "")}${line(rows[1], "#d55e00", "6 4")}`;
+  part("curve").innerHTML = `${marks.join("")}<text x="240" y="164" text-anchor="middle">epoch 1 to ${epochs.length}; solid: training, dashed: validation</text>${line(rows[0], "var(--curve-0)", "")}${line(rows[1], "var(--curve-1)", "6 4")}`;
   const last = rows.map((values) => values.findLast((value) => value !== null));
   part("curve").setAttribute("aria-label", `Loss by epoch: after ${epochs.length}, ${last.filter((value) => value !== undefined).map((value) => value.toPrecision(3)).join(" of training, ")} of validation`);
 }
