@@ -55,6 +55,7 @@ TORCH = ("torch", "torchvision", "torchmetrics", "lightning", "pytorch_lightning
 OPTIONAL = {
     *("eccodes", "h5py", "keras", "pyproj", "pysteps", "rasterio", "tensorboard"),
     *("huggingface_hub", "onnx", "onnxruntime", "openvino"),
+    *("anywidget", "traitlets"),
     *("covjson_pydantic", "fastapi", "prometheus_client", "starlette", "uvicorn", "watchfiles"),
 }
 

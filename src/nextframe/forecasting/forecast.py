@@ -26,12 +26,14 @@ from nextframe.words import count, is_calendar, minute
 
 if TYPE_CHECKING:
     import xarray as xr
+    from anywidget import AnyWidget
     from matplotlib.figure import Figure
 
 # What shows a forecast stands above it, and is named, as in the rows of tables, and not imported.
 _DATASET = Late("nextframe.outputs.netcdf:dataset_with")
 _PLOT, _ANIMATE = Late("nextframe.outputs.show:plot"), Late("nextframe.outputs.show:animate")
 _HTML = Late("nextframe.outputs.show:forecast_html")
+_WIDGET = Late("nextframe.outputs.widget:forecast_widget")
 
 
 class Animation(Protocol):
@@ -164,6 +166,31 @@ class Forecast:
         """
         animation: Animation = _ANIMATE(self, past, truth)
         return animation
+
+    def widget(
+        self,
+        *,
+        past: Source | None = None,
+        truth: Source | None = None,
+        beside: Sequence[Forecast | str] = (),
+        threshold: float | None = None,
+    ) -> AnyWidget:
+        """The player for a notebook, as the report and the service's page have it: past, forecast, truth and error on
+        one slider, values under the pointer, events by lead time. Needs the extra `notebook`.
+
+        Args:
+            past: frames seen, an array (T, C, H, W) or whatever `open_source` takes.
+            truth: frames that came, as many as there are lead times.
+            beside: other forecasts of the same frames, and names of baselines, which forecast from `past`.
+            threshold: from which value on something is an event, in source units; where the forecast has members,
+                its probability is shown.
+
+        Raises:
+            ConfigError: anywidget is not installed, a baseline that there is not, or one without a past.
+            ShapeError: frames that do not fit the forecast.
+        """
+        widget: AnyWidget = _WIDGET(self, past, truth, beside, threshold)
+        return widget
 
     def probability(self, threshold: float) -> FloatArray:
         """Probability of a value of at least `threshold`, in source units: the share of members, (K, C, H, W).
