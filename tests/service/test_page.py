@@ -1,6 +1,5 @@
 """The service's page in a real browser: a file in, the slider moved, a value read, a stream that moves on."""
 
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,51 +9,39 @@ import numpy as np
 import pytest
 
 import nextframe
+from tests.browser import NEEDED, at, launched, opened
 from tests.service.conftest import BEGIN, FRAMES, STEP
 from tests.service.running import httpx, npy
 from tests.service.test_serve import served
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-playwright = pytest.importorskip("playwright.sync_api")
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(CHROMIUM is None, reason="no chromium to look at the page with"),
-]
+pytestmark = [pytest.mark.slow, NEEDED]
 
 
 @contextmanager
-def opened(*arguments: str, height: int) -> Iterator[tuple[Any, str]]:
+def page_of(*arguments: str, height: int) -> Iterator[tuple[Any, str]]:
     """The page of a service in a browser, which is to meet no error, and the service's address."""
-    with served(*arguments) as (address, _), playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        page = browser.new_page(viewport={"width": 900, "height": height})
-        troubles: list[str] = []
-        page.on("pageerror", lambda error: troubles.append(str(error)))
-        page.on("console", lambda told: troubles.append(told.text) if told.type == "error" else None)
-        page.goto(address)
+    with (
+        served(*arguments) as (address, _),
+        launched() as browser,
+        opened(browser, address, viewport={"width": 900, "height": height}) as page,
+    ):
         yield page, address
-        assert troubles == []
-        browser.close()
 
 
 def test_a_file_is_forecast_and_looked_at(run: Path, tmp_path: Path, arrives: Callable[..., Path]) -> None:
     clip = nextframe.open_source("squares:movies=1,frames=7,seed=9").sequences[0].read(0, 7)[:, 0]
     np.save(tmp_path / "clip.npy", clip)
     expected = nextframe.load_run("squares-stacked").forecast(clip, 8).values
-    with opened("squares-stacked", str(run), height=900) as (page, address):
+    with page_of("squares-stacked", str(run), height=900) as (page, address):
         page.wait_for_selector("#model option", state="attached")
         page.set_input_files("#file", tmp_path / "clip.npy")
         page.wait_for_selector("#player canvas", timeout=60_000)
         assert "8 frames from 7 of clip.npy" in page.text_content("#said")
         canvas = page.locator("#player canvas").first
-        box = canvas.bounding_box()
-        scale = min(box["width"], box["height"]) / 40
-        left = (box["width"] - 40 * scale) / 2
         for lead in (0, 3):
             page.locator("#player .frame").fill(str(7 + lead))
             for row, column in ((5, 7), (20, 30)):
-                canvas.hover(position={"x": left + (column + 0.5) * scale, "y": (row + 0.5) * scale})
-                told = page.text_content("#player .value")
+                told = at(page, row, column, (40, 40))
                 assert told.startswith(f"row {row}, column {column}: ")
                 value = float(told.partition(": ")[2])
                 assert value == pytest.approx(expected[lead, 0, row, column], rel=1e-2, abs=1e-4)
@@ -71,29 +58,60 @@ def test_a_file_is_forecast_and_looked_at(run: Path, tmp_path: Path, arrives: Ca
             if n == 0:
                 page.click("#streams button:has-text('radar')")
             page.wait_for_function(
-                f"document.querySelector('#player .when').textContent.includes('21:{5 * (n + 1):02}:00Z')"
+                f"document.querySelector('#player .when').textContent.includes('21:{5 * (n + 1):02} UTC')"
             )
 
 
 def test_a_forecast_is_checked_beside_baselines(tmp_path: Path) -> None:
     clip = nextframe.open_source("squares:movies=1,frames=15,seed=9").sequences[0].read(0, 15)[:, 0]
     np.save(tmp_path / "clip.npy", clip)
-    with opened("squares-stacked", height=1400) as (page, _):
+    with page_of("squares-stacked", height=1400) as (page, _):
         page.wait_for_selector("#model option", state="attached")
         for box in ("[value=persistence]", "#check", "#probability"):
             page.check(box)
         page.set_input_files("#file", tmp_path / "clip.npy")
         page.wait_for_selector("#player figcaption:has-text('probability')", timeout=60_000)
         captions = page.locator("#player .panels figcaption").all_text_contents()
-        assert captions == ["squares-stacked", "persistence", "truth", "probability"]
-        page.check("#player [name=error]")
-        assert page.locator("#player .panels canvas").count() == 5
+        assert [text.strip() for text in captions] == [
+            *("truth", "squares-stacked", "error of squares-stacked", "persistence", "error of persistence"),
+            "probability",
+        ]
+        page.uncheck("#player [name=error]")
+        assert page.locator("#player .panels canvas").count() == 4
         page.wait_for_selector("#words:has-text('15 frames of 40 x 40 pixels.')", timeout=60_000)
         rows = page.locator("#player .events tbody tr")
         truth, last = clip[7:] >= 0.5, clip[6] >= 0.5
         page.fill("#player .threshold", "0.5")
         told = [float(cell) for cell in rows.nth(1).locator("td").all_text_contents()]
         np.testing.assert_allclose(told, (truth & last).sum((1, 2)) / (truth | last).sum((1, 2)), atol=0.006)
+
+
+def test_a_training_is_followed_and_cancelled(tmp_path: Path) -> None:
+    clip = nextframe.open_source("squares:movies=1,frames=40,size=16,seed=3").sequences[0].read(0, 40)[:, 0]
+    np.save(tmp_path / "clip.npy", clip)
+    with page_of("squares-stacked", "--streams", str(tmp_path), height=1600) as (page, address):
+        page.wait_for_selector("#model option", state="attached")
+        assert page.locator("#training").is_hidden(), "there is no file to train on"
+        page.set_input_files("#file", tmp_path / "clip.npy")
+        page.wait_for_selector("#player canvas", timeout=60_000)
+        page.click("#train")
+        page.wait_for_selector("#cancel", timeout=60_000)
+        assert page.is_disabled("#train")
+        epochs = 0
+        for _ in range(2):  # the curve is there while the training goes on, and grows
+            page.wait_for_function(f"document.querySelectorAll('#curve circle').length > {epochs}", timeout=120_000)
+            epochs = page.locator("#curve circle").count()
+        assert page.locator("#curve").is_visible()
+        assert page.text_content("#progress").startswith("Training: ")
+        assert page.get_attribute("#curve", "aria-label").startswith("Loss by epoch: after ")
+        (name,) = httpx.get(f"{address}/trainings").json()
+        assert httpx.get(f"{address}/trainings/{name}").json()["state"] == "running"
+        page.click("#cancel")
+        page.wait_for_selector("#progress:has-text('The training was cancelled.')", timeout=60_000)
+        assert page.is_enabled("#train")
+        assert page.locator("#cancel").is_hidden()
+        assert httpx.get(f"{address}/trainings/{name}").json()["state"] == "cancelled"
+        assert page.locator("#model option").all_text_contents() == ["squares-stacked"]
 
 
 def test_what_is_asked_for_beside_a_forecast() -> None:
