@@ -1,6 +1,7 @@
 """What the player shows, described and packed; and the player in a real browser, as the report has it."""
 
 import base64
+import json
 import re
 import zlib
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from nextframe.errors import ShapeError
 from nextframe.forecasting.forecast import Forecast
 from nextframe.frames.grid import Grid
 from nextframe.frames.sequence import FloatArray
+from nextframe.report import html
 from nextframe.report.html import write_report
 from nextframe.report.player import described, encoded, packed, script
 from nextframe.verification.example import Example
@@ -87,9 +89,12 @@ def test_large_frames_are_shown_as_means() -> None:
 def test_frames_that_do_not_fit_are_refused() -> None:
     forecast = Forecast(values=np.zeros((2, 1, 4, 4), np.float32), forecaster="a")
     wrong = np.zeros((2, 1, 4, 5), np.float32)
-    for name, given in (("truth", wrong), ("past", wrong), ("probability", wrong)):
-        with pytest.raises(ShapeError, match=name):
-            described(forecast, **{name: given})
+    with pytest.raises(ShapeError, match="truth"):
+        described(forecast, truth=wrong)
+    with pytest.raises(ShapeError, match="past"):
+        described(forecast, past=wrong)
+    with pytest.raises(ShapeError, match="probability"):
+        described(forecast, probability=wrong)
     with pytest.raises(ShapeError, match="other"):
         described(forecast, beside={"other": wrong})
 
@@ -113,12 +118,31 @@ def test_times_scales_and_places_are_described() -> None:
 
 
 def test_what_is_put_into_a_page_is_one_module() -> None:
-    for page in ("report", "widget"):
-        text = script(page)  # type: ignore[arg-type]
+    for text in (script("report"), script("widget")):
         assert not re.search(r"^\s*import\b", text, re.MULTILINE)
         names = re.findall(r"^(?:export )?(?:async )?(?:const|let|function|class) (\w+)", text, re.MULTILINE)
         assert len(names) == len(set(names)), "modules that are joined share their names"
         assert "</script" not in text
+
+
+def test_a_film_does_not_make_the_page_large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(html, "_ROOM", 120_000)
+    frames = np.random.default_rng(2).random((6, 3, 96, 128)).astype(np.float32)  # noise, which does not pack
+    forecast = Forecast(values=frames[2:], forecaster="model")
+    scores = {"model": {"mse": [0.1, 0.2, 0.3, 0.4]}}
+    verification = Verification(
+        scores=scores,
+        lead_time=[1.0, 2.0, 3.0, 4.0],
+        count=1,
+        examples=[Example(past=frames[:2], truth=frames[2:], forecasts=[forecast])],
+    )
+    write_report(tmp_path / "report.html", verification)
+    held = re.search(r'id="data">(.*?)</script>', (tmp_path / "report.html").read_text(encoding="utf-8"), re.DOTALL)
+    assert held is not None
+    (shown,) = json.loads(held[1])
+    assert len(held[1]) <= 120_000
+    assert shown["size"] == [96, 128]
+    assert 2 <= shown["every"] <= 4
 
 
 @pytest.fixture(scope="module")

@@ -27,6 +27,8 @@ from nextframe.verification.titles import best, default_metrics, mean, metric_na
 from nextframe.words import lead_number, printable
 
 _LARGEST = 400  # pixels along a side of a picture; of larger frames means are shown
+_SMALLEST = 32
+_ROOM = 3_000_000  # characters of an example: of frames that take more, as those of films, means are shown as well
 
 
 def write_report(
@@ -52,7 +54,6 @@ def write_report(
     drawn = [*leading, *(name for name in rest if score_named(name).metric.drawn)]
     template = files("nextframe.report").joinpath("template.html").read_text(encoding="utf-8")
     page = Environment(autoescape=True, undefined=StrictUndefined, finalize=_shown).from_string(template)
-    played = [encoded(of_example(each, largest=_LARGEST), packed) for each in examples]
     text = page.render(
         title=title,
         verdicts=_verdicts(verification),
@@ -67,13 +68,24 @@ def write_report(
         lead_times=[lead_number(lead) for lead in verification.lead_time],
         unit=verification.lead_time_unit,
         # No name of a source may close the script element, nor open a comment in it.
-        examples=json.dumps(played).replace("<", "\\u003c"),
+        examples=json.dumps([_packed(example) for example in examples]).replace("<", "\\u003c"),
         has_examples=bool(examples),
         style=style(),
         script=script("report"),
         facts=_facts(verification),
     )
     write_text(path, text)
+
+
+def _packed(example: Example) -> dict[str, object]:
+    """An example as the page holds it, with frames as large as there is room for."""
+    largest = _LARGEST
+    while True:
+        shown = encoded(of_example(example, largest=largest), packed)
+        taken = len(json.dumps(shown))
+        if taken <= _ROOM or largest <= _SMALLEST:
+            return shown
+        largest = max(_SMALLEST, int(min(largest, max(shown["shape"][2:])) * math.sqrt(_ROOM / taken)))
 
 
 def _shown(value: object) -> object:

@@ -173,7 +173,7 @@ def packed(frames: FloatArray) -> str:
     bits &= np.uint32(0xFFFFFFFF << dropped & 0xFFFFFFFF)
     bits[np.isnan(frames).reshape(-1)] = 0x7FC00000
     planes = bits.view(np.uint8).reshape(-1, 4).T
-    return base64.b64encode(zlib.compress(planes.tobytes(), 9)).decode()
+    return base64.b64encode(zlib.compress(planes.tobytes())).decode()
 
 
 def _thinned(frames: FloatArray, every: int) -> FloatArray:
