@@ -1,13 +1,14 @@
 """Members that hang together in space and time, beside members that err everywhere alike.
 
-    python -m lab members [NAME ...] [--data FOLDER] [--limit 60] [--out FOLDER]
+    python -m lab members [NAME ...] [--data FOLDER] [--limit 60]
 
-calibrates each model of CASES on its validation part, in memory, and verifies both kinds of members, which have the
-same quantiles at every pixel, on frames that it has not seen: the CRPS and the coverage of means over squares and of
-sums over all lead times, rank histograms, and the spectra of single members. Then, in processes of their own, it times
-the drawing of 20 members of 12 lead times on 765 x 700 pixels, and a whole forecast on that grid. Writes
-lab/results/members.json and the tables between the marks of docs/uncertainty.md; with `--out`, the JSON file alone, to
-that folder. FOLDER holds the data, by default ../shared/data.
+takes each model of CASES as it is calibrated, trains those that do not come with the package, and verifies both kinds
+of members, which have the same quantiles at every pixel, on frames that it has not seen: the CRPS and the coverage of
+means over squares and of sums over all lead times, rank histograms, and the spectra of single members. NAME may be
+"cost", too: seconds and memory of 20 members of 12 lead times on 765 x 700 pixels, and of a whole forecast on that
+grid, in processes of their own. What is measured goes into lab/results/members.json, beside what is there of the
+others, and the tables between the marks of docs/uncertainty.md are written from it. FOLDER holds the data, by default
+../shared/data.
 """
 
 from __future__ import annotations
@@ -32,8 +33,8 @@ from lab.place import DOCS, RESULTS, this_command
 from nextframe.data.motion import Motion
 from nextframe.data.split import split_as, whole_spans
 from nextframe.data.windows import Window, cut_windows, windows_with_past
+from nextframe.errors import ConfigError
 from nextframe.files import write_text
-from nextframe.forecasting.calibrate import measured
 from nextframe.forecasting.calibration import LEVELS, Calibration
 from nextframe.forecasting.dependence import Dependence
 from nextframe.forecasting.load import load_run
@@ -53,6 +54,7 @@ SIDES = (1, 4, 16, 64)
 WAVES = {"below 8 px": (0.0, 8.0), "8 to 32 px": (8.0, 32.0), "above 32 px": (32.0, np.inf)}
 """Bands of wavelength whose power in a member is set against that in the truth."""
 TOGETHER, FIELDS, FORECAST = "one error everywhere", "fields", "the forecast"
+COST = "cost"
 LARGE, MEMBERS, LEADS = (765, 700), 20, 12
 
 
@@ -179,19 +181,24 @@ def cost_of_members() -> dict[str, float]:
     motion: Motion = np.stack([np.full(LARGE, 2.3), np.full(LARGE, -1.2)])
     before = peak_memory()
     begun = time.perf_counter()
+    worked = time.process_time()
     known.members(forecast, past, motions=[motion], number=MEMBERS)
-    return {"seconds": time.perf_counter() - begun, "memory": peak_memory(), "before": before}
+    return {**_since(begun, worked), "memory": peak_memory(), "before": before}
 
 
 def cost_of_forecast() -> dict[str, float]:
     """Seconds and memory of a process that forecasts radar-rain on the whole grid of the composite, from the files."""
     import nextframe
 
-    begun = time.perf_counter()
+    begun, worked = time.perf_counter(), time.process_time()
     made = nextframe.forecast("radar-rain", "radar/knmi-2010-08-26", crop=())
     assert made.members is not None
     shape = made.members.shape
-    return {"seconds": time.perf_counter() - begun, "memory": peak_memory(), "members": shape[0], "leads": shape[1]}
+    return {**_since(begun, worked), "memory": peak_memory(), "members": shape[0], "leads": shape[1]}
+
+
+def _since(begun: float, worked: float) -> dict[str, float]:
+    return {"seconds": time.perf_counter() - begun, "processor": time.process_time() - worked}
 
 
 def apart(call: Callable[[], dict[str, float]]) -> dict[str, float]:
@@ -200,12 +207,19 @@ def apart(call: Callable[[], dict[str, float]]) -> dict[str, float]:
         return pool.apply(call)
 
 
+def _took(cost: Mapping[str, float]) -> str:
+    memory = cost["memory"] / 2**30
+    return f"{cost['seconds']:.1f} s ({cost['processor']:.1f} s of a processor's time) and {memory:.1f} GiB"
+
+
 def tables(result: Mapping[str, Any]) -> str:
     """Tables of a result for the page."""
     lines = []
-    for name, found in result["cases"].items():
+    for name in (name for name in CASES if name in result):
+        found = result[name]
         lines += [
-            f"{CASES[name].title[0].upper()}{CASES[name].title[1:]}; {found['windows']} forecasts:",
+            f"{CASES[name].title[0].upper()}{CASES[name].title[1:]}; calibrated on {found['calibrated on']} forecasts, "
+            f"verified on {found['windows']} (`{found['command']}`):",
             "",
             "| members | mean over | CRPS | coverage | spread | unevenness of ranks | CRPS, sum of all lead times | "
             "coverage |",
@@ -224,52 +238,42 @@ def tables(result: Mapping[str, Any]) -> str:
             who = kind if kind == FORECAST else f"a member, {kind}"
             lines.append(f"| {who} | " + " | ".join(f"{power[w]:.2f}" if w in power else "" for w in WAVES) + " |")
         lines.append("")
-    drawn, whole = result["cost"]["members"], result["cost"]["forecast"]
-    size = " x ".join(map(str, LARGE))
-    lines.append(
-        f"{MEMBERS} members of {LEADS} lead times on {size} pixels, moved along a motion, are drawn in "
-        f"{drawn['seconds']:.1f} s, in a process that takes {drawn['memory'] / 2**30:.1f} GiB. A forecast of "
-        f"radar-rain from files of that grid, {whole['members']} members of {whole['leads']} lead times, takes "
-        f"{whole['seconds']:.1f} s and {whole['memory'] / 2**30:.1f} GiB, loading included."
-    )
+    if COST in result:
+        drawn, whole = result[COST]["members"], result[COST]["forecast"]
+        size = " x ".join(map(str, LARGE))
+        lines.append(
+            f"{MEMBERS} members of {LEADS} lead times on {size} pixels, moved along a motion, are drawn in "
+            f"{_took(drawn)}. A forecast of radar-rain from files of that grid, {whole['members']} members of "
+            f"{whole['leads']} lead times, takes {_took(whole)}, loading included (`{result[COST]['command']}`)."
+        )
     return "\n".join(lines)
+
+
+def measured(name: str, limit: int, folder: Path) -> dict[str, Any]:
+    """What is measured of a case, or of the cost."""
+    if name == COST:
+        return {"members": apart(cost_of_members), "forecast": apart(cost_of_forecast)}
+    model = loaded(name, folder)
+    known = model.calibration
+    if known is None or known.dependence is None:
+        raise ConfigError("knows no dependence of its errors", where=name, hint="calibrate it again")
+    windows = evenly(tested(name, model), limit)
+    print(f"{name}: verifying on {len(windows)} windows", file=sys.stderr, flush=True)
+    return {"calibrated on": known.windows, "windows": len(windows), "scores": verified(model, known, windows)}
 
 
 def main(arguments: Sequence[str]) -> None:
     options = parser("members", __doc__)
-    options.add_argument("names", nargs="*", help=f"any of {', '.join(CASES)}; by default all")
+    options.add_argument("names", nargs="*", help=f"any of {', '.join((*CASES, COST))}; by default all")
     options.add_argument("--data", type=Path, default=Path("../shared/data"), help="folder that holds the data")
     options.add_argument("--limit", type=int, default=60, help="windows to verify at most")
-    options.add_argument("--out", type=Path, help="folder for the JSON file alone")
     given = options.parse_args(arguments)
-    cases: dict[str, Any] = {}
-    out = None if given.out is None else given.out.resolve()
-    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(given.data):
-        for name in given.names or CASES:
-            print(f"{name}: calibrating", file=sys.stderr, flush=True)
-            model = loaded(name, Path(folder))
-            begun = time.perf_counter()
-            known = measured(model)
-            seconds = time.perf_counter() - begun
-            windows = evenly(tested(name, model), given.limit)
-            print(f"{name}: verifying on {len(windows)} windows", file=sys.stderr, flush=True)
-            scores = verified(model, known, windows)
-            cases[name] = {"calibration": {"windows": known.windows, "seconds": seconds}, "windows": len(windows)}
-            cases[name]["scores"] = scores
-        cost = {"members": apart(cost_of_members), "forecast": apart(cost_of_forecast)}
-    result = {
-        "command": this_command(),
-        "machine": describe_machine(),
-        "date": date.today().isoformat(),
-        "cases": cases,
-        "cost": cost,
-    }
-    text = json.dumps(result, indent=1) + "\n"
-    if out is not None:
-        write_text(out / RESULT.name, text)
-    else:
-        write_text(RESULT, text)
-        said = f"Written by `python -m lab members` on {result['machine']}."
-        filled = fill(PAGE.read_text(encoding="utf-8"), "members", f"\n{tables(result)}\n\n{said}\n\n")
-        write_text(PAGE, filled)
+    result: dict[str, Any] = json.loads(RESULT.read_text(encoding="utf-8")) if RESULT.is_file() else {}
+    about = {"command": this_command(), "machine": describe_machine(), "date": date.today().isoformat()}
+    for name in given.names or (*CASES, COST):
+        with tempfile.TemporaryDirectory() as folder, contextlib.chdir(given.data):
+            result[name] = {**about, **measured(name, given.limit, Path(folder))}
+        write_text(RESULT, json.dumps(result, indent=1) + "\n")
+    filled = fill(PAGE.read_text(encoding="utf-8"), "members", f"\n{tables(result)}\n\n")
+    write_text(PAGE, filled)
     print(tables(result))
