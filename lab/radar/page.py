@@ -9,8 +9,8 @@ from typing import Any
 
 from lab.place import DOCS
 from lab.radar.measure import BASELINES, RADAR
-from lab.radar.networks import HORIZON, PAST, RESOLUTION
-from lab.radar.pooled import ALL, Band, Event, difference, events, pooled
+from lab.radar.networks import HORIZON, NETWORKS, PAST, RESOLUTION
+from lab.radar.pooled import ALL, FEWEST, Band, Event, difference, events, pooled
 from nextframe.files import write_text
 from nextframe.verification.result import Verification
 
@@ -48,9 +48,9 @@ def _lines(found: Sequence[Event], variant: str) -> Iterator[str]:
     scored = list(dict.fromkeys(event.network for event in found))
     yield "# One model for all radars\n"
     yield (
-        f"For each of {len(scored)} radar networks a model was trained on all the others, for some minutes, and "
-        "scored on this one, which it never saw: unit, pixels and motion of another radar, another climate. Rain rate "
-        f"at about {RESOLUTION}, {PAST} frames seen, lead times up to {HORIZON} minutes. Each network counts as one in "
+        f"For each of {len(scored)} of {len(NETWORKS)} radar networks a model was trained on all the others, for some "
+        "minutes, and scored on this one, which it never saw: unit, pixels and motion of another radar, another climate. "
+        f"Rain rate at about {RESOLUTION}, {PAST} frames seen, lead times up to {HORIZON} minutes. Each network counts as one in "
         "every mean. Written by `python -m lab radar`.\n"
     )
     yield from _table(
@@ -78,7 +78,7 @@ def _lines(found: Sequence[Event], variant: str) -> Iterator[str]:
     yield (
         "Difference to each baseline, of scores, and in per cent of MSE and CRPS (mean of logarithms, so that no heavy "
         "event outweighs the others), with the 95 % interval of networks and events drawn again; in bold where it "
-        "leaves no doubt. Positive is better.\n"
+        f"leaves no doubt. Of fewer than {FEWEST} networks there is none. Positive is better.\n"
     )
     for own in OURS:
         yield f"`{own}` against\n"
@@ -131,7 +131,9 @@ def _cell(found: Sequence[Event], own: str, other: str, metric: str) -> str:
         return ""
     scale, unit = (100, " %") if metric in LOWER else (1, "")
     digits = ".0f" if metric in LOWER else ".3f"
-    text = f"{gained.mean * scale:+{digits}}{unit} ({gained.low * scale:+{digits}} to {gained.high * scale:+{digits}})"
+    text = f"{gained.mean * scale:+{digits}}{unit}"
+    if math.isfinite(gained.low):
+        text += f" ({gained.low * scale:+{digits}} to {gained.high * scale:+{digits}})"
     return f"**{text}**" if gained.sure else text
 
 

@@ -14,6 +14,8 @@ from lab.radar.networks import HORIZON, NETWORKS, Network
 from nextframe.verification.result import Verification
 
 DRAWS = 2000
+FEWEST = 5
+"""Networks below which no interval is made: drawing two or three again tells nothing of others."""
 Scores = Mapping[str, Mapping[str, Sequence[float]]]
 """Forecaster -> score -> a value for each lead time."""
 Band = tuple[float, float]
@@ -106,13 +108,16 @@ def difference(found: Sequence[Event], one: str, other: str, metric: str, band: 
     groups = [values for values in _grouped(found, gained) if len(values)]
     if not groups:
         return Difference(math.nan, math.nan, math.nan)
+    mean = float(np.mean([group.mean() for group in groups]))
+    if len(groups) < FEWEST:
+        return Difference(mean, math.nan, math.nan)
     draw = np.random.default_rng(0)
     drawn = [
         np.mean([draw.choice(groups[n], len(groups[n])).mean() for n in draw.integers(0, len(groups), len(groups))])
         for _ in range(DRAWS)
     ]
     low, high = np.quantile(drawn, (0.025, 0.975))
-    return Difference(float(np.mean([group.mean() for group in groups])), float(low), float(high))
+    return Difference(mean, float(low), float(high))
 
 
 def _by_network(found: Sequence[Event], value: Callable[[Event], float]) -> float:

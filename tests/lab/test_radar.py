@@ -49,6 +49,9 @@ def test_a_difference_is_sure_where_every_network_agrees() -> None:
     assert found.mean == pytest.approx(0.1 + sum(range(len(NETWORKS))) / len(NETWORKS) / 100)
     split = [event(row, "a", 0.5, 0.4 if n % 2 else 0.6) for n, row in enumerate(NETWORKS)]
     assert not difference(split, "model", "persistence", "csi_1").sure
+    few = difference(agreed[:4], "model", "persistence", "csi_1")
+    assert few.mean > 0
+    assert not few.sure
 
 
 def test_half_the_error_is_as_much_better_on_a_heavy_event_as_on_a_light_one() -> None:
