@@ -49,9 +49,9 @@ def _lines(found: Sequence[Event], variant: str) -> Iterator[str]:
     yield "# One model for all radars\n"
     yield (
         f"For each of {len(scored)} of {len(NETWORKS)} radar networks a model was trained on all the others, for some "
-        "minutes, and scored on this one, which it never saw: unit, pixels and motion of another radar, another climate. "
-        f"Rain rate at about {RESOLUTION}, {PAST} frames seen, lead times up to {HORIZON} minutes. Each network counts as one in "
-        "every mean. Written by `python -m lab radar`.\n"
+        "minutes, and scored on this one, which it never saw: unit, pixels and motion of another radar, another "
+        f"climate. Rain rate at about {RESOLUTION}, {PAST} frames seen, lead times up to {HORIZON} minutes. Each "
+        "network counts as one in every mean. Written by `python -m lab radar`.\n"
     )
     yield from _table(
         ("network", "where", "climate", "events", "forecasts", "step"),

@@ -219,8 +219,8 @@ class Verification:
         for name, kind in (("skill", Skill), ("reliability", Reliability)):
             found = content.get(name, {})
             content[name] = {a: {b: kind(**values) for b, values in part.items()} for a, part in found.items()}
-        if content.get("protocol") is not None:
-            content["protocol"] = ProtocolScores(**content["protocol"])
+        protocol = content.get("protocol")  # null is read as NaN
+        content["protocol"] = ProtocolScores(**protocol) if isinstance(protocol, Mapping) else None
         content["verdicts"] = [Verdict(**values) for values in content.get("verdicts", [])]
         own = content.get("by_source", {})
         content["by_source"] = {name: cls._from_content(part) for name, part in own.items()}
