@@ -22,6 +22,7 @@ OUT = Parameter(
     "time with next-{lead}.tif. [default: forecast.gif]",
     negative=(),
     show_default=False,
+    json_list=False,  # "[1].nc" is a name
 )
 RUN = Parameter(
     help="Run folder of the model, the name of a shipped one (`nextframe inspect --models`), or that of a baseline: "

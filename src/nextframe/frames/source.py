@@ -30,6 +30,7 @@ from nextframe.frames.together import (
     in_rain_unit,
     is_mapping,
     is_summed,
+    names_options,
     rain_unit_for,
     to_resolution,
     to_time_step,
@@ -106,7 +107,7 @@ def are_several(source: object) -> bool:
     if is_mapping(source):
         return True
     if isinstance(source, (str, Path)):
-        return "::" in str(source) and not _there(Path(source))
+        return names_options(source)
     return isinstance(source, (list, tuple)) and not are_frames(source)
 
 
@@ -192,7 +193,7 @@ def name_of(source: Source) -> str:
     ('squares', 'array', 'a.nc, b.nc')
     """
     if isinstance(source, (str, Path)):
-        return str(source).partition("::")[0] if are_several(source) else str(source)
+        return str(source).rpartition("::")[0] if are_several(source) else str(source)
     if is_mapping(source):
         return name_of(described(source).name or described(source).source)
     if isinstance(source, (list, tuple)):

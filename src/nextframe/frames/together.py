@@ -51,6 +51,20 @@ def is_mapping(source: object) -> TypeGuard[Mapping[str, Any]]:
     return isinstance(source, Mapping) and not hasattr(source, "coords")
 
 
+def names_options(source: Any) -> bool:
+    """True for a text that has options after two colons, and is not the name of a file that has colons in it.
+
+    >>> names_options("radar.nc::coarsen=2"), names_options("radar.nc")
+    (True, False)
+    """
+    if not isinstance(source, (str, Path)) or "::" not in str(source):
+        return False
+    try:
+        return not Path(source).exists()
+    except (OSError, ValueError):  # a name that no file may have
+        return True
+
+
 def described(source: Any) -> Described:
     """A source as it is written: a text with options after two colons, a mapping with `path`, or frames in memory.
 
@@ -66,8 +80,8 @@ def described(source: Any) -> Described:
         if path is None:
             raise ConfigError("names no path", where="data", received=dict(source), hint="give it a key `path`")
         return _checked(path, given)
-    if isinstance(source, (str, Path)) and "::" in str(source):
-        path, _, text = str(source).partition("::")
+    if names_options(source):
+        path, _, text = str(source).rpartition("::")
         pairs = [pair.partition("=") for pair in _OPTION.split(text) if pair.strip()]
         return _checked(path, {key.strip().replace("-", "_"): value.strip() for key, _, value in pairs})
     return Described(source)
@@ -97,7 +111,7 @@ def as_options(options: Mapping[str, Any]) -> dict[str, Any]:
     """
     options = {key: _each_written(value) if key in COVARIATES else value for key, value in options.items()}
     data = options.get("data")
-    if isinstance(data, (str, Path)) and "::" not in str(data):
+    if isinstance(data, (str, Path)) and not names_options(data):
         return dict(options)
     several = list(data) if isinstance(data, (list, tuple)) else [] if data is None else [data]
     if not several or not all(isinstance(one, (str, Path, Mapping)) for one in several):

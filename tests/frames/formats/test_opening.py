@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from nextframe.api import inspect_path
 from nextframe.errors import DataError, NextframeError
 from nextframe.frames.formats.opening import open_dataset
 from nextframe.frames.source import open_source
@@ -135,6 +136,15 @@ def test_frames_that_claim_more_than_memory_holds(tmp_path: Path, kind: str) -> 
         group.create_array("rain", shape=(3, 10**6, 10**6), dtype="f4", chunks=(1, 64, 64))
     with pytest.raises(NextframeError, match=rf"a\.{kind}: rain cannot be read \(received takes 12 TB"):
         open_source(path).sequences[0].read(0, 1)
+
+
+def test_a_name_with_two_colons_is_a_name_where_it_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    np.save("a::b.npy", np.zeros((6, 8, 8)))
+    for name, side in (("a::b.npy", 8), ("a::b.npy::coarsen=2", 4)):
+        (sequence,) = open_source(name).sequences
+        assert sequence.shape == (6, 1, side, side)
+        assert inspect_path(name, past=2, future=1).height == side
 
 
 def test_a_relative_name_with_a_colon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
