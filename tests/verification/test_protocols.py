@@ -26,6 +26,7 @@ from nextframe.frames.sequence import FrameSequence
 from nextframe.report.tables import score_tables
 from nextframe.verification.additive import Settings, join
 from nextframe.verification.protocol_data import applied
+from nextframe.verification.protocol_scores import ProtocolScores
 from nextframe.verification.protocol_sums import ProtocolSums
 from nextframe.verification.protocols import PROTOCOLS, Applied, named
 from nextframe.verification.result import Verification
@@ -105,6 +106,7 @@ def test_earthformer_counts_one_table_over_all_lead_times(gaps: bool) -> None:
         assert found["mse"] == pytest.approx(np.mean([(e**2).mean() for e in frames]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("gaps", [False, True])
 def test_cascast_pools_by_maximum_and_mean(gaps: bool) -> None:
     said, came = fields(255, size=(36, 52), seed=2)  # which 16 does not divide: edges are dropped
@@ -340,6 +342,7 @@ def test_sums_of_parts_are_those_of_the_whole(row: Any) -> None:
         np.testing.assert_allclose(drawn[name], [value, first[name]], rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_verification_prints_the_protocol_with_every_number(tmp_path: Path) -> None:
     random = np.random.default_rng(11)
     movie = np.cumsum(random.normal(0, 20, (60, 1, 24, 24)), 0) + 120
@@ -363,7 +366,7 @@ def test_verification_prints_the_protocol_with_every_number(tmp_path: Path) -> N
     text = io.StringIO()
     Console(file=text, width=250).print(score_tables(verification))
     assert "diffcast:sevir: CSI ↑ (frequency bias → 1)" in text.getvalue()
-    assert "persistence, max pool 4" in text.getvalue()
+    assert "diffcast:sevir, max pool 4 CSI at 74" in text.getvalue()
     assert "published with windows of 5 + 20 frames every 5; here of 2 + 3 every 3" in text.getvalue()
     page = (tmp_path / "report.html").read_text()
     assert "By the protocol diffcast:sevir" in page
@@ -382,6 +385,21 @@ def test_verification_prints_the_protocol_with_every_number(tmp_path: Path) -> N
     again = Verification.from_json(tmp_path / "verification.json")
     assert again.protocol is not None
     assert again.protocol.scores["persistence"]["diffcast:sevir.csi_74"] == pytest.approx(plain["csi_74"])
+
+
+def test_tables_of_a_protocol_are_latex_and_say_where_they_are_from() -> None:
+    scores_ = {name: {f"cascast.{k}": v for k, v in scores(*fields(255, seed=s), named("cascast")).items()}
+               for name, s in (("run_a", 13), ("persistence", 14))}  # fmt: skip
+    held = ProtocolScores(name="cascast", data="SEVIR", unit="count", source="Gong et al.", scores=scores_)
+    text = Verification(scores={"run_a": {"mse": [1.0]}}, lead_time=[1], count=1, protocol=held).to_latex()
+    assert r"cascast, max pool 4 & CSI at 16 & CSI at 74" in text
+    assert r"run\_a & \textbf{" in text
+    assert not {"^", "²", "→"} & set(
+        "".join(line for line in text.splitlines() if not line.startswith("%")).replace("$^2$", "")
+    )
+    assert text.count("Gong et al.") == 6
+    empty = [line for line in text.splitlines() if line.startswith("persistence")]
+    assert len(empty) == 6
 
 
 def row_value(frame: Any) -> float:

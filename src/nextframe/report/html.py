@@ -185,7 +185,7 @@ def _table(verification: Verification, metric: str) -> dict[str, object]:
 
 def _protocol(scores: ProtocolScores) -> dict[str, object]:
     """Tables of a published protocol's scores, and what is to be said of them."""
-    tables = [{"title": table.title, "columns": table.columns, "rows": table.rows} for table in printed(scores)]
+    tables = [vars(table) for table in printed(scores)]
     return {"name": scores.name, "tables": tables, "about": [*about(scores), f"Source: {scores.source}"]}
 
 

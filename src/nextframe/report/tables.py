@@ -96,13 +96,14 @@ def source_rows(verification: Verification, metric: str) -> list[SourceRow]:
 
 
 def _published(published: Printed) -> Table:
-    """A table of a published protocol."""
+    """A table of a published protocol, a column for each forecaster, as those by lead time have."""
     table = _table(published.title)
     table.add_column("")
-    for column in published.columns:
-        table.add_column(column, justify="right")
-    for name, cells in published.rows:
-        table.add_row(Text(printable(name)), *(Text(text, "bold" if best_ else "") for text, best_ in cells))
+    for name, _ in published.rows:
+        table.add_column(Text(printable(name)), justify="right")
+    for n, column in enumerate(published.columns):
+        cells = [cells[n] for _, cells in published.rows]
+        table.add_row(f"{published.name} {column}", *(Text(text, "bold" if first else "") for text, first in cells))
     return table
 
 

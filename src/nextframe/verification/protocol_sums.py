@@ -79,7 +79,7 @@ EVENT_SCORES = (
     EventScore("hss", "HSS", _hss, "higher", "Heidke skill score"),
     EventScore(
         "logbias",
-        "(B / ln 2)^2",
+        "(B / ln 2)²",
         lambda t, e: ((t.hits + t.alarms) / (t.hits + t.misses + e) / np.log(2)) ** 2,
         "",
         "(frequency bias / ln 2)^2, which the published code calls bias",

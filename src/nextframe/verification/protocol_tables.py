@@ -58,41 +58,25 @@ def read_key(name: str) -> Key:
 
 @dataclass(frozen=True)
 class Printed:
-    """A table: texts, and whether they are the best of their column."""
+    """A table of one protocol: a row for each forecaster; texts, and whether they are the best of their column."""
 
+    name: str
+    """Name of the protocol, and the pooling, for the corner and wherever a number stands by itself."""
     title: str
     columns: Sequence[str]
     rows: Sequence[tuple[str, Sequence[tuple[str, bool]]]]
 
 
 def printed(scores: ProtocolScores) -> list[Printed]:
-    """Tables of a protocol's scores: CSI with the frequency bias beside it by pooling and threshold, then the rest."""
+    """Tables of a protocol's scores: for each pooling CSI with the frequency bias beside it by threshold, then the
+    rest.
+    """
     keys = [read_key(name) for name in next(iter(scores.scores.values()))]
-    unit = "" if scores.unit in ("1", "") else f" {scores.unit}"
-    tables = []
     csi = [key for key in keys if key.score == CSI]
-    if csi:
-        thresholds = list(dict.fromkeys(key.threshold for key in csi))
-        by_place = {(key.score, key.pool, key.threshold): key.name for key in keys}
-        rows: list[tuple[str, Sequence[tuple[str, bool]]]] = []
-        for pool in dict.fromkeys(key.pool for key in csi):
-            names = [by_place[CSI, pool, threshold] for threshold in thresholds]
-            biases = [by_place[BIAS, pool, threshold] for threshold in thresholds]
-            said = f", {pool.replace(' ', ' pool ')}" if pool else ""
-            for forecaster, values in scores.scores.items():
-                cells = [
-                    (f"{number(values[name])} ({number(values[bias])})", _is_best(scores, forecaster, name, "higher"))
-                    for name, bias in zip(names, biases, strict=True)
-                ]
-                rows.append((f"{forecaster}{said}", cells))
-        columns = [f"mean of {len(thresholds) - 1}" if t == MEAN else f"{t}{unit}" for t in thresholds]
-        title = f"{scores.name}: CSI ↑ (frequency bias → 1) by threshold, one number for all lead times"
-        tables.append(Printed(title, columns, rows))
-    others = [
-        key for key in keys if key.score not in (CSI, BIAS) and (key.threshold in ("", MEAN)) and key.score in _LABEL
-    ]
+    tables = [_of_events(scores, pool, keys) for pool in dict.fromkeys(key.pool for key in csi)]
+    others = [key for key in keys if key.score in _LABEL and key.score not in (CSI, BIAS)]
+    others = [key for key in others if key.threshold in ("", MEAN)]
     if others:
-        labels = [f"{scores.name} {_LABEL[key.score]}" for key in others]
         rows = [
             (
                 forecaster,
@@ -103,9 +87,28 @@ def printed(scores: ProtocolScores) -> list[Printed]:
             )
             for forecaster, values in scores.scores.items()
         ]
-        of = " (of events: mean over thresholds)" if csi else ""
-        tables.append(Printed(f"{scores.name}: other scores{of}, one number for all lead times", labels, rows))
+        title = f"{scores.name}: other scores" + (", of events the mean over thresholds" if csi else "")
+        tables.append(Printed(scores.name, title, [_LABEL[key.score] for key in others], rows))
     return tables
+
+
+def _of_events(scores: ProtocolScores, pool: str, keys: Sequence[Key]) -> Printed:
+    """CSI of one pooling by threshold, the frequency bias beside it."""
+    unit = "" if scores.unit in ("1", "", "count") else f" {scores.unit}"
+    csi, bias = ({key.threshold: key.name for key in keys if (key.score, key.pool) == (of, pool)} for of in (CSI, BIAS))
+    rows = [
+        (
+            forecaster,
+            [
+                (f"{number(values[name])} ({number(values[bias[t]])})", _is_best(scores, forecaster, name, "higher"))
+                for t, name in csi.items()
+            ],
+        )
+        for forecaster, values in scores.scores.items()
+    ]
+    columns = [f"CSI, mean of {len(csi) - 1}" if t == MEAN else f"CSI at {t}{unit}" for t in csi]
+    name = scores.name + (f", {pool.replace(' ', ' pool ')}" if pool else "")
+    return Printed(name, f"{name}: CSI ↑ (frequency bias → 1)", columns, rows)
 
 
 def _is_best(scores: ProtocolScores, forecaster: str, name: str, better: str) -> bool:
@@ -118,4 +121,5 @@ def _is_best(scores: ProtocolScores, forecaster: str, name: str, better: str) ->
 
 def about(scores: ProtocolScores) -> list[str]:
     """What stands below the tables: data set, source, what differs."""
-    return [f"{scores.name}: made for {scores.data}", *(f"{scores.name}: {note}" for note in scores.notes)]
+    first = f"{scores.name}: each is one number for all lead times; made for {scores.data}"
+    return [first, *(f"{scores.name}: {note}" for note in scores.notes)]

@@ -209,7 +209,7 @@ def _protocol_latex(verification: Table) -> list[str]:
         return []
     return [
         f"% {table.title}; {scores.source}\n"
-        + _latex(verification, [escaped(column) for column in table.columns], table.rows, corner=escaped(scores.name))
+        + _latex(verification, [escaped(column) for column in table.columns], table.rows, corner=escaped(table.name))
         for table in printed(scores)
     ]
 
