@@ -31,6 +31,16 @@ def test_a_closed_output_is_no_traceback(clip: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux's /dev/full")
+def test_an_output_on_a_full_disk_is_a_sentence(clip: Path) -> None:
+    for command in (["inspect", str(clip)], ["--help"]):
+        with Path("/dev/full").open("w") as full:
+            done = subprocess.run([*NEXTFRAME, *command], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+        said = "nextframe: the output cannot be written (received No space left on device); make room there\n"
+        assert (done.returncode, done.stderr) == (2, said)
+
+
+@pytest.mark.slow
 def test_an_output_of_few_characters_gets_escapes(clip: Path) -> None:
     environment = {**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
     done = subprocess.run(

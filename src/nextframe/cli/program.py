@@ -7,6 +7,7 @@ of the package and is shown whole.
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import re
@@ -33,6 +34,7 @@ from nextframe.frames.formats import what_can_be_read
 from nextframe.frames.watch import watch
 
 TERMINATED = 128 + signal.SIGTERM
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
 
 app = App(
     name="nextframe",
@@ -116,9 +118,14 @@ def _run(tokens: list[str]) -> int:
     except KeyboardInterrupt:
         return _interrupted()
     except BrokenPipeError:  # whoever read the output, such as `head`, has seen enough
-        # The interpreter flushes the output once more at its end, and would fail again.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         return 141
+    except OSError as error:
+        if error.errno not in _FULL or error.filename is not None:  # files are written with their names in errors
+            raise
+        _drop_output()
+        print(f"nextframe: the output cannot be written (received {error.strerror}); make room there", file=sys.stderr)
+        return 2
     except SystemExit as stop:
         if isinstance(stop.__context__, KeyboardInterrupt):  # so Lightning ends a training after Ctrl-C
             return _interrupted()
@@ -136,6 +143,11 @@ def with_choices(tokens: list[str]) -> list[str]:
     following = [*tokens[1:], ""]
     alone = {n for n, token in enumerate(tokens) if token == "--matched" and following[n] not in get_args(Matched)}
     return [f"{token}=last" if n in alone else token for n, token in enumerate(tokens)]
+
+
+def _drop_output() -> None:
+    """Let the interpreter, which flushes the output once more at its end, not fail again."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @contextmanager
