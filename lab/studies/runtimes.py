@@ -31,7 +31,7 @@ from lab.pages.marked import fill
 from lab.place import DOCS, RESULTS, this_command
 from nextframe.errors import ConfigError, NextframeError
 from nextframe.exports.description import describe
-from nextframe.exports.forecaster import open_exported
+from nextframe.exports.forecaster import ExportedForecaster, open_exported
 from nextframe.exports.formats import FORMATS, ExportFormat, require
 from nextframe.exports.graph import graphs
 from nextframe.exports.parity import compare
@@ -61,7 +61,7 @@ _NONE = "\nNot measured yet.\n\n"
 LIBRARIES = ("torch", "onnxruntime", "openvino", "numpy")
 
 
-def written(model: TrainedForecaster, row: ExportFormat, folder: Path) -> TrainedForecaster:
+def written(model: TrainedForecaster, row: ExportFormat, folder: Path) -> ExportedForecaster:
     """A model in a format, opened; its own tests compare it with the model."""
     require(row)
     assert row.write is not None

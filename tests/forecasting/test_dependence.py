@@ -42,7 +42,8 @@ def errors(windows: int, seed: int, channels: int = 1, speed: int = 0, size: int
 
     def smooth() -> np.ndarray:
         noise: np.ndarray = gaussian_filter(draw.normal(size=(channels, size, size)), (0, WIDTH, WIDTH), mode="wrap")
-        return noise * (2 * WIDTH * np.sqrt(np.pi))
+        scaled: np.ndarray = noise * (2 * WIDTH * np.sqrt(np.pi))
+        return scaled
 
     cut: list[Window] = []
     for _ in range(windows):

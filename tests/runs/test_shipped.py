@@ -27,6 +27,7 @@ from nextframe.config import RunConfig
 from nextframe.data.split import Span
 from nextframe.data.windows import cut_windows
 from nextframe.errors import CheckpointError, ConfigError
+from nextframe.frames.together import as_options
 from nextframe.report.cards import Card, load_card
 from nextframe.report.tables import to_markdown
 from nextframe.runs import shipped as weights
@@ -325,7 +326,9 @@ def test_paths_of_a_machine_become_paths_below_the_data(tmp_path: Path) -> None:
     assert (portable.data.data, portable.data.static) == ("radar/knmi-day", ("height.nc:z",))
     assert ship._portable(portable, data) == portable
     day = str(data / "radar" / "knmi-day")
-    several = api.resolve(data=[{"path": day, "name": "day", "coarsen": 2}, f"{data}/height.nc"], static=())
+    several = config.replace(
+        {**as_options({"data": [{"path": day, "name": "day", "coarsen": 2}, f"{data}/height.nc"]}), "static": ()}
+    )
     portable = ship._portable(several, data)
     assert portable.data.sources == ("radar/knmi-day::coarsen=2,name=day", "height.nc")
     assert ship._portable(portable, data) == portable

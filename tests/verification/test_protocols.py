@@ -388,8 +388,10 @@ def test_verification_prints_the_protocol_with_every_number(tmp_path: Path) -> N
 
 
 def test_tables_of_a_protocol_are_latex_and_say_where_they_are_from() -> None:
-    scores_ = {name: {f"cascast.{k}": v for k, v in scores(*fields(255, seed=s), named("cascast")).items()}
-               for name, s in (("run_a", 13), ("persistence", 14))}  # fmt: skip
+    scores_ = {}
+    for name, seed in (("run_a", 13), ("persistence", 14)):
+        said, came = fields(255, seed=seed)
+        scores_[name] = {f"cascast.{k}": v for k, v in scores(said, came, named("cascast")).items()}
     held = ProtocolScores(name="cascast", data="SEVIR", unit="count", source="Gong et al.", scores=scores_)
     text = Verification(scores={"run_a": {"mse": [1.0]}}, lead_time=[1], count=1, protocol=held).to_latex()
     assert r"cascast, max pool 4 & CSI at 16 & CSI at 74" in text

@@ -128,7 +128,8 @@ def _by_lead(model: TrainedForecaster, true: FloatArray, read: FloatArray) -> Fl
     """Largest difference of each movie at each lead time (B, K), as a share of the range of values."""
     low, high = _range(model)
     shares: FloatArray = _apart(model, true, read) / (high - low)[:, None, None]
-    return shares.max(axis=(1, 3, 4, 5))
+    largest: FloatArray = shares.max(axis=(1, 3, 4, 5))
+    return largest
 
 
 def _apart(model: TrainedForecaster, true: FloatArray, read: FloatArray) -> FloatArray:

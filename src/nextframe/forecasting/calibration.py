@@ -291,8 +291,8 @@ class _Samples:
         moved = None if motion is None else motion()
         along = None if moved is None else np.asarray(mean_motion(moved)[:, rows, columns], np.float32)
         for part in [slice(c, c + 1) for c in range(forecast.shape[1])] if self.pooled else [slice(None)]:
-            frames = (np.array(values[:, part, rows, columns]) for values in (forecast, truth))
-            self.frames.append(_Kept(*frames, window=window, motion=along))
+            said, came = (np.array(values[:, part, rows, columns]) for values in (forecast, truth))
+            self.frames.append(_Kept(said, came, window=window, motion=along))
 
     @staticmethod
     def joined(pairs: _Pairs) -> list[list[NDArray[np.float32]]]:
