@@ -2,6 +2,7 @@
 
 import json
 import re
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -151,6 +152,18 @@ def test_foreign_files_and_newer_versions_are_refused_without_a_word_of_others_s
     with pytest.raises(CheckpointError, match=sentence) as caught:
         load_run(tmp_path / "foreign.onnx")
     assert not re.search(r"\.(cc|cpp|h):\d|ONNXRuntimeError|failed:", str(caught.value))
+
+
+@pytest.mark.parametrize("suffix", [".pt2", ".aoti"])
+def test_archives_of_something_else_are_told_in_one_sentence(
+    suffix: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / f"model{suffix}"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("model/notes.txt", "mine")
+    assert main(["verify", str(path), "--data", SQUARES]) == 2
+    (line,) = capfd.readouterr().err.splitlines()
+    assert "is no model that nextframe has exported" in line
 
 
 @pytest.mark.parametrize("content", ["", "no model at all", "<net></net>", "<note>of another kind</note>"])

@@ -21,7 +21,7 @@ import numpy as np
 import torch
 
 from nextframe.errors import CheckpointError, ConfigError, first_line
-from nextframe.exports.description import Description
+from nextframe.exports.description import Description, foreign
 from nextframe.exports.graph import Graph
 from nextframe.exports.parts import Arrays
 from nextframe.exports.pt2_files import called, exported_program
@@ -69,11 +69,13 @@ class AotiPart:
         try:
             with zipfile.ZipFile(path) as file:
                 name = next((name for name in file.namelist() if name.endswith(_NAME)), None)
-                self._text = None if name is None else file.read(name).decode()
+                self._text = "" if name is None else file.read(name).decode()
         except (OSError, zipfile.BadZipFile, UnicodeDecodeError) as error:
             raise CheckpointError(
                 "is no program of AOTInductor", where=path, received=first_line(error), hint="export it again"
             ) from error
+        if not self._text:
+            raise foreign(path)
         with tempfile.TemporaryDirectory(prefix="nextframe-") as folder:
             package = Path(folder) / "model.pt2"
             shutil.copyfile(path, package)

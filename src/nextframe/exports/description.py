@@ -157,6 +157,15 @@ def metadata(description: Description) -> dict[str, str]:
     return {**{name: json.dumps(description[name]) for name in plain}, "description": json.dumps(description)}
 
 
+def foreign(where: object) -> CheckpointError:
+    """The error of a file that carries no description."""
+    return CheckpointError(
+        "is no model that nextframe has exported",
+        where=where,
+        hint="export its run with nextframe, or run this file by itself",
+    )
+
+
 def read_description(text: str | None, where: object) -> dict[str, Any]:
     """The description that a file carries.
 
@@ -164,11 +173,7 @@ def read_description(text: str | None, where: object) -> dict[str, Any]:
         CheckpointError: a file that carries none, or one of a later version.
     """
     if text is None:
-        raise CheckpointError(
-            "is no model that nextframe has exported",
-            where=where,
-            hint="export its run with nextframe, or run this file by itself",
-        )
+        raise foreign(where)
     try:
         description = json.loads(text)
         kind, number = description["kind"], description["format"]

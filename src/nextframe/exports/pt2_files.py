@@ -11,9 +11,11 @@ from __future__ import annotations
 
 import inspect
 import json
+import logging
 import warnings
 import zipfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +23,7 @@ import torch
 from torch import Tensor, nn
 
 from nextframe.errors import CheckpointError, first_line
-from nextframe.exports.description import Description
+from nextframe.exports.description import Description, foreign
 from nextframe.exports.graph import Graph
 from nextframe.exports.parts import Arrays, part_path
 
@@ -128,6 +130,20 @@ def called(module: Callable[..., Sequence[Tensor]], inputs: Arrays, text: str | 
     return {name: result.numpy() for name, result in zip(given, results, strict=True)}
 
 
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """No remarks of PyTorch on a file: what is wrong with it, it raises, too."""
+    logger = logging.getLogger("torch.export")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)
+
+
 def _takes(function: Callable[..., Any]) -> Mapping[str, Any]:
     """Parameters of a function, of which earlier versions of PyTorch have fewer."""
     return inspect.signature(function).parameters
@@ -148,9 +164,11 @@ class Pt2Part:
         extra = {_DESCRIPTION: ""}
         if not zipfile.is_zipfile(path):
             raise CheckpointError("is no program of torch.export", where=path, hint="export it again from its run")
+        with zipfile.ZipFile(path) as archive:
+            if not any(name.endswith(f"/{_DESCRIPTION}") for name in archive.namelist()):
+                raise foreign(path)
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
+            with _quiet():
                 program = torch.export.load(path, extra_files=extra)
         except Exception as error:  # of many types, as the damage is
             raise CheckpointError(
