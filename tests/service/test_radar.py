@@ -59,9 +59,10 @@ def test_values_at_a_place_and_over_an_area(followed: tuple[Any, Path]) -> None:
         crs = pyproj.CRS.from_cf(written.crs.attrs)
         to_grid = pyproj.Transformer.from_crs(crs.geodetic_crs, crs, always_xy=True)
         x, y = to_grid.transform(float(AMSTERDAM["lon"]), float(AMSTERDAM["lat"]))
-        expected = written.rain_rate.sel(x=x, y=y, method="nearest").values
+        assert written.x.units == "km"
+        expected = written.rain_rate.sel(x=x / 1000, y=y / 1000, method="nearest").values
         longitudes, latitudes = pyproj.Transformer.from_crs(crs, crs.geodetic_crs, always_xy=True).transform(
-            *np.meshgrid(written.x, written.y)
+            *np.meshgrid(1000 * written.x, 1000 * written.y)
         )
         inside = (longitudes > 4.5) & (longitudes < 5.5) & (latitudes > 52) & (latitudes < 52.8)
         mean = np.nanmean(np.where(inside, written.rain_rate.values, np.nan), axis=(1, 2))
