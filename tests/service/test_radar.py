@@ -9,6 +9,9 @@ import numpy as np
 import pytest
 import xarray as xr
 
+import nextframe
+from nextframe.forecasting.adapt import adapt
+from nextframe.service.issue import issue_always
 from tests.service.running import hold_problem, httpx, until
 from tests.service.test_serve import served
 
@@ -49,6 +52,23 @@ def test_its_products_are_files_and_a_stream(followed: tuple[Any, Path]) -> None
     assert client.get("/streams/watch/forecasts/latest.tif").content[:4] in (b"II*\0", b"II+\0")
     assert client.get("/streams/watch/skill").json()["1h"]["forecasts"][0] >= 2
     hold_problem(client.post("/streams/watch/frames", content=FILES[0].read_bytes(), params={"suffix": ".h5"}), 409)
+
+
+def test_a_product_that_does_not_wait_for_its_members() -> None:
+    """What is issued, and what it is graded by, are the forecast and the interval of the model."""
+    model = nextframe.load_run("radar-rain")
+    adapted = adapt(model.manifest, [FILES[0].parent], {"frames": (8, 12)})
+    prepared = adapted.prepared(adapted.sequences[0], 4, past=4, lead_times=3)
+    expected = model.forecast_prepared(prepared, 3)
+    issued = issue_always(model, prepared, lead_times=3, graded=True)
+    assert issued.why == ""
+    assert issued.forecast.members is None
+    assert issued.forecast.attributes == expected.attributes
+    np.testing.assert_array_equal(issued.forecast.values, expected.values)
+    for bound, whole in zip(issued.graded().interval(0.9), expected.interval(0.9), strict=True):
+        np.testing.assert_array_equal(bound, whole)
+    uncertain = issue_always(model, prepared, lead_times=3, members=True)
+    np.testing.assert_array_equal(uncertain.forecast.require_members(), expected.require_members())
 
 
 def test_values_at_a_place_and_over_an_area(followed: tuple[Any, Path]) -> None:

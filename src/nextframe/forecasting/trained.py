@@ -256,9 +256,22 @@ class TrainedForecaster(Forecaster):
             warn(f"{past.name}: {sentence}", NextframeWarning, stacklevel=3)
         prepared = replace(prepared, notes=(*prepared.notes, *lacking))
         forecaster = in_tiles(self, tile, overlap)
-        made = forecaster._from(past, lead_times, members=members)
+        return self.on_own_grid(prepared, forecaster._from(past, lead_times, members=members))
+
+    def on_own_grid(self, prepared: Prepared, forecast: Forecast, *, as_fields: bool = True) -> Forecast:
+        """A forecast from prepared frames on the grid that these came from.
+
+        Args:
+            prepared: the frames.
+            forecast: a forecast from them on the grid of the model.
+            as_fields: whether each calibrated member is to be a field; what is asked of each pixel alone, such as an
+                interval, is the same without, and sooner there.
+        """
         known = self.calibration
-        return prepared.back(made, self.door.limits, quantiles=known is not None and lead_times <= known.lead_times)
+        quantiles = known is not None and forecast.lead_times <= known.lead_times
+        if quantiles and not as_fields and forecast.members is not None:
+            forecast, quantiles = replace(forecast, members=np.sort(forecast.members, axis=0)), False
+        return prepared.back(forecast, self.door.limits, quantiles=quantiles)
 
     def _from(self, past: FrameSequence, lead_times: int, *, members: bool) -> Forecast:
         uncalibrated = self.why_no_members(lead_times)

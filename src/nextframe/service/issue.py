@@ -69,9 +69,10 @@ def issue_always(
         except NextframeError as error:
             why = str(error)
         else:
-            back = partial(prepared.back, limits=model.door.limits)
-            shown = back(drawn if members else replace(drawn, members=None))
-            return Issued(shown, "", partial(back, drawn)) if graded and not members else _alone(shown, "")
+            shown = model.on_own_grid(prepared, drawn if members else replace(drawn, members=None))
+            if members or not graded:
+                return _alone(shown, "")
+            return Issued(shown, "", partial(model.on_own_grid, prepared, drawn, as_fields=False))
     for name in LEADS_ON:
         if name == "extrapolation" and len(past) < 2:
             continue
