@@ -2,6 +2,7 @@
 
 import csv
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 
 import nextframe
 from nextframe import open_source
+from nextframe.api import verify_run
 from nextframe.data.split import split
 from nextframe.errors import ConfigError, DataError
 from nextframe.frames.geography import Geography
@@ -132,3 +134,21 @@ def test_the_published_test_part_is_verified_by_the_published_protocol(sevir: Pa
     (note,) = verification.protocol.notes
     assert note == "published with frames of 384 x 384 pixels; here of 16 x 16"
     assert 0 < verification.protocol.scores["persistence"]["earthformer.csi_16"] < 1
+
+
+@pytest.mark.slow
+def test_a_run_holds_out_the_published_test_part(sevir: Path, tmp_path: Path) -> None:
+    tiny: dict[str, Any] = {"filters": (2,), "epochs": 1, "past": 13, "future": 12, "progress": False, "norm": "layer"}
+    nextframe.fit(sevir, out=tmp_path / "own", output="linear", loss="mse", stride=5, **tiny)
+    own = verify_run(tmp_path / "own", baselines=(), protocol="earthformer", examples=0, progress=False)
+    assert own.count == 2  # the events after May 2019
+    assert own.protocol is not None
+    assert "earthformer.csi_mean" in own.protocol.scores["model"]
+    # A part that a run was trained on is not one that other frames have to have.
+    nextframe.fit(
+        sevir, out=tmp_path / "part", output="linear", loss="mse", part="train", validation=0.3, test=0, **tiny
+    )
+    every = verify_run(tmp_path / "part", data=sevir, baselines=(), seen=True, examples=0, progress=False)
+    assert every.count == 7
+    test = verify_run(tmp_path / "part", data=sevir, part="test", baselines=(), examples=0, progress=False)
+    assert test.count == 2
