@@ -112,11 +112,11 @@ def _knots(forecast: FloatArray, observed: FloatArray) -> tuple[list[float], lis
 
 
 def _mapped(values: FloatArray, said: Sequence[float], came: Sequence[float]) -> NDArray[np.float64]:
-    """Values between the knots, and beyond them: below the lowest by its difference, above the highest by its ratio."""
+    """Values between the knots, and beyond them: by the ratio of the outermost where none is negative, so that what is
+    dry stays dry; else by their difference.
+    """
     mapped = np.interp(values, said, came)
-    mapped = np.where(values < said[0], values + (came[0] - said[0]), mapped)
-    if said[0] >= 0 and said[-1] > 0 and came[-1] > 0:
-        beyond = values * (came[-1] / said[-1])
-    else:
-        beyond = values + (came[-1] - said[-1])
-    return np.where(values > said[-1], beyond, mapped)
+    for outside, knot, target in ((values < said[0], said[0], came[0]), (values > said[-1], said[-1], came[-1])):
+        by_ratio = said[0] >= 0 and knot > 0 and target > 0
+        mapped = np.where(outside, values * (target / knot) if by_ratio else values + (target - knot), mapped)
+    return mapped

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from nextframe.frames.formats.inflated import members
+from nextframe.frames.remote import Remote
 
 CATALOG = "CATALOG.csv"
 """Catalogue of SEVIR."""
@@ -26,7 +27,7 @@ FILM = re.compile(r"person(\d{2})_.*")
 def is_sevir(path: Path) -> bool:
     """True where a folder holds a catalogue of SEVIR."""
     catalogue = path / CATALOG
-    if not (path.is_dir() and catalogue.is_file()):
+    if not (_is_folder(path) and catalogue.is_file()):
         return False
     try:
         with catalogue.open(encoding="utf-8") as file:
@@ -46,12 +47,12 @@ def is_meteonet(path: Path) -> bool:
 
 def is_hko7(path: Path) -> bool:
     """True where a folder holds the pictures of HKO-7."""
-    return path.is_dir() and (path / PICTURES).is_dir()
+    return _is_folder(path) and (path / PICTURES).is_dir()
 
 
 def is_kth(path: Path) -> bool:
     """True where a folder holds folders of KTH's actions, with films of persons."""
-    if not path.is_dir():
+    if not _is_folder(path):
         return False
     actions = [path / action for action in ACTIONS if (path / action).is_dir()]
     return len(actions) > 1 and any(FILM.fullmatch(film.name) for film in actions[0].iterdir())
@@ -62,3 +63,8 @@ def is_taxibj(path: Path) -> bool:
     if path.suffix.lower() != ".npz" or not path.is_file():
         return False
     return {"X_train", "Y_train", "X_test", "Y_test"} <= set(members(path))
+
+
+def _is_folder(path: Path) -> bool:
+    """True of a folder of this machine: an address says yes to whatever folder it is asked for."""
+    return path.is_dir() and not isinstance(path, Remote)
