@@ -5,8 +5,9 @@
 The archives are sparse: their chunks are hard links to a few that are there, so that twenty gigabytes of values take
 some megabytes of disk, while every chunk is asked for, sent and decoded as if it was the only one. A server of this
 machine, a process of its own, holds them on the loopback address. `nextframe train` reads windows that are evenly
-spread over the whole; its memory is watched. lab/results/served-memory.json is written, which `python -m lab
-reading-page` shows. A mark: the largest archive takes the memory of the smallest one, within a tenth.
+spread over the whole; its memory is watched. lab/results/served-memory.json is written; sizes that were measured before
+stay in it, and `python -m lab reading-page` shows it. A mark: the largest archive takes the memory of the smallest one,
+within a tenth.
 """
 
 from __future__ import annotations
@@ -89,6 +90,7 @@ def measure(gigabytes: float, setting: Setting) -> dict[str, Any]:
         "anonymous": peak.anonymous,
         "mapped": peak.mapped,
         "seconds": took,
+        "command": this_command(),
     }
 
 
@@ -102,9 +104,19 @@ def main(arguments: Sequence[str]) -> None:
     given = options.parse_args(arguments)
     setting = Setting(windows=given.windows)
     rows = [measure(float(size), setting) for size in given.gigabytes.split(",")]
-    result = {"task": "served-memory", **provenance(this_command()), "windows": given.windows, "archives": rows}
+    rows = with_earlier(rows, given.windows)
+    commands = " and ".join(dict.fromkeys(row["command"] for row in rows))
+    result = {"task": "served-memory", **provenance(commands), "windows": given.windows, "archives": rows}
     write_text(RESULT, json.dumps({**result, "markdown": to_markdown(rows)}, indent=1) + "\n")
     print(to_markdown(rows))
+
+
+def with_earlier(rows: Sequence[dict[str, Any]], windows: int) -> list[dict[str, Any]]:
+    """Rows with those of other sizes that were measured before, in order of size."""
+    said = json.loads(RESULT.read_text(encoding="utf-8")) if RESULT.is_file() else {}
+    earlier = said["archives"] if said.get("windows") == windows else []
+    by_size = {row["gigabytes"]: row for row in (*earlier, *rows)}
+    return [by_size[size] for size in sorted(by_size)]
 
 
 def to_markdown(rows: Sequence[dict[str, Any]]) -> str:

@@ -25,7 +25,7 @@ from nextframe.data.loading import WindowDataset, note_damage
 from nextframe.data.normalise import choose_threshold, fit_normaliser
 from nextframe.data.split import Split, split_as
 from nextframe.data.static import read_static
-from nextframe.data.statistics import FrameStatistics, measure_spans
+from nextframe.data.statistics import FrameStatistics, measure_some
 from nextframe.data.windows import cut_windows
 from nextframe.errors import CheckpointError, ConfigError, first_line
 from nextframe.frames.footprint import Footprint
@@ -231,7 +231,7 @@ def _train(
     if resume and resumed is None and progress:
         tell(f"{run}: holds no run to resume, a new one begins")
     parts = split_as(source, config.data)
-    counted, statistics = statistics, statistics or measure_spans(parts.train)
+    counted, statistics = statistics, statistics or measure_some(parts.train)
     normaliser = fit_normaliser(
         parts.train,
         config.data.normalisation,
