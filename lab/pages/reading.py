@@ -31,6 +31,8 @@ def main(arguments: Sequence[str]) -> None:
     """Write them, with the options that follow the task's name."""
     parser("reading-page", __doc__ or "").parse_args(arguments)
     for name, start in TABLES.items():
+        if not (RESULTS / f"{name}.json").is_file():  # not measured yet
+            continue
         content = json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
         note = f"{content['machine']}, {content['date']}: `{content['command']}`."
         end = f"<!-- /{name} -->"

@@ -392,11 +392,14 @@ def _format_of(path: Path) -> Format | None:
     if path.exists() and not path.is_file():
         hold_file(path)  # before a row looks into it
     rows = sorted(formats(), key=lambda row: row.knows is None)
-    able = [row for row in rows if row.matches(path)]
-    if not able or not path.is_file() or able[0].holds is None:
-        return able[0] if able else None
-    others = [*able[1:], *filter(None, [_imported()])]
-    return next((row for row in (*able[: bool(others)], *others) if row.holds is None or row.holds(path)), able[0])
+    able = (row for row in rows if row.matches(path))
+    first = next(able, None)
+    if first is None or first.holds is None or not path.is_file():
+        return first
+    others = [*able, *filter(None, [_imported()])]
+    if not others or first.holds(path):
+        return first
+    return next((row for row in others if row.holds is None or row.holds(path)), first)
 
 
 def _imported() -> Format | None:
