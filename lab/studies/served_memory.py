@@ -122,8 +122,8 @@ def with_earlier(rows: Sequence[dict[str, Any]], windows: int) -> list[dict[str,
 def to_markdown(rows: Sequence[dict[str, Any]]) -> str:
     """A table with what it shows, and whether the mark was reached."""
     lines = [
-        "Of an archive on a server no more is in memory than of one on the disk. Sparse Zarr archives, held by a server of",
-        "the same machine, trained on as above:",
+        "Of an archive on a server no more is in memory than of one on the disk. Sparse Zarr archives, held by a",
+        "server of the same machine, trained on as above:",
         "",
     ]
     lines += [
