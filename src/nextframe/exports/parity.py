@@ -36,7 +36,7 @@ ALLOWED = 1e-4
 """Largest difference over the first lead times, as a share of the range of values, that is let go; or ten times what
 rounding makes of the run there, where that is more."""
 _EARLY = 3
-_TIMED = 10
+_TIMED = 5
 
 
 @dataclass(frozen=True, kw_only=True)
