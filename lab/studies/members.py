@@ -214,7 +214,11 @@ def _took(cost: Mapping[str, float]) -> str:
 
 def tables(result: Mapping[str, Any]) -> str:
     """Tables of a result for the page."""
-    lines = []
+    lines = [
+        "Both kinds, with the same quantiles at every pixel. *Spread* is that of the members over the error of their",
+        "mean, 1 is right; *unevenness* sums up how far the [rank histogram](#is-it-any-good) is from even, 0 is best.",
+        "",
+    ]
     for name in (name for name in CASES if name in result):
         found = result[name]
         lines += [

@@ -121,7 +121,8 @@ def test_a_member_looks_like_the_errors(known: Calibration) -> None:
 def test_errors_move_along_the_motion() -> None:
     motion = np.stack([np.full((SIZE, SIZE), 6.0), np.zeros((SIZE, SIZE))])
     windows = errors(12, 0, speed=6)
-    calibration, unmoved = (Calibration.fit(Nothing(), windows, motion=way) for way in (lambda past: motion, None))
+    calibration = Calibration.fit(Nothing(), windows, motion=lambda past: motion)
+    unmoved = Calibration.fit(Nothing(), windows)
 
     def persists(known: Dependence | None) -> float:
         assert known is not None
