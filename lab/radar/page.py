@@ -10,6 +10,7 @@ from typing import Any
 from lab.place import DOCS
 from lab.radar.measure import BASELINES, RADAR
 from lab.radar.networks import HORIZON, NETWORKS, PAST, RESOLUTION
+from lab.radar.picture import save_picture
 from lab.radar.pooled import ALL, FEWEST, Band, Event, difference, events, pooled
 from nextframe.files import write_text
 from nextframe.verification.result import Verification
@@ -41,6 +42,8 @@ def write_page(variant: str) -> None:
     """Write the page from the results that there are."""
     found = events(RADAR, variant)
     if found:
+        shown = {name: COMPARED[name] for name in ("csi_1", "csi_3", "mse", "crps")}
+        save_picture(found, (*OURS, *BASELINES), shown, PAGE.with_suffix(".png"))
         write_text(PAGE, "\n".join(_lines(found, variant)) + "\n")
 
 
@@ -67,6 +70,7 @@ def _lines(found: Sequence[Event], variant: str) -> Iterator[str]:
             for row in scored
         ),
     )
+    yield "\n![CSI, MSE and CRPS by lead time, of the model and the baselines](radar.png)"
     yield "\n## All networks together\n"
     yield from _means(found, {**COMPARED, **OTHERS}, ALL)
     yield (

@@ -58,18 +58,19 @@ def add_trainings(app: FastAPI, service: Service) -> None:
         """Server-sent events: an epoch more, and the end."""
         training = trainings.find(name)
 
-        async def told() -> AsyncIterator[str]:
+        async def lines() -> AsyncIterator[str]:
             before, quiet = "", 0
             while not service.streams.ended:
-                now = json.dumps(training.described())
+                told = training.described()
+                now = json.dumps(told)
                 if now != before:
                     yield f"event: training\ndata: {now}\n\n"
                     before, quiet = now, 0
-                if training.state != "running":
+                if told["state"] != "running":  # as it was told: it may have ended since
                     return
                 await asyncio.sleep(_LOOK)
                 quiet += 1
                 if quiet % _PULSE == 0:
                     yield ": still here\n\n"
 
-        return StreamingResponse(told(), media_type="text/event-stream", headers={"cache-control": "no-cache"})
+        return StreamingResponse(lines(), media_type="text/event-stream", headers={"cache-control": "no-cache"})
