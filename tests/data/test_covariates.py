@@ -209,6 +209,7 @@ def told_by_a_forecast(tmp_path: Path) -> tuple[str, str]:
     ],
     ids=["stacked", "encoder-decoder", "patched"],
 )
+@pytest.mark.long
 def test_a_model_with_the_covariate_is_better_than_one_without(tmp_path: Path, options: dict[str, Any]) -> None:
     rain, nwp = told_by_a_forecast(tmp_path)
     small = {**SMALL, **options}

@@ -52,6 +52,7 @@ def test_a_damaged_file_stops_a_training_with_a_sentence(archive: Path, capsys: 
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_it_is_skipped_counted_and_named_where_that_is_asked_for(
     archive: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -57,6 +57,7 @@ def test_the_graph_is_a_step_with_named_states_of_any_size(exported: Path) -> No
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_an_exported_model_has_the_scores_of_its_run(exported: Path) -> None:
     held_out = nextframe.open_source(SQUARES)
     scores = [

@@ -113,6 +113,7 @@ def test_a_forecast_is_drawn_and_played(
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_notebooks_show_pictures_and_tables(
     model: Any, source: nextframe.FrameSource, forecast: nextframe.Forecast
 ) -> None:

@@ -116,7 +116,13 @@ def test_it_forecasts_finite_values(name: str) -> None:
     assert np.isfinite(made.members).all()
 
 
-@pytest.mark.parametrize("name", shipped())
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.long) if name in ("radar-rain", "squares-encoder-decoder") else name
+        for name in shipped()
+    ],
+)
 def test_its_skill_is_that_of_the_card(name: str) -> None:
     """The same few windows are forecast again. What differs is the order of sums on another processor."""
     card = load_card(name)

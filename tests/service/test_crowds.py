@@ -244,6 +244,7 @@ def test_requests_are_bounded(connected: Connect, last: Last) -> None:
         until(lambda: httpx.get(f"{address}/models").status_code == 200)
 
 
+@pytest.mark.long
 def test_listeners_are_bounded_and_end_with_the_service(connected: Connect, last: Last) -> None:
     service = service_of(last, listeners=2)
     with running(service) as address:

@@ -155,6 +155,7 @@ def resident(process: subprocess.Popen[bytes], what: str) -> int:
 
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="no /proc to read the memory of a process from")
+@pytest.mark.long
 def test_the_memory_of_many_clients_is_bounded(run: Path) -> None:
     """Each of 200 sends 1 MiB, which as frames and as work is some more."""
     body = npy(np.zeros((4, 256, 256), np.float32))

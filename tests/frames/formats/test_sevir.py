@@ -137,6 +137,7 @@ def test_the_published_test_part_is_verified_by_the_published_protocol(sevir: Pa
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_run_holds_out_the_published_test_part(sevir: Path, tmp_path: Path) -> None:
     tiny: dict[str, Any] = {"filters": (2,), "epochs": 1, "past": 13, "future": 12, "progress": False, "norm": "layer"}
     nextframe.fit(sevir, out=tmp_path / "own", output="linear", loss="mse", stride=5, **tiny)

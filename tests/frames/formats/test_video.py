@@ -397,6 +397,7 @@ def test_one_bad_video_of_a_folder_is_counted(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_flipped_byte_anywhere_is_read_or_refused_with_a_sentence(tmp_path: Path) -> None:
     path = tmp_path / "v.mp4"
     raw(path, corner(), "libx264", "yuv420p", "rgb24")
