@@ -15,6 +15,7 @@ from lab.radar.networks import NETWORKS, PAST, Network
 from nextframe.api import verify, verify_run
 from nextframe.files import write_text
 from nextframe.frames.together import written
+from nextframe.verification.result import Verification
 
 RADAR = RESULTS / "radar"
 RUNS = ROOT / "runs" / "radar"
@@ -51,8 +52,19 @@ def train(without: Network | None, data: Path, out: Path, *, minutes: float) -> 
     command = ["nextframe", "train", "stacked", *named, *options, "--out", str(out)]
     started = time.monotonic()
     subprocess.run([str(Path(sys.executable).parent / command[0]), *command[1:]], check=True, env=environment())
-    shown = " ".join(command).replace(f"{data}/", "").replace(f"{ROOT}/", "")
-    return {"command": shown, "seconds": round(time.monotonic() - started)}
+    return {"command": _portable(" ".join(command), data), "seconds": round(time.monotonic() - started)}
+
+
+def _portable(text: str, data: Path) -> str:
+    """A text whose paths are below the data's folder or the repository, and name no machine."""
+    return text.replace(f"{data}/", "").replace(f"{ROOT}/", "")
+
+
+def _keep(found: Verification, file: Path, data: Path) -> None:
+    """Write scores for the repository."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    found.to_json(file)
+    write_text(file, _portable(file.read_text(encoding="utf-8"), data))
 
 
 def score_baselines(row: Network, data: Path, *, limit: int) -> None:
@@ -66,8 +78,7 @@ def score_baselines(row: Network, data: Path, *, limit: int) -> None:
             list(BASELINES), path, past=PAST, lead_times=row.lead_times, baselines=(), limit=limit, **SCORED,
             **row.options(),
         )  # fmt: skip
-        file.parent.mkdir(parents=True, exist_ok=True)
-        found.to_json(file)
+        _keep(found, file, data)
 
 
 def score_run(run: Path, row: Network, data: Path, variant: str, *, limit: int) -> None:
@@ -81,8 +92,7 @@ def score_run(run: Path, row: Network, data: Path, variant: str, *, limit: int) 
             run, data=path, baselines=(), lead_times=row.lead_times, matched=True, limit=limit, out=RUNS / "reports",
             **SCORED, **row.options(),
         )  # fmt: skip
-        file.parent.mkdir(parents=True, exist_ok=True)
-        found.to_json(file)
+        _keep(found, file, data)
 
 
 def leave_out(row: Network, data: Path, variant: str, *, minutes: float, limit: int) -> None:
