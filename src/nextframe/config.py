@@ -24,7 +24,7 @@ TemporalPadding = Literal["causal", "same"]
 CellActivation = Literal["tanh", "relu"]
 GateActivation = Literal["sigmoid", "hard_sigmoid"]
 OutputActivation = Literal["sigmoid", "linear"]
-Loss = Literal["bce", "mse", "mae", "balanced-mse", "balanced-mae", "ssim-mae", "huber", "quantile"]
+Loss = Literal["bce", "mse", "mae", "balanced-mse", "balanced-mae", "ssim-mae", "huber", "relative-mse", "quantile"]
 Optimizer = Literal["adadelta", "rmsprop", "adam", "adamw", "muon"]
 Schedule = Literal["constant", "one-cycle"]
 Normalisation = Literal["auto", "identity", "range", "standard", "log"]
@@ -360,7 +360,8 @@ class TrainingConfig:
     """Loss to minimise; averaged over pixels, frames and movies, missing values left out. The balanced ones weigh a
     pixel by its true value (Shi et al. 2017), as the two options below say; "ssim-mae" mixes structural similarity and
     absolute error (Zhao et al. 2017); "huber" is quadratic for usual errors and linear for large ones (Huber 1964);
-    "quantile" is for quantiles."""
+    "relative-mse" is the squared error as a share of persistence's in that frame, so that quiet and lively windows
+    count alike; "quantile" is for quantiles."""
     loss_scale: tuple[float, ...] = ()
     """Huber loss only: usual error at each lead time, in the model's range, in which errors are measured; beyond three
     of them the loss is linear. None: 1 at every lead time."""

@@ -248,3 +248,36 @@ def test_radars_of_other_countries(name: str) -> None:
     for values in made.values:
         np.testing.assert_array_equal(np.isfinite(values), seen)
         assert np.nanmin(values) >= 0
+
+
+CLIP = np.random.default_rng(0).integers(0, 256, (40, 10, 14), np.uint8)
+
+
+@pytest.fixture(scope="module")
+def of_bytes(tmp_path_factory: pytest.TempPathFactory) -> nextframe.ModelForecaster:
+    """A model of pictures of bytes."""
+    return nextframe.fit(CLIP, out=tmp_path_factory.mktemp("bytes") / "run", **{**TINY, "normalisation": "standard"})
+
+
+@pytest.mark.parametrize(("dtype", "brightest"), [("float32", 1), ("uint16", 65535), ("float32", 255)])
+def test_pictures_of_another_depth_are_the_same_brightness(
+    of_bytes: nextframe.ModelForecaster, tmp_path: Path, dtype: str, brightest: int
+) -> None:
+    np.save(tmp_path / "other.npy", (CLIP[-3:].astype(np.float64) * brightest / 255).astype(dtype))
+    forecast, said = of_bytes.forecast(CLIP[-3:], lead_times=2), f"brought from values up to {brightest} to"
+    other = of_bytes.forecast(tmp_path / "other.npy", lead_times=2)
+    np.testing.assert_allclose(other.values, forecast.values, atol=1e-2)
+    assert (said in str(other.attributes.get("comment", ""))) == (brightest != 255)
+
+
+def test_shares_of_the_brightest_are_forecast_from_bytes() -> None:
+    squares = np.asarray(nextframe.open_source("squares:movies=1,frames=7,size=16,seed=3").sequences[0].read(0, 7))
+    expected = nextframe.forecast("squares-stacked", squares[:, 0], lead_times=2)
+    from_bytes = nextframe.forecast("squares-stacked", (255 * squares[:, 0]).astype(np.uint8), lead_times=2)
+    np.testing.assert_allclose(from_bytes.values, expected.values, atol=1e-5)
+
+
+def test_values_beyond_the_training_are_no_pictures_to_forecast(of_bytes: nextframe.ModelForecaster) -> None:
+    past = np.linspace(0, 9000, 3 * 140, dtype=np.float32).reshape(1, 3, 1, 10, 14)
+    with pytest.raises(DataError, match=r"trained on values from 0 to 255 \(received values from 0 to 9000\)"):
+        of_bytes.predict(past, 2)

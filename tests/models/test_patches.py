@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -241,3 +242,12 @@ def test_configurations_of_before_have_no_patches() -> None:
     del saved["model"]["patch"]
     assert RunConfig.from_dict(saved) == RunConfig()
     assert not isinstance(build_model(RunConfig().model, 1), Patched)
+
+
+@pytest.mark.parametrize("wrap", [{"patch": 2}, {"channelwise": True}, {"patch": 2, "channelwise": True}])
+def test_a_network_around_another_says_what_that_one_is(wrap: dict[str, Any]) -> None:
+    config = ModelConfig(model="stacked", filters=(2,), norm="none", output="linear", residual=True, quantiles=3)
+    plain, around = build_model(config, 1), build_model(replace(config, **wrap), 1)
+    assert around.options == plain.options
+    assert around.residual
+    assert (around.in_channels, around.task, around.streams) == (plain.in_channels, plain.task, plain.streams)

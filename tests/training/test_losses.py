@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 import torch
 
-from nextframe.config import TrainingConfig
+from nextframe.config import RunConfig, TrainingConfig
 from nextframe.data.normalise import Normaliser
 from nextframe.errors import ConfigError
-from nextframe.training.losses import balanced_weights, elementwise_loss
+from nextframe.models.build import build_model
+from nextframe.training.losses import balanced_weights, change, elementwise_loss
+from nextframe.training.module import ForecastTraining
 
 
 @pytest.mark.parametrize("method", ["identity", "log"])
@@ -35,3 +37,25 @@ def test_balanced_losses_are_the_plain_ones_before_their_weights() -> None:
 def test_weights_that_do_not_fit_their_thresholds(thresholds: tuple[float, ...], weights: tuple[float, ...]) -> None:
     with pytest.raises(ConfigError, match="do not fit each other"):
         TrainingConfig(loss_thresholds=thresholds, loss_weights=weights)
+
+
+def test_a_relative_loss_of_persistence_is_one_in_every_frame_of_every_window() -> None:
+    options = {"loss": "relative-mse", "output": "linear", "residual": True, "filters": (2,), "norm": "none", "past": 4}
+    config = RunConfig().replace(options)
+    training = ForecastTraining(build_model(config.model, 1), config, 0.5)
+    frames = torch.randn(3, 7, 1, 6, 5) * torch.tensor([0.1, 1.0, 30.0]).view(3, 1, 1, 1, 1)  # quiet and lively
+    valid = torch.rand(frames.shape) > 0.2
+    frames = frames * valid
+    batch = {"past": frames[:, :4], "future": frames[:, 4:], "past_valid": valid[:, :4], "future_valid": valid[:, 4:]}
+    with torch.no_grad():  # before it is trained a residual forecast is persistence
+        for losses, counted in (training.losses(batch, None), training.rollout_losses(batch)):
+            before = valid[:, 3:4] if losses.shape[1] == 3 else valid[:, :6]
+            known = counted & before
+            mean = (losses * known).sum((2, 3, 4)) / known.sum((2, 3, 4))
+            torch.testing.assert_close(mean, torch.ones_like(mean))
+
+
+def test_a_window_without_a_change_has_a_relative_loss() -> None:
+    still = torch.ones(1, 2, 1, 3, 3)
+    scale = change(still, still, torch.ones_like(still, dtype=torch.bool))
+    assert torch.isfinite(elementwise_loss(still + 1, still, "relative-mse", "linear", scale=scale)).all()

@@ -86,6 +86,16 @@ def test_it_loses_to_no_simple_forecast_on_the_validation_part(trained: tuple[An
     assert bool(model.manifest.verdict) == (model.manifest.epoch == 0)
 
 
+def test_a_run_on_patches_is_held_against_the_simple_forecast_too(tmp_path: Path) -> None:
+    clip = np.clip(100 + 30 * np.random.default_rng(0).standard_normal((40, 16, 16)), 0, 255).astype(np.uint8)
+    options: dict[str, Any] = {"past": 3, "future": 2, "filters": (4,), "patch": 2, "epochs": 4, "minutes": None}
+    nextframe.fit(clip, out=tmp_path / "run", progress=False, **options)
+    model = nextframe.load_run(tmp_path / "run")
+    scores = [row["val_score"] for row in read_metrics(tmp_path / "run")]
+    assert min(scores) < 0.995, "noise about a mean is forecast better by the mean than by the last frame"
+    assert model.manifest.epoch == 1 + int(np.argmin(scores))
+
+
 @pytest.mark.slow
 def test_a_run_that_did_not_improve_is_the_simple_forecast_and_says_so(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]

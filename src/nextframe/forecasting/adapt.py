@@ -22,7 +22,7 @@ from nextframe.errors import NextframeWarning
 from nextframe.forecasting.forecast import Forecast
 from nextframe.forecasting.random_fields import in_order, ranks
 from nextframe.forecasting.start import Start, on_the_step, start_at
-from nextframe.frames.convert import coarsen_whole, convert_units, refine
+from nextframe.frames.convert import BRIGHTEST, BYTES, coarsen_whole, convert_units, full_scale, refine, scaled
 from nextframe.frames.footprint import pixel_of
 from nextframe.frames.readers import crop
 from nextframe.frames.sequence import FloatArray, FrameSequence
@@ -32,6 +32,8 @@ from nextframe.words import count, duration, seconds
 
 _NEAR = 0.1
 """Share by which pixels may differ from those of the training."""
+_LOOKED_AT = 4
+"""Sequences, spread over a source, whose values tell their range, about."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,6 +149,8 @@ def adapt(manifest: Manifest, source: Source, given: Mapping[str, Any]) -> Adapt
     if "rain_unit" not in given:
         sequences, said = _in_units(sequences, manifest.units, opened.name)
         notes += said
+    sequences, said = _in_range(sequences, manifest, opened.name)
+    notes += said
     factor = 1
     if not {"coarsen", "resolution"} & given.keys():
         factor, said = _factor(manifest, sequences[0], opened.name)
@@ -180,6 +184,24 @@ def _in_units(
         notes.append(f"{name}: brought from {', '.join(given)} to {', '.join(changed[0].units)}, as in the training")
         notes += [note for note in changed[0].notes if note not in sequences[0].notes]
     return changed, notes
+
+
+def _in_range(
+    sequences: tuple[FrameSequence, ...], manifest: Manifest, name: str
+) -> tuple[tuple[FrameSequence, ...], list[str]]:
+    """Pictures in the range of the training's: bytes, two bytes and shares of the brightest are the same brightness."""
+    ranges = set(zip(manifest.bounds.low, manifest.bounds.high, strict=True))
+    trained = next((scale for scale in BRIGHTEST if ranges == {(0.0, scale)}), None)
+    if trained is None or set(manifest.units) != {"1"}:
+        return sequences, []
+    if trained == BYTES and all(sequence.values.dtype == np.uint8 for sequence in sequences):
+        return sequences, []
+    looked_at = sequences[:: max(len(sequences) // _LOOKED_AT, 1)]
+    own = max((scale for scale in map(full_scale, looked_at) if scale is not None), default=trained)
+    if own == trained:
+        return sequences, []
+    note = f"{name}: brought from values up to {own:g} to values up to {trained:g}, as in the training"
+    return tuple(scaled(sequence, trained / own) for sequence in sequences), [note]
 
 
 def _factor(manifest: Manifest, sequence: FrameSequence, name: str) -> tuple[int, list[str]]:

@@ -167,7 +167,7 @@ class ModelForecaster(TrainedForecaster):
 
         Raises:
             ShapeError: another number of channels, or another size.
-            DataError: a past without a value, or values far beyond 0..1 for a model that knows no others.
+            DataError: a past without a value, or values far beyond those that a model's forecasts are held to.
         """
         channels = past.shape[2]
         any_number = self.config.model.channelwise
@@ -181,11 +181,14 @@ class ModelForecaster(TrainedForecaster):
             )
         if not np.isfinite(past).reshape(len(past), -1).any(axis=1).all():
             raise DataError("the frames to start from hold no valid value", where=self.name)
-        if self.normaliser.method == "identity" and self.config.model.output == "sigmoid":
+        limits = self.manifest.bounds
+        shares = self.normaliser.method == "identity" and self.config.model.output == "sigmoid"
+        bound = 1.0 if shares else max((b for b in limits.high if b is not None), default=None)
+        if bound is not None and (shares or (set(limits.low) == {0.0} and None not in limits.high)):
             low, high = float(np.nanmin(past)), float(np.nanmax(past))
-            if low < -1 or high > 2:
+            if low < -bound or high > 2 * bound:
                 raise DataError(
-                    "was trained on values from 0 to 1",
+                    f"was trained on values from 0 to {bound:g}",
                     where=self.run or self.name,
                     received=f"values from {low:g} to {high:g}",
                     hint="bring the frames to that range, or take a model that was trained on such frames",

@@ -73,6 +73,41 @@ class _Mapped:
         return values.astype(np.float32)
 
 
+BYTES = 255.0
+BRIGHTEST = (1.0, BYTES, 65535.0)
+"""Full scales of brightness: shares, bytes, and two bytes."""
+
+
+def full_scale(sequence: FrameSequence) -> float | None:
+    """Largest brightness that frames without a unit can have, of `BRIGHTEST`, by their type or, where that does not
+    tell, by the values of the first, the middle and the last frame; None where these are no brightness.
+
+    >>> full_scale(FrameSequence(values=np.full((1, 1, 1, 1), 0.5), name="shares"))
+    1.0
+    >>> full_scale(FrameSequence(values=np.full((1, 1, 1, 1), 300, np.uint16), name="two bytes"))
+    65535.0
+    """
+    if set(sequence.units) != {"1"}:
+        return None
+    number = len(sequence)
+    values = np.stack([sequence.read(at, at + 1) for at in sorted({0, number // 2, number - 1})])
+    known = values[np.isfinite(values)]
+    if not known.size or known.min() < 0:
+        return None
+    whole = np.issubdtype(sequence.values.dtype, np.integer)
+    return next((scale for scale in BRIGHTEST[: 3 if whole else 2] if known.max() <= scale), None)
+
+
+def scaled(sequence: FrameSequence, factor: float) -> FrameSequence:
+    """Frames whose values are multiplied by a factor.
+
+    >>> scaled(FrameSequence(values=np.full((1, 1, 1, 1), 51, np.uint8), name="bytes"), 1 / 255).read(0, 1).item()
+    0.20000000298023224
+    """
+    maps = ((factor, 0.0),) * len(sequence.variables)
+    return replace(sequence, values=_Mapped(sequence.values, maps))
+
+
 def picked(sequence: FrameSequence, frames: Sequence[int]) -> FrameSequence:
     """Some frames of a sequence, in their order, by their numbers; their time step is told by their times."""
     numbers = np.asarray(frames)

@@ -36,7 +36,6 @@ class Channelwise(Network):
     """
 
     def __init__(self, inner: Network, channels: int) -> None:
-        super().__init__()
         if inner.in_channels != 1 or inner.static_channels:
             raise ConfigError(
                 "is of several channels",
@@ -44,9 +43,8 @@ class Channelwise(Network):
                 expected="one channel, and no static fields",
                 received=(inner.in_channels, inner.static_channels),
             )
-        self.inner, self.in_channels = inner, channels
-        self.quantiles, self.output, self.task = inner.quantiles, inner.output, inner.task
-        self.residual, self.stride = inner.residual, inner.stride
+        super().__init__(channels, **inner.options)
+        self.inner, self.task, self.stride = inner, inner.task, inner.stride
 
     def forward(self, frames: Tensor, *others: Any, **options: Any) -> tuple[Tensor, Any]:
         """The inner model's `forward`; frames among its further arguments (the future) are taken apart too."""
@@ -69,6 +67,10 @@ class Channelwise(Network):
     def step(self, frame: Tensor, state: Any) -> tuple[Tensor, Any]:
         output, state = self.inner.step(_apart(frame[:, None])[:, 0], state)
         return self._together(output[:, None], frame.shape[1])[:, 0], state
+
+    @property
+    def streams(self) -> bool:
+        return self.inner.streams
 
     def trained_frames(self, past: int, future: int) -> int:
         return self.inner.trained_frames(past, future)

@@ -72,6 +72,17 @@ class Network(nn.Module, ABC):
         self.in_channels, self.static_channels, self.masked = in_channels, static_channels, masked
         self.output, self.residual, self.quantiles = output, residual, quantiles
 
+    @property
+    def options(self) -> Outputs:
+        """Options that it was made with, as a network around it is made with them, too."""
+        return {
+            "output": self.output,
+            "residual": self.residual,
+            "quantiles": self.quantiles,
+            "static_channels": self.static_channels,
+            "masked": self.masked,
+        }
+
     @abstractmethod
     def logits(self, *args: Any, **options: Any) -> tuple[Tensor, Any]:
         """The output before its activation, and the state after it."""

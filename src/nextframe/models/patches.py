@@ -37,7 +37,6 @@ class Patched(Network):
     """
 
     def __init__(self, inner: Network, patch: int) -> None:
-        super().__init__()
         if patch < 1:
             raise ConfigError("is too small", where="patch", expected="at least 1", received=patch)
         channels = (inner.in_channels, inner.static_channels)
@@ -48,10 +47,9 @@ class Patched(Network):
                 expected=f"multiples of {patch**2}",
                 received=channels,
             )
-        self.inner, self.patch = inner, patch
-        self.in_channels, self.static_channels = (number // patch**2 for number in channels)
-        self.quantiles, self.output, self.task = inner.quantiles, inner.output, inner.task
-        self.masked = inner.masked
+        in_channels, static_channels = (number // patch**2 for number in channels)
+        super().__init__(in_channels, **{**inner.options, "static_channels": static_channels})
+        self.inner, self.patch, self.task = inner, patch, inner.task
         self.stride = patch * inner.stride
 
     def forward(self, frames: Tensor, *others: Any, **options: Any) -> tuple[Tensor, Any]:

@@ -13,6 +13,7 @@ from nextframe.models.layers import activate
 
 _USUAL = 3.0  # usual errors beyond which the Huber loss is linear
 _SIMILARITY = 0.84  # the share of structure, as in Zhao et al.
+_LEAST_CHANGE = 0.015  # of a window, in the model's range: where nothing changes, errors are no multiples of nothing
 
 
 def elementwise_loss(
@@ -30,10 +31,11 @@ def elementwise_loss(
         target: the true values, same shape, in the model's range.
         loss: "bce", binary cross-entropy, computed from logits (sigmoid output only, targets in 0..1);
             "mse", squared error; "mae", absolute error; the balanced ones are these before their weights.
-            "ssim-mae" is `similarity_loss`, "quantile" `quantile_loss`; "huber" is quadratic up to three usual errors.
+            "ssim-mae" is `similarity_loss`, "quantile" `quantile_loss`; "huber" is quadratic up to three usual errors;
+            "relative-mse" is the square of the error divided by the scale.
         output: the model's activation.
         valid: which values are real, same shape as the target; needed where a loss looks at neighbours.
-        scale: usual errors, of "huber" alone, of a shape that goes with the target's; by default 1.
+        scale: usual errors, of "huber" and "relative-mse" alone, of a shape that goes with the target's; by default 1.
 
     Returns:
         A tensor of the same shape.
@@ -49,9 +51,31 @@ def elementwise_loss(
     if loss == "huber":
         error = (forecast - target) if scale is None else (forecast - target) / scale
         return functional.huber_loss(error, torch.zeros_like(error), reduction="none", delta=_USUAL)
+    if loss == "relative-mse":
+        return (forecast - target).square() if scale is None else ((forecast - target) / scale).square()
     if loss in ("mse", "balanced-mse"):
         return functional.mse_loss(forecast, target, reduction="none")
     return functional.l1_loss(forecast, target, reduction="none")
+
+
+def change(before: Tensor, target: Tensor, valid: Tensor) -> Tensor:
+    """Persistence's root of the mean squared error in each frame of each window, by which "relative-mse" divides.
+
+    Args:
+        before: what persistence forecasts, (B, T, C, H, W), or one frame (B, 1, C, H, W) for all.
+        target: the true values (B, T, C, H, W).
+        valid: which of these are real.
+
+    Returns:
+        (B, T, 1, 1, 1), at least 0.015 of the model's range.
+
+    >>> before, target = torch.zeros(1, 1, 1, 1, 2), torch.tensor([3.0, 9.0]).view(1, 1, 1, 1, 2)
+    >>> change(before, target, torch.tensor([True, False]).view(1, 1, 1, 1, 2)).item()
+    3.0
+    """
+    axes = (2, 3, 4)
+    squared = ((target - before).square() * valid).sum(axes, keepdim=True)
+    return (squared / valid.sum(axes, keepdim=True).clamp(min=1)).sqrt().clamp(min=_LEAST_CHANGE)
 
 
 def similarity_loss(forecast: Tensor, target: Tensor, valid: Tensor) -> Tensor:

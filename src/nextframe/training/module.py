@@ -21,7 +21,7 @@ from nextframe.data.normalise import Normaliser
 from nextframe.models.convlstm import recompute_in_segments
 from nextframe.models.network import Network
 from nextframe.models.rollout import rollout
-from nextframe.training.losses import balanced_weights, elementwise_loss, masked_mean
+from nextframe.training.losses import balanced_weights, change, elementwise_loss, masked_mean
 from nextframe.training.muon import Muon
 from nextframe.training.skill import PerFrameLoss, RolloutSkill
 
@@ -212,13 +212,17 @@ class ForecastTraining(lightning.LightningModule):
         past, future = batch["past"], batch["future"]
         logits = self.model.training_logits(past, future, feedback)
         frames = logits.shape[1]
-        target = self._forecast_part(torch.cat([past, future], dim=1)[:, -frames:])
-        valid = torch.cat([batch["past_valid"], batch["future_valid"]], dim=1)[:, -frames:]
-        return self._loss(logits, target, valid), valid
+        movie = self._forecast_part(torch.cat([past, future], dim=1))
+        valid = torch.cat([batch["past_valid"], batch["future_valid"]], dim=1)
+        before = slice(-frames - 1, -1)
+        losses = self._loss(logits, movie[:, -frames:], valid[:, -frames:], movie[:, before], valid[:, before])
+        return losses, valid[:, -frames:]
 
-    def _loss(self, logits: Tensor, target: Tensor, valid: Tensor) -> Tensor:
+    def _loss(self, logits: Tensor, target: Tensor, valid: Tensor, before: Tensor, before_valid: Tensor) -> Tensor:
+        """Loss of outputs (B, T or K, C, H, W), in whose place persistence has the frames `before`, one or as many."""
         loss = self.config.training.loss
-        losses = elementwise_loss(logits, target, loss, self.config.model.output, valid, self._scale(target))
+        scale = change(before, target, valid & before_valid) if loss == "relative-mse" else self._scale(target)
+        losses = elementwise_loss(logits, target, loss, self.config.model.output, valid, scale)
         if not loss.startswith("balanced"):
             return losses
         return losses * balanced_weights(target, self.loss_thresholds, self.loss_weights)
@@ -231,8 +235,9 @@ class ForecastTraining(lightning.LightningModule):
     def rollout_losses(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Loss of every value of the free rollout, (B, K, C, H, W); gradients flow back through the frames fed back."""
         logits = self.model.rollout_logits(batch["past"], batch["future"].shape[1], batch.get("later"))
-        valid = batch["future_valid"]
-        return self._loss(logits, self._forecast_part(batch["future"]), valid), valid
+        valid, future = batch["future_valid"], self._forecast_part(batch["future"])
+        last, known = self._forecast_part(batch["past"][:, -1:]), batch["past_valid"][:, -1:]
+        return self._loss(logits, future, valid, last, known), valid
 
     def _mean(self, losses: Tensor, valid: Tensor) -> Tensor:
         """Mean loss of the valid values, of all processes together: gradients are averaged over these."""
