@@ -34,6 +34,7 @@ def test_the_command_tells_files_parity_size_and_speed(tmp_path: Path, capsys: p
     assert "digits.onnx" in said
     assert "digits.json" in said
     assert "over 20 frames fed back" in said
+    assert ", over the first 3 by " in said
     assert "MB" in said or "KB" in said
     assert "speed:" in said
     assert sorted(file.name for file in tmp_path.iterdir()) == ["digits.json", "digits.onnx"]
@@ -45,8 +46,8 @@ def test_the_graph_is_a_step_with_named_states_of_any_size(exported: Path) -> No
     inputs = {i.name: [d.dim_param or d.dim_value for d in i.type.tensor_type.shape.dim] for i in model.graph.input}
     assert inputs["frame"] == ["N", 1, "H", "W"]
     assert list(inputs) == ["frame", *(f"state_{n}" for n in range(len(inputs) - 1))]
-    outputs = [output.name for output in model.graph.output]
-    assert outputs == ["next_frame", *(f"next_state_{n}" for n in range(len(inputs) - 1))]
+    outputs = {o.name: [d.dim_param or d.dim_value for d in o.type.tensor_type.shape.dim] for o in model.graph.output}
+    assert outputs == {"next_frame": inputs["frame"]} | {f"next_{name}": inputs[name] for name in list(inputs)[1:]}
     properties = {entry.key: entry.value for entry in model.metadata_props}
     assert json.loads(properties["variables"]) == ["brightness"]
     assert json.loads(properties["past"]) == 7
@@ -68,7 +69,9 @@ def test_an_exported_model_has_the_scores_of_its_run(exported: Path) -> None:
     for metric, values in scores[0].items():
         if "coverage" in metric:  # rounding decides if a truth of exactly 0 lies inside a bound of about 0
             continue
-        np.testing.assert_allclose(scores[1][metric], values, atol=1e-4, rtol=1e-4, err_msg=metric)
+        # A ratio of two differences that are about nothing where a forecast is right.
+        allowed = 1e-2 if metric == "spread" else 1e-4
+        np.testing.assert_allclose(scores[1][metric], values, atol=allowed, rtol=allowed, err_msg=metric)
 
 
 @pytest.mark.slow
@@ -153,6 +156,19 @@ def test_foreign_files_and_newer_versions_are_refused_without_a_word_of_others_s
     with pytest.raises(CheckpointError, match=sentence) as caught:
         load_run(tmp_path / "foreign.onnx")
     assert not re.search(r"\.(cc|cpp|h):\d|ONNXRuntimeError|failed:", str(caught.value))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "states", [{}, {"step": [{}]}, {"step": [{"channels": 4, "pixels": 0}]}, {"step": None}], ids=str
+)
+def test_a_description_of_other_states_is_told_in_one_sentence(states: object, exported: Path, tmp_path: Path) -> None:
+    model = onnx.load(exported)
+    (entry,) = (entry for entry in model.metadata_props if entry.key == "description")
+    entry.value = json.dumps({**json.loads(entry.value), "states": states})
+    onnx.save(model, tmp_path / "model.onnx")
+    with pytest.raises(CheckpointError, match="carries a damaged description"):
+        load_run(tmp_path / "model.onnx")
 
 
 @pytest.mark.parametrize("suffix", [".pt2", ".aoti"])

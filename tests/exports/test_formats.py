@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,10 +15,12 @@ import torch
 
 from nextframe.architectures import names
 from nextframe.data.limits import Limits
+from nextframe.data.normalise import Normaliser
 from nextframe.errors import ConfigError
 from nextframe.exports.export import export
 from nextframe.exports.formats import FORMATS
 from nextframe.forecasting.load import load_run
+from nextframe.forecasting.model_forecaster import ModelForecaster
 from nextframe.forecasting.trained import TrainedForecaster
 from tests.exports.small import RANGE, past_frames, small_ensemble, small_model
 from tests.models.own_networks import Blocks, Steps
@@ -71,6 +74,8 @@ def test_every_model_forecasts_the_same_in_every_format_of_a_graph(name: str, su
     exported = export(model, tmp_path / f"model{suffix}")
     assert exported.difference is not None
     assert exported.difference < 1e-5
+    assert exported.early_difference is not None
+    assert exported.early_difference <= exported.difference
     assert exported.rounding is not None
     assert exported.rounding < 1e-5
     assert all(file.is_file() for file in exported.files)
@@ -113,6 +118,23 @@ def test_the_whole_rollout_is_a_program_of_its_own(architecture: str, tmp_path: 
     with torch.inference_mode():
         forecast = rollout(torch.from_numpy(past)).numpy()
     assert np.abs(forecast - model.predict(past, 2)).max() < 1e-5 * RANGE
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("architecture", ["stacked", "encoder-decoder", "simvp"])
+def test_a_value_of_about_nothing_is_as_exact_as_any_other(architecture: str, tmp_path: Path) -> None:
+    network = small_model(architecture).model
+    bias = network.get_submodule("readout").bias
+    assert isinstance(bias, torch.Tensor)
+    with torch.no_grad():
+        bias.fill_(-12.0)
+    as_they_are = Normaliser(method="identity", offset=(0.0,), scale=(1.0,))
+    model = ModelForecaster(network, replace(small_model(architecture).manifest, normaliser=as_they_are))
+    export(model, tmp_path / "model.onnx")
+    past = np.random.default_rng(3).random((1, 4, 1, 13, 18), np.float32)
+    true = model.predict(past, 3)
+    assert 0 < true.max() < 1e-3
+    np.testing.assert_allclose(load_run(tmp_path / "model.onnx").predict(past, 3), true, rtol=1e-4)
 
 
 @pytest.mark.slow

@@ -3,7 +3,11 @@
 import hashlib
 import json
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
 import pytest
@@ -28,6 +32,53 @@ def into_cache(folder: Path, cache: Path, *, repository: str = "models--me--rada
         (snapshot / file.name).symlink_to(blob)
     for name in (revision, "main"):
         (home / "refs" / name).write_text(commit, encoding="utf-8")
+
+
+@contextmanager
+def served(folder: Path) -> Iterator[str]:
+    """A stand-in of the Hub's server with one model, me/radar, of one revision, v1; its address."""
+    commit = "b" * 40
+    known = {f"/api/models/me/radar/revision/{name}" for name in ("v1", "main", commit)}
+
+    def answer_to(path: str) -> bytes | None:
+        files = list(folder.iterdir())
+        if path in known:
+            siblings = [{"rfilename": file.name} for file in files]
+            return json.dumps({"id": "me/radar", "sha": commit, "siblings": siblings}).encode()
+        if path.startswith("/api/models/me/radar/tree/"):
+            tree = [{"type": "file", "path": f.name, "size": f.stat().st_size, "oid": "c" * 40} for f in files]
+            return json.dumps(tree).encode()
+        file = folder / path.rpartition("/")[2]
+        return file.read_bytes() if path.startswith(f"/me/radar/resolve/{commit}/") and file.is_file() else None
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            content = answer_to(self.path.partition("?")[0])
+            self.send_response(200 if content is not None else 404)
+            if content is None:
+                self.send_header("X-Error-Code", "RevisionNotFound" if "/me/radar/" in self.path else "RepoNotFound")
+            else:
+                self.send_header("X-Repo-Commit", commit)
+                self.send_header("ETag", f'"{hashlib.sha256(content).hexdigest()}"')
+            self.send_header("Content-Length", str(len(content or b"")))
+            self.end_headers()
+            if self.command == "GET":
+                self.wfile.write(content or b"")
+
+        do_HEAD = do_GET
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
 
 
 @pytest.mark.parametrize("kind", ["single", "ensemble", "static"])
@@ -67,6 +118,27 @@ def test_an_address_is_served_from_the_cache_without_a_network(tmp_path: Path, m
         load_run("hf://me/another")
     with pytest.raises(ConfigError, match="no address on the Hub"):
         load_run("hf://radar")
+
+
+def test_an_address_is_downloaded_once_and_what_there_is_not_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    constants = pytest.importorskip("huggingface_hub.constants")
+    model = small_model("stacked")
+    export(model, tmp_path / "hub")
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+    past = past_frames(1, 1, 12, 13)
+    with served(tmp_path / "hub") as address:
+        monkeypatch.setattr(constants, "ENDPOINT", address)
+        template = address + "/{repo_id}/resolve/{revision}/{filename}"
+        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+        assert np.array_equal(load_run("hf://me/radar@v1").predict(past, 2), model.predict(past, 2))
+        with pytest.raises(CheckpointError, match="is no revision that the Hub has"):
+            load_run("hf://me/radar@v2")
+        with pytest.raises(CheckpointError, match="is no model that the Hub shows"):
+            load_run("hf://me/another")
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    assert np.array_equal(load_run("hf://me/radar@v1").predict(past, 2), model.predict(past, 2))
 
 
 def test_a_checksum_that_differs_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

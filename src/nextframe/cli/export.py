@@ -23,14 +23,18 @@ def export(run: str, /, *, out: Annotated[Path, OUT]) -> None:
         out: Where to write.
     """
     from nextframe.api import export as export_model
-    from nextframe.exports.parity import ROLLOUT
+    from nextframe.exports.parity import EARLY, ROLLOUT
     from nextframe.words import joined, size
 
     exported = export_model(run, out)
     print(f"wrote {joined([str(path) for path in exported.files])}: {size(exported.size)}")
     if exported.difference is not None:
         how = "at each frame" if exported.seconds is None else f"over {ROLLOUT} frames fed back"
-        print(f"parity: {how} it differs from the run by {exported.difference:.1e} of the range of values at most")
+        early = exported.early_difference
+        first = "" if early is None else f", over the first {EARLY} by {early:.1e}"
+        print(
+            f"parity: {how} it differs from the run by {exported.difference:.1e} of the range of values at most{first}"
+        )
     if exported.own_rounding is not None and exported.rounding is not None:
         print(
             f"rounding: there the run itself differs from its network in float64 by {exported.own_rounding:.1e}, "

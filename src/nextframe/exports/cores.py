@@ -18,13 +18,14 @@ from torch import Tensor, nn
 from torch.nn.functional import conv2d
 from torch.utils import _pytree as pytree
 
+from nextframe.config import OutputActivation
 from nextframe.errors import ConfigError
 from nextframe.models.blocks import Blocks
 from nextframe.models.causal_stack import CausalStack
 from nextframe.models.channelwise import Channelwise
 from nextframe.models.convlstm import ConvLSTM2d, ConvLSTMState
 from nextframe.models.encoder_decoder import EncoderDecoder, LayerStates
-from nextframe.models.layers import activate, repeated
+from nextframe.models.layers import repeated
 from nextframe.models.network import Network
 from nextframe.models.own import OwnSteps
 from nextframe.models.patches import Patched
@@ -102,7 +103,7 @@ class CausalCore(Core):
             logits, after = next_but_one + third + bias, torch.cat([following + second, first], dim=1)
         if network.residual:
             logits = logits + repeated(frame[:, : network.in_channels], network.quantiles)
-        return activate(logits, network.output), [*pytree.tree_leaves(layers), after]
+        return activated(logits, network.output), [*pytree.tree_leaves(layers), after]
 
 
 class DecoderCore(Core):
@@ -120,8 +121,8 @@ class DecoderCore(Core):
 
     def forward(self, frame: Tensor, fed: Tensor, states: Sequence[Tensor]) -> Step:
         """See `Core`."""
-        output, after = self.network.step(frame, _pairs(states))
-        return output, pytree.tree_leaves(after)
+        logits, after = self.network.logits_of_step(frame, _pairs(states))
+        return activated(logits, self.network.output), pytree.tree_leaves(after)
 
 
 class EncoderCore(DecoderCore):
@@ -165,7 +166,7 @@ class BlockCore(Core):
         frames = torch.where(begun > 0, frames, frame.repeat(1, network.past, 1, 1))
         height, width = frame.shape[2], frame.shape[3]
         movie = filled(frames, network.stride).unflatten(1, (network.past, self.read))
-        block = activate(network.whole_block(movie), network.output).flatten(1, 2)[..., :height, :width]
+        block = activated(network.whole_block(movie), network.output).flatten(1, 2)[..., :height, :width]
         anew = torch.logical_or(torch.logical_not(fed), left < 0.5)
         handed = torch.where(anew, block, ahead)
         output = handed[:, : self.outputs]
@@ -211,7 +212,7 @@ class OwnCore(Core):
         network, (height, width) = self.network, frame.shape[2:]
         state = pytree.tree_unflatten(list(states), self.structure)
         logits, state = network.whole(filled(frame, network.stride), state)
-        return activate(logits[..., :height, :width], network.output), pytree.tree_leaves(state)
+        return activated(logits[..., :height, :width], network.output), pytree.tree_leaves(state)
 
 
 def _is_map(leaf: object) -> bool:
@@ -275,6 +276,15 @@ class ChannelwiseCore(Core):
 def _regrouped(maps: Tensor, channels: int) -> Tensor:
     """Maps (N, ..., H, W) as (N', channels, H, W)."""
     return maps.reshape(-1, channels, maps.shape[-2], maps.shape[-1])
+
+
+def activated(logits: Tensor, output: OutputActivation) -> Tensor:
+    """`nextframe.models.layers.activate`, as exact next to 0 as elsewhere.
+
+    ONNX Runtime computes a sigmoid as 0.5 and something more, in steps of 6e-8. That is enough for gates, but whether
+    a value of about nothing is within an interval of about nothing is decided by less.
+    """
+    return torch.reciprocal(1 + torch.exp(-logits)) if output == "sigmoid" else logits
 
 
 def filled(frames: Tensor, stride: int) -> Tensor:

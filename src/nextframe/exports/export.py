@@ -30,6 +30,9 @@ class Exported:
     difference: float | None
     """Largest difference from the model, as a share of the range of values: over `nextframe.exports.parity.ROLLOUT`
     frames fed back, of two batches and sizes, or of one frame where `seconds` is None; None where nothing was run."""
+    early_difference: float | None = None
+    """The same over the first `nextframe.exports.parity.EARLY` frames alone, before rounding has grown; None where
+    nothing was fed back."""
     own_rounding: float | None = None
     """The same of the model from its network in float64, over the same rollouts: what rounding makes of it without any
     export; None where nothing was fed back, or where a network of the user's knows no float64."""
@@ -103,6 +106,7 @@ def _export_graphs(model: TrainedForecaster, path: Path, row: ExportFormat) -> E
     return Exported(
         files=tuple(files),
         difference=compared.difference,
+        early_difference=compared.early_difference,
         own_rounding=compared.own_rounding,
         rounding=compared.rounding,
         seconds=compared.seconds,

@@ -41,6 +41,11 @@ KIND = "nextframe hub folder"
 FORMAT = 1
 _FILES = (CONFIG, WEIGHTS, CARD, SCORES)
 _DAMAGE = (KeyError, TypeError, ValueError, AttributeError, RuntimeError)
+_REFUSALS = (
+    ("RevisionNotFoundError", "is no revision that the Hub has of this model"),
+    ("RepositoryNotFoundError", "is no model that the Hub shows: there is none of this name, or it is private"),
+)
+"""Errors of huggingface-hub that say what is wrong with an address, and what that is."""
 _ADDRESS = re.compile(HUB_SCHEME + r"/?(?P<owner>[\w.-]+)/(?P<name>[\w.-]+)(@(?P<revision>[\w./-]+))?")
 
 
@@ -181,16 +186,22 @@ def open_address(address: str | Path) -> TrainedForecaster:
         )
     try:
         import huggingface_hub
-        from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+        from huggingface_hub import errors
     except ImportError as error:
         raise ConfigError(
             "needs huggingface-hub, which is not installed", where=address, hint="pip install 'nextframe[hub]'"
         ) from error
     try:
         folder = huggingface_hub.snapshot_download(
-            f"{parts['owner']}/{parts['name']}", revision=parts["revision"], allow_patterns=list(_FILES)
+            f"{parts['owner']}/{parts['name']}",
+            revision=parts["revision"],
+            allow_patterns=list(_FILES),
+            max_workers=1,  # several at once hide the error of one behind that of another
         )
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError, ValueError) as error:
+    except Exception as error:  # of many types, those of the libraries that it downloads by among them
+        for name, what in _REFUSALS:
+            if isinstance(error, getattr(errors, name)):
+                raise CheckpointError(what, where=address) from error
         raise CheckpointError("cannot be had from the Hub", where=address, received=first_line(error)) from error
     return open_folder(folder, name_in_errors=str(address))
 

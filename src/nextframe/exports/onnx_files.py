@@ -11,7 +11,7 @@ import torch
 
 from nextframe.errors import CheckpointError, ConfigError
 from nextframe.exports.description import Description, in_words, metadata
-from nextframe.exports.graph import Graph
+from nextframe.exports.graph import OUTPUTS, Graph
 from nextframe.exports.parts import Arrays
 from nextframe.exports.runtime_errors import said
 
@@ -65,6 +65,13 @@ def write(graph: Graph, description: Description, path: Path) -> list[Path]:
     model.producer_name, model.doc_string = "nextframe", in_words(description)
     model.producer_version = description["nextframe"]
     onnx.helper.set_model_props(model, metadata(description))
+    fixed = {"next_frame": [graph.channels]} | {
+        name: [getattr(graph, "members", 1), graph.channels] for name in OUTPUTS[1:]
+    }
+    fixed |= {f"next_state_{n}": [state.channels] for n, state in enumerate(graph.states)}
+    for output in model.graph.output:  # the tracer does not write down all that it knows
+        for axis, size in enumerate(fixed[output.name], start=1):
+            output.type.tensor_type.shape.dim[axis].dim_value = size
     onnx.checker.check_model(model)
     onnx.save(model, path)
     return [path]

@@ -47,10 +47,16 @@ class Runner:
     Args:
         parts: "step", or "encoder" and "decoder".
         states: of each part, as the description has them.
+
+    Raises:
+        KeyError, TypeError, ValueError: states that are no such description, or not those of the parts.
     """
 
     def __init__(self, parts: Mapping[str, Part], states: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
-        self.parts, self.states = parts, states
+        self.parts = parts
+        self.states = {part: [(int(s["channels"]), int(s["pixels"])) for s in states[part]] for part in parts}
+        if any(channels < 1 or pixels < 1 for shapes in self.states.values() for channels, pixels in shapes):
+            raise ValueError("it has states without maps or pixels")
         self.forecasting = "step" if "step" in parts else "decoder"
 
     def continued(self, past: FloatArray, lead_times: int) -> FloatArray:
@@ -78,10 +84,8 @@ class Runner:
     def _zeros(self, part: str, frame: FloatArray) -> list[FloatArray]:
         batch, _, height, width = frame.shape
         return [
-            np.zeros(
-                (batch, state["channels"], -(-height // state["pixels"]), -(-width // state["pixels"])), np.float32
-            )
-            for state in self.states[part]
+            np.zeros((batch, channels, -(-height // pixels), -(-width // pixels)), np.float32)
+            for channels, pixels in self.states[part]
         ]
 
     def _step(

@@ -166,8 +166,13 @@ class EncoderDecoder(FromPast):
 
     def step(self, frame: Tensor, state: LayerStates) -> tuple[Tensor, LayerStates]:
         """Read one more frame (B, C, H, W) with the decoder and forecast the next; costs one step."""
+        logits, states = self.logits_of_step(frame, state)
+        return activate(logits, self.output), states
+
+    def logits_of_step(self, frame: Tensor, state: LayerStates) -> tuple[Tensor, LayerStates]:
+        """`step` before its output is activated."""
         logits, states = self._decode(frame[:, None], state)
-        return activate(logits[:, -1], self.output), states
+        return logits[:, -1], states
 
     def reach(self, past: int, lead_times: int) -> int | None:
         if any(isinstance(norm, nn.GroupNorm) for norm in self.decoder_norms):
