@@ -106,7 +106,7 @@ def test_what_cannot_be_answered_is_a_problem(service: str, tmp_path: Path) -> N
     refused(422, "format", params={"format": "docx"}, content=npy(FRAMES[:4]))
     refused(422, "lead_times", params={"lead_times": "100000"}, content=npy(FRAMES[:4]))
     refused(422, "no array of numbers", content=b'{"frames": [[1, "a"]]}')
-    refused(422, "upload.nc", files={"file": ("a.nc", b"CDF\x01 nonsense")})
+    refused(422, "a.nc: cannot be read", files={"file": ("a.nc", b"CDF\x01 nonsense")})
     pickled = io.BytesIO()
     np.save(pickled, np.array([object()]), allow_pickle=True)
     refused(422, "no array of numbers", content=pickled.getvalue())

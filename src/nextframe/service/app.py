@@ -65,7 +65,7 @@ def _add_refusals(app: FastAPI) -> None:
 
     @app.exception_handler(NextframeError)
     async def mistaken(request: Request, error: NextframeError) -> Response:
-        return await refused(request, Refused(422, str(error)))
+        return await refused(request, Refused.because(error))
 
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> Response:

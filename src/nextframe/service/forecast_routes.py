@@ -26,10 +26,11 @@ def add_forecasts(app: FastAPI, service: Service) -> None:
     async def forecast(request: Request) -> Response:
         """Forecast the frames that follow those of the request.
 
-        The body is a form with a field `file` (a file in any input format), an NPY array, or JSON with "frames". Query:
-        `model`, `lead_times`, `format` (or the header Accept), `axes`, `variable`. Of JSON also `past=true` for the
-        frames before it, `beside=persistence,extrapolation`, `threshold` for the probability of at least so much, and
-        `check=true`, which holds the last frames back as the truth.
+        The body is a form with a field `file` (a file in any input format; several make one sequence), an NPY array, or
+        JSON with "frames". Query: `model`, `lead_times`, `format` (or the header Accept); how to read: `axes`,
+        `variable`, `time_format`, `grey=true`, and `name` of a file that is the body itself. Of JSON also `past=true`
+        for the frames before it, `beside=persistence,extrapolation`, `threshold` for the probability of at least so
+        much, and `check=true`, which holds the last frames back as the truth.
         """
         query = request.query_params
         name, model = service.model_named(query.get("model"))

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
+
+from nextframe.errors import NextframeError
+
+_FOLDERS = re.compile(r"(?<![\w./])/(?:[^\s/:]+/)+")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +73,11 @@ class Refused(Exception):
         super().__init__(detail)
         self.status, self.detail, self.retry_after = status, detail, retry_after
 
+    @classmethod
+    def because(cls, error: NextframeError) -> Refused:
+        """A request that holds a mistake which its client can mend."""
+        return cls(422, said(error))
+
     @property
     def problem(self) -> dict[str, Any]:
         """The answer's body, by RFC 9457.
@@ -89,3 +99,17 @@ class Refused(Exception):
         if self.status == 401:
             headers["www-authenticate"] = "Bearer"
         return headers if self.retry_after is None else {**headers, "retry-after": str(self.retry_after)}
+
+
+def said(error: NextframeError) -> str:
+    """An error as clients read it: options as a query has them, and files without the folders of this machine.
+
+    >>> from nextframe.errors import DataError
+    >>> said(DataError("has three channels", where="/srv/runs/rain", hint="{grey=True} reads them as grey"))
+    'rain: has three channels; grey=true reads them as grey'
+    """
+    return _FOLDERS.sub("", error.render(_in_query))
+
+
+def _in_query(name: str, value: str | None) -> str:
+    return f"{name}={'' if value is None else value.lower() if value in ('True', 'False') else value}"

@@ -28,7 +28,7 @@ def position(forecast: Forecast, latitude: float, longitude: float) -> str:
     try:
         ((row, column),) = pixels_of([Point("the place", latitude, longitude)], forecast.grid, where="the forecast")
     except NextframeError as error:
-        raise Refused(422, str(error)) from error
+        raise Refused.because(error) from error
     return _covered(forecast, forecast.values[:, :, row, column], latitude, longitude)
 
 
@@ -45,7 +45,7 @@ def area(forecast: Forecast, ring: NDArray[np.float64]) -> str:
     try:
         (weights,) = weights_of([Area("the area", (ring,))], forecast.grid, where="the forecast")
     except NextframeError as error:
-        raise Refused(422, str(error)) from error
+        raise Refused.because(error) from error
     there = np.isfinite(forecast.values) & (weights > 0)
     share = np.where(there, weights, 0.0)
     total = share.sum((2, 3))

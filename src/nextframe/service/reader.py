@@ -13,7 +13,7 @@ import resource
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from queue import Empty, Queue
@@ -26,7 +26,7 @@ from nextframe.errors import NextframeError
 from nextframe.frames.grid import Grid
 from nextframe.frames.sequence import FloatArray, FrameSequence
 from nextframe.service.json_frames import frames_in_json
-from nextframe.service.limits import Limits, Refused
+from nextframe.service.limits import Limits, Refused, said
 
 
 @dataclass
@@ -44,18 +44,18 @@ class Reader:
         self._answers: Queue[str] = Queue()
         self._lock = threading.Lock()
 
-    def read(self, path: Path, reading: dict[str, Any]) -> FrameSequence:
-        """The first sequence of a file.
+    def read(self, files: Sequence[Path], reading: dict[str, Any]) -> FrameSequence:
+        """The first sequence of a file, or the one that several make.
 
         Args:
-            path: the file; its name is of our making.
+            files: the files, in order, whose folders are of our making.
             reading: options of `Reading`.
 
         Raises:
-            Refused: a file that cannot be read, that takes too long or too much memory, or holds too much.
+            Refused: files that cannot be read, that take too long or too much memory, or hold too much.
         """
         bounds = {name: getattr(self.limits, name) for name in ("frames", "pixels", "values")}
-        asked = {"path": str(path), "reading": reading, **bounds}
+        asked = {"files": [str(path) for path in files], "reading": reading, **bounds}
         with self._lock:
             answer = self._asked(json.dumps(asked))
         if answer is None:
@@ -65,8 +65,8 @@ class Reader:
             )
         told = json.loads(answer)
         if "error" in told:
-            raise Refused(422, told["error"].replace(f"{path.parent}/", ""))
-        return sequence_of(path, told)
+            raise Refused(422, told["error"])
+        return sequence_of(files[0], told)
 
     def close(self) -> None:
         """End the process."""
@@ -145,8 +145,8 @@ def sequence_from(values: FloatArray, told: Mapping[str, Any]) -> FrameSequence:
 
 
 def _answer(asked: dict[str, Any]) -> dict[str, Any]:
-    path, reading = Path(asked["path"]), asked["reading"]
-    sequence = _opened(path, reading)
+    files = [Path(name) for name in asked["files"]]
+    sequence = _opened(files, asked["reading"])
     time, channels, height, width = sequence.shape
     if time > asked["frames"]:
         sequence = sequence[time - asked["frames"] :]
@@ -156,18 +156,20 @@ def _answer(asked: dict[str, Any]) -> dict[str, Any]:
     if len(sequence) * pixels > asked["values"]:
         return {"error": f"the file's last frames have {len(sequence) * pixels} values, more than {asked['values']}"}
     values = replace(sequence, missing="mask").read(0, len(sequence))
-    with path.with_suffix(path.suffix + ".npy").open("wb") as file:
+    with files[0].with_suffix(files[0].suffix + ".npy").open("wb") as file:
         np.save(file, values, allow_pickle=False)
     return told_of(sequence)
 
 
-def _opened(path: Path, reading: dict[str, Any]) -> FrameSequence:
-    """The first sequence of a file."""
-    from nextframe.frames.source import open_source
+def _opened(files: Sequence[Path], reading: dict[str, Any]) -> FrameSequence:
+    """The first sequence of a file, or the one that several make."""
+    from nextframe.frames.source import open_source, open_together
 
-    if path.suffix == ".json":
-        return frames_in_json(path.read_bytes(), reading.get("axes", ""))
-    return open_source(path, Reading(), **reading).sequences[0]
+    if len(files) > 1:
+        return open_together(files, Reading().but(reading), name="the files")
+    if files[0].suffix == ".json":
+        return frames_in_json(files[0].read_bytes(), reading.get("axes", ""))
+    return open_source(files[0], Reading(), **reading).sequences[0]
 
 
 def told_of(sequence: FrameSequence) -> dict[str, Any]:
@@ -200,11 +202,20 @@ def _nanoseconds(step: np.timedelta64) -> int:
 
 
 def _plain(attributes: Any) -> dict[str, Any]:
-    return {
-        str(name): value.tolist() if isinstance(value, (np.ndarray, np.generic)) else value
-        for name, value in attributes.items()
-        if isinstance(value, (str, int, float, np.ndarray, np.generic))
-    }
+    """Attributes that JSON can hold: texts, numbers and lists of them; of others nothing is needed to place a grid."""
+    each = {str(name): _told(value) for name, value in attributes.items()}
+    return {name: value for name, value in each.items() if isinstance(value, (str, int, float, list))}
+
+
+def _told(value: Any) -> Any:
+    """A value as JSON has it; None for what it has no word for."""
+    plain = value.tolist() if isinstance(value, (np.ndarray, np.generic)) else value
+    if isinstance(plain, list):
+        each = [_told(part) for part in plain]
+        return None if None in each else each
+    if isinstance(plain, bytes):
+        return plain.decode("utf-8", "replace")
+    return plain if isinstance(plain, (str, int, float)) else None
 
 
 def main() -> None:
@@ -218,7 +229,7 @@ def main() -> None:
         try:
             told = _answer(json.loads(line))
         except NextframeError as error:
-            told = {"error": str(error)}
+            told = {"error": said(error)}
         except MemoryError:
             told = {"error": "the file takes too much memory to be read"}
         answers.write(json.dumps(told) + "\n")

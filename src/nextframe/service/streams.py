@@ -112,7 +112,7 @@ class Streams:
             stream.count += 1
             past, issued = self._forecast(stream, session, lead_times)
         except NextframeError as error:
-            raise Refused(422, str(error)) from error
+            raise Refused.because(error) from error
         key = stream.keep(past, issued.forecast, self.limits.kept)
         self._grade(stream, past, issued, notes)
         moment = frame.times[0] if time is None and frame.times is not None else time

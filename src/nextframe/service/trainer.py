@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from nextframe.errors import NextframeError
+from nextframe.service.limits import said
 from nextframe.words import nobody
 
 
@@ -46,7 +47,7 @@ def main() -> None:
     try:
         told = _train(asked)
     except NextframeError as error:
-        told = {"error": str(error)}
+        told = {"error": said(error)}
     except MemoryError:
         told = {"error": "the training takes too much memory"}
     except RuntimeError as error:

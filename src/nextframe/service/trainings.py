@@ -24,7 +24,7 @@ from nextframe.forecasting.trained import TrainedForecaster
 from nextframe.frames.sequence import FrameSequence
 from nextframe.runs.metrics import METRICS, read_metrics
 from nextframe.service.judge import plain
-from nextframe.service.limits import Limits, Refused
+from nextframe.service.limits import Limits, Refused, said
 from nextframe.service.reader import told_of
 
 _NAME = re.compile(r"trained-(\d+)")
@@ -239,7 +239,9 @@ class Trainings:
             told = json.loads(answer) if answer else {"error": training.error or "the training was ended by the system"}
             training.error = str(told.get("error", ""))
             model = None if training.error else load_run(training.folder)
-        except (ValueError, NextframeError) as error:
+        except NextframeError as error:
+            training.error = said(error)
+        except ValueError as error:
             training.error = str(error)
         with self._lock:
             if training.state == "cancelled":

@@ -1,12 +1,14 @@
-"""Uploads: frames out of a request's body, a file in any input format, an NPY array, or JSON."""
+"""Uploads: frames out of a request's body, files in any input format, an NPY array, or JSON."""
 
 from __future__ import annotations
 
 import asyncio
 import io
+import re
 import tempfile
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,8 @@ from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
 from nextframe.errors import NextframeError
+from nextframe.frames.names import natural_order
+from nextframe.frames.readers import to_grey
 from nextframe.frames.sequence import FrameSequence
 from nextframe.frames.source import pasts_in
 from nextframe.service.gate import held_by
@@ -27,14 +31,31 @@ from nextframe.service.service import Service
 NPY, JSON = b"\x93NUMPY", (b"{", b"[")
 SLOWEST = 2**18
 """Bytes a second that a body has to come with."""
-_OPTIONS = ("axes", "variable")
-"""Options of `Reading` that a query may have."""
-_LONGEST = 12
-"""Characters of a suffix that are taken."""
+_OPTIONS: Mapping[str, Callable[[str], Any]] = {
+    "axes": str,
+    "variable": lambda said: tuple(said.split(",")),
+    "time_format": str,
+    "grey": lambda said: said == "true",
+}
+"""Options of `Reading` that a query may have -> what its text says."""
+_LONGEST = 120
+"""Characters of a name that are taken."""
+_FIELDS = 20
+"""Fields of a form beside those of files."""
+
+
+@dataclass(frozen=True)
+class Sent:
+    """A file as it was sent."""
+
+    body: bytes
+    """Its content."""
+    name: str
+    """Its name, as `plain_name` makes it."""
 
 
 async def uploaded(request: Request, service: Service) -> FrameSequence:
-    """Frames of a request: of its form's field `file`, or of its body.
+    """Frames of a request: of its form's fields `file`, which together make a sequence, or of its body.
 
     Raises:
         Refused: a body that is too large, does not come, or holds no frames, or too many.
@@ -42,20 +63,22 @@ async def uploaded(request: Request, service: Service) -> FrameSequence:
     query, limits, held = request.query_params, service.limits, held_by(request.scope)
     async with _bounded(request, limits) as pieces:
         if request.headers.get("content-type", "").startswith("multipart/form-data"):
-            body, suffix = await _field(request, pieces)
+            sent = await _fields(request, pieces, limits)
         else:
-            body, suffix = b"".join([piece async for piece in pieces]), query.get("suffix", "")
-    if not body:
+            name = query.get("name", query.get("suffix", ""))
+            sent = [Sent(b"".join([piece async for piece in pieces]), plain_name(name))]
+    if not any(file.body for file in sent):
         raise Refused(422, "the request has no body: send a file, an NPY array, or JSON with frames")
-    reading: dict[str, Any] = {option: query[option] for option in _OPTIONS if option in query}
-    if "variable" in reading:
-        reading["variable"] = tuple(reading["variable"].split(","))
-    if body.startswith(NPY):
-        frames = await asyncio.to_thread(_of_npy, body, reading.get("axes", ""), limits)
-    elif len(body) <= limits.in_place and body.lstrip()[:1] in JSON:
-        frames = await asyncio.to_thread(_of_json, body, reading.get("axes", ""), limits)
+    reading = {option: said(query[option]) for option, said in _OPTIONS.items() if option in query}
+    body, axes = sent[0].body, reading.get("axes", "")
+    if len(sent) == 1 and body.startswith(NPY):
+        frames = await asyncio.to_thread(_of_npy, body, axes, limits)
+    elif len(sent) == 1 and len(body) <= limits.in_place and body.lstrip()[:1] in JSON:
+        frames = await asyncio.to_thread(_of_json, body, axes, limits)
     else:
-        frames = await service.reading.compute(_of_file, body, suffix, reading, service.reader, limits)
+        frames = await service.reading.compute(_of_files, sent, reading, service.reader, limits)
+    if reading.get("grey"):
+        frames = to_grey(frames)
     held.take(4 * int(np.prod(frames.shape)))
     return frames
 
@@ -90,31 +113,37 @@ async def _bounded(request: Request, limits: Limits) -> AsyncGenerator[AsyncGene
         raise Refused(408, f"the body did not come within {limits.patience:g} s") from error
 
 
-async def _field(request: Request, pieces: AsyncGenerator[bytes, None]) -> tuple[bytes, str]:
-    """The content of the form's field `file`, and the suffix of its name."""
+async def _fields(request: Request, pieces: AsyncGenerator[bytes, None], limits: Limits) -> list[Sent]:
+    """The files of the form's fields `file`, in order of their names."""
     try:
-        form = await MultiPartParser(request.headers, pieces, max_files=1, max_fields=20).parse()
+        form = await MultiPartParser(request.headers, pieces, max_files=limits.frames, max_fields=_FIELDS).parse()
     except (MultiPartException, KeyError) as error:
-        raise Refused(422, "the form cannot be read") from error
-    file = form.get("file")
-    if not isinstance(file, UploadFile):
+        raise Refused(422, f"the form cannot be read, or has more than {limits.frames} files") from error
+    files = [file for file in form.getlist("file") if isinstance(file, UploadFile)]
+    if not files:
         raise Refused(422, "the form has no field 'file' with a file")
-    body = await file.read()
+    sent = [Sent(await file.read(), plain_name(file.filename or "")) for file in files]
     await form.close()
-    return body, _suffix_of(file.filename or "")
+    return sorted(sent, key=lambda file: natural_order(Path(file.name)))
 
 
-def _suffix_of(name: str) -> str:
-    """Suffix of a name, with the one before it where the file is packed."""
-    suffixes = Path(name).suffixes
-    return "".join(suffixes[-2:] if suffixes[-1:] in ([".gz"], [".bz2"]) else suffixes[-1:])
+def plain_name(name: str) -> str:
+    """The last part of a file's name, by which formats are told, with nothing in it that a path could be made of.
+
+    >>> plain_name("raa01-ry_10000-2001011500-dwd---bin.gz"), plain_name("../../etc/passwd"), plain_name("a::b.nc")
+    ('raa01-ry_10000-2001011500-dwd---bin.gz', 'passwd', 'a__b.nc')
+    >>> plain_name(".nc"), plain_name("..")
+    ('upload.nc', 'upload')
+    """
+    last = re.sub(r"[^A-Za-z0-9._+-]", "_", re.split(r"[/\\]", name)[-1])[-_LONGEST:]
+    return last if last.strip(".") and not last.startswith(".") else f"upload{last}".rstrip(".")
 
 
 def _of_npy(body: bytes, axes: str, limits: Limits) -> FrameSequence:
     try:
         return _held(pasts_in(np.load(io.BytesIO(body), allow_pickle=False), axes=axes)[0], limits)
     except NextframeError as error:
-        raise Refused(422, str(error)) from error
+        raise Refused.because(error) from error
     except (ValueError, TypeError, EOFError, OverflowError, MemoryError) as error:
         raise Refused(422, "the body holds no array of numbers") from error
 
@@ -123,18 +152,20 @@ def _of_json(body: bytes, axes: str, limits: Limits) -> FrameSequence:
     try:
         return _held(frames_in_json(body, axes), limits)
     except NextframeError as error:
-        raise Refused(422, str(error)) from error
+        raise Refused.because(error) from error
 
 
-def _of_file(body: bytes, suffix: str, reading: dict[str, Any], reader: Reader, limits: Limits) -> FrameSequence:
-    """Frames of a file, of whose name nothing but its suffix is used."""
-    known = "".join(sign for sign in suffix.lower() if sign.isalnum() or sign == ".")[:_LONGEST]
-    if body.lstrip()[:1] in JSON:
-        known = ".json"
+def _of_files(sent: Sequence[Sent], reading: dict[str, Any], reader: Reader, limits: Limits) -> FrameSequence:
+    """Frames of files, each in a folder of its own, where none is beside it that it could lead to."""
     with tempfile.TemporaryDirectory(prefix="nextframe-") as folder:
-        path = Path(folder) / f"upload{known or '.bin'}"
-        path.write_bytes(body)
-        return _held(reader.read(path, reading), limits)
+        files = []
+        for n, file in enumerate(sent):
+            name = "upload.json" if len(sent) == 1 and file.body.lstrip()[:1] in JSON else file.name
+            path = Path(folder) / str(n) / name
+            path.parent.mkdir()
+            path.write_bytes(file.body)
+            files.append(path)
+        return _held(reader.read(files, reading), limits)
 
 
 def _held(sequence: FrameSequence, limits: Limits) -> FrameSequence:
