@@ -13,7 +13,7 @@ from nextframe.forecasting.baselines import make_baseline, names
 from nextframe.forecasting.trained import TrainedForecaster
 from nextframe.frames.sequence import FloatArray, FrameSequence
 from nextframe.report.player import described, told
-from nextframe.service.limits import Limits, Refused
+from nextframe.service.limits import Limits, Refused, said
 from nextframe.service.starting import forecast_from
 
 _DRAWN = 32
@@ -32,6 +32,8 @@ class Asked:
     """Threshold of an event, whose probability is wanted."""
     past: bool = False
     """Whether the frames before it are wanted, too."""
+    packed: bool = False
+    """Whether frames are to be packed."""
 
     @property
     def fields(self) -> int:
@@ -45,18 +47,45 @@ class Asked:
         Raises:
             Refused: a baseline that there is not, or a threshold that is no number.
         """
-        beside = tuple(dict.fromkeys(filter(None, query.get("beside", "").split(","))))
-        unknown = [name for name in beside if name not in names()]
-        if unknown:
-            raise Refused(422, f"there is no baseline {unknown[0][:40]!r}: {', '.join(names())}")
+        beside = beside_of(query.get("beside", ""))
         try:
             threshold = float(query["threshold"]) if "threshold" in query else None
         except ValueError as error:
             raise Refused(422, f"threshold is no number: {query['threshold'][:40]}") from error
         if threshold is not None and not math.isfinite(threshold):
             raise Refused(422, "threshold is not finite")
-        check, past = (query.get(name) == "true" for name in ("check", "past"))
-        return cls(beside=beside, check=check, threshold=threshold, past=past)
+        flags = {name: query.get(name) == "true" for name in ("check", "past", "packed")}
+        return cls(beside=beside, threshold=threshold, **flags)
+
+
+def beside_of(text: str) -> tuple[str, ...]:
+    """Names of baselines, separated by commas.
+
+    Raises:
+        Refused: a baseline that there is not.
+
+    >>> beside_of("persistence,extrapolation")
+    ('persistence', 'extrapolation')
+    """
+    beside = tuple(dict.fromkeys(filter(None, text.split(","))))
+    unknown = [name for name in beside if name not in names()]
+    if unknown:
+        raise Refused(422, f"there is no baseline {unknown[0][:40]!r}: {', '.join(names())}")
+    return beside
+
+
+def baselines_of(
+    wanted: Sequence[str], past: FrameSequence, lead_times: int
+) -> tuple[dict[str, FloatArray], Sequence[str]]:
+    """Forecasts of baselines by their names, and a sentence for each that cannot forecast."""
+    beside: dict[str, FloatArray] = {}
+    notes = []
+    for name in wanted:
+        try:
+            beside[name] = make_baseline(name).forecast(past, lead_times, members=False).values
+        except NextframeError as error:
+            notes.append(f"No {name}: {said(error)}.")
+    return beside, notes
 
 
 def halves(frames: FrameSequence, lead_times: int, *, check: bool) -> tuple[FrameSequence, FloatArray | None]:
@@ -104,13 +133,9 @@ def compared(
         try:
             probability = made.probability(asked.threshold)
         except NextframeError as error:
-            notes.append(f"No probabilities: {error if room else 'the frames are too large for them here'}.")
-    beside: dict[str, FloatArray] = {}
-    for baseline in asked.beside:
-        try:
-            beside[baseline] = make_baseline(baseline).forecast(past, lead_times, members=False).values
-        except NextframeError as error:
-            notes.append(f"No {baseline}: {error}.")
+            notes.append(f"No probabilities: {said(error) if room else 'the frames are too large for them here'}.")
+    beside, remarks = baselines_of(asked.beside, past, lead_times)
+    notes += remarks
     frames: dict[str, Any] = {"truth": truth, "probability": probability, "threshold": asked.threshold}
     if asked.past:
         return described(made, past=past.read(0, len(past)), beside=beside, notes=notes, **frames)

@@ -30,7 +30,8 @@ def add_forecasts(app: FastAPI, service: Service) -> None:
         JSON with "frames". Query: `model`, `lead_times`, `format` (or the header Accept); how to read: `axes`,
         `variable`, `time_format`, `grey=true`, and `name` of a file that is the body itself. Of JSON also `past=true`
         for the frames before it, `beside=persistence,extrapolation`, `threshold` for the probability of at least so
-        much, and `check=true`, which holds the last frames back as the truth.
+        much, `check=true`, which holds the last frames back as the truth, and `packed=true` for frames as the player
+        takes them.
         """
         query = request.query_params
         name, model = service.model_named(query.get("model"))
@@ -40,7 +41,8 @@ def add_forecasts(app: FastAPI, service: Service) -> None:
         pixels = int(np.prod(frames.shape[1:]))
         lead_times = service.lead_times_of(model, query.get("lead_times"), pixels)
         if wanted == "json":
-            service.hold_told(pixels * (lead_times * asked.fields + len(frames) * asked.past))
+            values = pixels * (lead_times * asked.fields + min(len(frames), model.config.data.past) * asked.past)
+            service.hold_told(values, packed=asked.packed)
 
         def work() -> bytes:
             adapted = adapted_to(model, frames)
@@ -49,7 +51,8 @@ def add_forecasts(app: FastAPI, service: Service) -> None:
             past = prepared.start.past.read(0, len(prepared.start.past))
             if wanted != "json":
                 return content(forecast_from(model, name, prepared, lead_times), wanted, past=past)
-            return as_json(compared(model, name, prepared, truth, lead_times, asked, service.limits))
+            told = compared(model, name, prepared, truth, lead_times, asked, service.limits)
+            return as_json(told, pack=asked.packed)
 
         answer = await service.desk.compute(work)
         held_by(request.scope).take(len(answer))

@@ -11,6 +11,7 @@ from pathlib import Path
 from nextframe.forecasting.forecast import Forecast
 from nextframe.forecasting.trained import TrainedForecaster
 from nextframe.service.answers import content, values_told
+from nextframe.service.compare import baselines_of
 from nextframe.service.desk import Desk
 from nextframe.service.follow import Follower
 from nextframe.service.followed import Followed
@@ -18,7 +19,7 @@ from nextframe.service.limits import Limits, Refused
 from nextframe.service.monitoring import Monitor
 from nextframe.service.reader import Reader
 from nextframe.service.room import Room
-from nextframe.service.stream import Kept, Stream
+from nextframe.service.stream import Kept, Shown, Stream
 from nextframe.service.streams import Streams
 from nextframe.service.trainings import Trainings
 
@@ -94,16 +95,16 @@ class Service:
             raise Refused(422, f"lead_times must be between 1 and {most}, received {number}")
         return number
 
-    def hold_told(self, values: int) -> None:
-        """Hold an answer as JSON to what there may be of it.
+    def hold_told(self, values: int, *, packed: bool) -> None:
+        """Hold an answer as JSON to what there may be of it; packed frames take as many bytes as those of a file.
 
         Raises:
             Refused: too many values.
         """
-        if values > self.limits.told:
+        most = self.limits.values if packed else self.limits.told
+        if values > most:
             raise Refused(
-                422,
-                f"{values} values are too many for JSON, of which there may be {self.limits.told}: ask for nc or npy",
+                422, f"{values} values are too many for JSON, of which there may be {most}: ask for nc or npy"
             )
 
     async def stream(self, name: str) -> Stream:
@@ -115,31 +116,34 @@ class Service:
         stream = self.streams.in_memory(name)
         return await self.desk.compute(self.streams.find, name) if stream is None else stream
 
-    async def answer(self, stream: Stream, kept: Kept, kind: str, *, with_past: bool) -> bytes:
+    async def answer(self, stream: Stream, kept: Kept, shown: Shown) -> bytes:
         """A forecast of a stream in a format; made once, however many ask for it.
 
         Args:
             stream: the stream.
-            kept: one of its forecasts.
-            kind: the format.
-            with_past: whether the frames before it are shown, too.
+            kept: one of its forecasts; the latest, where more than it is shown.
+            shown: what is shown of it.
 
         Raises:
             Refused: more values than JSON may have.
         """
-        past = stream.past if with_past else None
-        if kind == "json":
-            self.hold_told(values_told(kept.forecast, past))
+        past = stream.past if shown.past else None
+        if shown.format == "json":
+            values = values_told(kept.forecast, past) + len(shown.beside) * kept.forecast.values.size
+            self.hold_told(values, packed=shown.packed)
 
         def make() -> bytes:
-            if (kind, with_past) not in kept.answers:
-                seen = None if past is None else past.read(0, len(past))
-                kept.keep((kind, with_past), content(kept.forecast, kind, past=seen))
-            return kept.answers[kind, with_past]
+            if shown in kept.answers:  # made since for another who asked
+                return kept.answers[shown]
+            seen = None if past is None else past.read(0, len(past))
+            beside, notes = ({}, ()) if past is None else baselines_of(shown.beside, past, kept.forecast.lead_times)
+            answer = content(kept.forecast, shown.format, past=seen, beside=beside, notes=notes, pack=shown.packed)
+            return kept.keep(shown, answer)
 
-        if (kind, with_past) in kept.answers:
-            return kept.answers[kind, with_past]
-        return await (self.writing if kind == "json" else self.desk).compute(make)
+        if shown in kept.answers:
+            return kept.answers[shown]
+        plain = shown.format == "json" and not shown.beside
+        return await (self.writing if plain else self.desk).compute(make)
 
     def _close(self) -> None:
         if self._followed is not None:

@@ -18,7 +18,21 @@ from nextframe.service.judge import Judge
 _SALT = secrets.token_hex(4)
 _NUMBERS = count()
 _ANSWERS = 8
-"""Answers of a forecast that are kept, one for each format."""
+"""Answers of a forecast that are kept; further ones are made each time that they are asked for."""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """How a forecast is answered."""
+
+    format: str
+    """One of `answers.formats()`."""
+    past: bool = False
+    """Whether the frames before it are shown, too."""
+    beside: tuple[str, ...] = ()
+    """Baselines that are shown beside it."""
+    packed: bool = False
+    """Whether frames in JSON are packed."""
 
 
 @dataclass(eq=False)
@@ -27,15 +41,16 @@ class Kept:
 
     forecast: Forecast
     """The forecast."""
-    answers: dict[tuple[str, bool], bytes] = field(default_factory=dict)
-    """Format, and whether with the frames before it -> the answer."""
+    answers: dict[Shown, bytes] = field(default_factory=dict)
+    """Answers by what they show."""
     version: str = field(default_factory=lambda: f"{_SALT}-{next(_NUMBERS)}")
     """Name that no other forecast has, of this time or of another."""
 
-    def keep(self, kind: tuple[str, bool], answer: bytes) -> None:
-        """Keep an answer, as long as there are few."""
+    def keep(self, shown: Shown, answer: bytes) -> bytes:
+        """An answer, which is kept as long as there are few."""
         if len(self.answers) < _ANSWERS:
-            self.answers[kind] = answer
+            self.answers[shown] = answer
+        return answer
 
     @property
     def nbytes(self) -> int:

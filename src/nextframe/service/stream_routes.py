@@ -5,18 +5,20 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
-from fastapi import FastAPI, Query, Request, Response
+from fastapi import FastAPI, Request, Response
 from fastapi.responses import StreamingResponse
 
 from nextframe.service import places
 from nextframe.service.answers import MEDIA, format_of
+from nextframe.service.compare import beside_of
 from nextframe.service.gate import held_by
 from nextframe.service.judge import described
 from nextframe.service.limits import Refused
 from nextframe.service.service import Service, kept_of, latest_of
+from nextframe.service.stream import Shown
 from nextframe.service.uploads import uploaded
 
 COVERAGE_JSON = "application/prs.coverage+json"
@@ -30,8 +32,8 @@ def add_streams(app: FastAPI, service: Service) -> None:
 
     @app.get("/streams")
     async def names() -> list[str]:
-        """Streams in memory."""
-        return streams.names()
+        """Streams that are there."""
+        return await asyncio.to_thread(streams.names)
 
     @app.post("/streams/{name}/frames")
     async def add(name: str, request: Request) -> dict[str, Any]:
@@ -66,9 +68,10 @@ def add_streams(app: FastAPI, service: Service) -> None:
 
     @app.get("/streams/{name}/forecasts/{when}.{kind}")
     async def product(
-        name: str, when: str, kind: str, request: Request, shown: Annotated[bool, Query(alias="past")] = False
+        name: str, when: str, kind: str, request: Request, past: bool = False, beside: str = "", packed: bool = False
     ) -> Response:
-        """A forecast of a stream: `latest`, or its initial time (20160711T210000Z).
+        """A forecast of a stream: `latest`, or its initial time (20160711T210000Z). Of the latest as JSON also
+        `past=true` for the frames before it, `beside=persistence,extrapolation`, and `packed=true`.
 
         Its ETag is another one whenever it has been made anew; with If-None-Match, what a client has already is
         answered by 304.
@@ -76,12 +79,16 @@ def add_streams(app: FastAPI, service: Service) -> None:
         wanted = format_of(kind, "")
         stream = await service.stream(name)
         key, kept = kept_of(stream, when)
-        with_past = key == next(reversed(stream.forecasts)) and (wanted != "json" or shown)
-        tag = f'"{kept.version}{"-past" if with_past else ""}.{wanted}"'
+        latest, baselines = key == next(reversed(stream.forecasts)), beside_of(beside)
+        if baselines and not (latest and past and wanted == "json"):
+            raise Refused(422, "baselines stand beside the latest forecast as JSON with past=true alone")
+        shown = Shown(wanted, past=latest and (wanted != "json" or past), beside=baselines, packed=packed)
+        about = "-".join([kept.version, *(["past"] if shown.past else []), *(["packed"] if packed else []), *baselines])
+        tag = f'"{about}.{wanted}"'
         headers = {"etag": tag, "cache-control": "no-cache", "content-location": f"{key}.{kind}"}
         if tag in (one.strip().removeprefix("W/") for one in request.headers.get("if-none-match", "").split(",")):
             return Response(status_code=304, headers=headers)
-        answer = await service.answer(stream, kept, wanted, with_past=with_past)
+        answer = await service.answer(stream, kept, shown)
         held_by(request.scope).take(len(answer))
         return Response(answer, media_type=MEDIA[wanted], headers=headers)
 

@@ -65,8 +65,9 @@ class Streams:
         return len(self._streams)
 
     def names(self) -> list[str]:
-        """Names of the streams in memory."""
-        return list(self._streams)
+        """Names of the streams in memory, and of those on disk, which come back when they are asked for."""
+        stored = (_about(path.parent) for path in self.folder.glob(f"*/{_ABOUT}"))
+        return list(dict.fromkeys([*self._streams, *sorted(each["name"] for each in stored if self._fits(each))]))
 
     def models_in_use(self) -> set[str]:
         """Names of the models that forecast streams in memory."""
@@ -273,14 +274,17 @@ class Streams:
         }
         write_text(folder / _ABOUT, json.dumps(about))
 
+    def _fits(self, about: Mapping[str, Any]) -> bool:
+        """True where a stream on disk is of a model that is served."""
+        return "name" in about and about.get("model") in self.models
+
     def _from_disk(self, name: str) -> Stream | None:
         """A stream as it went to disk, and its last forecast, which is made again."""
         folder = self._folder_of(name)
-        try:
-            about = json.loads((folder / _ABOUT).read_text(encoding="utf-8"))
-            forecaster = self.models[about["model"]]
-        except (OSError, ValueError, KeyError):
+        about = _about(folder)
+        if not self._fits(about):
             return None
+        forecaster = self.models[about["model"]]
         session = forecaster.session(past=forecaster.config.data.past, graded=False)
         try:
             session.load(folder / _SESSION)
@@ -293,6 +297,15 @@ class Streams:
         except NextframeError:
             return None
         return stream
+
+
+def _about(folder: Path) -> dict[str, Any]:
+    """What stands on disk of a stream; nothing where it cannot be read."""
+    try:
+        about = json.loads((folder / _ABOUT).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return about if isinstance(about, dict) else {}
 
 
 def _judged(forecast: Forecast, limits: Limits) -> int:

@@ -14,7 +14,11 @@ export function key(n) {
 
 // Draws them into a figure; `rows` are names and frames by lead time, `values` how many of a frame's values count.
 export function events(home, rows, { truth, labels, threshold, values, title }) {
-  const scores = rows.map(([name, frames]) => [name, csi(frames, truth, threshold, values)]);
+  chart(home, rows.map(([name, frames]) => [name, csi(frames, truth, threshold, values)]), { labels, title });
+}
+
+// Draws scores from 0 to 1 into a figure: `scores` are names and values by lead time, null where there is no event.
+export function chart(home, scores, { labels, title }) {
   const leads = labels.length, x = (k) => 40 + (leads > 1 ? k / (leads - 1) : 0.5) * 375, y = (value) => 150 - 140 * value;
   const lines = scores.map(([, values], n) => values.map((value, k) => {
     if (value === null) return "";

@@ -1,9 +1,25 @@
-// The service's page: a file in, a forecast out; and streams whose picture moves on when a forecast arrives.
+// The service's page: files in, a forecast out; and streams whose picture moves on when a forecast arrives.
+import { chart } from "/page/events.js";
 import { unpacked } from "/page/frames.js";
 import { Player } from "/page/player.js";
 
 const part = (name) => document.getElementById(name);
-let player = null, file = null, watched = null, threshold = null, models = [];
+let player = null, files = [], watched = null, threshold = null, models = [];
+
+const named = () => files.length === 1 ? files[0].name : `${files.length} files`;
+const chosen = () => models.find(({ name }) => name === part("model").value);
+const baselines = () => [...document.querySelectorAll("[name=beside]:checked")].map((box) => box.value).join(",");
+const CLIP = /^(video\/|image\/(png|jpeg|gif|bmp|webp))/;
+
+// The files as a form.
+function form() {
+  const sent = new FormData();
+  for (const file of files) sent.append("file", file);
+  return sent;
+}
+
+// Clips in colour are grey to a model of one channel.
+const reading = () => files.every(({ type }) => CLIP.test(type)) && chosen().variables.length === 1 ? { grey: "true" } : {};
 
 function say(text, trouble = false) {
   part("said").textContent = text;
@@ -17,9 +33,10 @@ async function show(forecast) {
     player = new Player(home, opened);
     home.addEventListener("threshold", (event) => {
       threshold = event.detail;
-      if (file && watched === null && part("probability").checked) again();
+      if (watched === null && part("probability").checked) again();
     });
   }
+  return opened;
 }
 
 async function answer(path, options) {
@@ -32,17 +49,16 @@ async function answer(path, options) {
 }
 
 function asked(format) {
-  const query = new URLSearchParams({ model: part("model").value, format });
+  const query = new URLSearchParams({ model: part("model").value, format, ...reading() });
   if (part("lead-times").value) query.set("lead_times", part("lead-times").value);
   if (part("check").checked) query.set("check", "true");
   if (format === "json") {
     query.set("past", "true");
-    query.set("beside", [...document.querySelectorAll("[name=beside]:checked")].map((box) => box.value).join(","));
-    if (part("probability").checked) query.set("threshold", threshold ?? models.find(({ name }) => name === part("model").value).threshold);
+    query.set("packed", "true");
+    query.set("beside", baselines());
+    if (part("probability").checked) query.set("threshold", threshold ?? chosen().threshold);
   }
-  const form = new FormData();
-  form.append("file", file);
-  return answer(`/forecast?${query}`, { method: "POST", body: form });
+  return answer(`/forecast?${query}`, { method: "POST", body: form() });
 }
 
 // Numbers of the questions that were asked: an answer that a later question has overtaken is not shown.
@@ -50,28 +66,29 @@ let asking = 0;
 
 async function forecast() {
   const number = ++asking;
-  if (!file) { say("Choose a file first, or drop one here.", true); return; }
-  say(`Forecasting from ${file.name} ...`);
+  if (!files.length) { say("Choose a file first, or drop one here.", true); return; }
+  say(`Forecasting from ${named()} ...`);
   try {
     const made = await (await asked("json")).json();
     if (number !== asking) return;
     watched = null;
-    made.threshold ??= threshold ?? models.find(({ name }) => name === part("model").value).threshold;
-    await show(made);
+    part("worth").hidden = true;
+    made.threshold ??= threshold ?? chosen().threshold;
+    const { past } = await show(made);
     part("downloads").hidden = false;
-    say(`${made.lead_times} frames from ${made.past.length} of ${file.name}, by ${part("model").value}.`);
+    say(`${made.lead_times} frames from ${past.length} of ${named()}, by ${part("model").value}.`);
   } catch (error) { say(error.message, true); }
 }
 
-// Asks again when an option has changed, where there is a file to forecast from.
-function again() { if (file) forecast(); }
+// Asks again when an option has changed, where there is something to forecast from.
+function again() { if (watched !== null) look(watched); else if (files.length) forecast(); }
 
 async function examine() {
-  const form = new FormData(), asked = file;
-  form.append("file", asked);
+  const asked = files;
   try {
-    const found = await (await answer(`/inspect?model=${encodeURIComponent(part("model").value)}`, { method: "POST", body: form })).json();
-    if (asked !== file) return;
+    const query = new URLSearchParams({ model: part("model").value, ...reading() });
+    const found = await (await answer(`/inspect?${query}`, { method: "POST", body: form() })).json();
+    if (asked !== files) return;
     part("words").textContent = found.words.join(" ");
     part("problems").replaceChildren(...found.problems.map((problem) => Object.assign(document.createElement("li"), { textContent: problem })));
     if (!found.problems.length) part("words").textContent += " No problem found.";
@@ -81,7 +98,8 @@ async function examine() {
 
 async function download(format) {
   try {
-    const blob = await (await asked(format)).blob();
+    const made = watched === null ? asked(format) : answer(`/streams/${encodeURIComponent(watched)}/forecasts/latest.${format}`);
+    const blob = await (await made).blob();
     const link = document.createElement("a");
     link.href = URL.createObjectURL(blob);
     link.download = `forecast.${format}`;
@@ -92,13 +110,36 @@ async function download(format) {
 
 async function look(name) {
   watched = name;
-  asking++;
-  part("doctor").hidden = true;
-  part("downloads").hidden = true;
+  const number = ++asking, stream = `/streams/${encodeURIComponent(name)}`;
+  part("doctor").hidden = part("training").hidden = true;
   try {
-    await show(await (await answer(`/streams/${encodeURIComponent(name)}/forecasts/latest.json?past=true`)).json());
+    const query = new URLSearchParams({ past: "true", packed: "true", beside: baselines() });
+    const made = await (await answer(`${stream}/forecasts/latest.json?${query}`)).json();
+    const skill = await (await answer(`${stream}/skill`)).json();
+    if (number !== asking) return;
+    await show(made);
+    worth(skill, made);
+    part("downloads").hidden = false;
     say(`Stream ${name}: the picture moves on when a forecast arrives.`);
-  } catch (error) { say(error.message, true); }
+  } catch (error) { if (number === asking) say(error.message, true); }
+}
+
+// Rolling scores of a stream beside persistence and extrapolation: CSI by lead time.
+let seen = null;
+
+function worth(skill, forecast) {
+  seen = { skill, forecast };
+  const { scores = {}, forecasts = [] } = skill[part("window").value] ?? {}, home = part("worth").querySelector("figure");
+  const metric = Object.keys(Object.values(scores)[0] ?? {}).find((name) => name.startsWith("csi_"));
+  part("worth").hidden = false;
+  home.hidden = metric === undefined;
+  part("behind").textContent = home.hidden ? "No forecast of this stream has met its truth yet." : `${Math.max(...forecasts)} forecasts have met their truth.`;
+  if (home.hidden) return;
+  const unit = forecast.units[0] === "1" ? "" : ` ${forecast.units[0]}`;
+  chart(home, Object.entries(scores).map(([name, each]) => [name, each[metric]]), {
+    labels: forecasts.map((_, lead) => forecast.lead_labels[lead] ?? `+${lead + 1}`),
+    title: `CSI by lead time, of values from ${metric.slice(4)}${unit} (1 is best)`,
+  });
 }
 
 async function list() {
@@ -114,9 +155,10 @@ async function list() {
   if (!names.length) part("streams").textContent = "None yet: send frames to /streams/NAME/frames.";
 }
 
-function choose(chosen) {
-  if (!chosen) return;
-  file = chosen;
+function choose(list) {
+  if (!list.length) return;
+  files = [...list];
+  watched = null;
   threshold = null;
   part("training").hidden = false;
   forecast().then(examine);
@@ -166,30 +208,29 @@ function follow(name) {
 }
 
 part("train").addEventListener("click", async () => {
-  const form = new FormData();
-  form.append("file", file);
   part("progress").textContent = "Beginning ...";
   try {
-    follow((await (await answer("/trainings", { method: "POST", body: form })).json()).id);
+    follow((await (await answer("/trainings", { method: "POST", body: form() })).json()).id);
   } catch (error) { part("progress").textContent = error.message; }
 });
 part("cancel").addEventListener("click", () => answer(`/trainings/${encodeURIComponent(training)}`, { method: "DELETE" }).catch((error) => { part("progress").textContent = error.message; }));
 
 part("ask").addEventListener("submit", (event) => { event.preventDefault(); forecast(); });
-part("file").addEventListener("change", (event) => choose(event.target.files[0]));
+part("file").addEventListener("change", (event) => choose(event.target.files));
 for (const name of ["dragover", "dragenter"]) document.addEventListener(name, (event) => { event.preventDefault(); part("drop").classList.add("over"); });
 document.addEventListener("dragleave", () => part("drop").classList.remove("over"));
-document.addEventListener("drop", (event) => { event.preventDefault(); part("drop").classList.remove("over"); choose(event.dataTransfer.files[0]); });
+document.addEventListener("drop", (event) => { event.preventDefault(); part("drop").classList.remove("over"); choose(event.dataTransfer.files); });
 for (const button of part("downloads").querySelectorAll("button")) button.addEventListener("click", () => download(button.dataset.format));
 
 part("model").addEventListener("change", () => { threshold = null; again(); });
+part("window").addEventListener("change", () => worth(seen.skill, seen.forecast));
 for (const box of document.querySelectorAll("#ask [type=checkbox]")) box.addEventListener("change", again);
 
 async function listModels() {
   models = await (await answer("/models")).json();
-  const chosen = part("model").value;
+  const before = part("model").value;
   part("model").replaceChildren(...models.map(({ name }) => new Option(name, name)));
-  if (models.some(({ name }) => name === chosen)) part("model").value = chosen;
+  if (models.some(({ name }) => name === before)) part("model").value = before;
 }
 
 await listModels();
