@@ -271,10 +271,10 @@ def test_limits_of_streams(model: ModelForecaster, tmp_path: Path) -> None:
         before = client.get("/streams/a/forecasts/latest.json").json()
         scores = client.get("/streams/a/skill").json()
         assert add("b", 0).is_success
-        assert client.get("/streams").json() == ["b"]
+        assert client.get("/streams").json() == ["b", "a"], "those in memory first"
         assert 'stream="a"' not in client.get("/metrics").text
         assert client.get("/streams/a/forecasts/latest.json").json() == before, "it comes back from disk"
-        assert client.get("/streams").json() == ["a"]
+        assert client.get("/streams").json() == ["a", "b"]
         assert add("a", 6).json()["arrival"] == "next"
         assert client.get("/streams/a/skill").json()["6h"]["forecasts"] == [
             scores["6h"]["forecasts"][0] + 1,

@@ -18,12 +18,12 @@ pytestmark = [pytest.mark.slow, NEEDED]
 
 
 @contextmanager
-def page_of(*arguments: str, height: int) -> Iterator[tuple[Any, str]]:
+def page_of(*arguments: str, height: int, width: int = 900) -> Iterator[tuple[Any, str]]:
     """The page of a service in a browser, which is to meet no error, and the service's address."""
     with (
         served(*arguments) as (address, _),
         launched() as browser,
-        opened(browser, address, viewport={"width": 900, "height": height}) as page,
+        opened(browser, address, viewport={"width": width, "height": height}) as page,
     ):
         yield page, address
 
@@ -84,6 +84,55 @@ def test_a_forecast_is_checked_beside_baselines(tmp_path: Path) -> None:
         page.fill("#player .threshold", "0.5")
         told = [float(cell) for cell in rows.nth(1).locator("td").all_text_contents()]
         np.testing.assert_allclose(told, (truth & last).sum((1, 2)) / (truth | last).sum((1, 2)), atol=0.006)
+
+
+def test_radar_files_are_dropped_and_a_stream_is_looked_at(
+    run: Path, tmp_path: Path, arrives: Callable[..., Path]
+) -> None:
+    files = [arrives(n) for n in range(9)]
+    with page_of(str(run), height=1400) as (page, address):
+        page.wait_for_selector("#model option", state="attached")
+        page.check("[value=persistence]")
+        page.set_input_files("#file", files[:4])
+        page.wait_for_selector("#said:has-text('3 frames from 4 of 4 files')", timeout=60_000)
+        page.wait_for_selector("#words:has-text('4 frames of 12 x 10 pixels.')", timeout=60_000)
+        for file in files:
+            form = {"file": (file.name, file.read_bytes())}
+            assert httpx.post(f"{address}/streams/radar/frames", files=form, timeout=60).is_success
+        page.wait_for_selector("#streams button:has-text('radar')")
+        assert page.locator("#worth").is_hidden()
+        page.click("#streams button:has-text('radar')")
+        page.wait_for_selector("#worth .events tbody tr", timeout=60_000)
+        captions = [text.strip() for text in page.locator("#player .panels figcaption").all_text_contents()]
+        assert captions == [run.name, "persistence"]
+        assert page.locator("#training").is_hidden()
+        rows = page.locator("#worth tbody tr")
+        assert [text.strip() for text in rows.locator("th").all_text_contents()] == [
+            run.name,
+            "persistence",
+            "extrapolation",
+        ]
+        scores = httpx.get(f"{address}/streams/radar/skill").json()["6h"]["scores"]
+        expected = next(value for name, value in scores["persistence"].items() if name.startswith("csi_"))
+        told = [float(cell) for cell in rows.nth(1).locator("td").all_text_contents()]
+        np.testing.assert_allclose(told, expected, atol=0.006)
+        page.check("[value=extrapolation]")
+        page.wait_for_selector("#player figcaption:has-text('extrapolation')", timeout=60_000)
+        with page.expect_download() as download:
+            page.click("[data-format=nc]")
+        assert download.value.suggested_filename == "forecast.nc"
+
+
+def test_nothing_is_wider_than_a_phone(run: Path, arrives: Callable[..., Path]) -> None:
+    files = [arrives(n) for n in range(9)]
+    with page_of(str(run), height=844, width=390) as (page, _):
+        page.wait_for_selector("#model option", state="attached")
+        for box in ("[value=persistence]", "[value=extrapolation]", "#check"):
+            page.check(box)
+        page.set_input_files("#file", files)
+        page.wait_for_selector("#player .events tbody tr", timeout=60_000)
+        page.wait_for_selector("#words:has-text('frames of')", timeout=60_000)
+        assert page.evaluate("document.documentElement.scrollWidth") == 390
 
 
 @pytest.mark.long

@@ -21,7 +21,7 @@ import xarray as xr
 import nextframe
 from nextframe.forecasting.model_forecaster import ModelForecaster
 from tests.service.conftest import BEGIN, FRAMES, STEP
-from tests.service.running import all_at_once, free_port, hold_problem, httpx, npy
+from tests.service.running import Last, all_at_once, free_port, hold_problem, httpx, npy, running, service_of
 
 
 @contextmanager
@@ -145,6 +145,44 @@ def test_a_stream(service: str, model: ModelForecaster) -> None:
     assert 'nextframe_forecasts_total{by="fallback",stream="radar"} 3.0' in metrics
     assert "nextframe_rolling_score" in metrics
     assert httpx.post(f"{service}/streams/a%2Fb/frames", content=npy(FRAMES[:1])).status_code in (404, 422)
+
+
+@pytest.mark.slow
+def test_a_forecast_of_a_stream_in_every_format(model: ModelForecaster) -> None:
+    from nextframe.service.answers import formats
+
+    with running(service_of(Last(model))) as address, httpx.Client(base_url=address, timeout=120) as client:
+        for n in range(6):
+            query = {"lead_times": "2", "time": f"{(BEGIN + n * STEP).astype('datetime64[s]')}Z"}
+            assert client.post("/streams/radar/frames", params=query, content=npy(FRAMES[n][None])).is_success
+        latest = "/streams/radar/forecasts/latest"
+        for kind in (*formats(), *formats()):
+            answer = client.get(f"{latest}.{kind}")
+            assert answer.status_code == 200 or (answer.status_code == 422 and kind in ("h5", "grib2")), kind
+        told = client.get(f"{latest}.json", params={"past": "true", "beside": "persistence,extrapolation"})
+        packed = client.get(f"{latest}.json", params={"past": "true", "beside": "persistence", "packed": "true"})
+        assert told.headers["etag"] != packed.headers["etag"] != client.get(f"{latest}.json").headers["etag"]
+        shown = told.json()
+        assert list(shown["beside"]) == ["persistence", "extrapolation"]
+        np.testing.assert_allclose(np.array(shown["beside"]["persistence"])[1, 0], FRAMES[5], rtol=1e-3)
+        np.testing.assert_allclose(np.array(shown["past"])[:, 0], FRAMES[2:6], rtol=1e-3)
+        assert isinstance(packed.json()["values"], str)
+        assert isinstance(packed.json()["beside"]["persistence"], str)
+        hold_problem(client.get(f"{latest}.json?beside=persistence"), 422)
+        hold_problem(client.get(f"{latest}.json?past=true&beside=nobody"), 422)
+        hold_problem(client.get("/streams/radar/forecasts/20160711T211500Z.json?past=true&beside=persistence"), 422)
+
+
+def test_packed_frames_may_be_more(model: ModelForecaster) -> None:
+    with running(service_of(Last(model), told=500)) as address:
+        query = {"lead_times": "2", "past": "true"}
+        refused = httpx.post(f"{address}/forecast", params=query, content=npy(FRAMES[:6]), timeout=60)
+        assert "720 values" in hold_problem(refused, 422)["detail"], "of the frames that it starts from"
+        packed = httpx.post(
+            f"{address}/forecast", params={**query, "packed": "true"}, content=npy(FRAMES[:6]), timeout=60
+        )
+        assert packed.status_code == 200, packed.text
+        assert packed.json()["shape"] == [2, 1, 12, 10]
 
 
 def resident(process: subprocess.Popen[bytes], what: str) -> int:

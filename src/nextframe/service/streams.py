@@ -15,6 +15,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -66,8 +67,8 @@ class Streams:
 
     def names(self) -> list[str]:
         """Names of the streams in memory, and of those on disk, which come back when they are asked for."""
-        stored = (_about(path.parent) for path in self.folder.glob(f"*/{_ABOUT}"))
-        return list(dict.fromkeys([*self._streams, *sorted(each["name"] for each in stored if self._fits(each))]))
+        stored = (_named(path.parent, path.stat().st_mtime_ns) for path in self.folder.glob(f"*/{_ABOUT}"))
+        return list(dict.fromkeys([*self._streams, *sorted(name for name, model in stored if model in self.models)]))
 
     def models_in_use(self) -> set[str]:
         """Names of the models that forecast streams in memory."""
@@ -274,15 +275,11 @@ class Streams:
         }
         write_text(folder / _ABOUT, json.dumps(about))
 
-    def _fits(self, about: Mapping[str, Any]) -> bool:
-        """True where a stream on disk is of a model that is served."""
-        return "name" in about and about.get("model") in self.models
-
     def _from_disk(self, name: str) -> Stream | None:
         """A stream as it went to disk, and its last forecast, which is made again."""
         folder = self._folder_of(name)
         about = _about(folder)
-        if not self._fits(about):
+        if about.get("model") not in self.models:
             return None
         forecaster = self.models[about["model"]]
         session = forecaster.session(past=forecaster.config.data.past, graded=False)
@@ -306,6 +303,13 @@ def _about(folder: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return about if isinstance(about, dict) else {}
+
+
+@lru_cache(maxsize=4096)
+def _named(folder: Path, changed: int) -> tuple[str, str | None]:
+    """Name and model of a stream on disk, of which there may be a thousand, as of its last change."""
+    about = _about(folder)
+    return str(about.get("name", "")), about.get("model")
 
 
 def _judged(forecast: Forecast, limits: Limits) -> int:
