@@ -275,6 +275,7 @@ def test_limits_of_streams(model: ModelForecaster, tmp_path: Path) -> None:
         assert 'stream="a"' not in client.get("/metrics").text
         assert client.get("/streams/a/forecasts/latest.json").json() == before, "it comes back from disk"
         assert client.get("/streams").json() == ["a", "b"]
+        assert client.get("/streams/a/skill").json() == scores, "and its scores with it"
         assert add("a", 6).json()["arrival"] == "next"
         assert client.get("/streams/a/skill").json()["6h"]["forecasts"] == [
             scores["6h"]["forecasts"][0] + 1,

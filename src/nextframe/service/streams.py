@@ -14,6 +14,7 @@ import shutil
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -29,7 +30,7 @@ from nextframe.forecasting.trained import TrainedForecaster
 from nextframe.frames.sequence import FrameSequence
 from nextframe.service.issue import Issued, issue_always
 from nextframe.service.judge import Judge
-from nextframe.service.limits import Limits, Refused
+from nextframe.service.limits import Limits, Refused, said
 from nextframe.service.reader import sequence_from, told_of
 from nextframe.service.starting import adapted_to, start_from
 from nextframe.service.stream import Stream
@@ -224,21 +225,29 @@ class Streams:
         """Hold earlier forecasts against the newest frame, and keep this one for those that will come."""
         if past.times is None or past.time_step is None:
             return
-        folder = self._folder_of(stream.name) / "skill"
         try:
             if stream.judge is None:
-                stream.judge = Judge(
-                    folder,
-                    self.models[stream.model],
-                    name=stream.model,
-                    lead_times=_judged(issued.forecast, self.limits),
-                    time_step=past.time_step,
-                )
+                stream.judge = self._judge(stream, past, issued.forecast)
             stream.judge.take(past, issued.graded(), by_model=not issued.why, tell=notes.append)
         except CheckpointError as error:
             stream.judge = None
-            shutil.rmtree(folder, ignore_errors=True)
-            notes.append(f"scores begin anew: {error}")
+            shutil.rmtree(self._scores_of(stream.name), ignore_errors=True)
+            notes.append(f"scores begin anew: {said(error)}")
+
+    def _judge(self, stream: Stream, past: FrameSequence, forecast: Forecast) -> Judge:
+        """The judge of a stream, who goes on from the scores on disk.
+
+        Raises:
+            CheckpointError: scores that are damaged, or of other lead times.
+        """
+        assert past.time_step is not None
+        return Judge(
+            self._scores_of(stream.name),
+            self.models[stream.model],
+            name=stream.model,
+            lead_times=_judged(forecast, self.limits),
+            time_step=past.time_step,
+        )
 
     def _take_in(self, stream: Stream) -> None:
         self._streams[stream.name] = stream
@@ -259,6 +268,9 @@ class Streams:
 
     def _folder_of(self, name: str) -> Path:
         return self.folder / hashlib.sha256(name.encode()).hexdigest()[:32]
+
+    def _scores_of(self, name: str) -> Path:
+        return self._folder_of(name) / "skill"
 
     def _to_disk(self, stream: Stream) -> None:
         if stream.session is None or not len(stream.session):
@@ -291,6 +303,9 @@ class Streams:
                 stream.adapted = adapted_to(forecaster, session.sequence())
                 past, issued = self._forecast(stream, session, about["lead_times"])
                 stream.keep(past, issued.forecast, self.limits.kept)
+                if past.time_step is not None and self._scores_of(name).is_dir():
+                    with suppress(CheckpointError):  # the next frame begins them anew, and says so
+                        stream.judge = self._judge(stream, past, issued.forecast)
         except NextframeError:
             return None
         return stream

@@ -21,7 +21,7 @@ export class Player {
         <button type="button" class="play" aria-pressed="false">Play</button>
         <input type="range" class="frame" aria-label="Frame" min="0" step="1">
       </div>
-      <output class="value" aria-live="off">Point at a picture to read its values.</output>
+      <output class="value" aria-live="off"></output>
       <div class="scales"></div>
       <div class="row">
         <label class="wiped">Wipe to the last frame seen <input type="range" class="wipe" min="0" max="100" value="0"></label>
@@ -68,6 +68,7 @@ export class Player {
     if (names.includes(chosen)) colours.value = chosen;
     this.part(".palette").hidden = names.length < 2 || this.coloured;
     this.place = null;
+    this.part(".value").textContent = "Point at a picture to read its values.";
     this.arrange();
     this.curve();
     this.draw();
