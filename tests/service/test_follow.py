@@ -62,13 +62,14 @@ def test_it_catches_up_and_makes_nothing_twice(model: ModelForecaster, arrives: 
 def test_where_the_model_cannot_others_stand_in(model: ModelForecaster, arrives: Arrives, tmp_path: Path) -> None:
     for n in (0, 1, 2, 3, 5):
         folder = arrives(n).parent
-    arrives(6, np.ones((5, 5), np.float32))
+    for n in (6, 7):
+        arrives(n, np.ones((5, 5), np.float32))
     out = tmp_path / "products"
     said: list[str] = []
     follower = Follower(model, str(folder), out, formats=("nc",), lead_times=2, tell=said.append)
     why = [product.why.partition(" ")[0] for product in follower.run(once=True)]
     # One frame that is missing is filled in along the motion.
-    assert why == ["persistence", "extrapolation", "extrapolation", "", "", "persistence"]
+    assert why == ["persistence", "extrapolation", "extrapolation", "", "", "persistence", "extrapolation"]
     files = sorted(out.glob("*.nc"))
     with xr.open_dataset(files[0]) as first, xr.open_dataset(files[3]) as fourth:
         assert "1 of the 4 frames" in first.attrs["nextframe_fallback"]
@@ -76,7 +77,9 @@ def test_where_the_model_cannot_others_stand_in(model: ModelForecaster, arrives:
         assert first.rain.shape == (2, 12, 10)
     with xr.open_dataset(files[5]) as last:
         assert last.rain.shape == (2, 5, 5)
-    assert len(said) == 4
+        assert "the frames before it do not fit it: " in last.attrs["nextframe_fallback"]
+        assert "(12, 10)" in last.attrs["nextframe_fallback"], "the grid that changed"
+    assert len(said) == 5
 
 
 @pytest.mark.slow

@@ -26,6 +26,7 @@ from typing import Any, get_args
 
 from cyclopts import App, CycloptsError
 
+from nextframe.cli.ending import TERMINATED
 from nextframe.cli.face import on_command_line
 from nextframe.cli.watchdog import watchdog
 from nextframe.config import Matched
@@ -33,7 +34,6 @@ from nextframe.errors import NextframeError, NextframeWarning, TrainingError
 from nextframe.frames.formats import what_can_be_read
 from nextframe.frames.watch import watch
 
-TERMINATED = 128 + signal.SIGTERM
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
 
 app = App(

@@ -69,6 +69,7 @@ def watch(
         areas: Write the forecast of these areas.
         options: How to read the frames; by default as the run did.
     """
+    from nextframe.cli.ending import until_terminated
     from nextframe.forecasting.load import load_run
     from nextframe.frames.steps import length_of_time
     from nextframe.outputs.asked import Asked
@@ -97,10 +98,11 @@ def watch(
         tell=lambda sentence: print(sentence, flush=True),
     )
     made = 0
-    for product in follower.run(once=once):
-        made += 1
-        names = joined([path.name for path in product.files])
-        print(f"{names}: from {count(product.frames, 'frame')}, in {product.seconds:.2f} s", flush=True)
+    with until_terminated() as stop:
+        for product in follower.run(once=once, stop=stop):
+            made += 1
+            names = joined([path.name for path in product.files])
+            print(f"{names}: from {count(product.frames, 'frame')}, in {product.seconds:.2f} s", flush=True)
     if once:
         print(f"{count(made, 'product')} made in {out}")
 

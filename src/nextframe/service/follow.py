@@ -209,7 +209,7 @@ class Follower:
     def _make(self, moment: np.datetime64, files: Sequence[Path], step: np.timedelta64) -> Product | None:
         started = time.perf_counter()
         try:
-            prepared = self._frames(moment, files, step)
+            prepared, apart = self._frames(moment, files, step)
             frames = prepared.start.past
             forecast, why, graded = issue_always(
                 self.model,
@@ -218,6 +218,7 @@ class Follower:
                 lead_times=self.lead_times,
                 members=self.asked.uncertainty,
                 graded=self._calibrated,
+                because=apart,
             )
             asked = self.asked if forecast.members is not None else replace(self.asked, **_NO_MEMBERS)
             written = save_forecast(
@@ -257,13 +258,19 @@ class Follower:
             forecast=forecast,
         )
 
-    def _frames(self, moment: np.datetime64, files: Sequence[Path], step: np.timedelta64) -> Prepared:
-        """The frames of some files up to a time, as the model sees them; where they do not fit together, the last."""
-        name = self.incoming.pattern
-        try:
-            frames = open_together(files, self._plain, name=name)
-        except NextframeError:  # the grid has changed among them, or they are of different kinds
-            frames = open_together(files[-1:], self._plain, name=name)
+    def _frames(self, moment: np.datetime64, files: Sequence[Path], step: np.timedelta64) -> tuple[Prepared, str]:
+        """The frames of some files up to a time, as the model sees them; where they do not fit together, as when the
+        grid has changed among them, those of the last files that do, and why.
+        """
+        name, why = self.incoming.pattern, ""
+        for first in range(len(files)):
+            try:
+                frames = open_together(files[first:], self._plain, name=name)
+                break
+            except NextframeError as error:
+                if first == len(files) - 1:
+                    raise
+                why = why or f"the frames before it do not fit it: {error}"
         assert frames.times is not None
         last = int(np.searchsorted(frames.times.astype("datetime64[ns]"), moment, side="right"))
         frames = replace(frames[:last], time_step=step, missing="mask")
@@ -271,7 +278,7 @@ class Follower:
         adapted = adapt(self.model.manifest, frames, given)
         sequence = adapted.sequences[0]
         past = self.model.config.data.past
-        return adapted.prepared(sequence, len(sequence), past=past, lead_times=self.lead_times)
+        return adapted.prepared(sequence, len(sequence), past=past, lead_times=self.lead_times), why
 
     def _knowing(self, model: TrainedForecaster) -> TrainedForecaster:
         """The model with the covariates that are there now."""

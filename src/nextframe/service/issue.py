@@ -43,6 +43,7 @@ def issue_always(
     members: bool = False,
     graded: bool = False,
     ready: Callable[[TrainedForecaster], TrainedForecaster] = lambda model: model,
+    because: str = "",
 ) -> Issued:
     """Forecast the frames that follow, from those since the last gap.
 
@@ -53,6 +54,7 @@ def issue_always(
         members: whether the forecast is to know its uncertainty, where the model does.
         graded: whether it is to be known afterwards, to grade it.
         ready: gives the model what else it reads, which may not be there.
+        because: why there are no more frames, where that is known.
 
     Raises:
         DataError: frames that nothing can be forecast from.
@@ -60,7 +62,7 @@ def issue_always(
     past, needed = prepared.start.past, model.config.data.past
     why = ""
     if len(prepared.frames) < needed:
-        why = f"{len(past)} of the {needed} frames that it starts from are there without a gap"
+        why = because or f"{len(past)} of the {needed} frames that it starts from are there without a gap"
     if not why:
         try:
             with warnings.catch_warnings():
