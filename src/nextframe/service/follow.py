@@ -31,6 +31,7 @@ from nextframe.outputs.writers import save_forecast, writer_for
 from nextframe.service.incoming import Arrived, Incoming
 from nextframe.service.issue import issue_always
 from nextframe.service.judge import DRIFT, Judge
+from nextframe.service.limits import said
 from nextframe.words import seconds
 
 STATE = ".nextframe"
@@ -270,7 +271,7 @@ class Follower:
             except NextframeError as error:
                 if first == len(files) - 1:
                     raise
-                why = why or f"the frames before it do not fit it: {error}"
+                why = why or f"the frames before it do not fit it: {said(error)}"
         assert frames.times is not None
         last = int(np.searchsorted(frames.times.astype("datetime64[ns]"), moment, side="right"))
         frames = replace(frames[:last], time_step=step, missing="mask")
