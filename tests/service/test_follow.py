@@ -79,6 +79,7 @@ def test_where_the_model_cannot_others_stand_in(model: ModelForecaster, arrives:
         assert last.rain.shape == (2, 5, 5)
         assert "the frames before it do not fit it: " in last.attrs["nextframe_fallback"]
         assert "12, 10)" in last.attrs["nextframe_fallback"], "the grid that changed"
+        assert str(tmp_path) not in last.attrs["nextframe_fallback"], "clients of the service read it, too"
     assert len(said) == 5
 
 

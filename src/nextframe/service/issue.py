@@ -16,6 +16,7 @@ from nextframe.forecasting.adapt import Prepared
 from nextframe.forecasting.baselines import make_baseline
 from nextframe.forecasting.forecast import Forecast
 from nextframe.forecasting.trained import TrainedForecaster
+from nextframe.service.limits import said
 
 FALLBACK = "nextframe_fallback"
 """Attribute of a forecast that the model did not make: what made it, and why."""
@@ -69,7 +70,7 @@ def issue_always(
                 warnings.simplefilter("ignore")  # what was done to the frames stands in the product's comment
                 drawn = ready(model).forecast(prepared.frames, lead_times, members=members or graded)
         except NextframeError as error:
-            why = str(error)
+            why = said(error)
         else:
             shown = model.on_own_grid(prepared, drawn if members else replace(drawn, members=None))
             if members or not graded:
