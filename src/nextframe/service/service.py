@@ -135,8 +135,10 @@ class Service:
         def make() -> bytes:
             if shown in kept.answers:  # made since for another who asked
                 return kept.answers[shown]
-            seen = None if past is None else past.read(0, len(past))
-            beside, notes = ({}, ()) if past is None else baselines_of(shown.beside, past, kept.forecast.lead_times)
+            if past is None:
+                return kept.keep(shown, content(kept.forecast, shown.format, pack=shown.packed))
+            beside, notes = baselines_of(shown.beside, past, kept.forecast.lead_times)
+            seen = past.read(0, len(past))
             answer = content(kept.forecast, shown.format, past=seen, beside=beside, notes=notes, pack=shown.packed)
             return kept.keep(shown, answer)
 
