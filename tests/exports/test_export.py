@@ -196,6 +196,17 @@ def test_damaged_openvino_files_are_told_in_one_sentence(
     assert ".cpp" not in line
 
 
+@pytest.mark.parametrize("name", ["model.keras", "notes.txt"])
+def test_a_file_of_another_kind_is_named_before_the_place_of_its_scores(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / name).write_bytes(b"something else")
+    assert main(["verify", str(tmp_path / name), "--data", SQUARES]) == 2
+    error = capsys.readouterr().err
+    assert "is a file that no model is loaded from" in error
+    assert ("nextframe import" in error) == name.endswith(".keras")
+
+
 def test_a_file_that_is_not_there_is_said_to_be_so(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="is not there"):
         load_run(tmp_path / "model.onnx")

@@ -164,6 +164,14 @@ def test_a_folder_without_weights_or_with_a_foreign_configuration_is_refused(tmp
         load_run(tmp_path / "other")
 
 
+def test_a_folder_without_a_network_is_refused(tmp_path: Path) -> None:
+    export(small_model("stacked"), tmp_path / "hub")
+    config = tmp_path / "hub" / "config.json"
+    config.write_text(json.dumps({**json.loads(config.read_text(encoding="utf-8")), "members": []}), encoding="utf-8")
+    with pytest.raises(CheckpointError, match="is damaged"):
+        load_run(tmp_path / "hub")
+
+
 def test_a_folder_that_holds_something_else_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("mine", encoding="utf-8")
     with pytest.raises(ConfigError, match="holds something else"):

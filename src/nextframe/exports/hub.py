@@ -256,6 +256,8 @@ def open_folder(folder: str | Path, *, name_in_errors: str | None = None) -> Tra
 def _build(config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> TrainedForecaster:
     static = tensors["static"].numpy() if "static" in tensors else None
     manifests = [Manifest.from_dict(description) for description in config["members"]]
+    if not manifests:
+        raise ValueError("it names no network")
     if any(manifest.own is not None for manifest in manifests):
         raise ValueError("its network is a class that is not in it")  # and nothing that it names is imported
     models = []

@@ -14,7 +14,7 @@ from nextframe.forecasting.ensemble import EnsembleForecaster
 from nextframe.forecasting.model_forecaster import ModelForecaster
 from nextframe.forecasting.trained import TrainedForecaster
 from nextframe.plugins import Late
-from nextframe.runs.exported import HUB_CONFIG, HUB_SCHEME, STEPS
+from nextframe.runs.exported import HUB_CONFIG, HUB_SCHEME, KERAS, STEPS
 from nextframe.runs.folder import member_folders
 from nextframe.runs.manifest import MANIFEST
 from nextframe.runs.shipped import find_run, shipped_name
@@ -96,6 +96,7 @@ def load_run(run: str | Path, module: nn.Module | None = None) -> TrainedForecas
             "is a file that no model is loaded from",
             where=run,
             expected=", ".join(["a run folder", *(kind.title for kind in KINDS)]),
+            hint="make a run of it with `nextframe import`" if folder.suffix.lower() == KERAS else None,
         )
     kinds = EnsembleForecaster if member_folders(folder) else ModelForecaster
     return kinds.load(folder, module=module)
@@ -110,4 +111,6 @@ def results_folder(run: str | Path, out: str | Path | None = None) -> Path | Non
     """The folder that scores of a run go to: `out`, or its own; None where it has none."""
     if out is not None:
         return Path(out)
-    return None if shipped_name(run) is not None or kind_of(run) is not None else Path(run)
+    if shipped_name(run) is not None or kind_of(run) is not None or Path(run).is_file():
+        return None
+    return Path(run)
