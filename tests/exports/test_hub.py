@@ -135,8 +135,8 @@ def test_an_address_is_downloaded_once_and_what_there_is_not_is_said(
         assert np.array_equal(load_run("hf://me/radar@v1").predict(past, 2), model.predict(past, 2))
         with pytest.raises(CheckpointError, match="is no revision that the Hub has"):
             load_run("hf://me/radar@v2")
-        with pytest.raises(CheckpointError, match="is no model that the Hub shows"):
-            load_run("hf://me/another")
+        with pytest.raises(CheckpointError, match=r"hf://me/another: is no model that the Hub shows"):
+            load_run(Path("hf://me/another"))
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     assert np.array_equal(load_run("hf://me/radar@v1").predict(past, 2), model.predict(past, 2))
 

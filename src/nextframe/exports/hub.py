@@ -184,6 +184,7 @@ def open_address(address: str | Path) -> TrainedForecaster:
         raise ConfigError(
             "is no address on the Hub", where=address, expected="hf://owner/name or hf://owner/name@revision"
         )
+    address = f"{HUB_SCHEME}/{str(address).removeprefix(HUB_SCHEME).lstrip('/')}"  # a path has lost one of its slashes
     try:
         import huggingface_hub
         from huggingface_hub import errors
