@@ -557,11 +557,14 @@ def print_table(
     (console or Console()).print(score_tables(verification, metrics))
 
 
-def inspect(source: Source, *, face: Face = in_python, **options: Unpack[DataOptions]) -> Inspection:
+def inspect(
+    source: Source, *, measure: bool = False, face: Face = in_python, **options: Unpack[DataOptions]
+) -> Inspection:
     """Find out what is in a source, what is wrong with it, and what there is to beat.
 
     Args:
         source: what `open_source` takes.
+        measure: measure the simple forecasts that a training would choose from, too, which takes up to ten seconds.
         face: how options are written in what is said to be wrong.
         **options: how it is read, and how a training would divide it.
 
@@ -576,7 +579,7 @@ def inspect(source: Source, *, face: Face = in_python, **options: Unpack[DataOpt
 
     named, held = held_in(options)
     config = preset_config("stacked").replace(as_options({**named, "data": name_of(source)}))
-    opened, choice = choose_for(lambda config: open_source(source, config.data), config, options)
+    opened, choice = choose_for(lambda config: open_source(source, config.data), config, options, measure=measure)
     return inspect_as(
         opened,
         choice.config.data,

@@ -338,6 +338,7 @@ def test_a_forecast_is_as_long_as_those_of_the_training(
         (["forecast", "RUN", "--exceed=0.5", "--out=f.npy"], "f.npy: NumPy array has no place for probabilities"),
         (["inspect", "RUN", "--json"], "--json: is for frames"),
         (["inspect", "--models", "--past=3"], "--past: is for frames"),
+        (["inspect", "RUN", "--measure"], "--measure: is for frames or for this machine"),
         ([*TRAIN, "--weight-decay=0.1"], "weight_decay: is for adamw"),
         (["inspect", "squares:movies=a"], "is no value of movies (expected movies=NUMBER"),
         (

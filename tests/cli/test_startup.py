@@ -80,5 +80,4 @@ def test_an_inspection_loads_what_reads_the_file_and_no_more(archive: str, tmp_p
         field = xr.Dataset({"rain": (("time", "y", "x"), rain, {"units": "mm/h"})}, {"time": times})
         field.to_netcdf(tmp_path / archive, engine="h5netcdf")
     modules = of_command("inspect", archive, folder=tmp_path)
-    measuring = {"scipy", "skimage"}  # the simple forecasts that a training would begin as
-    assert not (HEAVY - measuring - ({"h5py"} if archive == "rain.nc" else set())) & modules
+    assert not (HEAVY - ({"h5py"} if archive == "rain.nc" else set())) & modules

@@ -256,6 +256,20 @@ def test_the_members_of_an_ensemble_share_the_budget_and_go_on(tmp_path: Path) -
     np.testing.assert_array_equal(model.predict(past, 2), again.predict(past, 2))
 
 
+@pytest.mark.slow
+def test_an_inspection_measures_the_simple_forecasts_where_it_is_asked_to() -> None:
+    found, measured = (
+        nextframe.inspect(ball(60), axes="THWC", measure=measure).recipe[-1] for measure in (False, True)
+    )
+    assert (
+        "(persistence, translation or extrapolation: a training measures them first, and so does measure=True)" in found
+    )
+    assert "mean squared error" not in found
+    assert "the best simple forecast of the validation part (mean squared error: persistence " in measured
+    named = nextframe.inspect(ball(60), axes="THWC", coordinates="lagrangian").recipe[-1]
+    assert "a linear residual on extrapolation, Huber loss" in named
+
+
 def test_the_learning_rate_rises_and_falls_once() -> None:
     rates = np.array([one_cycle(done) for done in np.linspace(0, 1, 101)])
     assert rates.argmax() == 10

@@ -38,7 +38,8 @@ def inspect(
         others: Further sources, to see them all side by side: how large, wet and fast each is, and what does not fit.
         models: List the models that come with the package; of one of them, show the card.
         system: Show versions and processors, for a report of a fault.
-        measure: With --system, also how fast a training step is here, with the engine and without it, in ten seconds.
+        measure: With --system, also how fast a training step is here, with the engine and without it, in ten seconds;
+            of frames, also which simple forecast is the best, which a training begins with.
         as_json: Print what was found in frames as JSON.
         options: How to read the frames.
     """
@@ -49,8 +50,10 @@ def inspect(
     if not of_frames and (as_json or options):
         given = ", ".join(["--json"] * as_json + [f"--{name.replace('_', '-')}" for name in options])
         raise ConfigError("is for frames", where=given, hint="leave it out")
-    if measure and not system:
-        raise ConfigError("is for this machine", where="--measure", hint="add --system")
+    if (measure and not (system or of_frames)) or (measure and others):
+        raise ConfigError(
+            "is for frames or for this machine", where="--measure", hint="name one source, or add --system"
+        )
     if others:
         _compare([str(what), *others], as_json, console, options)
     elif system:
@@ -80,7 +83,7 @@ def inspect(
         from nextframe.inspection.text import render
         from nextframe.runs.shipped import shipped_name
 
-        found = inspect_path(what, face=on_command_line, **options)
+        found = inspect_path(what, measure=measure, face=on_command_line, **options)
         if as_json:
             print(json.dumps(found.to_dict(), indent=2))
         else:

@@ -168,7 +168,7 @@ def inspect_source(
         persistence=scores,
         persistence_windows=len(verified) if scores else 0,
         problems=tuple(spell(problem, face) for problem in problems),
-        recipe=tuple(recipe),
+        recipe=tuple(spell(line, face) for line in recipe),
     )
 
 

@@ -24,6 +24,7 @@ from nextframe.errors import DataError
 from nextframe.frames.sequence import FrameSource
 from nextframe.training.lengths import fit_lengths
 from nextframe.training.sizes import coarsening, sizes
+from nextframe.words import joined
 
 SHARE = 0.06
 """Share of the budget that measuring the simple forecasts may take."""
@@ -105,13 +106,14 @@ class Choice:
     """Statistics of the training part; None where it cannot be measured."""
 
 
-def choose(source: FrameSource, config: RunConfig, given: Collection[str] = ()) -> Choice:
+def choose(source: FrameSource, config: RunConfig, given: Collection[str] = (), *, measure: bool = True) -> Choice:
     """Choose what was not asked for.
 
     Args:
         source: the frames, opened as the configuration says.
         config: the configuration of the default preset, with the user's options.
         given: names of the options that the user gave.
+        measure: measure the simple forecasts; else what follows from their errors is left open, and that is said.
 
     Raises:
         DataError: frames that cannot be read.
@@ -142,7 +144,8 @@ def choose(source: FrameSource, config: RunConfig, given: Collection[str] = ()) 
             names = tuple(dict.fromkeys(("persistence", name_of(config.data.coordinates))))
         method = config.data.normalisation if "normalisation" in given else options["normalisation"]
         normaliser = normaliser_for(statistics, method, output="linear", eight_bit=facts.eight_bit, where=source.name)
-        if not {"coordinates", "loss_scale"} <= set(given) and parts.validation:
+        asked = "coordinates" in given
+        if measure and not (asked and "loss_scale" in given) and parts.validation:
             try:
                 windows = windows_with_past(
                     cut_windows(parts.validation, past=config.data.past, future=config.data.future)
@@ -152,7 +155,7 @@ def choose(source: FrameSource, config: RunConfig, given: Collection[str] = ()) 
             minutes = config.training.minutes
             limit = PATIENCE if minutes is None else SHARE * 60 * minutes
             simple = measure_simple(windows, normaliser, names=names, seconds=limit) if windows else None
-        best = name_of(config.data.coordinates) if simple is None or "coordinates" in given else simple.best
+        best = name_of(config.data.coordinates) if simple is None or asked else simple.best
         options["coordinates"] = SIMPLE[best]
         if simple is not None:
             usual = np.array(simple.usual[best])
@@ -164,6 +167,11 @@ def choose(source: FrameSource, config: RunConfig, given: Collection[str] = ()) 
             title += (
                 f" on {best}, the best simple forecast of the validation part (mean squared error: {errors}; "
                 f"{simple.windows} windows)"
+            )
+        elif not (measure or asked) and len(names) > 1 and parts.validation:
+            title += (
+                f" on the best simple forecast of the validation part ({joined(names, 'or')}: a training measures them "
+                "first, and so does {measure=True})"
             )
         else:
             title += f" on {best}"
@@ -190,7 +198,11 @@ def choose(source: FrameSource, config: RunConfig, given: Collection[str] = ()) 
 
 
 def choose_for(
-    opened_as: Callable[[RunConfig], FrameSource], config: RunConfig, given: Collection[str] = ()
+    opened_as: Callable[[RunConfig], FrameSource],
+    config: RunConfig,
+    given: Collection[str] = (),
+    *,
+    measure: bool = True,
 ) -> tuple[FrameSource, Choice]:
     """Open a source and choose for it what was not asked for, coarser frames included where they are very large.
 
@@ -198,6 +210,7 @@ def choose_for(
         opened_as: opens the source as a configuration says.
         config: see `choose`.
         given: see `choose`.
+        measure: see `choose`.
 
     Raises:
         DataError, ConfigError, ShapeError: frames that cannot be read.
@@ -210,7 +223,7 @@ def choose_for(
         config = config.replace({"coarsen": factor})
         notes += (f"frames of {width} x {height} pixels are averaged over blocks of {factor} x {factor}",)
         source = opened_as(config)
-    choice = choose(source, config, given)
+    choice = choose(source, config, given, measure=measure)
     return source, replace(choice, notes=(*notes, *choice.notes))
 
 
