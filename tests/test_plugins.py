@@ -1,5 +1,7 @@
 """Tables: own rows first, rows of other packages after them, and those that are wrong left out with a word."""
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint
@@ -94,3 +96,18 @@ def test_every_group_has_a_table() -> None:
         "metrics",
         "writers",
     }
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere libraries are bound to their own copies by themselves")
+@pytest.mark.parametrize("first", ["eccodes", "eccodes, pyproj"])
+def test_projections_are_right_where_a_program_loaded_eccodes_first_or_that_is_told(first: str) -> None:
+    pytest.importorskip("pyproj")
+    pytest.importorskip("eccodes")
+    use = "from nextframe.frames.radar.place import projected; print(projected('a.h5', 'EPSG:3035', {'at': (10, 52)}))"
+    done = subprocess.run([sys.executable, "-c", f"import {first}\n{use}"], capture_output=True, text=True, check=False)
+    if first == "eccodes":
+        assert (done.returncode, done.stderr) == (0, "")
+        assert done.stdout.strip() == "({'at': (4321000.0, 3210000.0)}, 'm')"
+    else:
+        assert "ConfigError: a.h5: needs pyproj to be imported before ecCodes" in done.stderr

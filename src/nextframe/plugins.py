@@ -12,10 +12,11 @@ that is broken must not take the others with it.
 from __future__ import annotations
 
 import difflib
+import os
 import sys
 import warnings
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
@@ -144,14 +145,57 @@ def library(name: str, *, extra: str, where: object, fails: tuple[type[Exception
 
 
 def pyproj_first() -> None:
-    """Import pyproj before ecCodes, which xarray's plugins load too, where both are there.
+    """Import pyproj before ecCodes, which xarray's plugins load too, where both are there; to be called before either
+    is imported.
 
-    Their wheels bring a copy of PROJ each: where that of ecCodes is loaded first, pyproj finds no database, and the
-    process ends in a crash.
+    Their wheels bring a copy of PROJ each: where that of ecCodes is loaded first, pyproj calls it in place of its own,
+    finds no database, and the process ends in a crash. Where a program has loaded ecCodes already, as
+    `xarray.open_dataset` does, pyproj is bound to its own copy (on Linux; elsewhere libraries are so by themselves).
     """
-    if "pyproj" not in sys.modules and find_spec("eccodes") is not None:
-        with suppress(ImportError):
-            import_module("pyproj")
+    if "pyproj" in sys.modules or find_spec("eccodes") is None:
+        return
+    with suppress(ImportError), _bound_to_its_own() if "eccodes" in sys.modules else nullcontext():
+        import_module("pyproj")
+
+
+def projections(where: object) -> Any:
+    """pyproj, imported now that it is needed.
+
+    Args:
+        where: what needs it, for the message.
+
+    Raises:
+        ConfigError: it is not installed, or a program imported it after ecCodes, by itself or by another of xarray's
+            plugins.
+    """
+    pyproj_first()
+    library("pyproj.exceptions", extra="radar", where=where)
+    pyproj = import_module("pyproj")
+    if "eccodes" in sys.modules:
+        try:
+            pyproj.CRS.from_epsg(4326)
+        except pyproj.exceptions.CRSError as error:
+            raise ConfigError(
+                "needs pyproj to be imported before ecCodes, which xarray's plugins load",
+                where=where,
+                received=first_line(error),
+                hint="begin the program with `import pyproj`",
+            ) from error
+    return pyproj
+
+
+@contextmanager
+def _bound_to_its_own() -> Iterator[None]:
+    """Libraries that are loaded here call those that come with them before others of the same names (RTLD_DEEPBIND)."""
+    if sys.platform != "linux":
+        yield
+        return
+    before = sys.getdlopenflags()
+    sys.setdlopenflags(before | os.RTLD_DEEPBIND)
+    try:
+        yield
+    finally:
+        sys.setdlopenflags(before)
 
 
 @cache

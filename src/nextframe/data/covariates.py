@@ -172,7 +172,7 @@ class Covariates:
             )
 
     def read(self, past: FrameSequence, lead_times: int, *, noise: str = "") -> FloatArray:
-        """What a network reads beside frames (T + K, V, H, W), in its range: 0 where nothing is there.
+        """Fields that a network reads beside frames (T + K, V, H, W), in its range: 0 where nothing is there.
 
         Args:
             past: frames seen.

@@ -33,6 +33,11 @@ class Normaliser:
 
     Raises:
         ConfigError: an unknown method, or numbers that do not make an invertible map.
+
+    >>> normaliser = Normaliser(method="range", offset=(10.0,), scale=(40.0,))
+    >>> scaled = normaliser.apply(np.array([[[10.0, 30.0, np.nan]]]))
+    >>> scaled.tolist(), normaliser.invert(scaled).tolist()
+    ([[[0.0, 0.5, nan]]], [[[10.0, 30.0, nan]]])
     """
 
     method: Method

@@ -59,7 +59,16 @@ class Window:
 
 
 class Windows(Sequence[Window]):
-    """Windows in order of span and time, made when asked for: memory grows with the spans, not with the windows."""
+    """Windows in order of span and time, made when asked for: memory grows with the spans, not with the windows.
+
+    >>> from nextframe.data.split import whole_spans
+    >>> from nextframe.frames.source import open_source
+    >>> movies = open_source("squares:movies=2,frames=20,size=16")
+    >>> windows = Windows(whole_spans(movies), past=7, future=8)
+    >>> past, future = windows[11].read()
+    >>> len(windows), past.shape, future.shape
+    (12, (7, 1, 16, 16), (8, 1, 16, 16))
+    """
 
     def __init__(self, spans: Iterable[Span], *, past: int, future: int, stride: int = 1) -> None:
         self.past, self.future, self.stride = past, future, stride

@@ -93,7 +93,7 @@ def _states(graph: Graph, size: list[Any]) -> list[dict[str, Any]]:
 
 
 def _use(parts: Mapping[str, Graph]) -> list[str]:
-    """How to run the graphs, a sentence each."""
+    """Instructions to run the graphs, a sentence each."""
     start = "Begin with states of zeros, in the shapes given under `states`; N movies at once, of any size."
     carry = "After each step, the outputs `next_state_0`, `next_state_1`, ... are the inputs `state_0`, `state_1`, ..."
     feed = (
@@ -113,7 +113,7 @@ def _use(parts: Mapping[str, Graph]) -> list[str]:
 
 
 def _around(model: TrainedForecaster) -> list[str]:
-    """What has to be done outside of the graph, a sentence each."""
+    """Tasks that are left to do outside of the graph, a sentence each."""
     data, sentences = model.config.data, []
     if data.coordinates != "eulerian":
         found = "optical flow" if data.coordinates == "lagrangian" else "one displacement of the whole frame"

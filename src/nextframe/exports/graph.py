@@ -34,7 +34,7 @@ LARGEST = 3e38  # what is finite in float32 is smaller
 
 
 class Graph(nn.Module):
-    """What both kinds of graph share: cores, their states, and the way in.
+    """Parts that both kinds of graph share: cores, their states, and the way in.
 
     Args:
         cores: of each member.

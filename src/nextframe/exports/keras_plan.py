@@ -93,7 +93,7 @@ class KerasPlan:
 
 
 def misfits(plan: KerasPlan) -> list[str]:
-    """What keeps a plan from being a network here, a clause each: shapes that do not follow from each other, and norms
+    """Obstacles to a plan's being a network here, a clause each: shapes that do not follow from each other, and norms
     where ours have none.
     """
     faults: list[str] = []

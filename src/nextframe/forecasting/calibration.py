@@ -247,7 +247,7 @@ class _Kept:
 
 
 class _Samples:
-    """What calibration keeps of the forecasts that it looks at.
+    """Collection of what calibration keeps of the forecasts that it looks at.
 
     Args:
         windows: all of them.

@@ -28,7 +28,7 @@ VERSION = 1
 
 @dataclass(frozen=True, kw_only=True)
 class Saved:
-    """What a file of a session holds."""
+    """Contents of a session's file."""
 
     frames: FloatArray
     """Frames that are kept, (N, C, H, W)."""

@@ -25,7 +25,7 @@ _BEGIN = np.datetime64("1970-01-01", "ns")
 
 @dataclass(eq=False)
 class SessionLog:
-    """What was forecast and what came, in order.
+    """Record of what was forecast and what came, in order.
 
     Args:
         name: of the forecaster.

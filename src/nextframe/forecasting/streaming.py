@@ -22,7 +22,7 @@ from nextframe.models.rollout import frames_from
 
 
 class Memory(NamedTuple):
-    """What networks remember of the frames that they have read."""
+    """Memory that networks have of the frames that they have read."""
 
     networks: tuple[Any, ...]
     """Next frame and state of each network."""

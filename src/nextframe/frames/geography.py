@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from nextframe.errors import ConfigError
 from nextframe.frames.grid import Grid
+from nextframe.plugins import projections
 
 METRES = {
     **dict.fromkeys(("m", "metre", "meter", "metres", "meters"), 1.0),
@@ -29,6 +30,7 @@ _EVEN = 1e-3
 """Share of a pixel by which the distances of evenly spaced coordinates may differ."""
 _GEOGRAPHIC = "OGC:CRS84"
 """Longitude and latitude in degrees, on WGS 84."""
+_WHERE = "the grid's projection"
 
 
 def in_degrees(attributes: Mapping[str, object]) -> bool:
@@ -103,7 +105,7 @@ class Geography:
         mapping = self.grid.mapping
         if mapping is None and not self.degrees:
             return None
-        pyproj = _pyproj()
+        pyproj = projections(_WHERE)
         stated = _stated(mapping or {})
         if stated is not None and not (self.degrees and mapping is None):
             try:
@@ -201,7 +203,7 @@ class Geography:
                 hint="start from data with a projection or coordinates in degrees",
             )
         ends = (_GEOGRAPHIC, self.crs)
-        return _pyproj().Transformer.from_crs(*(reversed(ends) if inverse else ends), always_xy=True)
+        return projections(_WHERE).Transformer.from_crs(*(reversed(ends) if inverse else ends), always_xy=True)
 
     def _fields(self) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
         """Longitude and latitude of each pixel, where the source has them as fields."""
@@ -249,14 +251,3 @@ def _between(bounds: NDArray[np.float64], value: float) -> int | None:
     if not 0 <= place < len(rising) - 1:
         return None
     return place if rising is bounds else len(rising) - 2 - place
-
-
-def _pyproj() -> Any:
-    try:
-        import pyproj
-        import pyproj.exceptions
-    except ImportError as error:
-        raise ConfigError(
-            "needs pyproj, which is not installed", where="the grid's projection", hint="pip install 'nextframe[radar]'"
-        ) from error
-    return pyproj

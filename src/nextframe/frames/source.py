@@ -258,7 +258,7 @@ def is_array(source: object) -> bool:
 
 
 def _array(source: Any, name: str) -> NDArray[Any]:
-    """What NumPy makes of an array of another library.
+    """Array of another library, as NumPy has it.
 
     Raises:
         DataError: it makes nothing of it, as of a tensor of PyTorch that has a gradient.

@@ -21,7 +21,7 @@ from nextframe.words import Face, duration
 
 @dataclass(frozen=True, kw_only=True)
 class Beside:
-    """What is read beside the frames."""
+    """Covariates that are read beside the frames."""
 
     rows: tuple[CovariateSummary, ...] = ()
     """The covariates."""

@@ -58,7 +58,7 @@ class CovariateSummary:
 
     @property
     def sentence(self) -> str:
-        """What it is and when it is read, in words."""
+        """Sentence that says what it is and when it is read."""
         when = "known for the future, read at each lead time" if self.known else "read up to the last frame seen"
         if not self.frames:
             return f"{self.name}: {when}"

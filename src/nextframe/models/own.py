@@ -156,7 +156,7 @@ def _changed(said: Tensor, last: Tensor, network: Network, share: Tensor | None)
 
 
 def home_of(module: object) -> str:
-    """Where the class of a module is imported from, "package.file:Class".
+    """Place from which the class of a module is imported, "package.file:Class".
 
     Raises:
         ConfigError: no module of torch, or a network that has a name.

@@ -190,7 +190,7 @@ def _protocol(scores: ProtocolScores) -> dict[str, object]:
 
 
 def _events(verification: Verification, unit: str) -> str:
-    """What counts as an event, in words."""
+    """Words for what counts as an event."""
     named = [score_named(name) for name in metric_names(verification) if score_named(name).metric.name == "csi"]
     if any(score.channel for score in named):
         return ", ".join(f"{score.threshold} ({score.channel})" for score in named)

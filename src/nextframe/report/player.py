@@ -77,7 +77,7 @@ def described(
     largest: int | None = None,
     example: str = "",
 ) -> dict[str, Any]:
-    """What the player shows.
+    """Contents of the player.
 
     Args:
         forecast: what leads.
@@ -137,7 +137,7 @@ def described(
 
 
 def of_example(example: Example, *, largest: int | None = None) -> dict[str, Any]:
-    """What the player shows of an example of a verification; arguments of `described`."""
+    """Contents of the player for an example of a verification; arguments of `described`."""
     first, *others = example.forecasts
     start = "" if first.init_time is None else f", from {minute(first.init_time)}"
     return described(

@@ -110,7 +110,7 @@ def values_told(forecast: Forecast, past: FrameSequence | None) -> int:
 
 
 def as_json(description: Mapping[str, Any], *, pack: bool = False) -> bytes:
-    """What the player shows as JSON: frames as lists, rounded to five digits, null where missing; or packed
+    """Contents of the player as JSON: frames as lists, rounded to five digits, null where missing; or packed
     (`report.player.packed`), which takes a small part of the time and of the bytes.
     """
     plain = encoded(description, packed if pack else rounded)

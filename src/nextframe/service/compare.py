@@ -22,7 +22,7 @@ _DRAWN = 32
 
 @dataclass(frozen=True, kw_only=True)
 class Asked:
-    """What a request wants beside the forecast."""
+    """Wishes of a request beside the forecast."""
 
     beside: tuple[str, ...] = ()
     """Names of baselines."""
@@ -42,7 +42,7 @@ class Asked:
 
     @classmethod
     def of(cls, query: Any) -> Asked:
-        """What a query says.
+        """Wishes that a query states.
 
         Raises:
             Refused: a baseline that there is not, or a threshold that is no number.
@@ -145,7 +145,7 @@ def compared(
 
 
 def said_of(inspection: Any) -> Sequence[str]:
-    """What the doctor found in a file, in sentences."""
+    """Findings of the doctor in a file, in sentences."""
     said = [f"{inspection.frames} frames of {inspection.height} x {inspection.width} pixels."]
     for channel in inspection.channels:
         unit = "" if channel.unit == "1" else f" {channel.unit}"

@@ -61,7 +61,7 @@ def add_forecasts(app: FastAPI, service: Service) -> None:
 
     @app.post("/inspect")
     async def inspect(request: Request) -> dict[str, Any]:
-        """What the doctor finds in a file before a model sees it: in words, its problems, and in full.
+        """Findings of the doctor in a file, before a model sees it: in words, its problems, and in full.
 
         The body is that of `/forecast`. Query: `model`, whose windows are cut.
         """

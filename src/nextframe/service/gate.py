@@ -80,7 +80,7 @@ class Gate:
 
 
 def held_by(scope: MutableMapping[str, Any]) -> Held:
-    """What a request that has passed the gate holds."""
+    """Hold that a request has once it has passed the gate."""
     held: Held = scope[_HELD]
     return held
 

@@ -173,7 +173,7 @@ def _opened(files: Sequence[Path], reading: dict[str, Any]) -> FrameSequence:
 
 
 def told_of(sequence: FrameSequence) -> dict[str, Any]:
-    """What is known of frames beside their values, for JSON."""
+    """Facts of frames beside their values, for JSON."""
     grid = sequence.grid
     return {
         "times": None if sequence.times is None else [str(t) for t in sequence.times.astype("datetime64[ns]")],

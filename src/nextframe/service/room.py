@@ -30,7 +30,7 @@ class Room:
 
 
 class Held:
-    """What one request holds of a room."""
+    """Share of a room that one request holds."""
 
     def __init__(self, room: Room) -> None:
         self._room, self._taken = room, 0

@@ -45,7 +45,7 @@ def add_trainings(app: FastAPI, service: Service) -> None:
 
     @app.get("/trainings/{name}")
     async def state(name: str) -> dict[str, Any]:
-        """How far a training is: its state, and the scores of its epochs."""
+        """Progress of a training: its state, and the scores of its epochs."""
         return trainings.find(name).described()
 
     @app.delete("/trainings/{name}")

@@ -233,7 +233,7 @@ class Trainings:
                 return  # the next look finds it whole
 
     def _ended(self, training: Training, answer: str) -> None:
-        """What has become of a training whose process has ended with this answer."""
+        """State of a training whose process has ended with this answer."""
         model = None
         try:
             told = json.loads(answer) if answer else {"error": training.error or "the training was ended by the system"}

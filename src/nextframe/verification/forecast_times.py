@@ -25,7 +25,7 @@ _SECONDS = {
 
 
 def valid_times(forecast: xr.Dataset, count: int, where: str) -> NDArray[np.datetime64] | None:
-    """When each of so many lead times is valid; None where the forecast knows no times at all.
+    """Times at which each of so many lead times is valid; None where the forecast knows no times at all.
 
     Raises:
         DataError: it has times that do not say so.

@@ -120,6 +120,6 @@ def _is_best(scores: ProtocolScores, forecaster: str, name: str, better: str) ->
 
 
 def about(scores: ProtocolScores) -> list[str]:
-    """What stands below the tables: data set, source, what differs."""
+    """Notes below the tables: data set, source, what differs."""
     first = f"{scores.name}: each is one number for all lead times; made for {scores.data}"
     return [first, *(f"{scores.name}: {note}" for note in scores.notes)]

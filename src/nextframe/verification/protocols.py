@@ -324,7 +324,7 @@ class Applied:
         return self.protocol.name if len(self.protocol.sets) == 1 else f"{self.protocol.name}:{self.data.name}"
 
     def differences(self, past: int, future: int, stride: int, size: tuple[int, int]) -> tuple[str, ...]:
-        """What differs from the published windows and frames, and from the published code, a sentence each."""
+        """Differences from the published windows and frames, and from the published code, a sentence each."""
         data, here = self.data, f"{size[0]} x {size[1]}"
         published = f"{data.past} + {data.future} frames" + (f" every {data.stride}" if data.stride else "")
         said = []
@@ -337,7 +337,7 @@ class Applied:
 
 
 def protocol_names() -> list[str]:
-    """What the option takes."""
+    """Values that the option takes."""
     return [row.name for row in PROTOCOLS]
 
 

@@ -96,7 +96,7 @@ def merit(metric: str, value: float) -> float:
 
 
 def _arrow(metric: str) -> str:
-    """Where the better values lie."""
+    """Side on which the better values lie."""
     side = better(metric)
     if side is None:
         return ""

@@ -69,7 +69,7 @@ def sampled(stored: Stored, field: Variable, axis: str | None) -> np.timedelta64
 def accumulated(
     bounds: np.timedelta64 | None, interval: np.timedelta64 | None, step: np.timedelta64 | None
 ) -> np.timedelta64 | None:
-    """What a field is summed over, by its bounds or else by an interval that is no shorter than its steps.
+    """Time that a field is summed over, by its bounds or else by an interval that is no shorter than its steps.
 
     >>> hour, day = np.timedelta64(1, "h"), np.timedelta64(24, "h")
     >>> accumulated(None, hour, np.timedelta64(10, "m")), accumulated(None, hour, day)

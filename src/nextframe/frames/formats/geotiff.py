@@ -235,7 +235,7 @@ class _Said:
     masked: bool
 
     def file(self, reading: Reading) -> _File:
-        """What is known of the file.
+        """Facts that are known of the file.
 
         Raises:
             DataError: pixels that are no real numbers, or times that cannot be read.

@@ -144,7 +144,7 @@ def _describe(path: Path) -> _File:
 
 
 class _Dates(pickle.Unpickler):
-    """What NumPy pickles an array of dates by, and nothing else: a pickle may otherwise run any code."""
+    """Names by which NumPy pickles an array of dates, and nothing else: a pickle may otherwise run any code."""
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) in _SAFE:

@@ -205,7 +205,7 @@ def describe(path: Path, variable: Sequence[str] = ()) -> Store:
 
 
 def describe_stored(stored: Stored, variable: Sequence[str] = ()) -> Store:
-    """What variables hold that lie in memory; arguments and errors of `describe`."""
+    """Description of variables that lie in memory; arguments and errors of `describe`."""
     held = _fields(stored)
     listed = ", ".join(held) or "none"
     absent = next((name for name in variable if name not in held), None)

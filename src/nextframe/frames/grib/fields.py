@@ -38,7 +38,7 @@ _SECONDS = "s"
 
 @dataclass(frozen=True)
 class Kind:
-    """What a field is of, apart from its time."""
+    """Subject of a field, apart from its time."""
 
     name: str
     units: str

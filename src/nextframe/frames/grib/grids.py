@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nextframe.errors import ShapeError
+from nextframe.errors import ConfigError, ShapeError
 from nextframe.frames.grib.fields import arranged, opened
 from nextframe.frames.grib.messages import Message
 from nextframe.frames.grid import CoordinateField, Grid
+from nextframe.plugins import projections
 
 _REDUCED = ("reduced_gg", "reduced_ll", "sh", "unstructured_grid", "healpix", "reduced_rotated_gg")
 """Grids that have no rows and columns of equal lengths."""
@@ -52,7 +53,7 @@ def shape_of(message: Message, whole: bytes) -> tuple[int, int]:
 
 
 def grid_of(message: Message, whole: bytes, grid_type: str) -> Grid:
-    """Where the pixels of a field lie.
+    """Grid on which the pixels of a field lie.
 
     Args:
         message: where the field is from.
@@ -162,10 +163,10 @@ def _in_plane(
     if mapping is None:
         return None
     try:
-        from pyproj import CRS, Proj
-    except ImportError:
+        pyproj = projections("the grid's projection")
+    except ConfigError:
         return None
-    place = Proj(CRS.from_cf(mapping))
+    place = pyproj.Proj(pyproj.CRS.from_cf(mapping))
     x, _ = place(longitudes[0], latitudes[0])
     _, y = place(longitudes[:, 0], latitudes[:, 0])
     far, low = place(longitudes[-1, -1], latitudes[-1, -1])

@@ -42,7 +42,7 @@ class Message:
 
 @dataclass(frozen=True)
 class Header:
-    """What a message says of its field."""
+    """Facts that a message states of its field."""
 
     message: Message
     base: datetime | None

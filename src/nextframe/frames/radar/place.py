@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from nextframe.errors import ConfigError, DataError, first_line
+from nextframe.errors import DataError, first_line
 from nextframe.frames.geography import grid_mapping
 from nextframe.frames.grid import Grid
+from nextframe.plugins import projections, pyproj_first
 
 NAMES = {"metre": "m", "meter": "m", "kilometre": "km", "kilometer": "km", "degree": "degrees"}
 """Units of coordinates as PROJ calls them -> as CF does."""
@@ -57,6 +58,7 @@ def grid_within(
 
 def mapping(projection: str) -> dict[str, object]:
     """The CF grid mapping of a PROJ string; the string itself where pyproj is not installed or does not take it."""
+    pyproj_first()
     try:
         from pyproj import CRS
         from pyproj.exceptions import CRSError
@@ -82,16 +84,12 @@ def projected(
         ConfigError: pyproj is not installed.
         DataError: PROJ takes the projection or the corners for none.
     """
+    pyproj = projections(path)
     try:
-        from pyproj import CRS, Proj
-        from pyproj.exceptions import CRSError, ProjError
-    except ImportError as error:
-        raise ConfigError("needs pyproj", where=path, hint="pip install 'nextframe[radar]'") from error
-    try:
-        plane = Proj(projection)
-        axes: list[Any] = CRS.from_user_input(projection).axis_info
+        plane = pyproj.Proj(projection)
+        axes: list[Any] = pyproj.CRS.from_user_input(projection).axis_info
         placed = {name: plane(*place, errcheck=True) for name, place in corners.items()}
-    except (CRSError, ProjError) as error:
+    except (pyproj.exceptions.CRSError, pyproj.exceptions.ProjError) as error:
         raise DataError(
             "has a projection that PROJ does not take", where=path, received=f"{projection} ({first_line(error)})"
         ) from error

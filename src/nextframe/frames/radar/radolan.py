@@ -21,7 +21,7 @@ from nextframe.frames.bounds import hold_frame
 from nextframe.frames.grid import Grid
 from nextframe.frames.radar.protocol import Header, choose, field_of, unreadable
 from nextframe.frames.zipped import ERRORS, opened, unzipped
-from nextframe.plugins import library, pyproj_first
+from nextframe.plugins import library, projections
 
 NAME = re.compile(r"raa01-\w\w[\w.]*_10000-(latest|\d{10})-dwd---bin(\.gz|\.bz2)?", re.IGNORECASE)
 """Names of its files: product, composite (10000), time."""
@@ -42,7 +42,7 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class _Tools:
-    """What is used of wradlib."""
+    """Modules of wradlib that are used."""
 
     io: Any
     georef: Any
@@ -162,7 +162,7 @@ def _asked(path: Path, ask: Callable[[_Tools], Result], what: str) -> Result:
         DataError: it raises an error.
         ConfigError: it is not installed.
     """
-    pyproj_first()
+    projections(path)
     modules = (library(f"wradlib.{name}", extra="radolan", where=path) for name in ("io.radolan", "georef"))
     tools = _Tools(*modules)
     try:
