@@ -145,7 +145,7 @@ def choose(source: FrameSource, config: RunConfig, given: Collection[str] = (), 
         method = config.data.normalisation if "normalisation" in given else options["normalisation"]
         normaliser = normaliser_for(statistics, method, output="linear", eight_bit=facts.eight_bit, where=source.name)
         asked = "coordinates" in given
-        if measure and not (asked and "loss_scale" in given) and parts.validation:
+        if not (asked and "loss_scale" in given) and parts.validation:
             try:
                 windows = windows_with_past(
                     cut_windows(parts.validation, past=config.data.past, future=config.data.future)
@@ -154,7 +154,8 @@ def choose(source: FrameSource, config: RunConfig, given: Collection[str] = (), 
                 return Choice(config=config, notes=tuple(notes))
             minutes = config.training.minutes
             limit = PATIENCE if minutes is None else SHARE * 60 * minutes
-            simple = measure_simple(windows, normaliser, names=names, seconds=limit) if windows else None
+            if measure and windows:
+                simple = measure_simple(windows, normaliser, names=names, seconds=limit)
         best = name_of(config.data.coordinates) if simple is None or asked else simple.best
         options["coordinates"] = SIMPLE[best]
         if simple is not None:
