@@ -187,7 +187,8 @@ class _TrainingOptions(TypedDict, total=False):
     """Loss to minimise; averaged over pixels, frames and movies, missing values left out. The balanced ones weigh a
     pixel by its true value (Shi et al. 2017), as the two options below say; "ssim-mae" mixes structural similarity and
     absolute error (Zhao et al. 2017); "huber" is quadratic for usual errors and linear for large ones (Huber 1964);
-    "quantile" is for quantiles.
+    "relative-mse" is the squared error as a share of persistence's in that frame, so that quiet and lively windows
+    count alike; "quantile" is for quantiles.
     """
     loss_scale: float | Sequence[float]
     """Huber loss only: usual error at each lead time, in the model's range, in which errors are measured; beyond three
