@@ -1,7 +1,10 @@
 import json
+import os
 import shutil
+import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +15,7 @@ import yaml
 
 import nextframe
 from nextframe import api
-from nextframe.cli import main
+from nextframe.cli import main, program
 from nextframe.cli.train import say
 from nextframe.errors import DataError, NextframeWarning
 
@@ -400,3 +403,28 @@ def test_a_reader_that_has_seen_enough_is_no_defect() -> None:
     with process.stderr:
         assert process.stderr.read() == b""
     assert process.wait() == 141
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_is_told_apart_where_a_library_makes_an_interrupt_of_it(
+    number: int, code: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def watching(*arguments: Any, **options: Any) -> None:
+        with suppress(SystemExit, KeyboardInterrupt):
+            os.kill(os.getpid(), number)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(program, "app", watching)
+    assert main([]) == code
+    assert capsys.readouterr().err == f"nextframe: {'interrupted' if code == 130 else 'terminated'}\n"
+
+
+def test_ctrl_c_is_heard_while_the_program_is_imported(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(arguments: Any) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(program, "main", interrupted)
+    assert main([]) == 130
+    assert capsys.readouterr().err == "nextframe: interrupted\n"

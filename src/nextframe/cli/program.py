@@ -115,8 +115,8 @@ def _run(tokens: list[str]) -> int:
         text = error.render(on_command_line) if isinstance(error, NextframeError) else str(error)
         print(f"nextframe: {' '.join(text.split())}", file=sys.stderr)
         return 1 if isinstance(error, TrainingError) else 2
-    except KeyboardInterrupt:
-        return _interrupted()
+    except KeyboardInterrupt:  # of SIGTERM, too, where a library makes that of every signal, as watchfiles does
+        return _terminated() if _told_to_end.is_set() else _interrupted()
     except BrokenPipeError:  # whoever read the output, such as `head`, has seen enough
         _drop_output()
         return 141
@@ -130,8 +130,7 @@ def _run(tokens: list[str]) -> int:
         if isinstance(stop.__context__, KeyboardInterrupt):  # so Lightning ends a training after Ctrl-C
             return _interrupted()
         if stop.code == TERMINATED:
-            print("nextframe: terminated", file=sys.stderr)
-            return TERMINATED
+            return _terminated()
         raise
     return 0
 
@@ -156,6 +155,7 @@ def _ending_on_sigterm() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():  # only there can signals be handled
         yield
         return
+    _told_to_end.clear()
     before = signal.signal(signal.SIGTERM, _end)
     try:
         yield
@@ -163,7 +163,11 @@ def _ending_on_sigterm() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
+_told_to_end = threading.Event()
+
+
 def _end(number: int, frame: FrameType | None) -> None:
+    _told_to_end.set()
     raise SystemExit(TERMINATED)
 
 
@@ -173,6 +177,11 @@ def _write_page(command: App) -> None:
     function: Any = command.default_command
     text = cleandoc(function.__doc__)
     function.__doc__ = re.sub(r"(?<=\S)\n(?=\S)|\n {8}(?=\S)", " ", text)
+
+
+def _terminated() -> int:
+    print("nextframe: terminated", file=sys.stderr)
+    return TERMINATED
 
 
 def _interrupted() -> int:
