@@ -23,7 +23,7 @@ _ANSWERS = 8
 
 @dataclass(frozen=True)
 class Shown:
-    """How a forecast is answered."""
+    """Form in which a forecast is answered."""
 
     format: str
     """One of `answers.formats()`."""

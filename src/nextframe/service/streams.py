@@ -312,7 +312,7 @@ class Streams:
 
 
 def _about(folder: Path) -> dict[str, Any]:
-    """What stands on disk of a stream; nothing where it cannot be read."""
+    """Record on disk of a stream; nothing where it cannot be read."""
     try:
         about = json.loads((folder / _ABOUT).read_text(encoding="utf-8"))
     except (OSError, ValueError):
