@@ -47,6 +47,7 @@ MEASURED = (
 """How fast and how good, beside others."""
 
 STUDIES = (
+    Task("any-clip", "the shipped model of any clip on clips that it never saw", Late("lab.studies.any_clip:main")),
     Task(
         "appending",
         "adding a forecast to a Zarr store, by how many it holds",

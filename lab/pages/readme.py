@@ -30,7 +30,7 @@ from nextframe.verification.titles import mean
 def best_shipped() -> Card:
     """The card of the model with the highest CSI on held-out frames that anyone can draw again."""
     cards = [card for card in map(load_card, shipped()) if card.held_out and card.skill.thresholds]
-    return max(cards, key=lambda card: mean(card.skill.scores["model"][card.event]))
+    return max(cards, key=lambda card: mean(card.skill.scores["model"][card.headline]))
 
 
 def write_picture(path: Path) -> None:

@@ -21,7 +21,7 @@ from lab.pages.options import OPTIONS as OPTIONS_MODULE
 from lab.pages.options import options_module
 from lab.pages.pictures import PICTURES, make_pictures, pictured
 from lab.place import DOCS, ROOT
-from lab.studies import own_data, runtimes
+from lab.studies import any_clip, own_data, runtimes
 from nextframe.architectures import OPTIONS, architectures
 from nextframe.cli.face import on_command_line
 from nextframe.exports.formats import FORMATS as EXPORT_FORMATS
@@ -231,6 +231,7 @@ SECTIONS = (
     Section(DOCS / "verification.md", "baselines", baselines_table),
     Section(DOCS / "verification.md", "protocols", protocols_table),
     Section(DOCS / "your-own-data.md", "recipes", recipes_table),
+    Section(DOCS / "your-own-data.md", "any-clip", any_clip.tables),
     Section(DOCS / "your-own-data.md", "own-data", own_data.tables),
     Section(DOCS / "results" / "runtimes.md", "runtimes", runtimes.section),
     Section(DOCS / "results" / "runtimes.md", "parity", partial(runtimes.section, "parity")),

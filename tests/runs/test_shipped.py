@@ -157,7 +157,7 @@ def test_its_skill_on_other_movies_is_that_of_the_card(name: str) -> None:
     other, found_seed = re.subn(r"seed=\d+", "seed=31415", card.held_out)
     assert found_seed == 1
     found = scores(name, card, re.sub(r"movies=\d+", f"movies={FRESH}", other), None)
-    for metric in (card.event, "mse"):
+    for metric in (card.headline, "mse"):
         for value, said, (low, high) in zip(
             found[metric], card.skill.scores["model"][metric], card.skill.intervals["model"][metric], strict=True
         ):

@@ -120,3 +120,14 @@ def test_from_is_a_word_of_the_command_line_and_of_files() -> None:
     _, bound, _ = app.parse_args(["train", "--from", "video"], exit_on_error=False, print_error=False)
     assert dict(bound.kwargs) == {"from_": "video"}
     assert merge({"from": "video", "training": {"from": "video"}}, {}) == {"from_": "video"}
+
+
+@pytest.mark.parametrize("rate", [1e-30, 10.0])
+def test_a_model_that_no_tuning_makes_better_is_kept(run: Path, tmp_path: Path, rate: float) -> None:
+    tuned = nextframe.fit(
+        f"{CLIPS},seed=5", from_=str(run), out=tmp_path / "tuned", epochs=1, learning_rate=rate, progress=False
+    )
+    before, after = (load_model(folder)[0].state_dict() for folder in (run, tmp_path / "tuned"))
+    assert tuned.manifest.epoch == 0
+    assert all(torch.equal(weights, before[name]) for name, weights in after.items())
+    assert tuned.verdict == f"no better than {run} on the validation part: the weights of that are kept"

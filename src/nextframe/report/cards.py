@@ -43,7 +43,7 @@ class Card:
     held_out: str | None
     """A source of generated frames that no training saw; None where the test part of its own data is held out."""
     skill: Verification
-    """Scores on the held-out frames, beside baselines: CSI at each threshold, and MSE."""
+    """Scores on the held-out frames, beside baselines: CSI at each threshold, or PSNR and SSIM of videos, and MSE."""
     sample: Mapping[str, Sequence[float]]
     """Its own scores on `sample_windows` windows of these frames, evenly spread: metric -> a value by lead time."""
     sample_windows: int
@@ -56,9 +56,9 @@ class Card:
     """When it was measured and put here."""
 
     @property
-    def event(self) -> str:
-        """The metric of the first threshold: "csi_0.5"."""
-        return f"csi_{self.skill.thresholds[0]:g}"
+    def headline(self) -> str:
+        """The metric that leads: of the first threshold ("csi_0.5"), or "psnr" of videos, which have no events."""
+        return f"csi_{self.skill.thresholds[0]:g}" if self.skill.thresholds else "psnr"
 
     @property
     def training(self) -> str:
@@ -67,9 +67,9 @@ class Card:
 
     @property
     def skill_in_short(self) -> str:
-        """The mean CSI over all lead times, beside that of the baselines."""
-        (name, own), *others = ((name, number(mean(s[self.event]))) for name, s in self.skill.scores.items())
-        what = heading(self.event, self.skill.units)
+        """The mean of the leading score over all lead times, beside that of the baselines."""
+        (name, own), *others = ((name, number(mean(s[self.headline]))) for name, s in self.skill.scores.items())
+        what = heading(self.headline, self.skill.units)
         beside = ", ".join(f"{other} {value}" for other, value in others)
         return f"{what}, mean of {len(self.skill.lead_time)} lead times: {name} {own} ({beside})"
 
@@ -116,7 +116,7 @@ def render_card(card: Card) -> RenderableType:
         Text(card.name, style="bold"),
         facts,
         Text(),
-        score_tables(card.skill, [card.event, "mse"]),
+        score_tables(card.skill, [card.headline, "mse"]),
         *map(Text, card.verdicts),
         Text("\nWhat it cannot do", style="bold"),
         *(Text(f"- {limit}") for limit in card.limits),

@@ -93,17 +93,24 @@ class Manifest:
 
     @property
     def untrained(self) -> str | None:
-        """Name of the simple forecast that the weights make, where no trained ones were better; else None."""
-        return name_of(self.config.data.coordinates) if self.config.model.residual and self.epoch == 0 else None
+        """Name of the model whose weights these are, or of the simple forecast that they make, where no trained ones
+        were better; else None.
+        """
+        if self.epoch > 0:
+            return None
+        start = self.config.training.from_
+        return start or (name_of(self.config.data.coordinates) if self.config.model.residual else None)
 
     @property
     def verdict(self) -> str:
-        """Sentence on a run that did not improve on the simple forecast that it began as; empty for others."""
-        simple = self.untrained
-        if simple is None:
+        """Sentence on a run that did not improve on what it began as; empty for others."""
+        before = self.untrained
+        if before is None:
             return ""
+        if self.config.training.from_ is not None:
+            return f"no better than {before} on the validation part: the weights of that are kept"
         return (
-            f"no better than {simple} on the validation part: its untrained weights are kept, which forecast {simple}"
+            f"no better than {before} on the validation part: its untrained weights are kept, which forecast {before}"
         )
 
     @property

@@ -75,8 +75,13 @@ class EpochReport(Callback):
 
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         self.started = time.perf_counter()  # of the rest of an epoch that was begun before
-        if self.manifest.config.model.residual and trainer.is_global_zero and not (self.run / WEIGHTS).exists():
-            assert isinstance(pl_module, ForecastTraining)
+        if (self.run / WEIGHTS).exists():
+            return
+        assert isinstance(pl_module, ForecastTraining)
+        config = self.manifest.config
+        if config.training.from_ is not None and pl_module.start_score == pl_module.start_score:
+            self.best = pl_module.start_score
+        if trainer.is_global_zero and (config.model.residual or config.training.from_ is not None):
             save_model(self.run, pl_module.model, self.manifest)
 
     def on_train_epoch_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:

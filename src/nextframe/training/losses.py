@@ -13,7 +13,7 @@ from nextframe.models.layers import activate
 
 _USUAL = 3.0  # usual errors beyond which the Huber loss is linear
 _SIMILARITY = 0.84  # the share of structure, as in Zhao et al.
-_LEAST_CHANGE = 0.015  # of a window, in the model's range: where nothing changes, errors are no multiples of nothing
+_LEAST_CHANGE = 0.01  # of a window, in the model's range: where nothing changes, errors are no multiples of nothing
 
 
 def elementwise_loss(
@@ -67,7 +67,7 @@ def change(before: Tensor, target: Tensor, valid: Tensor) -> Tensor:
         valid: which of these are real.
 
     Returns:
-        (B, T, 1, 1, 1), at least 0.015 of the model's range.
+        (B, T, 1, 1, 1), at least a hundredth of the model's range.
 
     >>> before, target = torch.zeros(1, 1, 1, 1, 2), torch.tensor([3.0, 9.0]).view(1, 1, 1, 1, 2)
     >>> change(before, target, torch.tensor([True, False]).view(1, 1, 1, 1, 2)).item()

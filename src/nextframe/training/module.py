@@ -81,6 +81,8 @@ class ForecastTraining(lightning.LightningModule):
         self.training_loss, self.validation_loss = (PerFrameLoss(outputs, self.first_counted) for _ in range(2))
         self.skill = RolloutSkill(config.data.future, threshold)
         self.persistence_skill = RolloutSkill(config.data.future, threshold)
+        self.start_score = float("inf")
+        """Score on the validation part before the training, where that is measured."""
         self._begun: dict[str, Tensor] | None = None
         self._rolls = False
 
@@ -155,8 +157,6 @@ class ForecastTraining(lightning.LightningModule):
             self._begun = None
 
     def on_validation_epoch_end(self) -> None:
-        if self.trainer.sanity_checking:
-            return
         skill, persistence = self.skill.compute(), self.persistence_skill.compute()
         mse, simple = skill["mse"], persistence["mse"]
         score = mse.nanmean()
@@ -164,6 +164,10 @@ class ForecastTraining(lightning.LightningModule):
             share = mse / simple.where(simple > 0, torch.nan)
             worst = share.nan_to_num(nan=0.0).max()
             score = share.nanmean() + _WORSE * (worst - 1).clamp(min=0)
+        if self.trainer.sanity_checking:
+            self.start_score = float(score.float())  # as it is logged
+            self._reset_skill()
+            return
         # A lead time at which the validation part has no value, or no event, has no score.
         values: dict[str, Tensor] = {
             "train_loss": self.training_loss.compute()["mean"],
@@ -188,6 +192,9 @@ class ForecastTraining(lightning.LightningModule):
         for n, value in enumerate(skill["csi"].reshape(-1), start=1):
             values[f"val_csi_lead_time_{n}"] = value
         self.log_dict({name: value.float() for name, value in values.items()})
+        self._reset_skill()
+
+    def _reset_skill(self) -> None:
         for metric in (self.validation_loss, self.skill, self.persistence_skill):
             metric.reset()
 

@@ -49,7 +49,8 @@ def make_trainer(
             use_distributed_sampler=False,  # ours know their share
             enable_model_summary=False,
             enable_progress_bar=progress,
-            num_sanity_val_steps=0,
+            # A model to start from is measured before anything is changed: what is kept is to be better than it.
+            num_sanity_val_steps=0 if training.from_ is None else -1,
             log_every_n_steps=10,
         )
     except (MisconfigurationException, ImportError, RuntimeError, ValueError) as error:
