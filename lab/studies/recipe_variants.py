@@ -22,8 +22,8 @@ class SmoothedTargets(ForecastTraining):
 
     share = 0.01
 
-    def _loss(self, logits: Tensor, target: Tensor, valid: Tensor) -> Tensor:
-        return super()._loss(logits, target * (1 - 2 * self.share) + self.share, valid)
+    def _loss(self, logits: Tensor, target: Tensor, valid: Tensor, before: Tensor, before_valid: Tensor) -> Tensor:
+        return super()._loss(logits, target * (1 - 2 * self.share) + self.share, valid, before, before_valid)
 
 
 class GrowingSequences(ForecastTraining):
@@ -72,8 +72,9 @@ class TruncatedBackpropagation(ForecastTraining):
         movie = torch.cat([past, future], dim=1)
         first, state = self.model.logits(past)
         second, _ = self.model.logits(future[:, :-1], _detached(state))
-        valid = torch.cat([batch["past_valid"], batch["future_valid"]], dim=1)[:, 1:]
-        return self._loss(torch.cat([first, second], dim=1), movie[:, 1:], valid), valid
+        known = torch.cat([batch["past_valid"], batch["future_valid"]], dim=1)
+        valid, before = known[:, 1:], (movie[:, :-1], known[:, :-1])
+        return self._loss(torch.cat([first, second], dim=1), movie[:, 1:], valid, *before), valid
 
 
 def _detached(state: Any) -> Any:

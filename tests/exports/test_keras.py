@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 
+from nextframe.api import verify_run
 from nextframe.cli import main
 from nextframe.errors import CheckpointError, ConfigError
 from nextframe.exports.export import export
@@ -108,6 +109,14 @@ def test_an_encoder_decoder_of_keras_gives_the_same_numbers_here(tmp_path: Path)
     frames = movies(2, 7, 12, 14, 2)
     theirs = model.predict([frames[:, :3], frames[:, 3:-1]], verbose=0)
     np.testing.assert_allclose(ours(tmp_path / "run", frames), theirs, atol=1e-5)
+
+
+def test_what_an_imported_network_was_trained_on_is_not_known(tmp_path: Path) -> None:
+    stack().save(tmp_path / "model.keras")
+    run = import_keras(tmp_path / "model.keras", tmp_path / "run", tell=lambda _: None)
+    squares = "squares:movies=2,frames=15,size=16"
+    skill = verify_run(run, data=squares, baselines=(), examples=0, progress=False)
+    assert any("was trained on some of these frames is not known" in note for note in skill.notes)
 
 
 def test_old_hard_sigmoids_are_told_by_the_version_that_wrote_them(tmp_path: Path) -> None:

@@ -256,7 +256,10 @@ CLIP = np.random.default_rng(0).integers(0, 256, (40, 10, 14), np.uint8)
 @pytest.fixture(scope="module")
 def of_bytes(tmp_path_factory: pytest.TempPathFactory) -> nextframe.ModelForecaster:
     """A model of pictures of bytes."""
-    return nextframe.fit(CLIP, out=tmp_path_factory.mktemp("bytes") / "run", **{**TINY, "normalisation": "standard"})
+    run = tmp_path_factory.mktemp("bytes") / "run"
+    model = nextframe.fit(CLIP, out=run, **{**TINY, "normalisation": "standard"})
+    assert isinstance(model, nextframe.ModelForecaster)
+    return model
 
 
 @pytest.mark.parametrize(("dtype", "brightest"), [("float32", 1), ("uint16", 65535), ("float32", 255)])

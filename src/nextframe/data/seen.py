@@ -55,7 +55,9 @@ class Stretch:
 
 @dataclass(frozen=True, eq=False)
 class Seen:
-    """All frames that a training has seen: those that weights were fitted to, and those that they were chosen by."""
+    """All frames that a training has seen: those that weights were fitted to, and those that they were chosen by; none,
+    where nobody knows which.
+    """
 
     stretches: tuple[Stretch, ...] = field(default=())
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from nextframe.config import RunConfig
 from nextframe.data.normalise import Normaliser
+from nextframe.data.seen import Seen
 from nextframe.errors import CheckpointError, ConfigError
 from nextframe.exports.keras_plan import KerasPlan, fill
 from nextframe.exports.keras_reader import read_plan
@@ -15,6 +16,7 @@ from nextframe.models.causality import check_causal
 from nextframe.runs.folder import build_network, save_config, save_model
 from nextframe.runs.lock import claim
 from nextframe.runs.manifest import Manifest
+from nextframe.runs.seen import SEEN, write_seen
 
 DATA = ("data", "past", "future")
 """Options that say what the run is for, and that no Keras file tells."""
@@ -46,6 +48,7 @@ def import_keras(path: str | Path, out: str | Path, *, tell: Callable[[str], Non
     with claim(run):
         save_model(run, network.eval(), manifest)
         save_config(run, manifest.config)
+        write_seen(run / SEEN, Seen())  # the file does not tell what it was trained on, and not on the default data
     parameters = sum(parameter.numel() for parameter in network.parameters())
     tell(f"{path.name}: {manifest.config.model.model}, filters {_listed(manifest)}, {parameters:,} parameters")
     tell(check_causal(network, shape=(1, 6, manifest.channels, 12, 12)).sentence)

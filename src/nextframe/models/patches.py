@@ -48,7 +48,9 @@ class Patched(Network):
                 received=channels,
             )
         in_channels, static_channels = (number // patch**2 for number in channels)
-        super().__init__(in_channels, **{**inner.options, "static_channels": static_channels})
+        options = inner.options
+        options["static_channels"] = static_channels
+        super().__init__(in_channels, **options)
         self.inner, self.patch, self.task = inner, patch, inner.task
         self.stride = patch * inner.stride
 

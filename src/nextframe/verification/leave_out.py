@@ -67,7 +67,7 @@ def choose_frames(
     chosen, numbers, unknown = list(spans), dict[str, int](), []
     for name, model in models.items():
         record = seen_by(model.run, model.config.data)
-        if record is None:
+        if record is None or not record.stretches:
             unknown.append(name)
             continue
         left, number = without(spans if seen else chosen, record)
