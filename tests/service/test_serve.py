@@ -20,8 +20,10 @@ import xarray as xr
 
 import nextframe
 from nextframe.forecasting.model_forecaster import ModelForecaster
+from nextframe.frames.sequence import FrameSequence
+from nextframe.service.stream import Stream
 from tests.service.conftest import BEGIN, FRAMES, STEP
-from tests.service.running import Last, all_at_once, free_port, hold_problem, httpx, npy, running, service_of
+from tests.service.running import Last, all_at_once, free_port, hold_problem, httpx, npy, running, service_of, until
 
 
 @contextmanager
@@ -171,6 +173,51 @@ def test_a_forecast_of_a_stream_in_every_format(model: ModelForecaster) -> None:
         hold_problem(client.get(f"{latest}.json?beside=persistence"), 422)
         hold_problem(client.get(f"{latest}.json?past=true&beside=nobody"), 422)
         hold_problem(client.get("/streams/radar/forecasts/20160711T211500Z.json?past=true&beside=persistence"), 422)
+
+
+@pytest.mark.slow
+def test_a_folder_has_its_newest_forecast_at_once_after_a_restart(
+    run: Path, arrives: Callable[..., Path], tmp_path: Path
+) -> None:
+    for n in range(6):
+        incoming = arrives(n).parent
+    out = tmp_path / "products"
+    folder = ("--watch", str(incoming / "*.nc"), "--out", str(out))
+    newest = out / "20160711T212500Z.nc"
+    query = {"past": "true", "beside": "persistence"}
+
+    def seen(address: str) -> tuple[Any, ...]:
+        with httpx.Client(base_url=f"{address}/streams/watch", timeout=60) as client:
+            until(lambda: client.get("/forecasts/latest.json").status_code == 200)
+            until(lambda: client.get("/forecasts").json()[-1] == newest.stem)
+            shown = client.get("/forecasts/latest.json", params=query).json()
+            return client.get("/forecasts/latest.json").json(), shown, client.get("/skill").json()
+
+    with served(str(run), *folder) as (address, process):
+        before = seen(address)
+        process.send_signal(signal.SIGTERM)
+        process.wait(60)
+    written = newest.stat()
+    with served(str(run), *folder) as (address, _):
+        assert seen(address) == before, "and its scores with it"
+        assert newest.stat() == written, "nothing is written anew"
+        assert httpx.get(f"{address}/streams/watch/forecasts").json() == [newest.stem]
+        assert 'nextframe_frames_total{arrival="next",stream="watch"}' not in httpx.get(f"{address}/metrics").text
+        arrives(6)
+        until(lambda: httpx.get(f"{address}/streams/watch/forecasts").json()[-1] == "20160711T213000Z")
+
+
+def test_the_latest_forecast_is_that_of_the_newest_frame(model: ModelForecaster) -> None:
+    """Also where that of a late frame comes after it."""
+    stream = Stream("watch", "last")
+    for n in (4, 5, 3, 0, 6):
+        past = FrameSequence(values=FRAMES[:2, None], name="frames", times=BEGIN + (np.arange(2) + n - 1) * STEP)
+        forecast = Last(model).forecast(past, 1)
+        stream.keep(past, forecast, 4)
+        assert stream.past is not None
+        assert stream.past.times is not None
+        assert stream.past.times[-1] == BEGIN + max(n, 5 if n < 4 else n) * STEP
+    assert list(stream.forecasts) == [f"20160711T21{minute}00Z" for minute in ("15", "20", "25", "30")]
 
 
 def test_packed_frames_may_be_more(model: ModelForecaster) -> None:

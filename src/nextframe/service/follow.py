@@ -29,7 +29,7 @@ from nextframe.frames.steps import nominal_step
 from nextframe.outputs.asked import Asked
 from nextframe.outputs.writers import save_forecast, writer_for
 from nextframe.service.incoming import Arrived, Incoming
-from nextframe.service.issue import issue_always
+from nextframe.service.issue import Issued, issue_always
 from nextframe.service.judge import DRIFT, Judge
 from nextframe.service.limits import said
 from nextframe.words import seconds
@@ -60,6 +60,8 @@ class Product:
     """The frames that it starts from."""
     forecast: Forecast
     """The forecast itself."""
+    again: bool = False
+    """Whether its files were there already, and it was made again to be shown."""
 
 
 Make = Callable[[], Product | None]
@@ -147,15 +149,19 @@ class Follower:
         self._judge: Judge | None = None
         self._step: np.timedelta64 | None = None
 
-    def run(self, *, once: bool = False, stop: threading.Event | None = None) -> Iterator[Product]:
+    def run(self, *, once: bool = False, stop: threading.Event | None = None, again: bool = False) -> Iterator[Product]:
         """Make the products that are due, and go on with those of the frames that come.
 
         Args:
             once: take all files as they are, make what is due, and end.
             stop: ends it, when it is set, after the product that is being made.
+            again: begin with the newest one that is there already, which is made again to be shown.
         """
         stop = stop or threading.Event()
         self.incoming.look(self.tell, all_whole=once)
+        newest = self._newest() if again else None
+        if newest is not None:
+            yield newest
         changes = iter(()) if once else _changes(self.incoming, stop)
         while not stop.is_set():
             for product in self.due():
@@ -175,11 +181,8 @@ class Follower:
         if not times:
             return
         step = self._time_step(times)
-        reach = (self.model.config.data.past - 1) * step * 1.05
         for n, moment in enumerate(times):
-            window = [time for time in times[max(0, n - self.model.config.data.past) : n + 1] if moment - time <= reach]
-            files = list(dict.fromkeys(places[time] for time in window))
-            basis = [[path.name, *self.incoming.files[path].stat] for path in files]
+            files, basis = self._basis(places, times[max(0, n - self.model.config.data.past) : n + 1], step)
             before = self._made.get(str(moment), [])
             # Frames that are removed from the folder when they are old take nothing from what was made of them.
             same = bool(before) and all(part in before for part in basis)
@@ -207,20 +210,81 @@ class Follower:
         """Scores of what was issued; None before the first product."""
         return self._judge
 
+    def _basis(
+        self, places: Mapping[np.datetime64, Path], times: Sequence[np.datetime64], step: np.timedelta64
+    ) -> tuple[list[Path], list[list[Any]]]:
+        """Files that the product of the last of some times starts from, and what is remembered of them."""
+        reach = (self.model.config.data.past - 1) * step * 1.05
+        window = [time for time in times if times[-1] - time <= reach]
+        files = list(dict.fromkeys(places[time] for time in window))
+        return files, [[path.name, *self.incoming.files[path].stat] for path in files]
+
+    def _newest(self) -> Product | None:
+        """The newest product, made again from the frames that it was made from, which leaves its files as they are;
+        None where they are not all there any more.
+        """
+        places = self.incoming.by_time()
+        times = list(places)
+        newest = next((n for n in reversed(range(len(times))) if str(times[n]) in self._made), None)
+        if newest is None:
+            return None
+        moment, step = times[newest], self._time_step(times)
+        files, basis = self._basis(places, times[max(0, newest - self.model.config.data.past) : newest + 1], step)
+        if basis != self._made[str(moment)] or not all(path.exists() for path in self.names(moment)):
+            return None
+        return self.turn(partial(self._make_again, moment, files, step))
+
+    def _make_again(self, moment: np.datetime64, files: Sequence[Path], step: np.timedelta64) -> Product | None:
+        started = time.perf_counter()
+        try:
+            frames, (forecast, why, _) = self._issue(moment, files, step)
+        except NextframeError as error:
+            self.tell(f"no product of {moment.astype('datetime64[s]')}Z: {error}")
+            return None
+        if self._judge is None and (self._state / "skill").is_dir():
+            self._judge = self._new_judge(step)
+        return Product(
+            init_time=moment,
+            files=tuple(self.names(moment)),
+            frames=len(frames),
+            why=why,
+            seconds=time.perf_counter() - started,
+            past=frames,
+            forecast=forecast,
+            again=True,
+        )
+
+    def _issue(
+        self, moment: np.datetime64, files: Sequence[Path], step: np.timedelta64
+    ) -> tuple[FrameSequence, Issued]:
+        """Frames that a product starts from, and its forecast."""
+        prepared, apart = self._frames(moment, files, step)
+        issued = issue_always(
+            self.model,
+            prepared,
+            ready=self._knowing,
+            lead_times=self.lead_times,
+            members=self.asked.uncertainty,
+            graded=self._calibrated,
+            because=apart,
+        )
+        return prepared.start.past, issued
+
+    def _new_judge(self, step: np.timedelta64) -> Judge:
+        """The judge of the products, who goes on from the scores on disk."""
+        return Judge(
+            self._state / "skill",
+            self.model,
+            lead_times=self.lead_times,
+            time_step=step,
+            thresholds=self._thresholds,
+            drift=self._drift,
+        )
+
     def _make(self, moment: np.datetime64, files: Sequence[Path], step: np.timedelta64) -> Product | None:
         started = time.perf_counter()
         try:
-            prepared, apart = self._frames(moment, files, step)
-            frames = prepared.start.past
-            forecast, why, graded = issue_always(
-                self.model,
-                prepared,
-                ready=self._knowing,
-                lead_times=self.lead_times,
-                members=self.asked.uncertainty,
-                graded=self._calibrated,
-                because=apart,
-            )
+            frames, (forecast, why, graded) = self._issue(moment, files, step)
             asked = self.asked if forecast.members is not None else replace(self.asked, **_NO_MEMBERS)
             written = save_forecast(
                 forecast,
@@ -240,14 +304,7 @@ class Follower:
         if why:
             self.tell(f"{moment.astype('datetime64[s]')}Z: {why}")
         if self._judge is None:
-            self._judge = Judge(
-                self._state / "skill",
-                self.model,
-                lead_times=self.lead_times,
-                time_step=step,
-                thresholds=self._thresholds,
-                drift=self._drift,
-            )
+            self._judge = self._new_judge(step)
         self._judge.take(frames, graded(), by_model=not why, tell=self.tell)
         return Product(
             init_time=moment,

@@ -64,10 +64,12 @@ class Followed:
 
     def _follow(self) -> None:
         stream = self._stream
-        for product in self._follower.run(stop=self._stop):
-            stream.count += 1
+        for product in self._follower.run(stop=self._stop, again=not stream.forecasts):
             stream.judge = self._follower.judge
             key = stream.keep(product.past, product.forecast, self._streams.limits.kept)
+            if product.again:
+                continue
+            stream.count += 1
             self._monitor.came(NAME, "next", "fallback" if product.why else "model", stream.skill)
             event = {"stream": NAME, "forecast": key, "why": product.why}
             self._loop.call_soon_threadsafe(self._streams.announce, event)

@@ -176,9 +176,10 @@ def kept_of(stream: Stream, when: str) -> tuple[str, Kept]:
     Raises:
         Refused: there is none.
     """
-    if not stream.forecasts:
+    forecasts = stream.forecasts  # of which there are others, when another has come
+    if not forecasts:
         raise Refused(404, f"stream {stream.name!r} has no forecast yet")
-    key = next(reversed(stream.forecasts)) if when == "latest" else when
-    if key not in stream.forecasts:
-        raise Refused(404, f"there is no forecast {when[:40]!r}: {', '.join(stream.forecasts)}")
-    return key, stream.forecasts[key]
+    key = next(reversed(forecasts)) if when == "latest" else when
+    if key not in forecasts:
+        raise Refused(404, f"there is no forecast {when[:40]!r}: {', '.join(forecasts)}")
+    return key, forecasts[key]

@@ -93,19 +93,25 @@ class Stream:
         return session + past + sum(kept.nbytes for kept in list(self.forecasts.values()))
 
     def keep(self, past: FrameSequence, forecast: Forecast, number: int) -> str:
-        """Keep a forecast, and forget those beyond a number; return what it is called in an address: its initial time,
-        else the number of its frame.
+        """Keep a forecast, in order of initial times, and forget the oldest ones beyond a number; return what it is
+        called in an address: its initial time, else the number of its frame.
         """
         if forecast.init_time is None:
             key = str(self.count)
         else:
             key = str(forecast.init_time.astype("datetime64[s]")).replace("-", "").replace(":", "") + "Z"
-        self.forecasts[key] = Kept(forecast)
-        self.forecasts.move_to_end(key)
-        while len(self.forecasts) > number:
-            self.forecasts.popitem(last=False)
-        self.past = past
+        kept = {name: each for name, each in self.forecasts.items() if name != key}
+        later = [name for name, each in kept.items() if _is_later(each.forecast, forecast)]  # than a late frame's
+        ordered = {**{name: each for name, each in kept.items() if name not in later}, key: Kept(forecast)}
+        ordered |= {name: kept[name] for name in later}
+        self.forecasts = OrderedDict(list(ordered.items())[-number:])
+        if not later:
+            self.past = past
         return key
+
+
+def _is_later(one: Forecast, other: Forecast) -> bool:
+    return one.init_time is not None and other.init_time is not None and bool(one.init_time > other.init_time)
 
 
 def _area(past: FrameSequence) -> int:
