@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -218,6 +219,27 @@ def test_the_latest_forecast_is_that_of_the_newest_frame(model: ModelForecaster)
         assert stream.past.times is not None
         assert stream.past.times[-1] == BEGIN + max(n, 5 if n < 4 else n) * STEP
     assert list(stream.forecasts) == [f"20160711T21{minute}00Z" for minute in ("15", "20", "25", "30")]
+
+
+def test_the_interface_is_a_page_that_needs_no_network(model: ModelForecaster) -> None:
+    with running(service_of(Last(model))) as address, httpx.Client(base_url=address, timeout=60) as client:
+        answer = client.get("/docs")
+        assert answer.headers["content-type"].startswith("text/html")
+        assert "//" not in answer.text, "no address of another host"
+        paths = client.get("/openapi.json").json()["paths"]
+        assert {"/forecast", "/streams/{name}/forecasts/{when}.{kind}", "/trainings"} <= paths.keys()
+        for path, methods in paths.items():
+            for method, about in methods.items():
+                assert about["description"], f"{path} says what it does"
+                assert answer.text.count(f"<code>{method.upper()} {path}</code>") == 2, "in the list, and by itself"
+                for parameter in about.get("parameters", ()):
+                    assert f"<dt><code>{parameter['name']}</code></dt>" in answer.text
+        linked = re.findall(r'(?:href|src)="([^"#][^"]*)"', answer.text)
+        assert "/page/style.css" in linked
+        for link in linked:
+            assert link == "data:," or client.get(link).status_code == 200, link
+        assert len(set(re.findall(r' id="([^"]+)"', answer.text))) == answer.text.count(" id=")
+        assert client.get("/redoc").status_code == 404
 
 
 def test_packed_frames_may_be_more(model: ModelForecaster) -> None:

@@ -11,12 +11,13 @@ from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import FileResponse, JSONResponse
+from fastapi.responses import FileResponse, HTMLResponse, JSONResponse
 from starlette.exceptions import HTTPException
 
 from nextframe.errors import NextframeError
 from nextframe.service.forecast_routes import add_forecasts
 from nextframe.service.gate import Gate
+from nextframe.service.interface import interface_page
 from nextframe.service.limits import Refused
 from nextframe.service.service import Service
 from nextframe.service.stream_routes import add_streams
@@ -40,6 +41,8 @@ def make_app(service: Service) -> FastAPI:
         version=version("nextframe"),
         description="Forecasts of the next frames of image sequences.",
         lifespan=lifespan,
+        docs_url=None,  # FastAPI's own loads its scripts from elsewhere
+        redoc_url=None,
     )
     app.add_middleware(
         Gate,
@@ -94,6 +97,10 @@ def _add_pages(app: FastAPI, service: Service) -> None:
         if name not in there:
             raise Refused(404, f"the page has no {name[:40]!r}")
         return FileResponse(there[name])
+
+    @app.get("/docs", include_in_schema=False)
+    async def interface() -> Response:
+        return HTMLResponse(interface_page(app.openapi()))
 
     @app.get("/models")
     async def models() -> list[dict[str, Any]]:
