@@ -20,13 +20,13 @@ class Limits:
     """Bytes of a request's body."""
     in_place: int = 2**20
     """Bytes of JSON up to which it is read by the service itself, and not by the process that reads files."""
-    pixels: int = 4_000_000
+    pixels: int = 8_000_000
     """Pixels of a frame, all channels together."""
     frames: int = 200
     """Frames of an upload."""
     lead_times: int = 120
     """Frames to forecast."""
-    values: int = 64_000_000
+    values: int = 96_000_000
     """Values of an upload, and of a forecast: frames times pixels."""
     told: int = 16_000_000
     """Values of an answer as JSON."""
