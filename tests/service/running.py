@@ -79,7 +79,7 @@ def until(is_so: Callable[[], bool], patience: float = PATIENCE) -> None:
         time.sleep(0.01)
 
 
-def npy(frames: NDArray[np.float32]) -> bytes:
+def npy(frames: NDArray[Any]) -> bytes:
     buffer = io.BytesIO()
     np.save(buffer, frames)
     return buffer.getvalue()

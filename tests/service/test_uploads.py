@@ -116,6 +116,18 @@ def test_a_clip_in_colour_is_read_as_grey_where_that_is_asked_for(client: Any, r
     np.testing.assert_allclose(grey[0], expected.read(3, 4)[0], atol=1e-5)
 
 
+@pytest.mark.slow
+def test_the_composite_of_a_continent_is_taken(client: Any) -> None:
+    """OPERA's 2200x1900 with what the page shows beside it, but not the 3500x7000 of MRMS."""
+    frames = np.zeros((4, 2200, 1900), np.uint8)
+    query = {"lead_times": "6", "past": "true", "packed": "true", "beside": "persistence"}
+    answer = client.post("/forecast", params=query, content=npy(frames))
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["shape"] == [6, 1, 2200, 1900]
+    refused = client.post("/forecast", content=npy(np.zeros((1, 3500, 7000), np.uint8)))
+    assert "24500000 values" in hold_problem(refused, 422)["detail"]
+
+
 def test_attributes_of_any_kind_are_told() -> None:
     about = {
         "units": b"m",
