@@ -1,5 +1,6 @@
 """Sessions: equal to a forecast of the same frames, whichever way and in whatever order they come."""
 
+import copy
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from nextframe.data.normalise import Normaliser
 from nextframe.errors import ConfigError, DataError, ShapeError
 from nextframe.forecasting.ensemble import EnsembleForecaster
 from nextframe.forecasting.model_forecaster import ModelForecaster
+from nextframe.forecasting.streaming import tensors_of
 from nextframe.frames.sequence import FrameSequence
 from nextframe.models.build import build_model
 from nextframe.runs.manifest import Manifest
@@ -66,6 +68,21 @@ def test_it_equals_a_forecast_of_the_whole_past() -> None:
         assert forecast.init_time == times(n)[0]
         np.testing.assert_array_equal(forecast.valid_time, expected.valid_time)
     assert session.notes == []
+
+
+def test_weights_that_change_between_two_frames_are_heard() -> None:
+    model = forecaster(seed=3)
+    stream = model.stream()
+    assert stream is not None
+    memory = stream.read(FRAMES[1], stream.read(FRAMES[0], None))
+    before = stream.read(FRAMES[2], memory)
+    with torch.no_grad():
+        for weights in model.model.parameters():
+            weights.mul_(1.5)
+    after, other = stream.read(FRAMES[2], memory), ModelForecaster(copy.deepcopy(model.model), model.manifest).stream()
+    assert other is not None
+    torch.testing.assert_close(tensors_of(after), tensors_of(other.read(FRAMES[2], memory)))
+    assert not torch.allclose(tensors_of(after)[0], tensors_of(before)[0], atol=1e-3)
 
 
 def test_an_ensemble_streams_each_of_its_members() -> None:

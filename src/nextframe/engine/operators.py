@@ -78,9 +78,14 @@ _compared: ContextVar[set[tuple[int, ...]] | None] = ContextVar("compared", defa
 
 
 @contextmanager
-def same_weights() -> Iterator[None]:
-    """While it lasts no weights change: those of each layer are compared with the copy once, and not at every step."""
-    before = _compared.set(set())
+def same_weights(compared: set[tuple[int, ...]] | None = None) -> Iterator[None]:
+    """While it lasts no weights change: those of each layer are compared with the copy once, and not at every step.
+
+    Args:
+        compared: layers that were compared in an earlier block, since which no weights have changed; those of this one
+            are added.
+    """
+    before = _compared.set(set() if compared is None else compared)
     try:
         yield
     finally:

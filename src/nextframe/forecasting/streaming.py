@@ -6,6 +6,7 @@ Axes: B batch, M member, T time, K lead time, C channel, H height, W width.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -50,6 +51,16 @@ class Stream:
 
     def __init__(self, parts: Sequence[tuple[Network, Door]]) -> None:
         self._parts = tuple(parts)
+        self._compared: set[tuple[int, ...]] = set()
+        self._versions: list[int] = []
+
+    def _same_weights(self) -> AbstractContextManager[None]:
+        """`same_weights`, from one frame to the next as long as no weight was written to."""
+        weights = [weight for network, _ in self._parts for weight in network.parameters()]
+        versions = [0 if weight.is_inference() else weight._version for weight in weights]
+        if versions != self._versions:
+            self._versions, self._compared = versions, set()
+        return same_weights(self._compared)
 
     def read(self, frame: FloatArray, memory: Memory | None) -> Memory:
         """Read a frame (C, H, W) in source units, NaN where missing, after those of a memory or as the first one."""
@@ -58,7 +69,7 @@ class Stream:
             tensor, _ = door.enter(frame[None, None])
             tensor = tensor.to(next(network.parameters()).device)
             unchanging = tensor[:, -1, network.in_channels :]
-            with torch.inference_mode(), subnormals_are_zero():
+            with torch.inference_mode(), subnormals_are_zero(), self._same_weights():
                 state = None if memory is None else memory.networks[n][1]
                 after.append(network.begin(tensor) if memory is None else network.step(tensor[:, 0], state))
         seen = np.isfinite(frame)
@@ -83,7 +94,7 @@ class Stream:
 
     def members(self, memory: Memory, lead_times: int) -> FloatArray:
         """So many frames of the forecast, (1, M, K, C, H, W)."""
-        with same_weights():
+        with self._same_weights():
             frames = list(islice(self.frames(memory), lead_times))
         return np.stack(frames, axis=1)[None]
 
