@@ -4,6 +4,8 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
+import weakref
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -415,6 +417,24 @@ def test_a_signal_is_told_apart_where_a_library_makes_an_interrupt_of_it(
         raise KeyboardInterrupt
 
     monkeypatch.setattr(program, "app", watching)
+    assert main([]) == code
+    assert capsys.readouterr().err == f"nextframe: {'interrupted' if code == 130 else 'terminated'}\n"
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_whose_exception_python_drops_is_heard(
+    number: int, code: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Module: ...
+
+    def importing(*arguments: Any, **options: Any) -> None:
+        module = Module()
+        callback = weakref.ref(module, lambda reference: os.kill(os.getpid(), number))
+        del module
+        assert callback() is None
+        threading.Event().wait(60)
+
+    monkeypatch.setattr(program, "app", importing)
     assert main([]) == code
     assert capsys.readouterr().err == f"nextframe: {'interrupted' if code == 130 else 'terminated'}\n"
 

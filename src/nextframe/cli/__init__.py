@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
+from nextframe.cli.ending import never_lost
+
 __all__ = ["main"]
 
 
@@ -16,9 +18,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: what follows the program's name; by default the process's own.
     """
     try:
-        from nextframe.cli import program
+        with never_lost():
+            from nextframe.cli import program
 
-        return program.main(arguments)
+            return program.main(arguments)
     except KeyboardInterrupt:
         print("nextframe: interrupted", file=sys.stderr)
         return 130
