@@ -222,6 +222,22 @@ def test_the_program_ends_with_143_and_says_so(tmp_path: Path) -> None:
     assert find_resume_point(tmp_path / "run", print) is not None
 
 
+@pytest.mark.slow
+def test_ctrl_c_is_one_in_python_and_is_heard_again(
+    tmp_path: Path, at_step: Callable[[int, Callable[[], None]], None]
+) -> None:
+    said: list[str] = []
+    at_step(6, lambda: os.kill(os.getpid(), signal.SIGINT))
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        run_tiny(tmp_path / "run", tiny(), tell=said.append)
+    assert signal.getsignal(signal.SIGINT) == before
+    assert said[-1] == f"{tmp_path / 'run'}: interrupted; its last checkpoint is there, resume it to go on"
+    point = find_resume_point(tmp_path / "run", print)
+    assert point is not None
+    assert (point.epochs, point.batches) == (1, 0)
+
+
 def test_sigterm_outside_of_the_training_ends_the_program_with_143(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

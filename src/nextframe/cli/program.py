@@ -127,8 +127,6 @@ def _run(tokens: list[str]) -> int:
         print(f"nextframe: the output cannot be written (received {error.strerror}); make room there", file=sys.stderr)
         return 2
     except SystemExit as stop:
-        if isinstance(stop.__context__, KeyboardInterrupt):  # so Lightning ends a training after Ctrl-C
-            return _interrupted()
         if stop.code == TERMINATED:
             return _terminated()
         raise

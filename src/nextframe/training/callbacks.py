@@ -124,7 +124,8 @@ def _second_score(values: Mapping[str, float]) -> tuple[str, str]:
 
 class Checkpoints(Checkpoint):
     """Keeps best.ckpt and last.ckpt after each epoch; on SIGTERM, last.ckpt after the step at hand, and ends the
-    process as that signal does, with code 143. A validation that has begun is brought to its end before.
+    process as that signal does, with code 143. A validation that has begun is brought to its end before. On Ctrl-C it
+    says that there is one.
 
     Args:
         run: the run folder.
@@ -149,6 +150,8 @@ class Checkpoints(Checkpoint):
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, exception: BaseException
     ) -> None:
         self._restore()
+        if isinstance(exception, KeyboardInterrupt) and trainer.is_global_zero and (self.folder / LAST).exists():
+            self.tell(f"{self.run}: interrupted; its last checkpoint is there, resume it to go on")
 
     def on_train_batch_end(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, outputs: Any, batch: Any, batch_idx: int

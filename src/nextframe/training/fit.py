@@ -61,7 +61,7 @@ from nextframe.training.module import ForecastTraining, make_optimizer
 from nextframe.training.plan import Plan, batch_that_fits, make_plan
 from nextframe.training.start import hold_start, load_start, read_start
 from nextframe.training.timing import Timing
-from nextframe.training.trainer import make_trainer, quiet_lightning
+from nextframe.training.trainer import hearing_ctrl_c, make_trainer, quiet_lightning
 from nextframe.words import nobody, seconds
 
 _TAKEN = "use {resume=True} to go on with it, {overwrite=True} to replace it, or choose another {out}"
@@ -460,7 +460,7 @@ def _help(task: _Task, place: Place) -> None:
 
 def _fit(ready: _Ready, task: _Task) -> None:
     path = None if task.resumed is None else task.resumed.path
-    with quiet_lightning():
+    with quiet_lightning(), hearing_ctrl_c():
         try:
             with engine.subnormals_are_zero():
                 ready.trainer.fit(ready.module, ready.to_train, ready.to_validate, ckpt_path=path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 import threading
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -148,6 +149,23 @@ def quiet_lightning() -> Iterator[None]:
             threading.excepthook = hook
             for logger, level in zip(loggers, levels, strict=True):
                 logger.setLevel(level)
+
+
+@contextmanager
+def hearing_ctrl_c() -> Iterator[None]:
+    """Ctrl-C as Python has it: a KeyboardInterrupt, and heard afterwards. Lightning makes a SystemExit of it, and
+    deaf the whole process.
+    """
+    handler = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    except SystemExit as stop:
+        if isinstance(stop.__context__, KeyboardInterrupt):
+            raise stop.__context__ from None
+        raise
+    finally:
+        if threading.current_thread() is threading.main_thread():  # only there can signals be handled
+            signal.signal(signal.SIGINT, handler)
 
 
 def _of_boards(failed: threading.ExceptHookArgs) -> bool:
