@@ -48,6 +48,8 @@ def test_bytes_fractions_and_per_cent() -> None:
     grey = DRAW.integers(20, 200, 4000)
     assert measured_limits(statistics(grey), ("1",), eight_bit=True) == Limits(low=(0.0,), high=(255.0,), least=(None,))
     assert measured_limits(statistics(DRAW.uniform(0.1, 0.8, 4000)), ("1",)).high == (1.0,)
+    mask = DRAW.integers(0, 2, 4000)
+    assert measured_limits(statistics(mask), ("1",), eight_bit=True).high == (1.0,)
     assert measured_limits(statistics(DRAW.uniform(20, 80, 4000)), ("%",)).high == (100.0,)
 
 

@@ -123,10 +123,10 @@ def _measured(statistics: FrameStatistics, c: int, unit: str, eight_bit: bool) -
     floor = lowest if _piled(values, lowest) else None
     if kind == "reflectivity":  # its lowest value stands for no echo
         return floor, None, None if floor is None else _finite(values[values > floor].min(initial=np.inf))
+    if unit == "1" and statistics.unit_range:  # of bytes, too: zeros and ones are a mask
+        return 0.0, 1.0, None
     if unit == "1" and eight_bit:
         return 0.0, 255.0, None
-    if unit == "1" and statistics.unit_range:
-        return 0.0, 1.0, None
     if unit == "%" and lowest >= 0 and highest <= 100:
         return 0.0, 100.0, None
     if statistics.rain_like and lowest >= 0:
