@@ -5,14 +5,40 @@ from __future__ import annotations
 import errno
 import os
 import re
+import struct
 import tempfile
-from collections.abc import Iterator
+import tokenize
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
 
 from nextframe.errors import ConfigError, first_line
 
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+ARCHIVE_ERRORS = (
+    OSError,
+    ValueError,
+    EOFError,
+    SyntaxError,
+    TypeError,  # an array's header that is no dictionary of the right things
+    LookupError,
+    MemoryError,
+    OverflowError,
+    RuntimeError,  # a compression or an encryption that zipfile does not know
+    struct.error,
+    tokenize.TokenError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+"""Errors of NumPy and zipfile over a damaged file or archive; caught around calls of theirs alone."""
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""Numbers of the system's errors where a place takes no more."""
 _LONGEST = 255  # bytes of a file's name, on all common file systems
 _OURS = re.compile(r"\..*\.(\d+)\.tmp(\.[^.]*)?")
 
@@ -49,7 +75,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
         yield temporary
         temporary.replace(path)
     except OSError as error:
-        if error.errno in _FULL or path.is_dir() or _names(error, temporary):
+        if error.errno in FULL or path.is_dir() or _names(error, temporary):
             raise cannot_be_written(path, error) from error
         raise
     finally:
@@ -116,3 +142,23 @@ def write_text(path: str | Path, text: str) -> None:
     """Write a text file, whole or not at all."""
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def write_array(stream: IO[bytes], values: NDArray[Any]) -> None:
+    """Write an array as an NPY file has it.
+
+    Raises:
+        OSError: with the system's number of what is wrong.
+    """
+    import numpy as np  # the list of commands does without
+
+    np.save(_Sink(stream.write), values, allow_pickle=False)
+
+
+@dataclass(frozen=True)
+class _Sink:
+    """All that NumPy needs of a file: given a real one, it says of a full disk how many values did not fit, and no
+    more.
+    """
+
+    write: Callable[[bytes], int]

@@ -105,3 +105,16 @@ def test_a_record_is_read_as_it_was_written(tmp_path: Path, spans: list[Span]) -
     (tmp_path / "seen.npz").write_bytes(b"no archive")
     assert read_seen(tmp_path / "seen.npz") is None
     assert not Seen().among(film()).any()
+
+
+def test_a_damaged_record_is_none(tmp_path: Path) -> None:
+    write_seen(tmp_path / "seen.npz", seen_in([Span(timed(film()), 3, 40)]))
+    whole = (tmp_path / "seen.npz").read_bytes()
+    records = set()
+    for position in range(0, len(whole), 5):
+        damaged = whole[:position] + bytes([whole[position] ^ 1 << position % 8]) + whole[position + 1 :]
+        (tmp_path / "seen.npz").write_bytes(damaged)
+        records.add(read_seen(tmp_path / "seen.npz") is None)
+    (tmp_path / "seen.npz").write_bytes(whole)
+    assert records == {True, False}
+    assert read_seen(tmp_path / "seen.npz") is not None

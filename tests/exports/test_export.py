@@ -3,6 +3,7 @@
 import json
 import re
 import zipfile
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ import nextframe
 from nextframe.cli import main
 from nextframe.errors import CheckpointError, ConfigError
 from nextframe.exports.export import export
+from nextframe.exports.keras_import import import_keras
 from nextframe.forecasting.load import load_run
 from tests.exports.small import past_frames, small_model
 
@@ -124,6 +126,26 @@ def test_a_run_keeps_its_own_manifest(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="in the way"):
         export(small_model("stacked"), tmp_path / "model.onnx")
     assert [file.name for file in tmp_path.iterdir()] == ["model.json"]
+
+
+@pytest.mark.parametrize(
+    ("name", "member"),
+    [
+        ("model.pt2", "model/extra/description.json"),
+        ("model.aoti", "model/extra/description.json"),
+        ("model.keras", "config.json"),
+    ],
+)
+def test_archives_whose_bytes_have_changed_are_told_in_one_sentence(name: str, member: str, tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / name, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(member, json.dumps({"format": list(range(100))}))
+    whole = (tmp_path / name).read_bytes()
+    read = partial(import_keras, out=tmp_path / "run", tell=print) if name.endswith("keras") else load_run
+    for position in range(0, len(whole), 4):
+        damaged = whole[:position] + bytes([whole[position] ^ 0xFF]) + whole[position + 1 :]
+        (tmp_path / name).write_bytes(damaged)
+        with pytest.raises(CheckpointError):
+            read(tmp_path / name)
 
 
 @pytest.mark.parametrize("content", [b"", b"no model at all", b"\x08\x07\x12\x03abc"])

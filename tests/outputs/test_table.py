@@ -1,5 +1,6 @@
 """The table of output formats: what each holds, what is refused before the work, and odd sizes, names and texts."""
 
+import resource
 import subprocess
 import sys
 from dataclasses import replace
@@ -115,6 +116,21 @@ def test_a_full_disk_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     with pytest.raises(ConfigError, match="cannot be written"):
         save_forecast(forecast(4, 4), tmp_path / "f.nc")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("suffix", [".gif", ".mp4", ".png", ".npy", ".nc", ".zarr", ".tif"])
+@pytest.mark.parametrize("room", [0, 600])
+def test_nothing_is_left_where_a_disk_is_full(tmp_path: Path, suffix: str, room: int) -> None:
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)  # a file that may not grow is what a full disk is
+    save_forecast(forecast(40, 40), tmp_path / f"whole{suffix}")
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room, before[1]))
+    try:
+        with pytest.raises(ConfigError, match="cannot be written"):
+            save_forecast(forecast(40, 40), tmp_path / f"f{suffix}")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    left = {path.name for path in tmp_path.iterdir()} - {f"whole{suffix}"}
+    assert not left or suffix == ".zarr"  # which is appended to
 
 
 @pytest.mark.parametrize("unit", ["[mm/h]", "[/]", r"$\degC$", "a\x1b[31mb", "$"])

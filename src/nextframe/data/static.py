@@ -11,6 +11,7 @@ import numpy as np
 
 from nextframe.config import DataConfig
 from nextframe.errors import DataError, ShapeError
+from nextframe.files import ARCHIVE_ERRORS
 from nextframe.frames.readers import coarsen, crop
 from nextframe.frames.sequence import FloatArray, FrameSequence
 
@@ -64,7 +65,7 @@ def _open(name: str) -> FrameSequence:
     if path.suffix.lower() == ".npy":
         try:
             values = np.load(path, allow_pickle=False)
-        except (OSError, ValueError, EOFError) as error:
+        except ARCHIVE_ERRORS as error:
             raise DataError("cannot be read as a NumPy file", where=path, received=error) from error
         if values.ndim != 2 or values.dtype.kind not in "biuf":
             raise ShapeError("is no field", where=path, expected="(height, width)", received=values.shape)

@@ -25,6 +25,7 @@ from nextframe.exports.description import Description, foreign
 from nextframe.exports.graph import Graph
 from nextframe.exports.parts import Arrays
 from nextframe.exports.pt2_files import called, exported_program
+from nextframe.files import ARCHIVE_ERRORS
 
 COMPILERS = ("g++", "clang++", "c++")
 _NAME = "/extra/description.json"  # within the one folder of the archive, where PyTorch looks for what others add
@@ -70,7 +71,7 @@ class AotiPart:
             with zipfile.ZipFile(path) as file:
                 name = next((name for name in file.namelist() if name.endswith(_NAME)), None)
                 self._text = "" if name is None else file.read(name).decode()
-        except (OSError, zipfile.BadZipFile, UnicodeDecodeError) as error:
+        except ARCHIVE_ERRORS as error:
             raise CheckpointError(
                 "is no program of AOTInductor", where=path, received=first_line(error), hint="export it again"
             ) from error

@@ -16,6 +16,7 @@ import numpy as np
 
 from nextframe.errors import CheckpointError, first_line
 from nextframe.exports.keras_gates import Weights
+from nextframe.files import ARCHIVE_ERRORS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +57,7 @@ def read_archive(path: Path) -> KerasFile:
         version = str(about["keras_version"])
         with h5py.File(io.BytesIO(stored)) as file:
             groups = weights_of(file)
-    except (OSError, KeyError, ValueError, TypeError, RecursionError, zipfile.BadZipFile) as error:
+    except ARCHIVE_ERRORS as error:
         raise _unreadable(path, error) from error
     counts: dict[str, int] = {}
     layers: list[KerasLayer] = []

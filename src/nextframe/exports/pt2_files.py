@@ -26,6 +26,7 @@ from nextframe.errors import CheckpointError, first_line
 from nextframe.exports.description import Description, foreign
 from nextframe.exports.graph import Graph
 from nextframe.exports.parts import Arrays, part_path
+from nextframe.files import ARCHIVE_ERRORS
 
 _DESCRIPTION = "description.json"
 
@@ -162,11 +163,18 @@ class Pt2Part:
     def __init__(self, path: Path) -> None:
         self.path = path
         extra = {_DESCRIPTION: ""}
-        if not zipfile.is_zipfile(path):
-            raise CheckpointError("is no program of torch.export", where=path, hint="export it again from its run")
-        with zipfile.ZipFile(path) as archive:
-            if not any(name.endswith(f"/{_DESCRIPTION}") for name in archive.namelist()):
-                raise foreign(path)
+        try:
+            with zipfile.ZipFile(path) as archive:
+                names = archive.namelist()
+        except ARCHIVE_ERRORS as error:
+            raise CheckpointError(
+                "is no program of torch.export",
+                where=path,
+                received=first_line(error),
+                hint="export it again from its run",
+            ) from error
+        if not any(name.endswith(f"/{_DESCRIPTION}") for name in names):
+            raise foreign(path)
         try:
             with _quiet():
                 program = torch.export.load(path, extra_files=extra)

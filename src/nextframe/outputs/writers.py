@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import errno
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nextframe.errors import ConfigError, ShapeError
-from nextframe.files import cannot_be_written, check_writable, replacing
+from nextframe.files import FULL, cannot_be_written, check_writable, replacing
 from nextframe.outputs.asked import OPTION, STATISTICS, Asked
 from nextframe.outputs.patterns import fields_of, written_to
 from nextframe.outputs.writer import Beside, Part, Writer
@@ -349,6 +349,5 @@ def _write(row: Writer, forecast: Forecast, path: Path, beside: Beside) -> None:
 
 def _full(error: Exception) -> OSError | None:
     """The error of a full disk, where another one is that in words."""
-    if "No space left" in str(error) or "Disk quota" in str(error):
-        return OSError(errno.ENOSPC, "No space left on device")
-    return None
+    number = next((number for number in FULL if os.strerror(number) in str(error)), None)
+    return None if number is None else OSError(number, os.strerror(number))

@@ -28,7 +28,7 @@ from torch import Tensor, nn
 
 from nextframe.config import RunConfig
 from nextframe.errors import CheckpointError, ConfigError, first_line
-from nextframe.files import replacing, write_text
+from nextframe.files import ARCHIVE_ERRORS, replacing, write_array, write_text
 from nextframe.frames.sequence import FloatArray
 from nextframe.models.build import build_model
 from nextframe.models.network import Network
@@ -71,7 +71,7 @@ def save_static(run: Path, static: FloatArray) -> None:
     """Write the static fields (S, H, W) of a model, in its range, into the run folder; nothing where there are none."""
     if len(static):
         with replacing(run / STATIC) as temporary, temporary.open("wb") as file:
-            np.save(file, static)
+            write_array(file, static)
 
 
 def load_static(run: str | Path, manifest: Manifest) -> FloatArray:
@@ -85,7 +85,7 @@ def load_static(run: str | Path, manifest: Manifest) -> FloatArray:
         return np.empty((0, manifest.height, manifest.width), np.float32)
     try:
         static: FloatArray = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+    except ARCHIVE_ERRORS as error:
         raise CheckpointError("cannot be read", where=path, received=error, hint="train the model again") from error
     if static.shape != (count, manifest.height, manifest.width) or static.dtype != np.float32:
         expected = (count, manifest.height, manifest.width)

@@ -159,8 +159,11 @@ def _lock(run: Path, path: Path, stack: ExitStack) -> None:
     stack.callback(os.close, descriptor)
     stack.callback(path.unlink, missing_ok=True)
     holder = _Holder(process=os.getpid(), host=socket.gethostname(), since=datetime.now().isoformat(" ", "seconds"))
-    os.ftruncate(descriptor, 0)
-    os.write(descriptor, json.dumps(asdict(holder)).encode())
+    try:
+        os.ftruncate(descriptor, 0)
+        os.write(descriptor, json.dumps(asdict(holder)).encode())
+    except OSError as error:  # a full disk
+        raise cannot_be_written(path, error) from error
 
 
 def _is_at(descriptor: int, path: Path) -> bool:

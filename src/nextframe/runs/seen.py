@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import zipfile
+import io
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +11,7 @@ from nextframe.config import DataConfig
 from nextframe.data.seen import Seen, Stretch, seen_in
 from nextframe.data.split import Split, split_as
 from nextframe.errors import NextframeError
-from nextframe.files import replacing
+from nextframe.files import ARCHIVE_ERRORS, replacing
 from nextframe.frames.source import open_as
 
 SEEN = "seen.npz"
@@ -44,8 +44,10 @@ def write_seen(path: Path, seen: Seen) -> None:
         rows = [np.asarray(getattr(stretch, name)).astype(np.int64) for stretch in stretches]
         columns[name] = np.concatenate(rows) if rows else np.empty(0, np.int64)
         columns[f"{name}_each"] = np.array([len(row) for row in rows], np.int64)
-    with replacing(path) as temporary, temporary.open("wb") as file:
-        np.savez_compressed(file, allow_pickle=False, **columns)
+    buffer = io.BytesIO()  # NumPy's archive of a file cannot be closed where the disk is full
+    np.savez_compressed(buffer, allow_pickle=False, **columns)
+    with replacing(path) as temporary:
+        temporary.write_bytes(buffer.getbuffer())
 
 
 def read_seen(path: Path) -> Seen | None:
@@ -53,6 +55,9 @@ def read_seen(path: Path) -> Seen | None:
     try:
         with np.load(path, allow_pickle=False) as columns:
             table = {name: columns[name] for name in columns.files}
+    except ARCHIVE_ERRORS:
+        return None
+    try:
         parts = {
             name: np.split(table[name], np.cumsum(table[f"{name}_each"])[:-1]) for name in ("times", "frames", "marks")
         }
@@ -70,7 +75,7 @@ def read_seen(path: Path) -> Seen | None:
                 for n in range(len(table["start"]))
             )
         )
-    except (OSError, ValueError, KeyError, IndexError, zipfile.BadZipFile):
+    except (ValueError, LookupError, TypeError):  # of columns that are no record's
         return None
 
 

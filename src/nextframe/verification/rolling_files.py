@@ -16,7 +16,7 @@ import safetensors.numpy
 from numpy.typing import NDArray
 
 from nextframe.errors import CheckpointError, first_line
-from nextframe.files import remove_leftovers, replacing
+from nextframe.files import remove_leftovers, replacing, write_array
 from nextframe.frames.sequence import FloatArray
 from nextframe.verification.additive import Additive, Settings
 from nextframe.verification.rolling import KINDS, Covered, Issued, Parts, Rolling, Verified
@@ -70,7 +70,7 @@ class RollingFolder:
     def _kept(self, name: str, values: FloatArray) -> FloatArray:
         path = self.folder / name
         with replacing(path) as temporary, temporary.open("wb") as file:
-            np.save(file, np.asarray(values, np.float32), allow_pickle=False)
+            write_array(file, np.asarray(values, np.float32))
         return _mapped(path)
 
     def _write(self) -> None:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import math
-import tokenize
 import zipfile
-import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
@@ -18,6 +16,7 @@ from numpy.typing import NDArray
 
 from nextframe.config import Missing, Reading
 from nextframe.errors import ConfigError, DataError, first_line
+from nextframe.files import ARCHIVE_ERRORS
 from nextframe.frames.bounds import hold_memory
 from nextframe.frames.damage import Damage
 from nextframe.frames.formats.axes import CHANNELS, as_movies, axes_of, in_words
@@ -296,20 +295,7 @@ def _reported(path: Path) -> Iterator[None]:
     """One sentence for what NumPy and zipfile raise over a damaged file; for calls of them alone."""
     try:
         yield
-    except (
-        OSError,
-        ValueError,
-        EOFError,
-        SyntaxError,
-        TypeError,  # a header that is no dictionary of the right things
-        KeyError,
-        MemoryError,
-        OverflowError,
-        RuntimeError,  # a compression or an encryption that zipfile does not know
-        tokenize.TokenError,
-        zipfile.BadZipFile,
-        zlib.error,
-    ) as error:
+    except ARCHIVE_ERRORS as error:
         raise DataError(
             "cannot be read as a NumPy file", where=path, received=first_line(error), hint="the file may be truncated"
         ) from error

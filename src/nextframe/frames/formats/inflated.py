@@ -18,12 +18,11 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from nextframe.errors import DataError, first_line
+from nextframe.files import ARCHIVE_ERRORS
 
 _CHUNK = 2**14  # bytes that are read at once
 _MOST = 2**18  # bytes that are decoded at once: a chunk may stand for a thousand times as many
 _LOCAL_HEADER = 30  # bytes of a member's header before its name
-LIBRARY = (OSError, ValueError, EOFError, RuntimeError, LookupError, SyntaxError, zipfile.BadZipFile, zlib.error)
-"""Errors of NumPy, zipfile and zlib over a damaged file; caught around calls of theirs alone."""
 
 
 def unreadable(path: Path, error: BaseException) -> DataError:
@@ -38,7 +37,7 @@ def members(path: Path) -> tuple[str, ...]:
     try:
         with zipfile.ZipFile(path) as archive:
             return tuple(name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy"))
-    except LIBRARY:
+    except ARCHIVE_ERRORS:
         return ()
 
 
@@ -81,7 +80,7 @@ class Member:
             with path.open("rb") as file:
                 file.seek(self._info.header_offset)
                 local = file.read(_LOCAL_HEADER)
-        except LIBRARY as error:
+        except ARCHIVE_ERRORS as error:
             raise unreadable(path, error) from error
         where = f"{name} in {path}"
         if self._info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) or by_columns:
@@ -117,7 +116,7 @@ class Member:
         try:
             with self.path.open("rb") as file:
                 content = self._stored(file, begin, end) if self._plain else self._decoded(file, begin, end)
-        except LIBRARY as error:
+        except ARCHIVE_ERRORS as error:
             raise unreadable(self.path, error) from error
         if len(content) != end - begin:
             raise DataError(

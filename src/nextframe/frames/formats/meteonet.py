@@ -32,8 +32,9 @@ from numpy.typing import NDArray
 
 from nextframe.config import Part, Reading
 from nextframe.errors import DataError, ShapeError, first_line
+from nextframe.files import ARCHIVE_ERRORS
 from nextframe.frames.damage import Damage, describe_each
-from nextframe.frames.formats.inflated import LIBRARY, Member, unreadable
+from nextframe.frames.formats.inflated import Member, unreadable
 from nextframe.frames.formats.layouts import METEONET
 from nextframe.frames.grid import Grid
 from nextframe.frames.radar.protocol import NO_ECHO, QUANTITIES
@@ -175,7 +176,7 @@ def _dates(path: Path) -> NDArray[np.datetime64]:
                 stored = np.frombuffer(file.read(), dtype)
             else:
                 stored = np.asarray(_Dates(file, encoding="latin1").load()).ravel()
-    except (*LIBRARY, pickle.UnpicklingError, AttributeError, TypeError, ImportError) as error:
+    except (*ARCHIVE_ERRORS, pickle.UnpicklingError, AttributeError, ImportError) as error:
         raise unreadable(path, error) from error
     if stored.dtype.kind != "M" and not all(isinstance(date, datetime) for date in stored):
         raise DataError("holds dates that are none", where=path, received=first_line(ValueError(str(stored[:1]))))
