@@ -56,17 +56,19 @@ def write_geotiff(forecast: Forecast, path: Path, beside: Beside) -> None:
             levels = 0
             while max(height, width) >> (levels + 1) >= _SMALLEST and min(height, width) >> (levels + 1) >= 1:
                 levels += 1
-            rasterio.shutil.copy(
-                memory.name,
-                path,
-                driver="COG",
-                blocksize=_TILE,
-                compress="DEFLATE",
-                predictor="YES",
-                overview_resampling="AVERAGE",
-                overview_count=levels,
-                overviews="IGNORE_EXISTING" if levels else "NONE",
-            )
+            with MemoryFile() as whole:  # GDAL does not say which of its errors is that of a full disk
+                rasterio.shutil.copy(
+                    memory.name,
+                    whole.name,
+                    driver="COG",
+                    blocksize=_TILE,
+                    compress="DEFLATE",
+                    predictor="YES",
+                    overview_resampling="AVERAGE",
+                    overview_count=levels,
+                    overviews="IGNORE_EXISTING" if levels else "NONE",
+                )
+                path.write_bytes(whole.getbuffer())
 
 
 def _bands(forecast: Forecast, beside: Beside) -> Iterator[tuple[Layer, int, FloatArray]]:

@@ -5,14 +5,17 @@ Axes: M member, K lead time, C channel, H height, W width.
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import h5netcdf
 import numpy as np
 import xarray as xr
+from xarray.backends import H5NetCDFStore
 
 from nextframe.errors import ConfigError
 from nextframe.forecasting.forecast import Forecast
@@ -35,7 +38,10 @@ def write_netcdf(forecast: Forecast, path: Path, beside: Beside) -> None:
         for name, variable in dataset.variables.items()
         if name in dataset.coords or variable.dtype.kind != "f"
     }
-    dataset.to_netcdf(path, engine="h5netcdf", encoding=encoding)
+    stored = io.BytesIO()  # HDF5 ends the process where it cannot write a file's last bytes, as on a full disk
+    with h5netcdf.File(stored, "w") as file:
+        dataset.dump_to_store(H5NetCDFStore(file), encoding=encoding)
+    path.write_bytes(stored.getbuffer())
 
 
 def dataset_with(

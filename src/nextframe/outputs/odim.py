@@ -5,6 +5,7 @@ Axes: K lead time, C channel, H height, W width.
 
 from __future__ import annotations
 
+import io
 import warnings
 from pathlib import Path
 from typing import Any
@@ -41,7 +42,8 @@ def write_odim(forecast: Forecast, path: Path, beside: Beside) -> None:
         raise ConfigError("has no times, which ODIM needs", where=where, hint="write NetCDF or an array")
     place, upright = _place(forecast, where)
     nominal = valid[0] if forecast.lead_times == 1 else forecast.init_time
-    with h5py.File(path, "w") as file:
+    stored = io.BytesIO()  # HDF5 ends the process where it cannot write a file's last bytes, as on a full disk
+    with h5py.File(stored, "w") as file:
         file.attrs["Conventions"] = _text("ODIM_H5/V2_4")
         what = {"object": "COMP", "version": "H5rad 2.4", "source": _source(forecast), **_moment(nominal)}
         _group(file, "what", what)
@@ -54,6 +56,7 @@ def write_odim(forecast: Forecast, path: Path, beside: Beside) -> None:
             _group(dataset, "what", {**about, **_moment(valid[lead])})
             for channel, (quantity, field) in enumerate(zip(quantities, fields, strict=True)):
                 _write_field(dataset.create_group(f"data{channel + 1}"), quantity, field[upright])
+    path.write_bytes(stored.getbuffer())
 
 
 def _quantity(unit: str, where: object) -> str:

@@ -53,7 +53,7 @@ def write_seen(path: Path, seen: Seen) -> None:
 def read_seen(path: Path) -> Seen | None:
     """Read a record; None where there is none, or one that cannot be read."""
     try:
-        with np.load(path, allow_pickle=False) as columns:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as columns:  # NumPy leaves a damaged one open
             table = {name: columns[name] for name in columns.files}
     except ARCHIVE_ERRORS:
         return None
