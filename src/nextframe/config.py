@@ -60,13 +60,19 @@ def _positive(section: object, *names: str) -> None:
             raise ConfigError("is not positive", where=name, expected="more than 0", received=value)
 
 
+_LARGEST = 1e30  # some are multiplied with each other, in float32
+
+
 def _finite(section: object) -> None:
-    """Hold every number of a section to be finite: neither NaN nor infinite."""
+    """Hold every number of a section to be one that computers count and compute with: neither NaN nor infinite."""
     for name in getattr(section, "__dataclass_fields__", ()):
         value = getattr(section, name)
         for item in value if isinstance(value, tuple) else (value,):
             if isinstance(item, float) and not math.isfinite(item):
                 raise ConfigError("is not finite", where=name, expected="a number", received=item)
+            largest = LARGEST_SEED if isinstance(item, int) else _LARGEST
+            if isinstance(item, int | float) and abs(item) > largest:
+                raise ConfigError("is too large", where=name, expected=f"at most {largest:g}", received=item)
 
 
 def choices(hint: Any) -> tuple[Any, ...]:

@@ -559,6 +559,8 @@ def test_the_library_says_nothing_but_through_tell(tmp_path: Path, capsys: pytes
         ("--gradient-clip=nan", "gradient_clip: is not finite"),
         ("--importance=nan", "importance: is not finite"),
         ("--seed=99999999999999999999", "seed: is too large"),
+        ("--patience=99999999999999999999", "patience: is too large"),
+        ("--learning-rate=1e300", "learning_rate: is too large"),
     ],
 )
 def test_numbers_that_no_training_can_have_are_refused(
