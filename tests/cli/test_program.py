@@ -338,8 +338,8 @@ def test_a_forecast_is_as_long_as_those_of_the_training(
         ([*TRAIN, "--weight-decay=0.1"], "weight_decay: is for adamw"),
         (["inspect", "squares:movies=a"], "is no value of movies (expected movies=NUMBER"),
         (
-            ["forecast", "RUN", "--input=bytes.npy"],
-            "was trained on values from 0 to 1 (received values from 102.08 to 255)",
+            ["forecast", "RUN", "--input=large.npy"],
+            "was trained on values from 0 to 1 (received values from 400.313 to 1000)",
         ),
         (["forecast", "radar-rain"], "radar-rain: the frames that it was measured on do not come with the package"),
         (["verify", "radar-rain"], "name frames of your own with --data SOURCE"),
@@ -355,9 +355,9 @@ def test_what_would_be_ignored_or_wrong_is_refused(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    np.save("bytes.npy", np.linspace(0, 255, 5 * 16 * 16, dtype=np.float32).reshape(5, 16, 16))
+    np.save("large.npy", np.linspace(0, 1000, 5 * 16 * 16, dtype=np.float32).reshape(5, 16, 16))
     assert said in refused(capsys, *(str(run) if argument == "RUN" else argument for argument in arguments))
-    assert [path.name for path in tmp_path.iterdir()] == ["bytes.npy"]
+    assert [path.name for path in tmp_path.iterdir()] == ["large.npy"]
 
 
 @pytest.mark.slow
