@@ -101,6 +101,7 @@ def fit(
         DataError, ShapeError: frames that cannot be read or trained on, or a network whose outputs do not fit them.
         TrainingError: a loss that is not finite, or a run folder that is removed during the training.
     """
+    from nextframe.architectures import architecture
     from nextframe.data.covariate_frames import held_in, timed
     from nextframe.forecasting.calibrate import calibrate_or_tell
     from nextframe.forecasting.load import load_run
@@ -120,6 +121,10 @@ def fit(
         from nextframe.training.start import for_module
 
         module, model, options = for_module(model, options)  # type: ignore[assignment]
+    elif isinstance(model, str) and architecture(model).own:
+        from nextframe.training.start import for_class
+
+        options = for_class(model, options)  # type: ignore[assignment]
     config = resolve(model, preset, **options)
     tell = default_tell(tell, progress)
     clock = Clock(config.training.minutes)

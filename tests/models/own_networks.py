@@ -37,6 +37,12 @@ class Halved(nn.Module):
         return said[:, None]
 
 
+class Twos(Blocks):
+    """Made for a past of 3 frames and 2 after it, as its attributes say."""
+
+    past, future = 3, 2
+
+
 class Steps(nn.Module):
     """A frame and a state, a dictionary, to the next frame; a state of zeros is as good as none."""
 

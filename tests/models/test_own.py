@@ -15,7 +15,8 @@ from nextframe.errors import CheckpointError, ConfigError, ShapeError
 from nextframe.models.facts import Own
 from nextframe.models.own import OwnBlocks, OwnSteps, arguments_of, class_of, home_of
 from nextframe.models.rollout import rollout
-from tests.models.own_networks import Blocks, Halved, Returning, Steps
+from nextframe.training.start import for_class
+from tests.models.own_networks import Blocks, Halved, Returning, Steps, Twos
 
 SQUARES = "squares:movies=8,frames=6,size=16"
 SMALL: dict[str, Any] = {"past": 3, "future": 3, "epochs": 1, "batch_size": 4, "validation": 0.25, "progress": False}
@@ -126,6 +127,20 @@ def test_a_class_by_its_place_is_trained_too(tmp_path: Path) -> None:
     assert model.config.model.filters == ()
     resumed = nextframe.fit(SQUARES, model=home, out=tmp_path / "run", resume=True, **{**SMALL})
     assert resumed.manifest == model.manifest
+
+
+@pytest.mark.parametrize(("given", "lengths"), [({}, (3, 2)), ({"future": 4}, (3, 4))])
+def test_a_class_by_its_place_has_the_lengths_that_it_is_made_for(
+    given: dict[str, int], lengths: tuple[int, int]
+) -> None:
+    options = for_class(home_of(Twos()), given)
+    assert (options["past"], options["future"]) == lengths
+
+
+def test_a_class_by_its_place_trains_with_its_lengths(tmp_path: Path) -> None:
+    options = {name: value for name, value in SMALL.items() if name not in ("past", "future")}
+    model = nextframe.fit(SQUARES, model=home_of(Twos()), out=tmp_path / "run", **options)
+    assert (model.config.data.past, model.config.data.future) == (3, 2)
 
 
 @pytest.mark.slow
@@ -258,6 +273,16 @@ def test_facts_are_kept_in_the_manifest(tmp_path: Path) -> None:
     path.write_text(json.dumps({name: value for name, value in content.items() if name != "own"}))
     with pytest.raises(CheckpointError, match="is damaged"):
         nextframe.load_run(tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    ("home", "on_the_path"),
+    [("no_such_file:Blocks", True), ("no.such.file:Blocks", True), ("tests.models.own_networks:Nothing", False)],
+)
+def test_a_file_that_python_does_not_find_belongs_on_its_path(home: str, on_the_path: bool) -> None:
+    with pytest.raises(ConfigError, match="cannot be imported") as refused:
+        class_of(home)
+    assert ("on PYTHONPATH" in str(refused.value)) is on_the_path
 
 
 def test_arguments_build_a_module_again_or_are_none() -> None:

@@ -191,11 +191,16 @@ def class_of(home: str) -> type[nn.Module]:
         found = attrgetter(qualified)(import_module(name))
     except (ImportError, AttributeError, ValueError) as error:
         of_a_session = "<locals>" in qualified or name == "__main__"
+        if of_a_session:
+            hint = f"put it into a file that can be imported, or {hint}"
+        elif isinstance(error, ModuleNotFoundError) and error.name == name.partition(".")[0]:
+            # A command does not look into the folder that it is called in.
+            hint = f"put the folder that {error.name} is in on PYTHONPATH, or {hint}"
         raise ConfigError(
             "was made in a script, a function or a notebook" if of_a_session else "cannot be imported",
             where=f"the class {home} of the network",
             received=None if of_a_session else first_line(error),
-            hint=f"put it into a file that can be imported, or {hint}" if of_a_session else hint,
+            hint=hint,
         ) from error
     if not (isinstance(found, type) and issubclass(found, nn.Module)) or issubclass(found, Network):
         raise ConfigError("is no torch.nn.Module of your own", where=f"the class {home} of the network")

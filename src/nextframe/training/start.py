@@ -11,6 +11,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 
 from nextframe.config import DataConfig, ModelConfig, RunConfig
@@ -19,7 +20,7 @@ from nextframe.errors import CheckpointError, ConfigError, DataError
 from nextframe.frames.sequence import FrameSource
 from nextframe.frames.units import same_unit
 from nextframe.models.network import Network
-from nextframe.models.own import home_of
+from nextframe.models.own import built, home_of
 from nextframe.runs.folder import load_config, load_model, member_folders
 from nextframe.runs.manifest import MANIFEST, Manifest, read_manifest
 from nextframe.runs.shipped import find_run
@@ -78,9 +79,23 @@ def for_module(module: nn.Module, options: Mapping[str, Any]) -> tuple[nn.Module
             received=f"from_={options['from_']!r} and a {type(module).__name__}",
             hint="a training starts from the weights that the module has; those of a run are load_run(run).networks",
         )
+    return module, home, {**_made_for(module), **options}
+
+
+def for_class(home: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of the training of a class by where it is imported from: with the numbers of frames that what it
+    builds is made for.
+
+    Raises:
+        ConfigError: a class that cannot be imported, or not be built without arguments.
+    """
+    with torch.random.fork_rng(devices=[]):
+        return {**_made_for(built(home, {})), **options}
+
+
+def _made_for(module: nn.Module) -> dict[str, int]:
     numbers = {name: getattr(module, name, None) for name in ("past", "future")}
-    made = {name: number for name, number in numbers.items() if isinstance(number, int)}
-    return module, home, {**made, **options}
+    return {name: number for name, number in numbers.items() if isinstance(number, int)}
 
 
 def read_start(start: str, member: int = 0) -> Manifest:
