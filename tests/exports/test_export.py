@@ -117,7 +117,18 @@ def test_lagrangian_models_say_what_is_to_be_done_around_them(tmp_path: Path) ->
 
 def test_an_unknown_suffix_is_refused_before_any_work(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["export", "squares-stacked", "--out", str(tmp_path / "model.tflite")]) == 2
-    assert "is no format that models are exported to" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "is no format that models are exported to" in said
+    assert ".keras or a folder" in said
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", [".onnx", ".Keras"])
+def test_a_suffix_without_a_name_makes_no_hidden_folder(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["export", "squares-stacked", "--out", str(tmp_path / name)]) == 2
+    assert "is a suffix without a name" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
 
 

@@ -121,6 +121,21 @@ def test_the_whole_rollout_is_a_program_of_its_own(architecture: str, tmp_path: 
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # remarks of Keras on its own backend
+@pytest.mark.parametrize("suffix", [".onnx", ".xml", pytest.param(".pt2", marks=pytest.mark.long), ".keras"])
+def test_a_suffix_in_capitals_is_the_same_format(suffix: str, tmp_path: Path) -> None:
+    if suffix == ".keras" and find_spec("keras") is None:
+        pytest.skip("Keras is not installed")
+    model, path = small_model("stacked"), tmp_path / f"model{suffix.upper()}"
+    exported = export(model, path)
+    assert path in exported.files
+    assert sorted(tmp_path.iterdir()) == sorted(exported.files)
+    if suffix != ".keras":
+        past = past_frames(1, 1, 12, 13)
+        np.testing.assert_allclose(load_run(path).predict(past, 2), model.predict(past, 2), atol=1e-5 * RANGE)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("architecture", ["stacked", "encoder-decoder", "simvp"])
 def test_a_value_of_about_nothing_is_as_exact_as_any_other(architecture: str, tmp_path: Path) -> None:
     network = small_model(architecture).model

@@ -9,6 +9,7 @@ from pathlib import Path
 from nextframe.errors import ConfigError
 from nextframe.plugins import Late
 from nextframe.runs.exported import COMPILED, KERAS, ONNX, OPENVINO, PROGRAM
+from nextframe.words import joined
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,17 +104,24 @@ def format_of(path: str | Path) -> ExportFormat:
     """The format that a path chooses.
 
     Raises:
-        ConfigError: an unknown suffix.
+        ConfigError: an unknown suffix, or nothing before it.
 
     >>> format_of("model.onnx").title
     'ONNX, opset 18'
     """
-    suffix = "" if Path(path).is_dir() else Path(path).suffix.lower()
+    path = Path(path)
+    if path.name.lower() in suffixes() and not path.is_dir():  # `$NAME.onnx` of a name that is empty
+        raise ConfigError("is a suffix without a name", where="out", received=path, hint=f"say model{path.name}")
+    suffix = "" if path.is_dir() else path.suffix.lower()
     for row in FORMATS:
         if row.suffix == suffix:
             return row
     raise ConfigError(
-        "is no format that models are exported to", where="out", expected=", ".join(suffixes()), received=path
+        "is no format that models are exported to",
+        where="out",
+        expected=joined([*suffixes(), "a folder"], "or"),
+        received=path,
+        hint="a new folder's name has no point in it",
     )
 
 

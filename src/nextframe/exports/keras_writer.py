@@ -35,6 +35,7 @@ from nextframe.models.encoder_decoder import EncoderDecoder
 from nextframe.models.layers import ChannelNorm
 from nextframe.models.network import Network
 from nextframe.models.stacked import StackedConvLSTM
+from nextframe.runs.exported import KERAS
 
 ALLOWED = 1e-4
 
@@ -68,7 +69,9 @@ def write(model: TrainedForecaster, path: Path) -> tuple[list[Path], float]:
             received=f"{difference:.2g}",
         )
     with replacing(path) as temporary:
-        built.save(temporary)
+        saved = temporary.with_suffix(KERAS)  # the only ending that it takes, in small letters
+        built.save(saved)
+        saved.replace(temporary)
     return [path], difference
 
 

@@ -24,6 +24,7 @@ from nextframe.exports.description import Description, metadata
 from nextframe.exports.graph import LARGEST, OUTPUTS, Graph
 from nextframe.exports.parts import Arrays
 from nextframe.exports.runtime_errors import said
+from nextframe.runs.exported import OPENVINO
 
 _HINT = "export it again from its run; model.bin belongs beside model.xml"
 _SETTINGS = {"INFERENCE_PRECISION_HINT": "f32"}  # some processors would compute in bfloat16
@@ -42,7 +43,9 @@ def write(graph: Graph, description: Description, path: Path) -> list[Path]:
     _begin_at_zeros(model, graph.states)
     for name, text in metadata(description).items():
         model.set_rt_info(text, ["nextframe", name])
-    openvino.save_model(model, path, compress_to_fp16=False)
+    saved = path.with_suffix(OPENVINO)  # the only ending that it takes, in small letters
+    openvino.save_model(model, saved, compress_to_fp16=False)
+    saved.replace(path)
     return [path, path.with_suffix(".bin")]
 
 

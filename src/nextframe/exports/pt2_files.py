@@ -27,6 +27,7 @@ from nextframe.exports.description import Description, foreign
 from nextframe.exports.graph import Graph
 from nextframe.exports.parts import Arrays, part_path
 from nextframe.files import ARCHIVE_ERRORS
+from nextframe.runs.exported import PROGRAM
 
 _DESCRIPTION = "description.json"
 
@@ -102,9 +103,11 @@ def _traced(module: nn.Module, example: tuple[Tensor, ...], changing: Any) -> to
 
 
 def _save(program: torch.export.ExportedProgram, description: Description, path: Path) -> None:
+    saved = path.with_suffix(PROGRAM)  # the ending that it expects, in small letters
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        torch.export.save(program, path, extra_files={_DESCRIPTION: json.dumps(description)})
+        torch.export.save(program, saved, extra_files={_DESCRIPTION: json.dumps(description)})
+    saved.replace(path)
 
 
 def called(module: Callable[..., Sequence[Tensor]], inputs: Arrays, text: str | None, where: Path) -> Arrays:
