@@ -94,13 +94,15 @@ def inspect(
 
 def _compare(sources: list[str], as_json: bool, console: Any, options: dict[str, Any]) -> None:
     from nextframe.api import compare_sources
-    from nextframe.cli.show_sources import sources_table
+    from nextframe.cli.show_sources import sources_tables
 
     found = compare_sources(sources, face=on_command_line, **options)
     if as_json:
         print(json.dumps(found.to_dict(), indent=2))
         return
-    console.print(sources_table(found))
+    for table in sources_tables(found):
+        console.print(table)
+        console.print()
     for line in (*found.misfits, *found.notes):
         console.print(f"- {spell(line, on_command_line)}", highlight=False, markup=False)
 

@@ -13,6 +13,7 @@ import zarr
 from nextframe.errors import ConfigError, DataError
 from nextframe.forecasting.persistence import Persistence
 from nextframe.frames.formats.attributes import attributes_for_netcdf
+from nextframe.frames.geography import Geography
 from nextframe.frames.grid import CoordinateField, Grid
 from nextframe.frames.source import open_source
 from nextframe.outputs.writers import save_forecast
@@ -66,6 +67,23 @@ def test_curvilinear_fields(tmp_path: Path, dims: tuple[str, str]) -> None:
     np.testing.assert_allclose(made["lat"], latitude)
     np.testing.assert_allclose(made["lon"], longitude)
     assert made["lat"].dims == made["rain"].dims[1:]
+
+
+@pytest.mark.parametrize("engine", ["netcdf4", "h5netcdf", "scipy"])
+def test_a_unit_of_one_letter_is_text_whichever_library_wrote_it(tmp_path: Path, engine: Any) -> None:
+    if engine == "netcdf4":
+        pytest.importorskip("netCDF4")
+    metres = {"units": "m"}
+    axes = {"y": ("y", 1000.0 * np.arange(SIDE)[::-1], metres), "x": ("x", 2000.0 * np.arange(SIDE), metres)}
+    times = np.datetime64("2020-01-01", "ns") + np.arange(STEPS) * np.timedelta64(1, "h")
+    field = xr.Dataset({"t": (("time", "y", "x"), rain(), {"units": "K"})}, {"time": times, **axes}, {"title": "t"})
+    field.to_netcdf(tmp_path / "a.nc", engine=engine)
+    (sequence,) = open_source(tmp_path / "a.nc").sequences
+    assert sequence.units == ("K",)
+    assert sequence.attributes["title"] == "t"
+    assert sequence.grid is not None
+    assert sequence.grid.y_attributes["units"] == sequence.grid.x_attributes["units"] == "m"
+    assert Geography(sequence.grid).kilometres == (1.0, 2.0)
 
 
 def test_packed_coordinates_are_unpacked_and_say_nothing_of_it(tmp_path: Path) -> None:
@@ -169,6 +187,8 @@ def test_several_groups_are_asked_about(tmp_path: Path) -> None:
     assert sequence.variables == ("gauge",)
     with pytest.raises(ConfigError, match=r"holds no such variable.*Grid/precipitation.*received Grid/snow"):
         open_source(path, variable=["Grid/snow"])
+    with pytest.raises(ConfigError, match=r"expected one of Grid/.*received Snow/precipitation"):
+        open_source(path, variable=["Snow/precipitation"])
     with pytest.raises(ConfigError, match="in several groups"):
         open_source(path, variable=["Grid/precipitation", "Grid/Intermediate/gauge"])
 

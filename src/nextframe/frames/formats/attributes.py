@@ -39,6 +39,20 @@ _STORAGE = frozenset(
 """Attributes that say how a variable is stored, or name variables that are not carried along."""
 
 
+def decoded(attributes: Mapping[Any, Any]) -> dict[str, Any]:
+    """Attributes with their texts as such; NetCDF's library stores a text of one letter ("m", "K") in a way that comes
+    back as bytes.
+
+    >>> decoded({"units": np.bytes_(b"m"), "scale_factor": 0.5})
+    {'units': 'm', 'scale_factor': 0.5}
+    """
+    return {str(key): _decoded(value) for key, value in attributes.items()}
+
+
+def _decoded(value: Any) -> Any:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+
+
 def array_of(value: Any) -> NDArray[Any]:
     """An attribute as an array; lists of lists of differing lengths, which are none, as one object."""
     try:

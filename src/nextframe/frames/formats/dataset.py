@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from nextframe.config import Reading
 from nextframe.errors import DataError, first_line
+from nextframe.frames.formats.attributes import decoded
 from nextframe.frames.formats.gridded import sequence_of
 from nextframe.frames.formats.stored import Stored, Variable
 from nextframe.frames.formats.stores import describe_stored
@@ -50,13 +51,13 @@ def open_dataset_object(name: str, dataset: xr.Dataset | xr.DataArray, reading: 
                 dims=tuple(str(dim) for dim in variable.dims),
                 shape=tuple(variable.shape),
                 dtype=variable.dtype,
-                attributes={str(k): v for k, v in variable.attrs.items()},
+                attributes=decoded(variable.attrs),
                 array=_Computed(variable),
                 where=path,
             )
             for key, variable in encoded.items()
         },
-        attributes=dict(attributes),
+        attributes=decoded(attributes),
         in_memory=True,
     )
     store = describe_stored(stored, reading.variable)

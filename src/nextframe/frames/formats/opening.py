@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from nextframe.errors import DataError
 from nextframe.frames.formats import is_zarr
+from nextframe.frames.formats.attributes import decoded
 from nextframe.frames.formats.hdf5 import hold_within_folder
 from nextframe.frames.formats.stored import LIBRARY, Stored, Variable, failures, unreadable
 from nextframe.frames.formats.zarr_store import groups as zarr_groups
@@ -130,13 +131,13 @@ def _open_hdf5(path: Path, group: str) -> Stored:
                     dims=tuple(variable.dimensions),
                     shape=tuple(variable.shape),
                     dtype=variable.dtype if isinstance(variable.dtype, np.dtype) else np.dtype(object),
-                    attributes=dict(variable.attrs),
+                    attributes=decoded(variable.attrs),
                     array=variable,
                     where=path,
                 )
                 for name, variable in opened.variables.items()
             }
-            attributes = dict(opened.attrs)
+            attributes = decoded(opened.attrs)
         except LIBRARY:
             file.close()
             raise
@@ -168,13 +169,13 @@ def _open_classic(path: Path) -> Stored:
             dims=tuple(str(dim) for dim in variable.dims),
             shape=tuple(variable.shape),
             dtype=variable.dtype,
-            attributes={str(key): value for key, value in variable.attrs.items()},
+            attributes=decoded(variable.attrs),
             array=_Lazy(variable),
             where=path,
         )
         for name, variable in dataset.variables.items()
     }
-    return Stored(path=path, variables=variables, attributes=dict(dataset.attrs), close=dataset.close)
+    return Stored(path=path, variables=variables, attributes=decoded(dataset.attrs), close=dataset.close)
 
 
 @dataclass(frozen=True)
