@@ -13,6 +13,7 @@ from nextframe.forecasting.forecast import Forecast
 from nextframe.frames.geography import Geography
 from nextframe.frames.grid import Grid
 from nextframe.frames.radar.place import grid_within
+from nextframe.frames.source import open_source
 from nextframe.outputs.writers import save_forecast
 from tests.outputs.made import degrees, rain, stereographic, westward
 
@@ -70,6 +71,17 @@ def test_values_stand_at_their_places_and_times(tmp_path: Path, grid: Grid) -> N
         np.testing.assert_allclose(lat, latitude, atol=2e-4)
         np.testing.assert_allclose((lon - longitude + 180) % 360, 180, atol=2e-4)
         assert message["shortName"] == "tprate"
+
+
+@pytest.mark.parametrize("grid", GRIDS.values(), ids=list(GRIDS))
+def test_what_was_written_is_read_at_the_same_places(tmp_path: Path, grid: Grid) -> None:
+    save_forecast(rain(grid), tmp_path / "f.grib2")
+    (sequence,) = open_source(tmp_path / "f.grib2").sequences
+    assert sequence.grid is not None
+    there, here = Geography(grid), Geography(sequence.grid)
+    assert here.kilometres == pytest.approx(there.kilometres, rel=1e-4)
+    for found, expected in zip(here.lonlat(), there.lonlat(), strict=True):
+        np.testing.assert_allclose(np.sort(found, axis=None), np.sort(expected, axis=None), atol=1e-4)
 
 
 def test_an_ellipsoid_is_that_of_the_grid(tmp_path: Path) -> None:

@@ -6,10 +6,10 @@ Axes: H height, W width. pyproj is imported when a projection is asked for.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -232,7 +232,14 @@ def _stated(mapping: Mapping[str, object]) -> Any:
     for name in ("proj4", "proj4_params", "proj4text", "proj_params"):
         if mapping.get(name) and "grid_mapping_name" not in mapping and "crs_wkt" not in mapping:
             return str(mapping[name])
-    return dict(mapping) if {"grid_mapping_name", "crs_wkt", "spatial_ref"} & set(mapping) else None
+    if not {"grid_mapping_name", "crs_wkt", "spatial_ref"} & set(mapping):
+        return None
+    return {key: value[0] if _is_one(value) else value for key, value in mapping.items()}
+
+
+def _is_one(value: object) -> TypeGuard[Sequence[object]]:
+    """True of a list of one number, as which stores hold a standard parallel, and which pyproj does not take."""
+    return isinstance(value, (list, tuple, np.ndarray)) and np.shape(value) == (1,)
 
 
 def _on_sphere(latitude: ArrayLike, longitude: ArrayLike) -> NDArray[np.float64]:

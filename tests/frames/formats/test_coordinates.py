@@ -86,6 +86,18 @@ def test_a_unit_of_one_letter_is_text_whichever_library_wrote_it(tmp_path: Path,
     assert Geography(sequence.grid).kilometres == (1.0, 2.0)
 
 
+def test_a_standard_parallel_may_stand_in_a_list() -> None:
+    pytest.importorskip("pyproj")
+    cone = {"grid_mapping_name": "lambert_conformal_conic", "longitude_of_central_meridian": 10.0,
+            "latitude_of_projection_origin": 47.0, "earth_radius": 6371000.0}  # fmt: skip
+    metres = {"y_attributes": {"units": "m"}, "x_attributes": {"units": "m"}}
+    for parallel in ([47.0], np.array([47.0]), 47.0):  # as Zarr, GRIB and NetCDF have it
+        mapping = {**cone, "standard_parallel": parallel}
+        grid = Grid(y=1000.0 * np.arange(3), x=1000.0 * np.arange(4), mapping=mapping, **metres)
+        longitude, latitude = Geography(grid).lonlat()
+        assert (longitude[0, 0], latitude[0, 0]) == pytest.approx((10.0, 47.0))
+
+
 def test_packed_coordinates_are_unpacked_and_say_nothing_of_it(tmp_path: Path) -> None:
     packed = {"scale_factor": 0.5, "add_offset": 10.0, "units": "m", "standard_name": "projection_y_coordinate"}
     others = {"y": (("y",), np.arange(SIDE, dtype="i2"), packed)}

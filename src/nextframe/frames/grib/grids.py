@@ -198,9 +198,19 @@ def _lambert(keys: _Keys) -> dict[str, object]:
     first, second, middle, origin = keys.numbers("Latin1InDegrees", "Latin2InDegrees", "LoVInDegrees", "LaDInDegrees")
     return {
         "grid_mapping_name": "lambert_conformal_conic",
-        "standard_parallel": [first] if first == second else [first, second],
+        "standard_parallel": first if first == second else [first, second],
         "longitude_of_central_meridian": (middle + 180) % 360 - 180,
         "latitude_of_projection_origin": origin,
+        **keys.earth,
+    }
+
+
+def _azimuthal(keys: _Keys) -> dict[str, object]:
+    latitude, longitude = keys.numbers("standardParallelInDegrees", "centralLongitudeInDegrees")
+    return {
+        "grid_mapping_name": "lambert_azimuthal_equal_area",
+        "latitude_of_projection_origin": latitude,
+        "longitude_of_projection_origin": (longitude + 180) % 360 - 180,
         **keys.earth,
     }
 
@@ -232,6 +242,7 @@ _MAPPINGS: dict[str, Callable[[_Keys], dict[str, object]]] = {
     "regular_gg": _latitude_longitude,
     "rotated_ll": _rotated,
     "lambert": _lambert,
+    "lambert_azimuthal_equal_area": _azimuthal,
     "polar_stereographic": _polar,
     "mercator": _mercator,
 }
