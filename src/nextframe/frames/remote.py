@@ -70,7 +70,7 @@ def store_at(address: Remote) -> Any:
         ConfigError: obstore is not installed.
     """
     obstore = library("obstore.store", extra="cloud", where=address)
-    storage = library("zarr.storage", extra="cloud", where=address)
+    again = library("nextframe.frames.asked_again", extra="cloud", where=address)
     url = str(address)
     scheme = url.partition(":")[0].lower()
     keys = _KEYS.get(scheme, ())
@@ -82,7 +82,7 @@ def store_at(address: Remote) -> Any:
         **anonymous,
     )
     _opened.add(os.getpid())
-    return storage.ObjectStore(store, read_only=True)
+    return again.AskedAgain.of(store, retries=RETRIES, seconds=ANSWER)
 
 
 def errors() -> tuple[type[Exception], ...]:

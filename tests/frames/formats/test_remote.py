@@ -4,6 +4,7 @@ import functools
 import http.server
 import pickle
 import socket
+import subprocess
 import sys
 import threading
 from collections.abc import Iterator
@@ -25,10 +26,14 @@ STEPS, SIDE = 12, 8
 
 
 class _Server(http.server.ThreadingHTTPServer):
-    """A server of a folder on the loopback address, which may refuse the first requests for chunks."""
+    """A server of a folder on the loopback address, which may refuse the first requests for some files, such as chunks,
+    or break off in its answers to them.
+    """
 
     daemon_threads = True
-    refusals = 0
+    refusals = breaks = 0
+    of = "/c/"
+    names_version = True
     asked: list[str]
     signed: list[str | None]
 
@@ -39,14 +44,24 @@ class _Handler(http.server.SimpleHTTPRequestHandler):
     def do_GET(self) -> None:
         self.server.asked.append(self.path)
         self.server.signed.append(self.headers.get("Authorization"))
-        if "/c/" in self.path and self.server.refusals:
+        if self.server.of in self.path and self.server.refusals:
             self.server.refusals -= 1
             self.send_error(503)
+            return
+        if self.server.of in self.path and self.server.breaks:
+            self.server.breaks -= 1
+            content = Path(self.translate_path(self.path)).read_bytes()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content[: len(content) // 2])
+            self.close_connection = True
             return
         super().do_GET()
 
     def end_headers(self) -> None:
-        self.send_header("ETag", '"1"')  # as Google's storage has it
+        if self.server.names_version:
+            self.send_header("ETag", '"1"')  # as Google's storage has it
         super().end_headers()
 
     def log_message(self, *_: object) -> None:
@@ -125,6 +140,34 @@ def test_what_fails_on_its_way_is_asked_for_again(server: tuple[_Server, Path, s
     with pytest.raises(DataError, match=r"rainfall_rate cannot be read at 2020-01-31T12:35:00"):
         sequence.read(7, 8)
     assert len(served.asked) == 2 * (1 + remote.RETRIES)  # with a second look for the step that failed
+
+
+@pytest.mark.slow
+def test_an_answer_that_breaks_off_is_asked_for_again(server: tuple[_Server, Path, str]) -> None:
+    served, folder, address = server
+    rain = archive(folder / "radar.zarr")
+    served.names_version = False  # as a plain web server
+    sequence = open_source(f"{address}/radar.zarr").sequences[0]
+    served.breaks = remote.RETRIES
+    np.testing.assert_array_equal(sequence.read(5, 6)[0, 0], rain[5])
+    served.breaks = 1000
+    served.asked.clear()
+    with pytest.raises(DataError, match=r"rainfall_rate cannot be read at .*look whether the server answers"):
+        sequence.read(7, 8)
+    assert len(served.asked) == 2 * (1 + remote.RETRIES)  # with a second look for the step that failed
+
+
+@pytest.mark.slow
+def test_a_program_ends_with_its_sentence_while_answers_are_on_their_way(server: tuple[_Server, Path, str]) -> None:
+    served, folder, address = server
+    (folder / "radar.zarr").mkdir()
+    for name in (".zgroup", ".zattrs", ".zmetadata", "zarr.json"):  # asked for at once
+        (folder / "radar.zarr" / name).write_text("{}")
+    served.names_version, served.of, served.breaks = False, "radar.zarr", 1000
+    program = f"from nextframe.cli import main; raise SystemExit(main(['inspect', '{address}/radar.zarr']))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 2, done.stderr
+    assert len(done.stderr.splitlines()) == 1
 
 
 @pytest.mark.slow

@@ -27,6 +27,8 @@ def failures() -> tuple[type[Exception], ...]:
     return (*LIBRARY, *errors())
 
 
+ASK_SERVER = "look whether the server answers, and lets you read this"
+"""What to do about a store that a server does not hand out."""
 LONGEST = 2**26
 """Numbers of a coordinate; a second's steps of two years."""
 
@@ -35,6 +37,8 @@ def unreadable(path: object, error: BaseException, what: str = "cannot be read a
     """The error of a file that a library fails to read."""
     said = first_line(error)
     hint = "the file may be truncated or damaged"
+    if isinstance(error, errors()):
+        hint = ASK_SERVER
     if "filter" in said and ("plugin" in said or "required" in said):
         hint = "it is compressed in a way of its own: install hdf5plugin and import it first, or repack the file"
     return DataError(what, where=path, received=said, hint=hint)

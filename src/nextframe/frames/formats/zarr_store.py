@@ -18,7 +18,7 @@ import numpy as np
 
 from nextframe.errors import DataError, first_line
 from nextframe.frames.formats.fills import means_missing
-from nextframe.frames.formats.stored import Stored, Variable, failures, unreadable
+from nextframe.frames.formats.stored import ASK_SERVER, Stored, Variable, failures, unreadable
 from nextframe.frames.remote import Remote, store_at
 
 if TYPE_CHECKING:  # zarr takes as long to load as all else that NetCDF files need
@@ -120,7 +120,7 @@ def _unreadable(path: Path, error: Exception) -> DataError:
             where=path,
             hint="consolidate its metadata (zarr.consolidate_metadata)",
         )
-    return DataError("cannot be read", where=path, received=first_line(error), hint="look whether the server answers")
+    return DataError("cannot be read", where=path, received=first_line(error), hint=ASK_SERVER)
 
 
 def _groups(group: zarr.Group, prefix: str, depth: int) -> Iterator[str]:
