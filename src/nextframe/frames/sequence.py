@@ -24,6 +24,8 @@ from nextframe.plugins import Late
 from nextframe.words import count, duration, minute, printable
 
 FloatArray = NDArray[np.float32]
+APART = "where they are several radars, name each as a source of its own"
+"""What to do about files or folders that make no one source."""
 
 
 @runtime_checkable
@@ -339,7 +341,7 @@ class FrameSource:
                     where=other.name,
                     expected=first.shape[1:],
                     received=other.shape[1:],
-                    hint="bring all frames to one size",
+                    hint=f"bring all frames to one size, or {APART}",
                 )
             if (other.variables, other.units) != (first.variables, first.units):
                 raise DataError(
@@ -347,6 +349,7 @@ class FrameSource:
                     where=other.name,
                     expected=first.described(),
                     received=other.described(),
+                    hint=APART,
                 )
 
     def __repr__(self) -> str:

@@ -27,7 +27,7 @@ from nextframe.frames.damage import Damage, describe_each
 from nextframe.frames.grid import Grid
 from nextframe.frames.names import natural_order, time_in_name
 from nextframe.frames.radar.place import NAMES, mapping
-from nextframe.frames.sequence import FrameSequence
+from nextframe.frames.sequence import APART, FrameSequence
 from nextframe.plugins import library, pyproj_first
 
 _GEOGRAPHIC = (33550, 34264, 34735)
@@ -146,13 +146,18 @@ def _hold_alike(first: _File, other: _File) -> None:
             where=other.path,
             expected=(first.shape, *first.names),
             received=(other.shape, *other.names),
+            hint=APART,
         )
     if other.units != first.units:
         raise DataError(
-            f"differs in units from {first.path.name}", where=other.path, expected=first.units, received=other.units
+            f"differs in units from {first.path.name}",
+            where=other.path,
+            expected=first.units,
+            received=other.units,
+            hint=APART,
         )
     if other.place[0] != first.place[0]:
-        raise DataError(f"has another projection than {first.path.name}", where=other.path)
+        raise DataError(f"has another projection than {first.path.name}", where=other.path, hint=APART)
     first.grid.hold_in_place(other.grid, where=other.path, than=first.path.name)
 
 

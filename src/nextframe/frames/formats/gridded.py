@@ -22,7 +22,7 @@ from nextframe.frames.formats.reader import Stores
 from nextframe.frames.formats.stores import Store, describe
 from nextframe.frames.formats.times import in_seconds
 from nextframe.frames.names import time_in_name
-from nextframe.frames.sequence import FrameSequence
+from nextframe.frames.sequence import APART, FrameSequence
 
 
 def open_stores(name: str, files: Sequence[Path], reading: Reading, damage: Damage | None) -> tuple[FrameSequence, ...]:
@@ -110,13 +110,18 @@ def _hold_alike(first: Store, other: Store) -> None:
             where=other.path,
             expected=(*first.variables, first.shape[1:]),
             received=(*other.variables, other.shape[1:]),
+            hint=APART,
         )
     if other.units != first.units:
         raise DataError(
-            f"differs in units from {first.path.name}", where=other.path, expected=first.units, received=other.units
+            f"differs in units from {first.path.name}",
+            where=other.path,
+            expected=first.units,
+            received=other.units,
+            hint=APART,
         )
     if not same_projection(first.grid.mapping, other.grid.mapping):
-        raise DataError(f"has another projection than {first.path.name}", where=other.path)
+        raise DataError(f"has another projection than {first.path.name}", where=other.path, hint=APART)
     first.grid.hold_in_place(other.grid, where=other.path, than=first.path.name)
 
 

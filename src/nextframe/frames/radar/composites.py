@@ -22,7 +22,7 @@ from nextframe.frames.damage import Damage, describe_each
 from nextframe.frames.grid import Grid
 from nextframe.frames.radar import fmi, mch, radolan
 from nextframe.frames.radar.protocol import QUANTITIES, Header, Protocol
-from nextframe.frames.sequence import FrameSequence
+from nextframe.frames.sequence import APART, FrameSequence
 from nextframe.plugins import Late
 from nextframe.words import duration
 
@@ -193,6 +193,7 @@ def _hold_together(steps: Sequence[_Step]) -> None:
                 where=step.path,
                 expected=kinds[0],
                 received=kind,
+                hint=APART,
             )
         if step.place != first.place:
             raise DataError(
@@ -200,6 +201,7 @@ def _hold_together(steps: Sequence[_Step]) -> None:
                 where=step.path,
                 expected=first.place,
                 received=step.place,
+                hint=APART,
             )
         if not _alike(step.accumulation, first.accumulation):
             raise DataError(
