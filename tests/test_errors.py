@@ -40,6 +40,13 @@ def test_an_error_is_one_sentence(error: NextframeError, sentence: str) -> None:
     assert str(error) == sentence
 
 
+def test_a_sentence_is_no_file() -> None:
+    said = str(DataError("has no column name", where="a.csv", received="word " * 100_000))
+    assert said.startswith("a.csv: has no column name (received word")
+    assert said.endswith(" ...)")
+    assert len(said) < 1000
+
+
 def test_each_face_writes_the_hint_in_its_way() -> None:
     error = DataError("holds NaN", where="a.nc", hint="use {missing=mask}")
     assert error.render(on_command_line) == "a.nc: holds NaN; use --missing mask"

@@ -13,12 +13,16 @@ from typing import Any
 from nextframe.words import Face, in_python, printable, spell
 
 _LONGEST = 200  # characters of another library's error
+_LONGEST_RECEIVED = 600  # characters of what was found in a file
 
 
 def first_line(error: BaseException) -> str:
     """Another library's error in one line, cut where it goes on for long; its type where it says nothing."""
-    line = str(error).splitlines()[0] if str(error) else type(error).__name__
-    return line if len(line) <= _LONGEST else line[:_LONGEST].rsplit(" ", 1)[0] + " ..."
+    return _cut(str(error).splitlines()[0] if str(error) else type(error).__name__, _LONGEST)
+
+
+def _cut(text: str, longest: int) -> str:
+    return text if len(text) <= longest else text[:longest].rsplit(" ", 1)[0] + " ..."
 
 
 class NextframeError(Exception):
@@ -48,12 +52,13 @@ class NextframeError(Exception):
     def render(self, face: Face) -> str:
         """The sentence, with options as a face writes them."""
         text = self.what if self.where is None else f"{self.where}: {self.what}"
+        received = _cut(str(self.received), _LONGEST_RECEIVED)
         if self.expected is not None and self.received is not None:
-            text += f" (expected {self.expected}, received {self.received})"
+            text += f" (expected {self.expected}, received {received})"
         elif self.expected is not None:
             text += f" (expected {self.expected})"
         elif self.received is not None:
-            text += f" (received {self.received})"
+            text += f" (received {received})"
         return printable(text if self.hint is None else f"{text}; {spell(self.hint, face)}")
 
     def __reduce__(self) -> tuple[Any, ...]:

@@ -57,6 +57,7 @@ def test_a_source_is_a_text_with_options_or_a_mapping() -> None:
     )
     for wrong, message in (
         ("a.nc::coarse=2", "unknown option 'coarse'"),
+        ("a.nc::wieght=2", r"expected one of .*name.*weight.*did you mean 'weight'"),
         ("a.nc::weight=0", "is no weight"),
         ("a.nc::coarsen=two", "coarsen: has the wrong type"),
         ({"coarsen": 2}, "names no path"),

@@ -14,7 +14,7 @@ from typing import Any, TypeGuard
 import numpy as np
 from numpy.typing import NDArray
 
-from nextframe.config import COVARIATES, Reading, hints
+from nextframe.config import COVARIATES, Reading, hints, unknown_option
 from nextframe.errors import ConfigError, DataError
 from nextframe.frames.geography import METRES, Geography
 from nextframe.frames.rain import convert_rain, is_rain
@@ -138,14 +138,17 @@ def _checked(path: Any, given: Mapping[str, Any]) -> Described:
     if not 0 < share < float("inf"):
         raise ConfigError("is no weight", where=f"weight of {path}", expected="a number above 0", received=weight)
     known = hints(Reading)
+    for key in options:
+        if key not in known:
+            raise unknown_option(key, {*known, "name", "weight"}, where=path)
     typed = {key: _typed(key, value, known) for key, value in options.items()}
     sound = Reading().but(typed)
     return Described(path, {key: getattr(sound, key) for key in typed}, share, name)
 
 
 def _typed(key: str, value: Any, known: Mapping[str, Any]) -> Any:
-    """A value out of a text as its field takes it; unknown fields are told by `Reading.but`."""
-    if not isinstance(value, str) or key not in known:
+    """A value out of a text as its field takes it."""
+    if not isinstance(value, str):
         return value
     if known[key] is int:
         return int(value) if value.isdecimal() else value
