@@ -9,6 +9,7 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -77,6 +78,37 @@ def test_times_go_on_in_a_further_chunk(tmp_path: Path, monkeypatch: pytest.Monk
         hours = (dataset["init_time"].values - np.datetime64("2020-06-01")) / np.timedelta64(1, "h")
         assert hours.tolist() == [0, 1, 2, 3, 4]
         np.testing.assert_array_equal(dataset["valid_time"].values[4], made[4].valid_time)
+
+
+def test_earlier_forecasts_are_whole_at_every_moment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Looked at before and after each change that is made to the folder while a forecast is added."""
+    store = tmp_path / "f.zarr"
+    first = rain(hour=1)
+    save_forecast(first, store)
+    looks = 0
+
+    def looking(change: Any) -> Any:
+        def changed(*arguments: Any, **options: Any) -> Any:
+            nonlocal looks
+            look()
+            done = change(*arguments, **options)
+            look()
+            looks += 1
+            return done
+
+        return changed
+
+    def look() -> None:
+        with xr.open_zarr(store) as dataset:
+            np.testing.assert_array_equal(dataset["init_time"].values[0], np.datetime64(first.init_time))
+            np.testing.assert_array_equal(dataset["valid_time"].values[0], first.valid_time)
+            np.testing.assert_array_equal(dataset["rain_rate"].values[0], first.values[:, 0])
+            assert not np.isnat(dataset["valid_time"].values).any()
+
+    for owner, name in ((Path, "replace"), (Path, "unlink"), (shutil, "rmtree"), (os, "unlink")):
+        monkeypatch.setattr(owner, name, looking(getattr(owner, name)))
+    save_forecast(rain(hour=2, seed=1), store)
+    assert looks >= 6  # three chunks, three descriptions
 
 
 @pytest.mark.parametrize("stage", ["_move", "write_text", "_publish"])

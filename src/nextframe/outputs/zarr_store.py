@@ -154,14 +154,22 @@ def _chunk(folder: Path, array: Description, values: NDArray[Any]) -> Path:
 
 
 def _move(made: Path, place: Path) -> None:
-    """Put a chunk, a file or a folder of tiles, to its place; nothing where all of it is the array's fill value."""
-    if place.is_dir():  # left by a process that was killed; nothing refers to it
-        shutil.rmtree(place)
-    if made.exists():
-        place.parent.mkdir(parents=True, exist_ok=True)
-        made.replace(place)
-    else:
-        place.unlink(missing_ok=True)
+    """Put a chunk, a file or a folder of tiles, to its place, each file at once: who reads the times of earlier
+    forecasts, which lie in the same chunk, finds them at every moment. What is all of the array's fill value has no
+    file, and what a killed process left there is removed.
+    """
+    fresh = {place / file.relative_to(made): file for file in _files(made)}
+    for old in _files(place):
+        if old not in fresh:
+            old.unlink()
+    for target, file in fresh.items():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        file.replace(target)
+
+
+def _files(place: Path) -> list[Path]:
+    """A file, or those in a folder; none where nothing is there."""
+    return [file for file in (place, *place.rglob("*")) if file.is_file()]
 
 
 def _publish(path: Path, root: Description, described: Mapping[str, Description], dataset: xr.Dataset) -> None:
