@@ -27,6 +27,17 @@ def test_a_pattern_of_the_lead_time_is_a_file_of_each(tmp_path: Path) -> None:
         np.testing.assert_array_equal(np.load(path), made.values[lead : lead + 1])
 
 
+def test_of_several_files_all_are_written_or_none(tmp_path: Path) -> None:
+    nowhere = replace(rain(), grid=None)
+    names = ["f.nc", "f-{lead}.npy", "f.zarr", "f.h5", "f.npy"]
+    with pytest.raises(ConfigError, match=r"projection to be written as ODIM"):
+        save_forecast(nowhere, [tmp_path / name for name in names])
+    assert list(tmp_path.iterdir()) == []
+    files = save_forecast(rain(), [tmp_path / name for name in ("f.nc", "f.zarr", "f.nc", "f.h5")])
+    assert [file.name for file in files] == ["f.nc", "f.zarr", "f.h5"]
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["f.h5", "f.nc", "f.zarr"]
+
+
 def test_several_files_take_each_what_they_hold(tmp_path: Path) -> None:
     paths = [tmp_path / "f.nc", tmp_path / "f.npy"]
     assert save_forecast(rain(), paths, members=True) == paths

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import cache
 from importlib.util import find_spec
@@ -265,7 +266,8 @@ def save_forecast(
 
     Args:
         forecast: what to write.
-        path: the file, a pattern, or several of these; a file is replaced if it is there, whole or not at all.
+        path: the file, a pattern, or several of these; files are replaced if they are there, whole and all of them, or
+            not at all.
         past: frames before the forecast (T, C, H, W), for pictures.
         truth: what came (K, C, H, W), for pictures.
         exceed: thresholds in source units, to give the probability of at least so much.
@@ -310,13 +312,15 @@ def save_forecast(
         points=places,
         areas=polygons,
     )
-    written = []
+    jobs = {}
     for one in paths:
         row = writer_for(one)
         for file, part, beside in written_to(one, forecast, _held(row, whole)):
-            _write(row, part, file, beside)
-            written.append(file)
-    return written
+            jobs[file] = (row, part, beside)
+    with ExitStack() as places_taken:  # at the end, all at once: what one of them cannot hold leaves none behind
+        for file, (row, part, beside) in sorted(jobs.items(), key=lambda job: job[1][0].appends):
+            _write(row, part, file, beside, places_taken)
+    return list(jobs)
 
 
 def _held(row: Writer, beside: Beside) -> Beside:
@@ -330,17 +334,17 @@ def _held(row: Writer, beside: Beside) -> Beside:
     )
 
 
-def _write(row: Writer, forecast: Forecast, path: Path, beside: Beside) -> None:
-    """Write a file, whole or not at all."""
+def _write(row: Writer, forecast: Forecast, path: Path, beside: Beside, stack: ExitStack) -> None:
+    """Write a file, which takes its place when the stack is left; what is added to a store is there at once."""
     try:
         if row.appends:
             row.write(forecast, path, beside)
             return
-        with replacing(path) as temporary:
-            try:
-                row.write(forecast, temporary, beside)
-            except (OSError, RuntimeError) as error:  # HDF5 says in words alone that a disk is full
-                raise _full(error) or error from error
+        temporary = stack.enter_context(replacing(path))
+        try:
+            row.write(forecast, temporary, beside)
+        except (OSError, RuntimeError) as error:  # HDF5 says in words alone that a disk is full
+            raise _full(error) or error from error
     except OSError as error:
         if row.appends:
             raise cannot_be_written(path, _full(error) or error) from error
