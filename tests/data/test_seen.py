@@ -52,6 +52,25 @@ def test_one_of_sixteen_frames_is_enough_and_the_others_are_not_read() -> None:
     assert len(read) == 96 / EVERY
 
 
+def test_of_a_large_archive_few_frames_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nextframe.data.seen.MOST", 4)
+    whole = film(2000)
+    values = np.asarray(whole.values)
+    read: list[slice] = []
+
+    class Counting:
+        shape, dtype = values.shape, values.dtype
+
+        def __getitem__(self, frames: slice, /) -> np.ndarray:
+            read.append(frames)
+            return values[frames]
+
+    counted = replace(whole, values=Counting())
+    seen = seen_in([Span(counted, 0, 1000), Span(counted, 1000, 2000)])
+    assert len(read) <= 4
+    assert seen.among(film(2000)).all()
+
+
 def test_times_tell_where_places_overlap() -> None:
     grid = Grid(y=np.arange(6.0) * 1000 + 500, x=np.arange(7.0) * 1000 + 500)
     seen = seen_in([Span(replace(timed(film()), grid=grid), 0, 50)])

@@ -3,13 +3,15 @@ in them.
 
 A record of them is kept in the run folder, so that a later verification can leave them out, also of a copy of the
 file, of a longer archive that holds it, or of an array in memory. Of every 16 frames one is marked by a hash of its
-values; frames without any contrast, such as dry ones, are alike everywhere and mark nothing.
+values, of large archives fewer, since to read them whole would take longer than a training; frames without any
+contrast, such as dry ones, are alike everywhere and mark nothing.
 
 Axes: T time, C channel, H height, W width.
 """
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -25,6 +27,8 @@ from nextframe.frames.sequence import FloatArray, FrameSequence
 
 EVERY = 16
 """One of so many frames is marked by its content."""
+MOST = 2048
+"""Frames that are marked at most, about: those of an archive of 32,768 frames."""
 _PART = re.compile(r"(.*)(\[\d+\])")
 
 Times = NDArray[np.datetime64]
@@ -103,8 +107,9 @@ class Seen:
 
 
 def seen_in(spans: Sequence[Span]) -> Seen:
-    """The record of some spans; one of every 16 frames is read."""
-    return Seen(tuple(_stretch(span) for span in spans))
+    """The record of some spans; one of every 16 frames is read, of more than 32,768 frames some 2,048 evenly spread."""
+    every = EVERY * max(1, math.ceil(sum(map(len, spans)) / (EVERY * MOST)))
+    return Seen(tuple(_stretch(span, every) for span in spans))
 
 
 def without(spans: Sequence[Span], seen: Seen) -> tuple[list[Span], int]:
@@ -134,9 +139,9 @@ def _stretches(wanted: NDArray[np.bool_], start: int, stop: int) -> Iterator[tup
         yield start + begin, start + end
 
 
-def _stretch(span: Span) -> Stretch:
+def _stretch(span: Span, every: int) -> Stretch:
     sequence = span.sequence
-    blocks = [range(first, min(first + EVERY, span.stop)) for first in range(span.start, span.stop, EVERY)]
+    blocks = [range(first, min(first + EVERY, span.stop)) for first in range(span.start, span.stop, every)]
     marked = [mark for block in blocks for mark in [next(_marked(sequence, block), None)] if mark is not None]
     times = np.empty(0, "datetime64[ns]") if sequence.times is None else sequence.times[span.start : span.stop]
     return Stretch(
