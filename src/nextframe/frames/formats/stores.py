@@ -303,8 +303,8 @@ def _located(path: Path, variable: Sequence[str]) -> tuple[str, list[str]]:
     listed = ", ".join(f"{group}/{name}" if group else name for group, there in held.items() for name in there)
     if names and not able:
         if not listed:  # a group that is not there, or holds no field
-            there = ((group, name) for group in groups(path) for name in _fields_of(path, group))
-            listed = ", ".join(f"{group}/{name}" if group else name for group, name in there)
+            fields = ((group, name) for group in groups(path) for name in _fields_of(path, group))
+            listed = ", ".join(f"{group}/{name}" if group else name for group, name in fields)
         absent = next((n for n in variable if not any(n.strip("/").rpartition("/")[2] in f for f in held.values())), "")
         raise ConfigError(
             "holds no such variable", where=path, expected=f"one of {listed or 'none'}", received=absent or variable[0]
