@@ -90,10 +90,10 @@ def test_a_standard_parallel_may_stand_in_a_list() -> None:
     pytest.importorskip("pyproj")
     cone = {"grid_mapping_name": "lambert_conformal_conic", "longitude_of_central_meridian": 10.0,
             "latitude_of_projection_origin": 47.0, "earth_radius": 6371000.0}  # fmt: skip
-    metres = {"y_attributes": {"units": "m"}, "x_attributes": {"units": "m"}}
+    y, x, metres = np.arange(3.0) * 1000, np.arange(4.0) * 1000, {"units": "m"}
     for parallel in ([47.0], np.array([47.0]), 47.0):  # as Zarr, GRIB and NetCDF have it
         mapping = {**cone, "standard_parallel": parallel}
-        grid = Grid(y=1000.0 * np.arange(3), x=1000.0 * np.arange(4), mapping=mapping, **metres)
+        grid = Grid(y=y, x=x, y_attributes=metres, x_attributes=metres, mapping=mapping)
         longitude, latitude = Geography(grid).lonlat()
         assert (longitude[0, 0], latitude[0, 0]) == pytest.approx((10.0, 47.0))
 
