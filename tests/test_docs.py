@@ -89,7 +89,7 @@ def test_commands_parse(block: Block, command: str) -> None:
         else:
             assert (ROOT / arguments[0]).is_file() or arguments[0] == "-m"
     else:
-        assert program in ("pip", "git", "cd", "curl"), f"{block} shows an unknown program"
+        assert program in ("pip", "git", "cd", "curl", "export"), f"{block} shows an unknown program"
 
 
 def test_configuration_files_are_configurations() -> None:

@@ -53,7 +53,7 @@ TORCH = ("torch", "torchvision", "torchmetrics", "lightning", "pytorch_lightning
 
 # Imported only where they are installed: extras, and what is there to be measured against.
 OPTIONAL = {
-    *("eccodes", "h5py", "keras", "pyproj", "pysteps", "rasterio", "tensorboard"),
+    *("eccodes", "h5py", "keras", "obstore", "pyproj", "pysteps", "rasterio", "tensorboard"),
     *("huggingface_hub", "onnx", "onnxruntime", "openvino"),
     *("anywidget", "traitlets"),
     *("covjson_pydantic", "fastapi", "prometheus_client", "starlette", "uvicorn", "watchfiles"),

@@ -185,7 +185,7 @@ def test_sources_side_by_side(radars: list[str], capsys: pytest.CaptureFixture[s
     assert "…" not in said  # at the 80 columns of a pipe
     rows = [line.split() for line in said.splitlines() if line.startswith("one.nc")]
     assert [len(row) for row in rows] == [11, 8]  # what it is, and what is in it
-    assert rows[0][1:8] == ["24", "20", "32", "x", "32", "1", "5"]
+    assert rows[0][1:8] == ["24", "10", "32", "x", "32", "1", "5"]
     assert f"{raw.max():.3g}" in rows[1]
     assert main(["inspect", *radars, "--time-step", "30min", "--resolution", "2km", "--json"]) == 0
     assert '"misfits"' in capsys.readouterr().out

@@ -74,8 +74,3 @@ def test_the_command_says_that_there_is_no_engine(
     monkeypatch.setattr(engine, "built", lambda: False)
     assert main(["inspect", "--system", "--measure"]) == 0
     assert "The native engine was not built here" in " ".join(capsys.readouterr().out.split())
-
-
-def test_it_is_measured_with_the_system_alone(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["inspect", "squares", "--measure"]) == 2
-    assert "--measure: is for this machine; add --system" in capsys.readouterr().err

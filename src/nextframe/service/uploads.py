@@ -6,6 +6,7 @@ import asyncio
 import io
 import re
 import tempfile
+import threading
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -139,9 +140,16 @@ def plain_name(name: str) -> str:
     return last if last.strip(".") and not last.startswith(".") else f"upload{last}".rstrip(".")
 
 
+_ALONE = threading.Lock()
+"""Held while a header is read, of which NumPy makes a literal: of two threads that do so at once, one may fail by a
+fault of Python 3.11 (python/cpython#106905)."""
+
+
 def _of_npy(body: bytes, axes: str, limits: Limits) -> FrameSequence:
     try:
-        return _held(pasts_in(np.load(io.BytesIO(body), allow_pickle=False), axes=axes)[0], limits)
+        with _ALONE:
+            array = np.load(io.BytesIO(body), allow_pickle=False)
+        return _held(pasts_in(array, axes=axes)[0], limits)
     except NextframeError as error:
         raise Refused.because(error) from error
     except (ValueError, TypeError, EOFError, OverflowError, MemoryError) as error:
