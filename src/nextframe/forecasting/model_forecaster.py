@@ -179,13 +179,16 @@ class ModelForecaster(TrainedForecaster):
                 received=channels,
                 hint="give it the same kind of frames; {grey=True} reads colour as grey",
             )
-        if not np.isfinite(past).reshape(len(past), -1).any(axis=1).all():
+        known = np.isfinite(past)
+        whole = bool(known.all())
+        if not whole and not known.reshape(len(past), -1).any(axis=1).all():
             raise DataError("the frames to start from hold no valid value", where=self.name)
         limits = self.manifest.bounds
         shares = self.normaliser.method == "identity" and self.config.model.output == "sigmoid"
         bound = 1.0 if shares else max((b for b in limits.high if b is not None), default=None)
         if bound is not None and (shares or (set(limits.low) == {0.0} and None not in limits.high)):
-            low, high = float(np.nanmin(past)), float(np.nanmax(past))
+            values = past if whole else past[known]
+            low, high = float(values.min()), float(values.max())
             if low < -bound or high > 2 * bound:
                 raise DataError(
                     f"was trained on values from 0 to {bound:g}",

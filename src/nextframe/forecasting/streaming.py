@@ -51,13 +51,14 @@ class Stream:
 
     def __init__(self, parts: Sequence[tuple[Network, Door]]) -> None:
         self._parts = tuple(parts)
+        weights = [weight for network, _ in self._parts for weight in network.parameters()]
+        self._weights = [weight for weight in weights if not weight.is_inference()]
         self._compared: set[tuple[int, ...]] = set()
         self._versions: list[int] = []
 
     def _same_weights(self) -> AbstractContextManager[None]:
         """`same_weights`, from one frame to the next as long as no weight was written to."""
-        weights = [weight for network, _ in self._parts for weight in network.parameters()]
-        versions = [0 if weight.is_inference() else weight._version for weight in weights]
+        versions = [weight._version for weight in self._weights]
         if versions != self._versions:
             self._versions, self._compared = versions, set()
         return same_weights(self._compared)
@@ -83,14 +84,15 @@ class Stream:
         for (network, _), (frame, state) in zip(self._parts, memory.networks, strict=True):
             rollouts.append(frames_from(network, frame, state, (memory.unchanging,)))
         first = self._parts[0][1]
+        outputs = [next(frames) for frames in rollouts]  # computed when the last frame was read
         while True:
-            with torch.inference_mode(), subnormals_are_zero():
-                outputs = [next(frames) for frames in rollouts]
             said = [
                 np.sort(door.leave(output.unflatten(1, (network.quantiles, -1))[0]), axis=0)
                 for (network, door), output in zip(self._parts, outputs, strict=True)
             ]
             yield first.hold(np.concatenate(said)[None], memory.past)[0]
+            with torch.inference_mode(), subnormals_are_zero():
+                outputs = [next(frames) for frames in rollouts]
 
     def members(self, memory: Memory, lead_times: int) -> FloatArray:
         """So many frames of the forecast, (1, M, K, C, H, W)."""
