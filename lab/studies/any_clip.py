@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.clips import CLIPS, draw, write
-from lab.options import parser
+from lab.options import parser, wanted
 from lab.place import RESULTS, ROOT, this_command
 from lab.studies.own_data import REAL
 from nextframe.api import verify_run
@@ -88,11 +88,9 @@ def main(arguments: Sequence[str]) -> None:
     options.add_argument("--model", default="video", help="shipped model or run folder")
     given = options.parse_args(arguments)
     there = cases((ROOT / given.data).resolve())
-    unknown = set(given.only or ()) - set(there)
-    if unknown:
-        options.error(f"no clip {', '.join(sorted(unknown))}; there are {', '.join(there)}")
+    names = wanted(options, given.only, there, kind="clip")
     results = json.loads(RESULT.read_text(encoding="utf-8")) if RESULT.exists() else {}
-    for name in given.only or there:
+    for name in names:
         found = run_case(name, there[name], model=given.model, limit=given.limit)
         print(f"{name}: {', '.join(f'{gain:+.2f}' for gain in gains(found))} dB", flush=True)
         if given.model == options.get_default("model"):

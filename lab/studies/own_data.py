@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.clips import CLIPS, draw, write
-from lab.options import parser
+from lab.options import parser, wanted
 from lab.place import RESULTS, ROOT, environment, this_command
 from nextframe.files import write_text
 from nextframe.frames.units import same_unit
@@ -206,11 +206,9 @@ def main(arguments: Sequence[str]) -> None:
     options.add_argument("--again", action="store_true", help="do what is done already, too")
     given = options.parse_args(arguments)
     there = cases((ROOT / given.data).resolve())
-    unknown = set(given.only or ()) - set(there)
-    if unknown:
-        options.error(f"no clip or event {', '.join(sorted(unknown))}; there are {', '.join(there)}")
+    names = wanted(options, given.only, there, kind="clip or event")
     results = json.loads(RESULT.read_text(encoding="utf-8")) if RESULT.exists() else {}
-    for name in given.only or there:
+    for name in names:
         if name in results and not given.again:
             continue
         found = run_case(name, there[name], minutes=given.minutes, limit=given.limit)

@@ -37,8 +37,9 @@ def test_frames_in_memory_are_known_by_their_content() -> None:
     assert not seen.among(film(seed=1)).any()
 
 
-def test_one_of_sixteen_frames_is_enough_and_the_others_are_not_read() -> None:
-    values = np.asarray(film().values)
+def counting(sequence: FrameSequence) -> tuple[FrameSequence, list[slice]]:
+    """The same sequence, and the frames that are read of it, a slice each."""
+    values = np.asarray(sequence.values)
     read: list[slice] = []
 
     class Counting:
@@ -48,24 +49,18 @@ def test_one_of_sixteen_frames_is_enough_and_the_others_are_not_read() -> None:
             read.append(frames)
             return values[frames]
 
-    seen_in([Span(replace(film(), values=Counting()), 0, 96)])
+    return replace(sequence, values=Counting()), read
+
+
+def test_one_of_sixteen_frames_is_enough_and_the_others_are_not_read() -> None:
+    counted, read = counting(film())
+    seen_in([Span(counted, 0, 96)])
     assert len(read) == 96 / EVERY
 
 
 def test_of_a_large_archive_few_frames_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("nextframe.data.seen.MOST", 4)
-    whole = film(2000)
-    values = np.asarray(whole.values)
-    read: list[slice] = []
-
-    class Counting:
-        shape, dtype = values.shape, values.dtype
-
-        def __getitem__(self, frames: slice, /) -> np.ndarray:
-            read.append(frames)
-            return values[frames]
-
-    counted = replace(whole, values=Counting())
+    counted, read = counting(film(2000))
     seen = seen_in([Span(counted, 0, 1000), Span(counted, 1000, 2000)])
     assert len(read) <= 4
     assert seen.among(film(2000)).all()

@@ -129,30 +129,26 @@ def test_of_an_archive_laid_out_into_the_future_only_what_is_written_is_read(tmp
 
 
 @pytest.mark.slow
-def test_what_fails_on_its_way_is_asked_for_again(server: tuple[_Server, Path, str]) -> None:
+@pytest.mark.parametrize(
+    ("fault", "names_version", "few", "said"),
+    [
+        ("refusals", True, 2, "rainfall_rate cannot be read at 2020-01-31T12:35:00"),
+        # As a plain web server breaks off.
+        ("breaks", False, remote.RETRIES, "rainfall_rate cannot be read at .*look whether the server answers"),
+    ],
+)
+def test_what_fails_on_its_way_is_asked_for_again(
+    server: tuple[_Server, Path, str], fault: str, names_version: bool, few: int, said: str
+) -> None:
     served, folder, address = server
     rain = archive(folder / "radar.zarr")
+    served.names_version = names_version
     sequence = open_source(f"{address}/radar.zarr").sequences[0]
-    served.refusals = 2
+    setattr(served, fault, few)
     np.testing.assert_array_equal(sequence.read(5, 6)[0, 0], rain[5])
-    served.refusals = 1000
+    setattr(served, fault, 1000)
     served.asked.clear()
-    with pytest.raises(DataError, match=r"rainfall_rate cannot be read at 2020-01-31T12:35:00"):
-        sequence.read(7, 8)
-    assert len(served.asked) == 2 * (1 + remote.RETRIES)  # with a second look for the step that failed
-
-
-@pytest.mark.slow
-def test_an_answer_that_breaks_off_is_asked_for_again(server: tuple[_Server, Path, str]) -> None:
-    served, folder, address = server
-    rain = archive(folder / "radar.zarr")
-    served.names_version = False  # as a plain web server
-    sequence = open_source(f"{address}/radar.zarr").sequences[0]
-    served.breaks = remote.RETRIES
-    np.testing.assert_array_equal(sequence.read(5, 6)[0, 0], rain[5])
-    served.breaks = 1000
-    served.asked.clear()
-    with pytest.raises(DataError, match=r"rainfall_rate cannot be read at .*look whether the server answers"):
+    with pytest.raises(DataError, match=said):
         sequence.read(7, 8)
     assert len(served.asked) == 2 * (1 + remote.RETRIES)  # with a second look for the step that failed
 
