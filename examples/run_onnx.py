@@ -3,7 +3,8 @@
     nextframe export squares-stacked --out model.onnx
     python examples/run_onnx.py model.json past.npy forecast.gif --lead-times 8
 
-`past.npy` holds frames (T, C, H, W) in source units. Needs numpy, onnxruntime and pillow, and no nextframe.
+`past.npy` holds frames (T, C, H, W) in source units; the page "Taking a model elsewhere" shows how to make it. Needs
+numpy, onnxruntime and pillow, and no nextframe.
 """
 
 import argparse
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import onnxruntime
+from onnxruntime.capi.onnxruntime_pybind11_state import InvalidProtobuf, NoSuchFile
 from PIL import Image
 
 options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -21,9 +23,20 @@ options.add_argument("out", type=Path)
 options.add_argument("--lead-times", type=int, default=8)
 given = options.parse_args()
 
-model = json.loads(given.model.read_text())
-graphs = {part: onnxruntime.InferenceSession(given.model.with_name(file)) for part, file in model["files"].items()}
-past = np.load(given.past).astype(np.float32)
+try:
+    model, past = json.loads(given.model.read_text()), np.load(given.past)
+    graphs = {part: onnxruntime.InferenceSession(given.model.with_name(file)) for part, file in model["files"].items()}
+except (OSError, ValueError, KeyError, TypeError, InvalidProtobuf, NoSuchFile) as error:
+    options.error(f"cannot read {given.model}, what it names, or {given.past}: {error}")
+shape, size = model["inputs"][0]["shape"][1:], getattr(past, "shape", "several arrays")
+if (
+    len(size) != 4
+    or not size[0]
+    or any(isinstance(side, int) and side != size[n] for n, side in enumerate(shape, start=1))
+):
+    options.error(f"{given.past} must hold frames (T, {', '.join(map(str, shape))}), not {size}")
+print(*model["around"], sep="\n", end="\n" * bool(model["around"]))  # what a graph cannot hold
+past = past.astype(np.float32)
 height, width = past.shape[2:]
 
 

@@ -13,7 +13,9 @@ import pytest
 import nextframe
 from nextframe.cli import main
 from nextframe.errors import CheckpointError, ConfigError
+from nextframe.exports.description import describe
 from nextframe.exports.export import export
+from nextframe.exports.graph import graphs
 from nextframe.exports.keras_import import import_keras
 from nextframe.forecasting.load import load_run
 from tests.exports.small import past_frames, small_model
@@ -102,6 +104,15 @@ def test_the_files_of_an_encoder_decoder_are_found_by_any_of_their_names(tmp_pat
     (tmp_path / "model.encoder.onnx").unlink()
     with pytest.raises(CheckpointError, match="one of two files"):
         load_run(tmp_path / "model.onnx")
+
+
+@pytest.mark.parametrize(
+    ("coordinates", "motion"), [("translated", "one displacement"), ("adaptive", "at each place a mean of no motion")]
+)
+def test_the_motion_that_is_left_to_do_is_that_of_the_coordinates(coordinates: str, motion: str) -> None:
+    model = small_model("stacked", coordinates=coordinates)
+    around = describe(model, graphs(model), {"step": "model.onnx"})["around"]
+    assert f"find the motion at the last frame seen ({motion}" in around[1]
 
 
 @pytest.mark.slow

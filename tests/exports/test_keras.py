@@ -18,6 +18,7 @@ from nextframe.cli import main
 from nextframe.errors import CheckpointError, ConfigError
 from nextframe.exports.export import export
 from nextframe.exports.keras_import import import_keras
+from nextframe.forecasting.load import load_run
 from nextframe.forecasting.model_forecaster import ModelForecaster
 from nextframe.models.causality import check_causal
 from nextframe.models.encoder_decoder import EncoderDecoder
@@ -315,3 +316,11 @@ def test_options_that_keras_lacks_are_refused_and_nothing_is_written(options: di
 def test_ensembles_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="an ensemble of 2 models"):
         export(small_ensemble("stacked"), tmp_path / "model.keras")
+
+
+@pytest.mark.parametrize("name", ["squares-stacked", "squares-encoder-decoder"])
+def test_shipped_models_leave_with_the_same_forecasts_of_what_they_know(name: str, tmp_path: Path) -> None:
+    pytest.importorskip("keras")
+    difference = export(load_run(name), tmp_path / "model.keras").difference
+    assert difference is not None
+    assert difference < 1e-5

@@ -11,6 +11,7 @@ from dataclasses import asdict
 from importlib.metadata import version
 from typing import Any
 
+from nextframe.config import Coordinates
 from nextframe.errors import CheckpointError, first_line
 from nextframe.exports.graph import Graph, members_of
 from nextframe.forecasting.trained import TrainedForecaster
@@ -21,6 +22,13 @@ from nextframe.words import count
 KIND = "nextframe step graph"
 VERSION = 1
 """Version of the description."""
+_MOTIONS: Mapping[Coordinates, str] = {
+    "lagrangian": "optical flow from the last frame but one to it",
+    "translated": "one displacement of the whole frame, from the last frame but one to it",
+    "adaptive": "at each place a mean of no motion, the optical flow of the last two frames, the mean flow of the last "
+    "five, and one displacement of the whole frame, weighed by how well each would have forecast the last frames there",
+}
+"""Motion along which coordinates move."""
 
 Description = Mapping[str, Any]
 
@@ -116,12 +124,11 @@ def _around(model: TrainedForecaster) -> list[str]:
     """Tasks that are left to do outside of the graph, a sentence each."""
     data, sentences = model.config.data, []
     if data.coordinates != "eulerian":
-        found = "optical flow" if data.coordinates == "lagrangian" else "one displacement of the whole frame"
         sentences += [
             f"The network works in {data.coordinates} coordinates, and the motion is not in the file.",
-            f"Before it: find the motion that led from the last frame but one to the last one seen ({found}), and move "
-            "every frame of the past along it to the time of the last one (semi-Lagrangian advection); values that "
-            "come from beyond the edge are NaN.",
+            f"Before it: find the motion at the last frame seen ({_MOTIONS[data.coordinates]}), and move every frame "
+            "of the past along it to the time of the last one (semi-Lagrangian advection); values that come from "
+            "beyond the edge are NaN.",
             "After it: move the forecast of lead time k on along the same motion by k steps; where nothing known "
             "arrives, take the last frame seen. What is fed back is the forecast before it is moved on.",
         ]

@@ -91,7 +91,8 @@ def compare(model: TrainedForecaster, exported: ExportedForecaster) -> Compariso
             received=f"{early:.2g}",
             hint="report this, with the model",
         )
-    seconds, own_seconds = _seconds_a_step(([twin], own), _blobs(model, 1, model.manifest.height, model.manifest.width))
+    timed = _with_gaps(_blobs(model, 1, max(model.config.data.past, 2), model.manifest.height, model.manifest.width))
+    seconds, own_seconds = _seconds_a_step(([twin], own), timed)
     return Comparison(
         difference=float(difference.max()),
         early_difference=early,
@@ -148,19 +149,31 @@ def _apart(model: TrainedForecaster, true: FloatArray, read: FloatArray) -> Floa
 
 def _pasts(model: TrainedForecaster) -> Iterator[FloatArray]:
     """One past, and three at once of another size, both of odd sizes where the grid is not fixed."""
-    static = members_of(model)[0].door.static
-    name = model.config.data.data.partition(":")[0]
+    static, count = members_of(model)[0].door.static, max(model.config.data.past, 2)
     for batch, size in ((1, (19, 23)), (3, (13, 18))):
         if static is not None:
-            yield _blobs(model, batch, *static.shape[1:])
-        elif (
-            name in GENERATED and model.manifest.channels == 1
-        ):  # what it knows; elsewhere rounding grows faster from frame to frame
-            frames = model.config.data.past
-            movies = open_source(f"{name}:movies={batch},frames={frames},seed=1000").sequences
-            yield np.stack([movie.read(0, frames)[..., : 16 + size[0], : 16 + size[1]] for movie in movies])
-        else:
-            yield _blobs(model, batch, *size)
+            yield _with_gaps(_blobs(model, batch, count, *static.shape[1:]))
+            continue
+        known = _generated(model, batch, model.config.data.past, *(16 + side for side in size))
+        yield _with_gaps(_blobs(model, batch, count, *size)) if known is None else known
+
+
+def known_movies(model: TrainedForecaster, batch: int, count: int, height: int, width: int) -> FloatArray:
+    """Movies (batch, count, C, height, width) of what a model knows, in source units and without gaps: elsewhere it is
+    unsure, and rounding grows faster from frame to frame.
+    """
+    known = _generated(model, batch, count, height, width)
+    return _blobs(model, batch, count, height, width) if known is None else known
+
+
+def _generated(model: TrainedForecaster, batch: int, count: int, height: int, width: int) -> FloatArray | None:
+    """Movies of the generated source that a model was trained on; None where it was on none, or of larger frames."""
+    name = model.config.data.data.partition(":")[0]
+    if name not in GENERATED or model.manifest.channels != 1:
+        return None
+    movies = open_source(f"{name}:movies={batch},frames={count},seed=1000").sequences
+    frames = np.stack([movie.read(0, count)[..., :height, :width] for movie in movies])
+    return frames if frames.shape[-2:] == (height, width) else None
 
 
 def _without_motion(model: TrainedForecaster) -> list[Any]:
@@ -203,9 +216,9 @@ def _range(model: TrainedForecaster) -> tuple[FloatArray, FloatArray]:
     return low, high
 
 
-def _blobs(model: TrainedForecaster, batch: int, height: int, width: int) -> FloatArray:
-    """Pasts (batch, T, C, height, width) of shapes that move, in source units, with a few gaps."""
-    count, channels = max(model.config.data.past, 2), model.manifest.channels
+def _blobs(model: TrainedForecaster, batch: int, count: int, height: int, width: int) -> FloatArray:
+    """Movies (batch, count, C, height, width) of shapes that move, in source units."""
+    channels = model.manifest.channels
     draw = np.random.default_rng(0)
     rows, columns = np.mgrid[:height, :width].astype(np.float32)
     low, high = (end[:, None, None] for end in _range(model))
@@ -215,5 +228,9 @@ def _blobs(model: TrainedForecaster, batch: int, height: int, width: int) -> Flo
         for n, frame in enumerate(movie):
             distance = (rows - y - v * n) ** 2 + (columns - x - u * n) ** 2
             frame[:] = low + (high - low) * np.exp(-distance / 18)
+    return movies
+
+
+def _with_gaps(movies: FloatArray) -> FloatArray:
     movies[:, 0, :, :2, :3] = np.nan
     return movies
