@@ -36,6 +36,10 @@ Damaged = Literal["error", "skip"]
 Matched = Literal["last", "validation"]
 """Distribution of values that a forecast is given: that of the last frame seen, or that of the validation part."""
 LARGEST_SEED = 2**63
+LARGEST_SIZE = 2**16
+"""Filters of a layer, pixels of a kernel's or a patch's side, quantiles of a value, at most: sizes that are products of
+these can be counted."""
+_SIZES = ("filters", "kernel_size", "quantiles", "patch")
 CLOCKS = ("time-of-day", "time-of-year")
 """Covariates that the clock tells; all others are sources."""
 COVARIATES = ("covariates", "future_covariates")
@@ -51,6 +55,14 @@ def _at_least(section: object, minimum: float, *names: str) -> None:
         for item in value if isinstance(value, tuple) else (value,):
             if item is not None and not item >= minimum:
                 raise ConfigError("is too small", where=name, expected=f"at least {minimum:g}", received=item)
+
+
+def _at_most(section: object, maximum: int, *names: str) -> None:
+    for name in names:
+        value = getattr(section, name)
+        for item in value if isinstance(value, tuple) else (value,):
+            if item > maximum:
+                raise ConfigError("is too large", where=name, expected=f"at most {maximum}", received=item)
 
 
 def _positive(section: object, *names: str) -> None:
@@ -320,7 +332,8 @@ class ModelConfig:
             object.__setattr__(self, "kernel_size", (self.kernel_size,))
         check_options(self.model, self)
         _check_choices(self)
-        _at_least(self, 1, "filters", "kernel_size", "quantiles", "patch")
+        _at_least(self, 1, *_SIZES)
+        _at_most(self, LARGEST_SIZE, *_SIZES)
         if self.quantiles % 2 == 0:
             raise ConfigError("is even", where="quantiles", expected="an odd number", received=self.quantiles)
         if not self.filters and not architecture(self.model).own:

@@ -52,3 +52,15 @@ def peak_memory() -> int:
         return 0
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return most if platform.system() == "Darwin" else most * 1024
+
+
+def takes_too_much(error: BaseException) -> bool:
+    """True for an error of a library that was given no more memory: Python's own, or torch's, which is a RuntimeError
+    and says so in words.
+
+    >>> takes_too_much(MemoryError()), takes_too_much(RuntimeError("CUDA out of memory. Tried to allocate 20 GiB"))
+    (True, True)
+    """
+    if isinstance(error, RuntimeError):
+        return any(words in str(error) for words in ("allocate memory", "out of memory", "not enough memory"))
+    return isinstance(error, MemoryError)

@@ -30,10 +30,12 @@ from nextframe.cli.ending import TERMINATED
 from nextframe.cli.face import on_command_line
 from nextframe.cli.watchdog import watchdog
 from nextframe.config import Matched
-from nextframe.errors import NextframeError, NextframeWarning, TrainingError
+from nextframe.errors import NextframeError, NextframeWarning, TrainingError, first_line
 from nextframe.frames.formats import what_can_be_read
 from nextframe.frames.watch import watch
+from nextframe.machine import takes_too_much
 
+_SMALLER = "take smaller batches, or smaller or fewer frames"
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
 
 app = App(
@@ -125,6 +127,11 @@ def _run(tokens: list[str]) -> int:
             raise
         _drop_output()
         print(f"nextframe: the output cannot be written (received {error.strerror}); make room there", file=sys.stderr)
+        return 2
+    except (MemoryError, RuntimeError) as error:
+        if not takes_too_much(error):
+            raise
+        print(f"nextframe: takes more memory than there is (received {first_line(error)}); {_SMALLER}", file=sys.stderr)
         return 2
     except SystemExit as stop:
         if stop.code == TERMINATED:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from nextframe.errors import NextframeError
+from nextframe.machine import takes_too_much
 from nextframe.service.limits import said
 from nextframe.words import nobody
 
@@ -48,10 +49,8 @@ def main() -> None:
         told = _train(asked)
     except NextframeError as error:
         told = {"error": said(error)}
-    except MemoryError:
-        told = {"error": "the training takes too much memory"}
-    except RuntimeError as error:
-        if "memory" not in str(error):  # torch's word for it
+    except (MemoryError, RuntimeError) as error:
+        if not takes_too_much(error):
             raise
         told = {"error": "the training takes too much memory"}
     answers.write(json.dumps(told) + "\n")

@@ -57,6 +57,7 @@ from nextframe.training.clock import Clock
 from nextframe.training.devices import Place, first_place, helpers
 from nextframe.training.foresight import check_covariates
 from nextframe.training.malloc import keep_freed_memory
+from nextframe.training.memory import hold_batch, hold_network, hold_workers
 from nextframe.training.module import ForecastTraining, make_optimizer
 from nextframe.training.plan import Plan, batch_that_fits, make_plan
 from nextframe.training.start import hold_start, load_start, read_start
@@ -148,6 +149,7 @@ def train_ensemble(
         )
     with claim(run):
         _hold_to_run(run, config, resume, overwrite)
+        hold_network(config, source.frame_shape[0], module=module)
         for n in range(config.training.members):
             if progress:
                 say(f"member {n + 1} of {config.training.members}")
@@ -288,6 +290,9 @@ def _train(
         grid=(tuple(map(float, grid.y)), tuple(map(float, grid.x))) if len(static) and grid is not None else None,
         covariates=() if covariates is None else covariates.rows,
     )
+    hold_network(config, channels, manifest.further_channels, module=module)
+    hold_batch(config, parts.train)
+    hold_workers(config.training.workers)
     read: dict[str, Any] = {"parts": parts, "static": static, "covariates": covariates}
     task = _Task(config=config, run=run, **read, manifest=manifest, resumed=resumed, plan=None, module=module)
     place = first_place(config.training.devices)
