@@ -105,6 +105,7 @@ def fit(
     from nextframe.data.covariate_frames import held_in, timed
     from nextframe.forecasting.calibrate import calibrate_or_tell
     from nextframe.forecasting.load import load_run
+    from nextframe.frames.listed import listed
     from nextframe.frames.source import are_named, name_of, open_as, open_source
     from nextframe.frames.together import as_options
     from nextframe.runs.lock import claim_for
@@ -112,6 +113,7 @@ def fit(
     from nextframe.training.fit import default_tell, train, train_ensemble
     from nextframe.training.recipe import begin
 
+    source = listed(source)
     if source is not None:
         options["data"] = source if are_named(source) else name_of(source)  # type: ignore[typeddict-item]
     named, held = held_in(options)
@@ -577,11 +579,13 @@ def inspect(
     40
     """
     from nextframe.data.covariate_frames import held_in
+    from nextframe.frames.listed import listed
     from nextframe.frames.source import name_of, open_source
     from nextframe.frames.together import as_options
     from nextframe.inspection.inspect import inspect_as
     from nextframe.training.recipe import choose_for
 
+    source = listed(source)
     named, held = held_in(options)
     config = preset_config("stacked").replace(as_options({**named, "data": name_of(source)}))
     opened, choice = choose_for(lambda config: open_source(source, config.data), config, options, measure=measure)
@@ -609,6 +613,7 @@ def compare_sources(many: Sequence[One], *, face: Face = in_python, **options: U
     2
     """
     from nextframe.data.covariate_frames import held_in
+    from nextframe.frames.listed import listed
     from nextframe.frames.source import open_source
     from nextframe.frames.together import as_options
     from nextframe.inspection.covariates import look_beside
@@ -616,7 +621,7 @@ def compare_sources(many: Sequence[One], *, face: Face = in_python, **options: U
 
     named, held = held_in(options)
     config = RunConfig().replace(as_options(named)).data
-    opened = open_source(list(many), config)
+    opened = open_source(listed(list(many)), config)
     return side_by_side(opened, config, beside=look_beside(opened, config, held, face))
 
 

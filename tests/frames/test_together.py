@@ -7,6 +7,7 @@ import pytest
 import xarray as xr
 
 import nextframe
+from nextframe.api import compare_sources
 from nextframe.errors import ConfigError, DataError, NextframeError
 from nextframe.frames.rain import reflectivity
 from nextframe.frames.sequence import FrameSequence
@@ -171,3 +172,53 @@ def test_bad_lists_are_a_sentence(tmp_path: Path) -> None:
     ):
         with pytest.raises(NextframeError, match=message):
             nextframe.open_source(sources)
+
+
+@pytest.mark.slow
+def test_a_file_lists_sources_with_weights_and_options(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    radar(tmp_path / "a.nc")
+    radar(tmp_path / "b.nc", km=2.0, seed=1)
+    (tmp_path / "sources.yaml").write_text("- a.nc\n- path: b.nc\n  crop: [0, 8, 16, 24]\n  weight: 2\n  name: bee\n")
+    source = nextframe.open_source("sources.yaml")
+    assert [(s.origin, s.weight, s.shape[2:]) for s in source.sequences] == [
+        ("a.nc", 1.0, (32, 32)),
+        ("bee", 2.0, (16, 24)),
+    ]
+    assert as_options({"data": ["sources.yaml"]})["sources"] == ("a.nc", "b.nc::crop=0,8,16,24,weight=2,name=bee")
+    assert len(nextframe.open_source(["sources.yaml", str(radar(tmp_path / "c.nc", seed=2))]).sequences) == 3
+    assert len(compare_sources(["sources.yaml"]).sides) == 2
+    called = nextframe.verify("persistence", "sources.yaml", past=2, lead_times=1, baselines=(), progress=False)
+    assert set(called.by_source) == {"a.nc", "bee"}
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("a.nc: 3", "is no list of sources"),
+        ("[]", "is no list of sources"),
+        ("- 3", "is no list of sources"),
+        ("- other.yaml", "is no list of sources"),
+        ("- [", "cannot be read as a list of sources"),
+        ("- path: a.nc\n  wieght: 2", "did you mean 'weight'"),
+        ("- weight: 2", "names no path"),
+    ],
+)
+def test_a_file_that_lists_no_sources_is_a_sentence(text: str, said: str, tmp_path: Path) -> None:
+    (tmp_path / "sources.yaml").write_text(text)
+    with pytest.raises(ConfigError, match=said):
+        nextframe.open_source(tmp_path / "sources.yaml")
+    with pytest.raises(ConfigError, match="No such file"):
+        nextframe.open_source(tmp_path / "absent.yaml")
+
+
+@pytest.mark.slow
+def test_lead_times_of_sources_with_differing_steps_are_frames(tmp_path: Path) -> None:
+    paths = [str(radar(tmp_path / "a.nc")), str(radar(tmp_path / "b.nc", minutes=10, seed=1))]
+    both = nextframe.verify("persistence", paths, past=2, lead_times=2, baselines=(), progress=False)
+    assert (both.lead_time, both.lead_time_unit) == ([1, 2], "frames")
+    assert "lead times are in frames, for time steps differ: 5 min and 10 min" in both.notes
+    assert [(each.lead_time, each.lead_time_unit) for each in both.by_source.values()] == [
+        ([5, 10], "minutes"),
+        ([10, 20], "minutes"),
+    ]

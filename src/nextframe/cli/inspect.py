@@ -12,6 +12,7 @@ from nextframe.cli.face import on_command_line
 from nextframe.cli.options import option_types, section_defaults
 from nextframe.config import RunConfig
 from nextframe.errors import ConfigError
+from nextframe.frames.listed import is_list_file
 from nextframe.words import spell
 
 RUN_FILES = ("config.yaml", "model.json")
@@ -35,7 +36,8 @@ def inspect(
 
     Args:
         what: A SOURCE of frames, a run folder, or the name of a shipped model.
-        others: Further sources, to see them all side by side: how large, wet and fast each is, and what does not fit.
+        others: Further sources, or one YAML file that lists all, to see them side by side: how large, wet and fast each
+            is, and what does not fit.
         models: List the models that come with the package; of one of them, show the card.
         system: Show versions and processors, for a report of a fault.
         measure: With --system, also how fast a training step is here, with the engine and without it, in ten seconds;
@@ -50,11 +52,12 @@ def inspect(
     if not of_frames and (as_json or options):
         given = ", ".join(["--json"] * as_json + [f"--{name.replace('_', '-')}" for name in options])
         raise ConfigError("is for frames", where=given, hint="leave it out")
-    if (measure and not (system or of_frames)) or (measure and others):
+    several = bool(others) or (of_frames and is_list_file(what))
+    if (measure and not (system or of_frames)) or (measure and several):
         raise ConfigError(
             "is for frames or for this machine", where="--measure", hint="name one source, or add --system"
         )
-    if others:
+    if several:
         _compare([str(what), *others], as_json, console, options)
     elif system:
         from nextframe.cli.system import describe_speed, describe_system

@@ -18,6 +18,7 @@ from nextframe.frames.format import Format
 from nextframe.frames.formats import formats, what_can_be_read
 from nextframe.frames.formats.axes import axes_for
 from nextframe.frames.generated import GENERATED
+from nextframe.frames.listed import listed
 from nextframe.frames.mapped import Mapped
 from nextframe.frames.names import natural_order
 from nextframe.frames.readers import Cached, Drawn, cached, coarsen, crop, to_grey, tolerate
@@ -69,7 +70,8 @@ def open_source(source: Source, reading: Reading | None = None, **options: Unpac
             (`frames.formats`), a pattern for several ("archive/*.nc"), a folder of images, a folder of any of the
             others, or several such folders, by a pattern or in one folder; an array as a NumPy file may hold one
             (`formats.axes`); an xarray DataArray or Dataset as a NetCDF file may hold one; what is open already; or a
-            list of any of these. A list of arrays (H, W) is one sequence of frames. Others may differ in size, pixel,
+            list of any of these, which may stand in a YAML file ("sources.yaml"). A list of arrays (H, W) is one
+            sequence of frames. Others may differ in size, pixel,
             step and unit, and have reading options of their own: "radar.nc::coarsen=2", or a mapping with `path`
             (`frames.together`).
         reading: how to read them; by default as they are.
@@ -87,7 +89,7 @@ def open_source(source: Source, reading: Reading | None = None, **options: Unpac
     >>> [len(sequence) for sequence in open_source([np.zeros((30, 64, 64)), np.zeros((12, 64, 64))]).sequences]
     [30, 12]
     """
-    reading = (reading or Reading()).but(options)
+    source, reading = listed(source), (reading or Reading()).but(options)
     damage = Damage() if reading.damaged == "skip" else None
     many = are_several(source)
     if many:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from nextframe.config import COVARIATES, Reading, hints, unknown_option
 from nextframe.errors import ConfigError, DataError
 from nextframe.frames.geography import METRES, Geography
+from nextframe.frames.listed import listed
 from nextframe.frames.rain import convert_rain, is_rain
 from nextframe.frames.readers import coarsen
 from nextframe.frames.sequence import FrameReader, FrameSequence
@@ -110,7 +111,7 @@ def as_options(options: Mapping[str, Any]) -> dict[str, Any]:
     {'data': 'a.nc, b.nc', 'epochs': 3, 'sources': ('a.nc', 'b.nc::coarsen=2')}
     """
     options = {key: _each_written(value) if key in COVARIATES else value for key, value in options.items()}
-    data = options.get("data")
+    data = listed(options.get("data"))
     if isinstance(data, (str, Path)) and not names_options(data):
         return dict(options)
     several = list(data) if isinstance(data, (list, tuple)) else [] if data is None else [data]

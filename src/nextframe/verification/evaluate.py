@@ -23,9 +23,10 @@ from nextframe.verification.grade import grade
 from nextframe.verification.leave_out import Chosen
 from nextframe.verification.protocols import named
 from nextframe.verification.result import Verification
+from nextframe.verification.summary import time_steps
 from nextframe.verification.thresholds import Thresholds, chosen_thresholds, shows_pictures
 from nextframe.verification.verify import verify
-from nextframe.words import evenly, joined
+from nextframe.words import duration, evenly, joined
 
 
 def evaluate(
@@ -113,7 +114,8 @@ def evaluate(
     if len(windows) < chosen:
         notes.append(f"{chosen - len(windows)} of {chosen} windows start from frames without a value")
     assumed = dict.fromkeys(note for span in spans for note in span.sequence.notes)
-    notes += [damage.sentence if damage is not None else "", *assumed, *_unreached(verification)]
+    notes += [_several_steps(windows), damage.sentence if damage is not None else "", *assumed]
+    notes += _unreached(verification)
     if published is not None and verification.protocol is not None:
         said = published.differences(past, lead_times, stride, spans[0].sequence.shape[2:])
         verification = replace(verification, protocol=replace(verification.protocol, notes=said))
@@ -170,6 +172,15 @@ def evaluate_file(
         )
     about = {**provenance(spans), **reading_in_words(config)}
     return replace(verification, notes=(*observation.notes, *_unreached(verification)), provenance=about)
+
+
+def _several_steps(windows: Sequence[Window]) -> str:
+    """A sentence on sources whose frames are not equally far apart in time; empty where all are."""
+    steps = time_steps(windows)
+    if len(steps) < 2:
+        return ""
+    apart = joined(["unknown" if step is None else duration(step) for step in steps], "and")
+    return f"lead times are in frames, for time steps differ: {apart}"
 
 
 def check_numbers(*, limit: int | None = None, examples: int = 0) -> None:

@@ -13,6 +13,7 @@ from nextframe.data.windows import cut_windows, windows_with_past
 from nextframe.errors import ConfigError, DataError
 from nextframe.forecasting.adapt import adapt
 from nextframe.frames.generated import GENERATED
+from nextframe.frames.listed import listed
 from nextframe.frames.readers import coarsen
 from nextframe.frames.sequence import FrameSequence, FrameSource
 from nextframe.frames.source import Source, are_several, name_of, open_as
@@ -46,7 +47,7 @@ def held_out(
         ConfigError: no test part and no other data; held-out frames that are not there; a reading without other data.
         DataError: frames that cannot be read.
     """
-    reading = reading or {}
+    reading, data = reading or {}, listed(data)
     if data is None and reading:
         raise ConfigError(
             "only for reading other data",

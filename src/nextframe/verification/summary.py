@@ -60,7 +60,7 @@ def summarise(
     """
     totals = {name: [part.total() for part in found] for name, found in parts.items()}
     scores = {name: scores_of(found) for name, found in totals.items()}
-    step = sequence.time_step
+    step = sequence.time_step if len(time_steps(windows)) < 2 else None
     lead_time, unit = in_words(None if step is None else np.arange(1, lead_times + 1) * step, lead_times)
     listed = {name: {metric: v.tolist() for metric, v in found.items()} for name, found in scores.items()}
     statistics = next(part for part in next(iter(totals.values())) if isinstance(part, Values))
@@ -100,6 +100,11 @@ def summarise(
     names = list(scores)
     pairs = [(own, other) for n, own in enumerate(names[:judged]) for other in names[n + 1 :]]
     return replace(result, verdicts=verdicts(result, scores, samples, pairs))
+
+
+def time_steps(windows: Sequence[Window]) -> list[np.timedelta64 | None]:
+    """Time steps of what was forecast, each once: where there are several, a lead time is a number of frames."""
+    return list(dict.fromkeys(window.sequence.time_step for window in windows))
 
 
 def _bounds(samples: Scores) -> dict[str, list[list[float]]]:
