@@ -1,10 +1,13 @@
 """A trained model in source units: normalisation in and out, missing values, wrong frames."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from nextframe.config import RunConfig
+from nextframe.data.limits import Limits
 from nextframe.data.normalise import Normaliser
 from nextframe.errors import ConfigError, DataError, ShapeError
 from nextframe.forecasting.model_forecaster import ModelForecaster
@@ -69,3 +72,16 @@ def test_networks_move_to_a_device_and_unknown_ones_are_refused() -> None:
     if not torch.cuda.is_available():
         with pytest.raises(ConfigError, match="cuda"):
             model.to("cuda")
+
+
+def test_each_channel_is_held_to_its_own_range() -> None:
+    model = forecaster(channels=3)
+    limits = Limits(low=(0.0, None, 0.0), high=(255.0, None, 1.0), least=(None,) * 3)
+    model.manifest = replace(model.manifest, limits=limits)
+    assert model.manifest.tops == (255.0, None, 1.0)
+    past = np.broadcast_to(np.array([250, -3000, 0.5], np.float32)[:, None, None], (1, 2, 3, 10, 12)).copy()
+    past[0, 0, 2, 0, 0] = np.nan
+    model.check_frames(past)
+    past[0, 1, 2, 3, 3] = 100
+    with pytest.raises(DataError, match=r"values from 0 to 1 \(received values from 0.5 to 100 of v2\)"):
+        model.check_frames(past)

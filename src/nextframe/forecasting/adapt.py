@@ -190,8 +190,7 @@ def _in_range(
     sequences: tuple[FrameSequence, ...], manifest: Manifest, name: str
 ) -> tuple[tuple[FrameSequence, ...], list[str]]:
     """Pictures in the range of the training's: bytes, two bytes and shares of the brightest are the same brightness."""
-    ranges = set(zip(manifest.bounds.low, manifest.bounds.high, strict=True))
-    trained = next((scale for scale in BRIGHTEST if ranges == {(0.0, scale)}), None)
+    trained = next((scale for scale in BRIGHTEST if set(manifest.tops) == {scale}), None)
     if trained is None or set(manifest.units) != {"1"}:
         return sequences, []
     if trained == BYTES and all(sequence.values.dtype == np.uint8 for sequence in sequences):

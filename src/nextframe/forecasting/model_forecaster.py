@@ -179,25 +179,34 @@ class ModelForecaster(TrainedForecaster):
                 received=channels,
                 hint="give it the same kind of frames; {grey=True} reads colour as grey",
             )
-        known = np.isfinite(past)
-        whole = bool(known.all())
-        if not whole and not known.reshape(len(past), -1).any(axis=1).all():
+        if not np.isfinite(past).reshape(len(past), -1).any(axis=1).all():
             raise DataError("the frames to start from hold no valid value", where=self.name)
-        limits = self.manifest.bounds
-        shares = self.normaliser.method == "identity" and self.config.model.output == "sigmoid"
-        bound = 1.0 if shares else max((b for b in limits.high if b is not None), default=None)
-        if bound is not None and (shares or (set(limits.low) == {0.0} and None not in limits.high)):
-            values = past if whole else past[known]
-            low, high = float(values.min()), float(values.max())
-            if low < -bound or high > 2 * bound:
-                raise DataError(
-                    f"was trained on values from 0 to {bound:g}",
-                    where=self.run or self.name,
-                    received=f"values from {low:g} to {high:g}",
-                    hint="bring the frames to that range, or take a model that was trained on such frames",
-                )
+        self._hold_range(past)
         if self.door.static is not None:
             check_size(self.door.static, past.shape[-2], past.shape[-1], self.run or self.name)
+
+    def _hold_range(self, past: FloatArray) -> None:
+        """Hold each channel of frames (B, T, C, H, W) to the range that its values in the training had, about."""
+        tops = self.manifest.tops
+        for c in range(past.shape[2]):
+            top = tops[0 if len(tops) == 1 else c]
+            if top is None:
+                continue
+            values = past[:, :, c]
+            known = np.isfinite(values)
+            values = values if known.all() else values[known]
+            low, high = (float(values.min()), float(values.max())) if values.size else (0.0, 0.0)
+            if low < -top or high > 2 * top:
+                raise DataError(
+                    f"was trained on values from 0 to {top:g}",
+                    where=self.run or self.name,
+                    received=f"values from {low:g} to {high:g}{self._of(c)}",
+                    hint="bring the frames to that range, or take a model that was trained on such frames",
+                )
+
+    def _of(self, channel: int) -> str:
+        """Words that name a channel, where there are several."""
+        return f" of {self.manifest.variables[channel]}" if self.manifest.channels > 1 else ""
 
     def stream(self) -> Stream | None:
         if not self.model.streams or self.door.moves or self.tiling is not None or self.manifest.covariates:

@@ -122,6 +122,17 @@ class Manifest:
         return limits.pooled if self.normaliser.shared else limits
 
     @property
+    def tops(self) -> tuple[float | None, ...]:
+        """Largest value of each channel whose values lie between 0 and it, as those of pictures and shares do; None
+        for others. Limits of one channel hold for every channel.
+
+        Of a network that reads values as they are and ends in a sigmoid it is 1, whatever the values piled up at.
+        """
+        if self.normaliser.method == "identity" and self.config.model.output == "sigmoid":
+            return (1.0,) * len(self.bounds.low)
+        return tuple(high if low == 0 else None for low, high in zip(self.bounds.low, self.bounds.high, strict=True))
+
+    @property
     def further_channels(self) -> int:
         """Channels of the network's input beyond those of a frame: static fields, covariates, then the mask."""
         covariates = sum(row.channels for row in self.covariates)
