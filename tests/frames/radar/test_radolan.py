@@ -19,14 +19,18 @@ MISSING = 0x29C4
 """What DWD's description of the format has for a pixel without a value: bit 14 and 2500."""
 
 
+PRECISION = {"RX": "E+00", "RW": "E-01", "WN": "E-01"}
+INTERVAL = {"RW": 60}
+
+
 def composite(
     folder: Path, minute: int, counts: np.ndarray, *, product: str = "RY", version: int = 3, more: str = ""
 ) -> Path:
     """A composite of counts (H, W) by the description of the format, of 15 January 2020, some minutes past 10."""
     rows, columns = counts.shape
     body = counts.astype("<u2").tobytes() if product != "RX" else counts.astype(np.uint8).tobytes()
-    precision = "E+00" if product == "RX" else "E-02"
-    tail = f"VS{version:2d}SW   2.21.0PR {precision}INT   5GP{rows:4d}x{columns:4d}{more}MS  5<boo>"
+    precision, interval = PRECISION.get(product, "E-02"), INTERVAL.get(product, 5)
+    tail = f"VS{version:2d}SW   2.21.0PR {precision}INT{interval:4d}GP{rows:4d}x{columns:4d}{more}MS  5<boo>"
     head = f"{product}151{minute:03d}100000120BY"
     length = len(head) + 7 + len(tail) + 1 + len(body)
     path = folder / f"raa01-{product.lower()}_10000-200115{1000 + minute}-dwd---bin.gz"
@@ -103,6 +107,38 @@ def test_reflectivity_is_told_by_the_product(tmp_path: Path) -> None:
     values = sequence.read(0, 1)[0, 0]
     assert values[0, 0] == 10.0
     assert np.isnan(values[3, 4])
+
+
+def test_hourly_sums_are_of_the_hour_that_ends_with_them(tmp_path: Path) -> None:
+    counts = np.full((900, 900), 25)
+    counts[0, 0] = MISSING
+    composite(tmp_path, 50, counts, product="RW")
+    (sequence,) = open_source(tmp_path).sequences
+    assert (sequence.units, sequence.accumulation) == (("mm",), (np.timedelta64(3600, "s"),))
+    assert sequence.times is not None
+    assert str(sequence.times[0])[:16] == "2020-01-15T10:50"
+    (rate,) = open_source(tmp_path, rain_unit="mm/h").sequences
+    for values in (sequence.read(0, 1)[0, 0], rate.read(0, 1)[0, 0]):
+        assert np.isnan(values[0, 0])
+        np.testing.assert_allclose(values[1:], 2.5, rtol=1e-6)
+
+
+def test_forecast_reflectivity_has_tenths_and_stands_at_the_time_that_it_is_for(tmp_path: Path) -> None:
+    for ahead in (0, 5):
+        folder = tmp_path / str(ahead)
+        folder.mkdir()
+        counts = np.full((1200, 1100), 851)  # in tenths of half a decibel above -32.5 dBZ
+        counts[2, 3], counts[4, 5] = MISSING, 0
+        composite(folder, 0, counts, product="WN", version=5, more=f"VV {ahead:03d}MF 00000008")
+        (sequence,) = open_source(folder).sequences
+        assert sequence.units == ("dBZ",)
+        assert sequence.times is not None
+        assert str(sequence.times[0])[:16] == f"2020-01-15T10:{ahead:02d}"
+        values = sequence.read(0, 1)[0, 0]
+        assert np.isnan(values[2, 3])
+        np.testing.assert_allclose([values[0, 0], values[4, 5]], [10.05, -32.5], rtol=1e-6)
+        assert sequence.grid is not None
+        assert (sequence.grid.y.shape, sequence.grid.x.shape) == ((1200,), (1100,))
 
 
 def test_faults_are_told(tmp_path: Path) -> None:
