@@ -1,5 +1,6 @@
 """Trainings on uploaded frames: a model that is there afterwards, one at a time, an end before its time."""
 
+import errno
 import json
 import signal
 import time
@@ -49,6 +50,26 @@ def test_a_model_is_trained_and_forecasts(tmp_path: Path) -> None:
         process.send_signal(signal.SIGTERM)
         assert process.wait(60) == 128 + signal.SIGTERM
     assert [path.name for path in (tmp_path / "trainings").iterdir()] == [name]
+
+
+def test_a_full_disk_is_a_sentence_and_the_next_training_begins(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    (tmp_path / "trained-7.npy").touch()  # of a service that was killed
+    trainings = Trainings({}, tmp_path, Limits(training_bytes=1), set)
+    frames = nextframe.open_source("squares:movies=1,frames=4,size=16").sequences[0]
+    with monkeypatch.context() as patch:
+        patch.setattr("nextframe.service.trainings.write_array", full)
+        for _ in range(2):
+            with pytest.raises(Refused, match="the service's disk is full") as refused:
+                trainings.begin(frames, 1, {})
+            assert refused.value.status == 507
+    assert (trainings.names(), list(tmp_path.iterdir())) == ([], [])
+    assert trainings.begin(frames, 1, {}).name == "trained-3"
+    trainings.close()
 
 
 def test_few_models_are_kept(run: Path, tmp_path: Path) -> None:

@@ -1,11 +1,13 @@
 """Files as people have them: radar files whose names say what they are, several at once, clips in colour."""
 
+import errno
 import io
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import MagicMock
 
 import numpy as np
 import pytest
@@ -13,6 +15,8 @@ import pytest
 from nextframe.forecasting.model_forecaster import ModelForecaster
 from nextframe.frames.grid import Grid
 from nextframe.frames.source import open_source
+from nextframe.service import reader
+from nextframe.service.limits import Limits, Refused
 from nextframe.service.reader import sequence_from, told_of
 from nextframe.service.uploads import plain_name
 from tests.frames.radar.test_composites import knmi, swiss
@@ -126,6 +130,32 @@ def test_the_composite_of_a_continent_is_taken(client: Any) -> None:
     assert answer.json()["shape"] == [6, 1, 2200, 1900]
     refused = client.post("/forecast", content=npy(np.zeros((1, 3500, 7000), np.uint8)))
     assert "24500000 values" in hold_problem(refused, 422)["detail"]
+
+
+def test_a_full_disk_is_a_problem_of_the_service(client: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("nextframe.service.uploads._of_files", full)
+        answer = client.post("/forecast", files={"file": ("clip.gif", b"GIF89a")})
+    assert "the service's disk is full" in hold_problem(answer, 507)["detail"]
+    assert answer.headers["retry-after"]
+
+    np.save(tmp_path / "frames.npy", FRAMES[:4])
+    asked = {"files": [str(tmp_path / "frames.npy")], "reading": {}, "frames": 9, "pixels": 10**6, "values": 10**9}
+    answers = io.StringIO()
+    with monkeypatch.context() as patch:
+        patch.setattr(reader, "write_array", full)
+        patch.setattr(reader, "resource", MagicMock())
+        patch.setattr("sys.stdin", io.StringIO(json.dumps(asked) + "\n"))
+        patch.setattr("sys.stdout", answers)
+        reader.main()
+    assert json.loads(answers.getvalue()) == {"full": True}
+    asking = reader.Reader(Limits())
+    monkeypatch.setattr(asking, "_asked", lambda _: answers.getvalue())
+    with pytest.raises(Refused, match="the service's disk is full"):
+        asking.read([tmp_path / "frames.npy"], {})
 
 
 def test_attributes_of_any_kind_are_told() -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
 from nextframe.errors import NextframeError
+from nextframe.files import FULL
 
 _FOLDERS = re.compile(r"(?<![\w./])/(?:[^\s/:]+/)+")
 
@@ -99,6 +102,25 @@ class Refused(Exception):
         if self.status == 401:
             headers["www-authenticate"] = "Bearer"
         return headers if self.retry_after is None else {**headers, "retry-after": str(self.retry_after)}
+
+
+NO_ROOM = "the service's disk is full: come again when there is room"
+"""Sentence of a request that needs more of it."""
+
+
+@contextmanager
+def room_on_disk() -> Iterator[None]:
+    """Hold a full disk to be no defect, and none of the client's.
+
+    Raises:
+        Refused: there is no more room.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        raise Refused(507, NO_ROOM, retry_after=60) from error
 
 
 def said(error: NextframeError) -> str:

@@ -23,10 +23,11 @@ import numpy as np
 
 from nextframe.config import Reading
 from nextframe.errors import NextframeError
+from nextframe.files import FULL, write_array
 from nextframe.frames.grid import Grid
 from nextframe.frames.sequence import FloatArray, FrameSequence
 from nextframe.service.json_frames import frames_in_json
-from nextframe.service.limits import Limits, Refused, said
+from nextframe.service.limits import NO_ROOM, Limits, Refused, said
 
 
 @dataclass
@@ -52,7 +53,7 @@ class Reader:
             reading: options of `Reading`.
 
         Raises:
-            Refused: files that cannot be read, that take too long or too much memory, or hold too much.
+            Refused: a full disk, files that cannot be read, that take too long or too much memory, or hold too much.
         """
         bounds = {name: getattr(self.limits, name) for name in ("frames", "pixels", "values")}
         asked = {"files": [str(path) for path in files], "reading": reading, **bounds}
@@ -64,6 +65,8 @@ class Reader:
                 422, "the file takes too long or too much memory to be read, or ends the library that reads it"
             )
         told = json.loads(answer)
+        if "full" in told:
+            raise Refused(507, NO_ROOM, retry_after=60)
         if "error" in told:
             raise Refused(422, told["error"])
         return sequence_of(files[0], told)
@@ -157,7 +160,7 @@ def _answer(asked: dict[str, Any]) -> dict[str, Any]:
         return {"error": f"the file's last frames have {len(sequence) * pixels} values, more than {asked['values']}"}
     values = replace(sequence, missing="mask").read(0, len(sequence))
     with files[0].with_suffix(files[0].suffix + ".npy").open("wb") as file:
-        np.save(file, values, allow_pickle=False)
+        write_array(file, values)
     return told_of(sequence)
 
 
@@ -232,6 +235,10 @@ def main() -> None:
             told = {"error": said(error)}
         except MemoryError:
             told = {"error": "the file takes too much memory to be read"}
+        except OSError as error:
+            if error.errno not in FULL:
+                raise
+            told = {"full": True}
         answers.write(json.dumps(told) + "\n")
         answers.flush()
 

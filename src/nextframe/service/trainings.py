@@ -16,15 +16,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
-
 from nextframe.errors import NextframeError
+from nextframe.files import write_array
 from nextframe.forecasting.load import load_run
 from nextframe.forecasting.trained import TrainedForecaster
 from nextframe.frames.sequence import FrameSequence
 from nextframe.runs.metrics import METRICS, read_metrics
 from nextframe.service.judge import plain
-from nextframe.service.limits import Limits, Refused, said
+from nextframe.service.limits import Limits, Refused, room_on_disk, said
 from nextframe.service.reader import told_of
 
 _NAME = re.compile(r"trained-(\d+)")
@@ -92,6 +91,8 @@ class Trainings:
         self._trainings: dict[str, Training] = {}
         self._watcher: threading.Thread | None = None
         self._last = 0
+        for left in folder.glob("trained-*.npy"):  # by a service that was killed
+            left.unlink(missing_ok=True)
         for run in sorted(folder.glob("trained-*"), key=lambda path: (len(path.name), path.name)):
             self._found(run)
 
@@ -132,7 +133,7 @@ class Trainings:
             options: of the configuration.
 
         Raises:
-            Refused: another one is under way, or no such budget.
+            Refused: another one is under way, no such budget, or a full disk.
         """
         if not 0 < seconds <= self.limits.training_seconds:
             raise Refused(422, f"seconds must be above 0 and at most {self.limits.training_seconds:g}")
@@ -146,19 +147,17 @@ class Trainings:
             training = Training(name, self.folder / name, seconds)
             self._trainings[name] = training
             self._forget()
-        shutil.rmtree(training.folder, ignore_errors=True)
-        self.folder.mkdir(parents=True, exist_ok=True)
         kept = self.folder / f"{name}.npy"
-        np.save(kept, frames.read(0, len(frames)), allow_pickle=False)
-        training.process = subprocess.Popen(
-            [sys.executable, "-m", "nextframe.service.trainer"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-            env={**os.environ, "OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // 2))},  # forecasts have the rest
-            start_new_session=True,
-        )
+        try:
+            with room_on_disk():
+                self._start(training, frames, kept)
+        finally:
+            if training.process is None:  # nothing runs, and the next one may
+                del self._trainings[name]
+                kept.unlink(missing_ok=True)
+        with self._lock:
+            if training.state == "cancelled" and training.process is not None:  # before there was a process to kill
+                training.process.kill()
         asked = {
             "frames": str(kept.with_suffix("")),
             "told": told_of(frames),
@@ -169,6 +168,22 @@ class Trainings:
         self._watcher = threading.Thread(target=self._watch, args=(training, asked), daemon=True)
         self._watcher.start()
         return training
+
+    def _start(self, training: Training, frames: FrameSequence, kept: Path) -> None:
+        """Put the frames where the training's process finds them, and begin it."""
+        shutil.rmtree(training.folder, ignore_errors=True)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with kept.open("wb") as stream:
+            write_array(stream, frames.read(0, len(frames)))
+        training.process = subprocess.Popen(
+            [sys.executable, "-m", "nextframe.service.trainer"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            env={**os.environ, "OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // 2))},  # forecasts have the rest
+            start_new_session=True,
+        )
 
     def cancel(self, name: str) -> Training:
         """End a training, or remove the model of one that has ended.

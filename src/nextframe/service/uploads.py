@@ -25,7 +25,7 @@ from nextframe.frames.sequence import FrameSequence
 from nextframe.frames.source import pasts_in
 from nextframe.service.gate import held_by
 from nextframe.service.json_frames import frames_in_json
-from nextframe.service.limits import Limits, Refused
+from nextframe.service.limits import Limits, Refused, room_on_disk
 from nextframe.service.reader import Reader
 from nextframe.service.service import Service
 
@@ -59,8 +59,13 @@ async def uploaded(request: Request, service: Service) -> FrameSequence:
     """Frames of a request: of its form's fields `file`, which together make a sequence, or of its body.
 
     Raises:
-        Refused: a body that is too large, does not come, or holds no frames, or too many.
+        Refused: a body that is too large, does not come, or holds no frames, or too many; a full disk.
     """
+    with room_on_disk():
+        return await _uploaded(request, service)
+
+
+async def _uploaded(request: Request, service: Service) -> FrameSequence:
     query, limits, held = request.query_params, service.limits, held_by(request.scope)
     async with _bounded(request, limits) as pieces:
         if request.headers.get("content-type", "").startswith("multipart/form-data"):
