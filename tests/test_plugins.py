@@ -1,10 +1,12 @@
 """Tables: own rows first, rows of other packages after them, and those that are wrong left out with a word."""
 
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -111,3 +113,11 @@ def test_projections_are_right_where_a_program_loaded_eccodes_first_or_that_is_t
         assert done.stdout.strip() == "({'at': (4321000.0, 3210000.0)}, 'm')"
     else:
         assert "ConfigError: a.h5: needs pyproj to be imported before ecCodes" in done.stderr
+
+
+def test_every_file_that_imports_either_library_sees_to_their_order() -> None:
+    """A process in which ecCodes comes first ends in a crash, long after the import."""
+    for path in Path(plugins.__file__).parent.rglob("*.py"):
+        text = path.read_text(encoding="utf-8")
+        if re.search(r"^ *(?:import|from) (?:pyproj|eccodes|cfgrib)|library\(\"(?:pyproj|eccodes|cfgrib)", text, re.M):
+            assert "pyproj_first()" in text, path

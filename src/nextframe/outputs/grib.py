@@ -16,6 +16,7 @@ from nextframe.frames.sequence import FloatArray
 from nextframe.outputs.grib_codes import Keys, Quantity, grid_keys, quantity_of
 from nextframe.outputs.layers import Layer, Statistic, layers
 from nextframe.outputs.writer import Beside
+from nextframe.plugins import pyproj_first
 from nextframe.words import is_calendar
 
 _BITS = 24
@@ -48,7 +49,8 @@ def write_grib(forecast: Forecast, path: Path, beside: Beside) -> None:
     quantities = [quantity_of(unit, said, where) for unit, said in zip(forecast.units, about, strict=True)]
     grid, upright = grid_keys(forecast)
 
-    import eccodes  # after pyproj: its library brings a PROJ that pyproj's cannot start beside
+    pyproj_first()  # also for grids that need no projection
+    import eccodes
 
     with path.open("wb") as stream:
         for layer in layers(forecast, beside):

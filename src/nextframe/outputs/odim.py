@@ -19,6 +19,7 @@ from nextframe.frames.sequence import FloatArray
 from nextframe.frames.units import same_unit
 from nextframe.outputs.layers import Turned, turned
 from nextframe.outputs.writer import Beside
+from nextframe.plugins import projections
 
 _QUANTITIES = {"RATE": "mm/h", "ACRR": "mm", "DBZH": "dBZ"}
 """Quantity of ODIM -> the unit that it has there."""
@@ -91,8 +92,7 @@ def _place(forecast: Forecast, where: object) -> tuple[dict[str, Any], Turned]:
             where=where,
             hint="write NetCDF, or start from data that has them",
         )
-    from pyproj import Transformer
-
+    pyproj = projections(where)
     down, right = (abs(step) for step in geography.steps)
     south, north = min(geography.y) - down / 2, max(geography.y) + down / 2
     west, east = min(geography.x) - right / 2, max(geography.x) + right / 2
@@ -102,7 +102,7 @@ def _place(forecast: Forecast, where: object) -> tuple[dict[str, Any], Turned]:
     if not projection:
         raise ConfigError("has a projection that PROJ's text has no words for", where=where, hint="write NetCDF")
     # Corners are read back with this text, so that they are made with it.
-    back = Transformer.from_crs(projection, projection_of_corners(projection), always_xy=True)
+    back = pyproj.Transformer.from_crs(projection, projection_of_corners(projection), always_xy=True)
     place: dict[str, Any] = {"projdef": projection, "xsize": len(geography.x), "ysize": len(geography.y)}
     place |= {"xscale": right, "yscale": down}
     for corner, x, y in (("LL", west, south), ("UL", west, north), ("UR", east, north), ("LR", east, south)):
@@ -113,9 +113,7 @@ def _place(forecast: Forecast, where: object) -> tuple[dict[str, Any], Turned]:
 
 def projection_of_corners(projection: str) -> Any:
     """The longitudes and latitudes of a projection's own ellipsoid, as readers bring corners back with `Proj`."""
-    from pyproj import CRS
-
-    crs = CRS.from_user_input(projection)
+    crs = projections(projection).CRS.from_user_input(projection)
     return crs.geodetic_crs or crs
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nextframe.frames.grid import Grid
+from nextframe.plugins import pyproj_first
 from nextframe.report.palette import RGB, round_numbers
 
 _MESH = 48  # points along a side at which latitudes and longitudes are computed
@@ -154,6 +155,7 @@ def _is_projected(mapping: Mapping[str, object] | None) -> bool:
 def _unprojected(
     mapping: Mapping[str, object], y: NDArray[np.float64], x: NDArray[np.float64], unit: str
 ) -> Graticule | None:
+    pyproj_first()
     try:
         import pyproj
     except ImportError:
