@@ -204,6 +204,19 @@ def test_a_folder_has_its_newest_forecast_at_once_after_a_restart(
         assert newest.stat() == written, "nothing is written anew"
         assert httpx.get(f"{address}/streams/watch/forecasts").json() == [newest.stem]
         assert 'nextframe_frames_total{arrival="next",stream="watch"}' not in httpx.get(f"{address}/metrics").text
+    for path in incoming.iterdir():
+        path.unlink()
+    with served(str(run), *folder) as (address, _):
+        with httpx.Client(base_url=f"{address}/streams/watch", timeout=60) as client:
+            until(lambda: client.get("/forecasts/latest.json").status_code == 200)
+            told = client.get("/forecasts/latest.json").json()
+            for key in ("init_time", "variables", "units", "values"):
+                assert told[key] == before[0][key], key
+            assert client.get("/skill").json() == before[2]
+            assert client.get("/forecasts/latest.png").status_code == 200
+            hold_problem(client.get("/forecasts/latest.json", params=query), 409)
+        now = newest.stat()
+        assert (now.st_ino, now.st_mtime_ns) == (written.st_ino, written.st_mtime_ns), "nothing is written anew"
         arrives(6)
         until(lambda: httpx.get(f"{address}/streams/watch/forecasts").json()[-1] == "20160711T213000Z")
 

@@ -18,13 +18,14 @@ from typing import Any
 
 import numpy as np
 
+from nextframe.config import Reading
 from nextframe.errors import ConfigError, NextframeError
 from nextframe.files import remove_leftovers, write_text
 from nextframe.forecasting.adapt import Prepared, adapt
 from nextframe.forecasting.forecast import Forecast
 from nextframe.forecasting.trained import TrainedForecaster, with_given
 from nextframe.frames.sequence import FrameSequence
-from nextframe.frames.source import Source, open_together
+from nextframe.frames.source import Source, open_source, open_together
 from nextframe.frames.steps import nominal_step
 from nextframe.outputs.asked import Asked
 from nextframe.outputs.writers import save_forecast, writer_for
@@ -56,12 +57,12 @@ class Product:
     """Why it is not the model's; empty where it is."""
     seconds: float
     """Time that it took, reading and writing included."""
-    past: FrameSequence
-    """The frames that it starts from."""
+    past: FrameSequence | None
+    """The frames that it starts from; None where they are there no more."""
     forecast: Forecast
     """The forecast itself."""
     again: bool = False
-    """Whether its files were there already, and it was made again to be shown."""
+    """Whether its files were there already, and it was made or read again to be shown."""
 
 
 Make = Callable[[], Product | None]
@@ -155,7 +156,8 @@ class Follower:
         Args:
             once: take all files as they are, make what is due, and end.
             stop: ends it, when it is set, after the product that is being made.
-            again: begin with the newest one that is there already, which is made again to be shown.
+            again: begin with the newest one that is there already, which is made again to be shown, or read from its
+                NetCDF file where the frames that it was made from are there no more.
         """
         stop = stop or threading.Event()
         self.incoming.look(self.tell, all_whole=once)
@@ -220,19 +222,22 @@ class Follower:
         return files, [[path.name, *self.incoming.files[path].stat] for path in files]
 
     def _newest(self) -> Product | None:
-        """The newest product, made again from the frames that it was made from, which leaves its files as they are;
-        None where they are not all there any more.
+        """The newest product, made again from the frames that it was made from, which leaves its files as they are, or
+        read where they are not all there any more; None where it cannot be.
         """
+        if not self._made:
+            return None
         places = self.incoming.by_time()
-        times = list(places)
-        newest = next((n for n in reversed(range(len(times))) if str(times[n]) in self._made), None)
-        if newest is None:
+        times, moment = list(places), np.datetime64(max(self._made), "ns")
+        if not all(path.exists() for path in self.names(moment)):
             return None
-        moment, step = times[newest], self._time_step(times)
-        files, basis = self._basis(places, times[max(0, newest - self.model.config.data.past) : newest + 1], step)
-        if basis != self._made[str(moment)] or not all(path.exists() for path in self.names(moment)):
-            return None
-        return self.turn(partial(self._make_again, moment, files, step))
+        step = self._time_step(times)
+        if moment in places:
+            newest = times.index(moment)
+            files, basis = self._basis(places, times[max(0, newest - self.model.config.data.past) : newest + 1], step)
+            if basis == self._made[str(moment)]:
+                return self.turn(partial(self._make_again, moment, files, step))
+        return self.turn(partial(self._read_again, moment, step))
 
     def _make_again(self, moment: np.datetime64, files: Sequence[Path], step: np.timedelta64) -> Product | None:
         started = time.perf_counter()
@@ -241,8 +246,7 @@ class Follower:
         except NextframeError as error:
             self.tell(f"no product of {moment.astype('datetime64[s]')}Z: {error}")
             return None
-        if self._judge is None and (self._state / "skill").is_dir():
-            self._judge = self._new_judge(step)
+        self._judged_before(step)
         return Product(
             init_time=moment,
             files=tuple(self.names(moment)),
@@ -253,6 +257,34 @@ class Follower:
             forecast=forecast,
             again=True,
         )
+
+    def _read_again(self, moment: np.datetime64, step: np.timedelta64) -> Product | None:
+        """A product as its NetCDF file has it; None where there is none."""
+        started = time.perf_counter()
+        path = next((path for path in self.names(moment) if path.suffix == ".nc"), None)
+        if path is None:
+            return None
+        try:
+            forecast = forecast_in(path, moment, step, self.model.manifest.variables)
+        except NextframeError as error:
+            self.tell(f"the product of {moment.astype('datetime64[s]')}Z is not shown: {error}")
+            return None
+        self._judged_before(step)
+        return Product(
+            init_time=moment,
+            files=tuple(self.names(moment)),
+            frames=0,
+            why="",
+            seconds=time.perf_counter() - started,
+            past=None,
+            forecast=forecast,
+            again=True,
+        )
+
+    def _judged_before(self, step: np.timedelta64) -> None:
+        """Take the scores of an earlier run, where there are some."""
+        if self._judge is None and (self._state / "skill").is_dir():
+            self._judge = self._new_judge(step)
 
     def _issue(
         self, moment: np.datetime64, files: Sequence[Path], step: np.timedelta64
@@ -386,6 +418,39 @@ class Follower:
             ],
         }
         write_text(self._state / "state.json", json.dumps(known))
+
+
+def forecast_in(path: Path, moment: np.datetime64, step: np.timedelta64, variables: Sequence[str]) -> Forecast:
+    """The forecast of a product in NetCDF.
+
+    Args:
+        path: the file.
+        moment: its initial time.
+        step: time between its lead times, where it has one alone.
+        variables: names of its channels, where there are others beside them.
+
+    Raises:
+        DataError: a file that cannot be read.
+        ConfigError: none of these variables.
+    """
+    reading = Reading(missing="mask")
+    try:
+        (frames,) = open_source(path, reading).sequences
+    except NextframeError:
+        (frames,) = open_source(path, reading, variable=tuple(variables)).sequences
+    return Forecast(
+        values=frames.read(0, len(frames)),
+        forecaster=str(frames.attributes.get("forecaster", "")),
+        init_time=moment,
+        time_step=frames.time_step or step,
+        variables=frames.variables,
+        units=frames.units,
+        variable_attributes=frames.variable_attributes,
+        accumulation=frames.accumulation,
+        grid=frames.grid,
+        source=path.name,
+        attributes=frames.attributes,
+    )
 
 
 _NO_MEMBERS: dict[str, Any] = {"exceed": (), "quantiles": (), "coverage": None, "members": False}

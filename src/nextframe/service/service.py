@@ -125,9 +125,11 @@ class Service:
             shown: what is shown of it.
 
         Raises:
-            Refused: more values than JSON may have.
+            Refused: more values than JSON may have, or baselines where the frames before it are there no more.
         """
         past = stream.past if shown.past else None
+        if shown.beside and past is None:
+            raise Refused(409, "the frames before the forecast are there no more, and no baseline without them")
         if shown.format == "json":
             values = values_told(kept.forecast, past) + len(shown.beside) * kept.forecast.values.size
             self.hold_told(values, packed=shown.packed)

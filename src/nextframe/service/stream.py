@@ -92,7 +92,7 @@ class Stream:
         past = 0 if self.past is None else 4 * int(self.past.shape[0] * self.past.shape[1]) * _area(self.past)
         return session + past + sum(kept.nbytes for kept in list(self.forecasts.values()))
 
-    def keep(self, past: FrameSequence, forecast: Forecast, number: int) -> str:
+    def keep(self, past: FrameSequence | None, forecast: Forecast, number: int) -> str:
         """Keep a forecast, in order of initial times, and forget the oldest ones beyond a number; return what it is
         called in an address: its initial time, else the number of its frame.
         """
