@@ -9,6 +9,7 @@ import pytest
 
 from nextframe.data.seen import EVERY, Seen, seen_in, without
 from nextframe.data.split import Span, whole_spans
+from nextframe.errors import NextframeWarning
 from nextframe.frames.grid import Grid
 from nextframe.frames.sequence import FrameSequence
 from nextframe.frames.source import open_source
@@ -117,10 +118,13 @@ def test_a_record_is_read_as_it_was_written(tmp_path: Path, spans: list[Span]) -
         )
         np.testing.assert_array_equal(one.times, other.times)
     (tmp_path / "seen.npz").write_bytes(b"no archive")
-    assert read_seen(tmp_path / "seen.npz") is None
+    with pytest.warns(NextframeWarning, match="no record that can be read"):
+        assert read_seen(tmp_path / "seen.npz") is None
+    assert read_seen(tmp_path / "none.npz") is None
     assert not Seen().among(film()).any()
 
 
+@pytest.mark.filterwarnings("ignore:.*no record that can be read")
 def test_a_damaged_record_is_none(tmp_path: Path) -> None:
     write_seen(tmp_path / "seen.npz", seen_in([Span(timed(film()), 3, 40)]))
     whole = (tmp_path / "seen.npz").read_bytes()

@@ -79,7 +79,9 @@ def test_limits_that_earlier_versions_kept_are_passed_over(tmp_path: Path) -> No
     path = tmp_path / "calibration.json"
     calibration = Calibration.fit(Persistence(), rain(30, 0))
     calibration.save(path)
-    path.write_text(json.dumps({**json.loads(path.read_text()), "low": [0.0], "high": [None]}))
+    written = json.loads(path.read_text())
+    del written["checksum"]  # which they did not write
+    path.write_text(json.dumps({**written, "low": [0.0], "high": [None]}))
     assert Calibration.load(path) == calibration
 
 
@@ -87,6 +89,11 @@ def test_limits_that_earlier_versions_kept_are_passed_over(tmp_path: Path) -> No
 def test_tables_that_do_not_fit_are_named(tmp_path: Path, broken: dict[str, object]) -> None:
     path = tmp_path / "calibration.json"
     Calibration.fit(Persistence(), rain(30, 0)).save(path)
-    path.write_text(json.dumps({**json.loads(path.read_text()), **broken}))
+    written = json.loads(path.read_text())
+    path.write_text(json.dumps({**written, **broken}))
+    with pytest.raises(CheckpointError, match="was changed since it was written"):
+        Calibration.load(path)
+    del written["checksum"]
+    path.write_text(json.dumps({**written, **broken}))
     with pytest.raises(CheckpointError, match="calibrate the run again"):
         Calibration.load(path)

@@ -238,6 +238,10 @@ def test_bad_run_folders_are_told_apart(tmp_path: Path) -> None:
     run = tmp_path / "run"
     run_tiny(run, tiny(epochs=1))
     card = json.loads((run / "model.json").read_text())
+    (run / "model.json").write_text(json.dumps({**card, "threshold": 0.25}))
+    with pytest.raises(CheckpointError, match=r"model.json: was changed since it was written"):
+        load_model(run)
+    del card["checksum"]
     (run / "model.json").write_text(json.dumps({**card, "format": 99}))
     with pytest.raises(CheckpointError, match=r"another version.*format 1.*format 99"):
         load_model(run)

@@ -33,6 +33,8 @@ from nextframe.forecasting.dependence import SIDE, VALUES, Dependence, Errors, s
 from nextframe.forecasting.forecast import Forecaster
 from nextframe.forecasting.quantile_map import QuantileMap
 from nextframe.frames.sequence import FloatArray
+from nextframe.runs.checksum import KEY as CHECKSUM
+from nextframe.runs.checksum import hold_sealed, sealed
 from nextframe.words import evenly
 
 LEVELS = 19
@@ -194,7 +196,7 @@ class Calibration:
 
     def save(self, path: Path) -> None:
         """Write it as JSON, whole or not at all."""
-        write_text(path, json.dumps(asdict(self)) + "\n")
+        write_text(path, json.dumps(sealed(asdict(self))) + "\n")
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
@@ -204,7 +206,7 @@ class Calibration:
             AttributeError, TypeError, ValueError: tables that do not fit each other.
         """
         # Up to version 0.1 it kept limits of the values, too, which are the manifest's.
-        tables = {name: table for name, table in values.items() if name not in ("low", "high")}
+        tables = {name: table for name, table in values.items() if name not in ("low", "high", CHECKSUM)}
         for name, kind in (("dependence", Dependence), ("quantile_map", QuantileMap)):
             if tables.get(name) is not None:
                 tables[name] = kind.from_dict(tables[name])
@@ -220,7 +222,9 @@ class Calibration:
             CheckpointError: a file that holds something else.
         """
         try:
-            return cls.from_dict(json.loads(path.read_text(encoding="utf-8")))
+            tables = json.loads(path.read_text(encoding="utf-8"))
+            hold_sealed(path, tables)
+            return cls.from_dict(tables)
         except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
             raise CheckpointError(
                 "cannot be read",

@@ -15,6 +15,9 @@ from nextframe.frames.sequence import FrameSequence
 _ALIKE = 0.3
 """Share by which pixels of several sources may differ and still be taken for of one size, as `resolution` does."""
 
+_EARTH = 4e7
+"""Metres around the Earth."""
+
 
 def pixel_of(sequence: FrameSequence) -> float | None:
     """Side of a pixel in metres, the mean of both axes; None where nothing tells it."""
@@ -89,6 +92,8 @@ class Footprint:
             KeyError, TypeError, ValueError: a mapping that `to_dict` did not make.
         """
         pixel, whole, ends = values["pixel"], values["whole"], values["ends"]
+        if pixel is not None and not 0 < float(pixel) < _EARTH:
+            raise ValueError(f"pixels of {pixel} m are none of the Earth's")
         return cls(
             pixel=None if pixel is None else float(pixel),
             whole=None if whole is None else tuple(map(int, whole)),  # type: ignore[arg-type]

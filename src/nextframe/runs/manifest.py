@@ -20,6 +20,7 @@ from nextframe.errors import CheckpointError, ConfigError, first_line
 from nextframe.files import write_text
 from nextframe.frames.footprint import Footprint
 from nextframe.models.facts import Own
+from nextframe.runs.checksum import hold_sealed, sealed
 
 FORMAT = 3
 MANIFEST = "model.json"
@@ -183,7 +184,7 @@ class Manifest:
 def write_manifest(run: Path, manifest: Manifest, *, parameters: int) -> None:
     """Write `model.json`."""
     about = {"format": FORMAT, "nextframe": version("nextframe"), "parameters": parameters}
-    write_text(run / MANIFEST, json.dumps({**about, **manifest.to_dict()}, indent=2) + "\n")
+    write_text(run / MANIFEST, json.dumps(sealed({**about, **manifest.to_dict()}), indent=2) + "\n")
 
 
 def read_manifest(path: Path) -> Manifest:
@@ -199,7 +200,7 @@ def read_manifest(path: Path) -> Manifest:
             "cannot be read", where=path, received=first_line(error), hint="train the model again"
         ) from error
     form = description.get("format") if isinstance(description, dict) else None
-    if not isinstance(form, int) or not (form == FORMAT or form in _FROM):
+    if isinstance(form, bool) or not isinstance(form, int) or not (form == FORMAT or form in _FROM):
         raise CheckpointError(
             "is of another version of nextframe" if isinstance(form, int) else "is no manifest",
             where=path,
@@ -207,6 +208,7 @@ def read_manifest(path: Path) -> Manifest:
             received=f"format {form}",
             hint="use the nextframe version that wrote it, or train the model again",
         )
+    hold_sealed(path, description)
     try:
         for step in range(form, FORMAT):
             description = _FROM[step](description)

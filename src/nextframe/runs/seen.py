@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
+from warnings import warn
 
 import numpy as np
 
 from nextframe.config import DataConfig
 from nextframe.data.seen import Seen, Stretch, seen_in
 from nextframe.data.split import Split, split_as
-from nextframe.errors import NextframeError
+from nextframe.errors import NextframeError, NextframeWarning
 from nextframe.files import ARCHIVE_ERRORS, replacing
 from nextframe.frames.source import open_as
 
@@ -51,11 +52,18 @@ def write_seen(path: Path, seen: Seen) -> None:
 
 
 def read_seen(path: Path) -> Seen | None:
-    """Read a record; None where there is none, or one that cannot be read."""
+    """Read a record; None where there is none, or one that cannot be read.
+
+    Warns:
+        NextframeWarning: one that cannot be read.
+    """
+    if not path.is_file():
+        return None
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as columns:  # NumPy leaves a damaged one open
             table = {name: columns[name] for name in columns.files}
     except ARCHIVE_ERRORS:
+        _warn_unread(path)
         return None
     try:
         parts = {
@@ -75,8 +83,18 @@ def read_seen(path: Path) -> Seen | None:
                 for n in range(len(table["start"]))
             )
         )
-    except (ValueError, LookupError, TypeError):  # of columns that are no record's
+    except (ValueError, LookupError, TypeError, AttributeError, OverflowError):  # of columns that are no record's
+        _warn_unread(path)
         return None
+
+
+def _warn_unread(path: Path) -> None:
+    warn(
+        f"{path}: holds no record that can be read: which frames the model has seen is taken from its "
+        "configuration, as far as its data are still there",
+        NextframeWarning,
+        stacklevel=4,
+    )
 
 
 def recorded_by(run: str | Path) -> Seen | None:

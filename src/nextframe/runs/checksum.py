@@ -1,0 +1,77 @@
+"""Checksums in the files of a run: a changed number, by a disk or by hand, would give another forecast without a word.
+
+A file without one, as earlier versions wrote it, is read as it is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from nextframe.errors import CheckpointError
+
+KEY = "checksum"
+
+
+def sealed(description: Mapping[str, Any]) -> dict[str, Any]:
+    """A description that is to be written as JSON, with its checksum.
+
+    >>> sealed({"a": 1})["checksum"]
+    '015abd7f5cc57a2d'
+    """
+    return {**description, KEY: _of_text(description)}
+
+
+def hold_sealed(path: Path, description: Any) -> None:
+    """Hold what was read from a file of JSON to the checksum in it, where it has one.
+
+    Raises:
+        CheckpointError: it was changed since it was written.
+    """
+    if isinstance(description, dict) and KEY in description:
+        _hold(path, description[KEY], _of_text({name: v for name, v in description.items() if name != KEY}))
+
+
+def of_weights(weights: Mapping[str, Tensor]) -> str:
+    """The checksum of weights, whatever order they are kept in."""
+    digest = hashlib.sha256()
+    for name in sorted(weights):
+        tensor = weights[name].detach().cpu()
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)} ".encode())
+        digest.update(tensor.contiguous().flatten().view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()[:_LENGTH]
+
+
+def hold_weights(path: Path, weights: Mapping[str, Tensor], checksum: str | None) -> None:
+    """Hold weights to the checksum that stands beside them, where one does.
+
+    Raises:
+        CheckpointError: they were changed since they were written.
+    """
+    if checksum is not None:
+        _hold(path, checksum, of_weights(weights))
+
+
+def _hold(path: Path, written: object, received: str) -> None:
+    if written != received:
+        raise CheckpointError(
+            "was changed since it was written",
+            where=path,
+            expected=f"checksum {written}",
+            received=received,
+            hint="bring the file back, or train the model again; if you changed it on purpose, take its checksum out",
+        )
+
+
+_LENGTH = 16  # against accidents, not against enemies
+
+
+def _of_text(description: Mapping[str, Any]) -> str:
+    text = json.dumps(description, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:_LENGTH]
