@@ -215,10 +215,11 @@ def _shown(file: str, language: str = "py") -> Callable[[], str]:
 
 def recipes_table() -> str:
     """What is chosen for frames of each kind."""
-    rows = [
-        (recipe.title, ", ".join(f"`{name}={value}`" for name, value in recipe.options.items()) or "the default preset")
-        for recipe in RECIPES
-    ]
+    rows = []
+    for recipe in RECIPES:
+        options = [f"`{name}={value}`" for name, value in recipe.options.items()]
+        begun = f"those of `{recipe.start}`" if recipe.start else "" if options else "the default preset"
+        rows.append((recipe.title.rstrip(","), ", ".join(options if not begun else [begun, *options])))
     return markdown(("frames and recipe", "options"), rows)
 
 

@@ -24,11 +24,12 @@ from typing import Any
 from lab.clips import CLIPS, draw, write
 from lab.options import parser, wanted
 from lab.place import RESULTS, ROOT, environment, this_command
+from nextframe.data.simple import name_of
 from nextframe.files import write_text
 from nextframe.frames.units import same_unit
 from nextframe.machine import cores, describe_machine
 from nextframe.runs.folder import load_config
-from nextframe.runs.manifest import MANIFEST, read_manifest
+from nextframe.runs.manifest import MANIFEST, Manifest, read_manifest
 from nextframe.verification.result import Verification
 from nextframe.verification.titles import number
 
@@ -77,8 +78,9 @@ def run_case(name: str, source: Path, *, minutes: float | None, limit: int) -> d
     return {
         "frame": [manifest.channels, manifest.height, manifest.width],
         "minutes": config.training.minutes,
-        "base": _base(config.data.coordinates),
-        "kept": "untrained" if manifest.untrained else f"round {manifest.epoch}",
+        "base": name_of(config.data.coordinates)
+        + ("" if config.training.from_ is None else f" and {config.training.from_}"),
+        "kept": _kept(manifest),
         "announced_seconds": None if announced is None else _seconds(announced[1]),
         "announced_memory": None if announced is None else announced[2],
         "seconds": round(seconds, 1),
@@ -116,8 +118,11 @@ def _program(*arguments: str) -> tuple[str, float, int]:
     return said, time.monotonic() - started, usage.ru_maxrss * 1024
 
 
-def _base(coordinates: str) -> str:
-    return {"eulerian": "persistence", "translated": "translation", "lagrangian": "extrapolation"}[coordinates]
+def _kept(manifest: Manifest) -> str:
+    """Weights that were kept: those of a round, or those that the training began with."""
+    if manifest.epoch:
+        return f"round {manifest.epoch}"
+    return f"{manifest.config.training.from_} untuned" if manifest.config.training.from_ else "untrained"
 
 
 def _seconds(text: str) -> float:

@@ -1,5 +1,6 @@
 """Any frames, no options: what is chosen, how long it takes, and that it never loses to a simple forecast."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ import pytest
 
 import nextframe
 from nextframe.config import RunConfig
-from nextframe.data.simple import measure_simple
+from nextframe.data.simple import SIMPLE, measure_simple
 from nextframe.data.split import Span, split_as
 from nextframe.data.windows import cut_windows
 from nextframe.errors import DataError, NextframeError
@@ -19,8 +20,10 @@ from nextframe.frames.sequence import FrameSequence
 from nextframe.frames.source import open_source
 from nextframe.runs.folder import load_config
 from nextframe.runs.metrics import read_metrics
+from nextframe.training import recipe
 from nextframe.training.presets import preset_config
-from nextframe.training.recipe import choose
+from nextframe.training.recipe import Choice, choose
+from nextframe.training.start import model_of, read_start
 from nextframe.training.timing import one_cycle
 
 
@@ -65,14 +68,13 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, list[str], P
 def test_a_clip_trains_with_no_option_and_says_what_it_will_take(trained: tuple[Any, list[str], Path]) -> None:
     model, said, folder = trained
     text = "\n".join(said)
-    assert "recipe: a linear residual on " in text
+    assert re.search("recipe: (films of 8 bits: .*, tuned,|a linear residual) on .*the best simple forecast", text)
     assert "takes about" in text
     assert "of memory" in text
     config = load_config(folder / "run" / "config.yaml")
     assert config == model.config
-    assert (config.model.output, config.model.residual, config.training.loss) == ("linear", True, "huber")
+    assert (config.model.output, config.model.residual) == ("linear", True)
     assert config.training.minutes == 0.15
-    assert len(config.training.loss_scale) == config.data.future
     assert (folder / "run" / "calibration.json").exists()
 
 
@@ -82,7 +84,7 @@ def test_it_loses_to_no_simple_forecast_on_the_validation_part(trained: tuple[An
     for row in read_metrics(folder / "run"):
         assert np.isfinite(row["val_score"])
     best = min(row["val_score"] for row in read_metrics(folder / "run"))
-    assert (model.manifest.epoch > 0) == (best < 0.995)
+    assert model.config.training.from_ is not None or (model.manifest.epoch > 0) == (best < 0.995)
     assert bool(model.manifest.verdict) == (model.manifest.epoch == 0)
 
 
@@ -150,9 +152,90 @@ def test_what_was_asked_for_stands() -> None:
     assert choice_of(ball(), {"output": "sigmoid"}, axes="THWC").training.loss == "bce"
 
 
+def grain(frames: int = 200, size: int = 16) -> np.ndarray:
+    """Grain about one grey, of which the mean of the past is the best forecast, (T, H, W) uint8."""
+    return np.clip(np.random.default_rng(0).normal(120, 20, (frames, size, size)), 0, 255).astype(np.uint8)
+
+
+def of_mean(past: np.ndarray, lead_times: int) -> np.ndarray:
+    return np.repeat(past.mean(0, keepdims=True), lead_times, axis=0)
+
+
+def of_nothing(past: np.ndarray, lead_times: int) -> np.ndarray:
+    return np.zeros((lead_times, *past.shape[1:]), np.float32)
+
+
+def start_with(model: Any, monkeypatch: pytest.MonkeyPatch, given: dict[str, Any] | None = None) -> Choice:
+    """What is chosen for a film whose start forecasts as a function does."""
+    monkeypatch.setattr(recipe, "model_of", lambda start, coordinates: model)
+    given = given or {}
+    return choose(open_source(grain()), preset_config("stacked").replace(given), given)
+
+
+def test_a_film_starts_from_the_shipped_model_in_the_coordinates_of_the_best_simple_forecast(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    choice, shipped = start_with(of_mean, monkeypatch), read_start("video")
+    assert choice.config.model == shipped.config.model
+    training = choice.config.training
+    assert (training.from_, training.loss, training.minutes) == ("video", shipped.config.training.loss, 5.0)
+    assert choice.simple is not None
+    assert choice.config.data.coordinates == SIMPLE[choice.simple.best]
+    assert (choice.config.data.edges, choice.config.data.future) == ("last", 8)
+    assert (
+        f"films of 8 bits: the weights of the shipped model video, tuned, on {choice.simple.best}, the"
+        in choice.notes[-1]
+    )
+    assert "and video from there " in choice.notes[-1]
+
+
+def test_a_film_that_the_shipped_model_forecasts_worse_than_a_simple_forecast_has_fresh_weights(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    choice = start_with(of_nothing, monkeypatch)
+    assert choice.config.training.from_ is None
+    assert (choice.config.training.loss, choice.config.model.filters) == ("huber", (24, 24))
+    assert "recipe: a linear residual on " in choice.notes[-1]
+    assert "and video from there " in choice.notes[-1]
+
+
+@pytest.mark.parametrize(
+    "given",
+    [{"filters": (8,)}, {"norm": "batch"}, {"loss": "mse"}, {"patch": 2}, {"edges": "missing"}, {"members": 2}],
+)
+def test_options_of_another_training_leave_the_shipped_model_out(
+    given: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert start_with(of_mean, monkeypatch, given).config.training.from_ is None
+
+
+@pytest.mark.parametrize(
+    "given", [{"filters": (16, 16)}, {"learning_rate": 0.5}, {"coordinates": "lagrangian"}, {"minutes": 1.0}]
+)
+def test_options_that_go_with_the_shipped_model_stand(given: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    config = start_with(of_mean, monkeypatch, given).config
+    flat = {name: value for section in config.to_dict().values() for name, value in section.items()}
+    assert config.training.from_ == "video"
+    assert {name: flat[name] for name in given} == {n: list(v) if isinstance(v, tuple) else v for n, v in given.items()}
+
+
+def test_fields_and_large_films_are_not_started_from_a_film(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert choice_of(rain(60)).training.from_ is None
+    monkeypatch.setattr(recipe, "FILM", 16 * 16 - 1)
+    assert start_with(of_mean, monkeypatch).config.training.from_ is None
+
+
+def test_the_start_is_measured_as_the_training_begins(tmp_path: Path) -> None:
+    frames = grain(40, 20)[:, None].astype(np.float32)
+    windows = cut_windows([Span(FrameSequence(values=frames, name="a"), 0, 40)], past=7, future=2)[:1]
+    past, _ = windows[0].read()
+    said = model_of("video", "adaptive")(past, 2)
+    np.testing.assert_allclose(said, nextframe.load_run("video").predict(past[None], 2)[0], atol=0.01)
+
+
 @pytest.mark.parametrize("frames", [120, 60, 30, 20, 8, 6])
 def test_windows_and_parts_fit_short_clips(frames: int) -> None:
-    data = choice_of(ball(frames, 16, 20), axes="THWC").data
+    data = choose(open_source(ball(frames, 16, 20), axes="THWC"), preset_config("stacked"), measure=False).config.data
     parts = split_as(open_source(ball(frames, 16, 20), axes="THWC"), data)
     for part in (parts.train, parts.validation, parts.test):
         assert len(cut_windows(part, past=data.past, future=data.future)) >= 1
@@ -259,15 +342,16 @@ def test_the_members_of_an_ensemble_share_the_budget_and_go_on(tmp_path: Path) -
 @pytest.mark.slow
 def test_an_inspection_measures_the_simple_forecasts_where_it_is_asked_to() -> None:
     found, measured = (
-        nextframe.inspect(ball(60), axes="THWC", measure=measure).recipe[-1] for measure in (False, True)
+        nextframe.inspect(ball(60, 16, 20), axes="THWC", measure=measure).recipe[-1] for measure in (False, True)
     )
     assert (
-        "(persistence, translation or extrapolation: a training measures them first, and so does measure=True)" in found
+        "(persistence, translation, extrapolation or adaptive extrapolation: a training measures them first, and so "
+        "does measure=True)" in found
     )
     assert "mean squared error" not in found
     assert "the best simple forecast of the validation part (mean squared error: persistence " in measured
-    named = nextframe.inspect(ball(60), axes="THWC", coordinates="lagrangian").recipe[-1]
-    assert "a linear residual on extrapolation, Huber loss" in named
+    named = nextframe.inspect(ball(60, 16, 20), axes="THWC", coordinates="lagrangian").recipe[-1]
+    assert "films of 8 bits: the weights of the shipped model video, tuned, on extrapolation, learning" in named
 
 
 def test_the_learning_rate_rises_and_falls_once() -> None:

@@ -6,22 +6,26 @@ Axes: T time of the past, K lead time, C channel, H height, W width.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from nextframe.config import Coordinates
 from nextframe.data.coordinates import motion_for
 from nextframe.data.motion import extrapolate
 from nextframe.data.normalise import Normaliser
 from nextframe.data.windows import Window
+from nextframe.frames.sequence import FloatArray
 
+ADAPTIVE = "adaptive extrapolation"
 SIMPLE: Mapping[str, Coordinates] = {
     "persistence": "eulerian",
     "translation": "translated",
     "extrapolation": "lagrangian",
-    "adaptive extrapolation": "adaptive",
+    ADAPTIVE: "adaptive",
 }
 """Simple forecasts, the cheapest first, and the coordinates in which each of them is that nothing changes."""
 USUAL = ("persistence", "translation", "extrapolation")
@@ -29,6 +33,12 @@ USUAL = ("persistence", "translation", "extrapolation")
 WINDOWS = 24
 """Windows that they are measured on, at most."""
 FEWEST = 2
+GAIN = 0.995
+"""Score against a simple forecast (`held_against`) below which weights are better than that."""
+WORSE = 10.0
+"""Weight of being worse than it at one lead time against being better at the others."""
+Model = Callable[[FloatArray, int], FloatArray]
+"""Forecast of a past (T, C, H, W), of so many lead times, (K, C, H, W), in source units."""
 _WORTH = 0.99  # of the squared error of a cheaper one, below which a dearer one is taken
 
 
@@ -66,6 +76,21 @@ def name_of(coordinates: Coordinates) -> str:
     return next(name for name, own in SIMPLE.items() if own == coordinates)
 
 
+def held_against(errors: ArrayLike, reference: ArrayLike) -> float:
+    """Score of squared errors by lead time against those of a simple forecast: their mean share of these, and more
+    where one lead time is worse. The smaller, the better; NaN where the reference has no error.
+
+    >>> held_against([1, 3], [2, 4]), round(held_against([1, 4.4], [2, 4]), 6)
+    (0.625, 1.8)
+    """
+    own, simple = np.asarray(errors, np.float64), np.asarray(reference, np.float64)
+    known = np.isfinite(own) & (simple > 0)
+    if not known.any():
+        return float("nan")
+    share = own[known] / simple[known]
+    return float(share.mean() + WORSE * max(share.max() - 1, 0))
+
+
 def spread_order(number: int) -> list[int]:
     """Numbers 0 ... number - 1 in an order whose every beginning is spread evenly over them (van der Corput 1935).
 
@@ -77,11 +102,16 @@ def spread_order(number: int) -> list[int]:
     return [n for n in mirrored if n < number]
 
 
+def _simple(name: str) -> Model:
+    return lambda past, lead_times: extrapolate(past, motion_for(SIMPLE[name], past), lead_times)
+
+
 def measure_simple(
     windows: Sequence[Window],
     normaliser: Normaliser | None = None,
     *,
     names: Sequence[str] = USUAL,
+    models: Mapping[str, Model] = MappingProxyType({}),
     limit: int = WINDOWS,
     seconds: float = float("inf"),
 ) -> SimpleSkill:
@@ -91,11 +121,13 @@ def measure_simple(
         windows: where; some of them are taken, evenly spread.
         normaliser: the model's range; by default errors in source units stand for those in it.
         names: which of them.
+        models: what is measured beside them, by name.
         limit: windows that are taken at most.
         seconds: time after which no further window is begun, but for the first two.
     """
     lead_times = windows[0].future
-    squared = {name: np.zeros((2, lead_times)) for name in names}
+    forecasts: dict[str, Model] = {name: _simple(name) for name in names} | dict(models)
+    squared = {name: np.zeros((2, lead_times)) for name in forecasts}
     count = np.zeros(lead_times)
     started, done = time.perf_counter(), 0
     for number in spread_order(len(windows))[:limit]:
@@ -104,8 +136,8 @@ def measure_simple(
         past, truth = windows[number].read()
         known = np.isfinite(truth) & np.isfinite(past[-1])
         count += known.sum((1, 2, 3))
-        for name in names:
-            forecast = extrapolate(past, motion_for(SIMPLE[name], past), lead_times)
+        for name, make in forecasts.items():
+            forecast = make(past, lead_times)
             pairs = [(forecast, truth)]
             if normaliser is not None:
                 pairs.append((normaliser.apply(forecast), normaliser.apply(truth)))

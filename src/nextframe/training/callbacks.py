@@ -18,7 +18,7 @@ from lightning.pytorch.callbacks import Callback, Checkpoint, EarlyStopping, Ric
 from lightning.pytorch.callbacks import ProgressBar as LightningBar
 from torch import Tensor
 
-from nextframe.data.simple import name_of
+from nextframe.data.simple import GAIN, name_of
 from nextframe.errors import TrainingError
 from nextframe.progress import NotebookBar, in_notebook
 from nextframe.runs.folder import WEIGHTS, save_model
@@ -31,9 +31,6 @@ from nextframe.training.module import ForecastTraining
 MONITOR = "val_score"
 """Column of metrics.csv that tells the best weights: the smaller, the better. Of a residual, whose untrained network
 forecasts as the simple forecast does, errors are relative to those of that one; else the squared error itself."""
-
-GAIN = 0.995
-"""Score of a residual below which its weights are better than untrained ones."""
 
 Tell = Callable[[str], None]
 """Takes a line that is to be said."""

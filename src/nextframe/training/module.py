@@ -18,6 +18,7 @@ from torch.optim.lr_scheduler import OneCycleLR
 from nextframe.config import RunConfig, TrainingConfig
 from nextframe.data.door import Door
 from nextframe.data.normalise import Normaliser
+from nextframe.data.simple import held_against
 from nextframe.models.convlstm import recompute_in_segments
 from nextframe.models.network import Network
 from nextframe.models.rollout import rollout
@@ -26,9 +27,6 @@ from nextframe.training.muon import Muon
 from nextframe.training.skill import PerFrameLoss, RolloutSkill
 
 Batch = dict[str, Tensor]
-
-_WORSE = 10.0
-"""Weight of being worse than the simple forecast at one lead time against being better at the others."""
 
 _COUNTED = {"one-step": "frames_seen", "teacher-forcing": "lead_time"}
 """Count that numbers the outputs of a training step, in the names of their losses."""
@@ -161,9 +159,7 @@ class ForecastTraining(lightning.LightningModule):
         mse, simple = skill["mse"], persistence["mse"]
         score = mse.nanmean()
         if self.model.residual:  # which begins as the simple forecast, and is to beat it at every lead time
-            share = mse / simple.where(simple > 0, torch.nan)
-            worst = share.nan_to_num(nan=0.0).max()
-            score = share.nanmean() + _WORSE * (worst - 1).clamp(min=0)
+            score = torch.tensor(held_against(mse.cpu().numpy(), simple.cpu().numpy()))
         if self.trainer.sanity_checking:
             self.start_score = float(score.float())  # as it is logged
             self._reset_skill()

@@ -6,7 +6,8 @@ for, so that the run can be repeated.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+import math
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -14,22 +15,38 @@ from typing import Any
 import numpy as np
 
 from nextframe.architectures import OF_THE_PACKAGE, OPTIONS, architecture
-from nextframe.config import RunConfig
+from nextframe.config import Normalisation, RunConfig
 from nextframe.data.normalise import normaliser_for
-from nextframe.data.simple import SIMPLE, USUAL, SimpleSkill, measure_simple, name_of
-from nextframe.data.split import split_as
+from nextframe.data.simple import (
+    ADAPTIVE,
+    GAIN,
+    SIMPLE,
+    USUAL,
+    Model,
+    SimpleSkill,
+    held_against,
+    measure_simple,
+    name_of,
+)
+from nextframe.data.split import Span, split_as
 from nextframe.data.statistics import FrameStatistics, measure_some
-from nextframe.data.windows import cut_windows, windows_with_past
+from nextframe.data.windows import Window, cut_windows, windows_with_past
 from nextframe.errors import DataError
+from nextframe.frames.pictures import named_as_pictures
 from nextframe.frames.sequence import FrameSource
 from nextframe.training.lengths import fit_lengths
 from nextframe.training.sizes import coarsening, sizes
+from nextframe.training.start import excludes, model_of, options_of
 from nextframe.words import joined
 
 SHARE = 0.06
 """Share of the budget that measuring the simple forecasts may take."""
 PATIENCE = 10.0
 """Seconds that it may take without a budget."""
+STANDARD: Normalisation = "standard"
+"""Normalisation of a residual, in whose range errors are measured."""
+FILM = 1_000_000
+"""Values of a frame beyond which a network without patches takes longer than a few minutes are worth."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +55,10 @@ class Facts:
 
     statistics: FrameStatistics
     eight_bit: bool
+    pictures: bool = False
+    """True for plain pictures, in colour or grey, which have neither name nor unit of their own."""
+    values: int = 1
+    """Values of a frame, of all its channels."""
 
     @property
     def two_valued(self) -> bool:
@@ -52,6 +73,11 @@ class Facts:
         upper = float(np.mean(values >= high - near))
         return upper >= 0.003 and float(np.mean(values <= low + near)) + upper >= 0.9
 
+    @property
+    def film(self) -> bool:
+        """True for frames of a film, small enough for a network that takes each pixel by itself."""
+        return self.eight_bit and self.pictures and not self.two_valued and self.values <= FILM
+
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
@@ -62,7 +88,9 @@ class Recipe:
     fits: Callable[[Facts], bool]
     """Tells whether it is for frames of these facts."""
     options: Mapping[str, Any] = field(default_factory=dict)
-    """What differs from the default preset."""
+    """What differs from the default preset, or from the recipe of the model that it starts from."""
+    start: str = ""
+    """Shipped model that it starts from, where that is better than the simple forecast that it adds to; else empty."""
     residual: bool = False
     """True where the network adds to the best simple forecast."""
     filters: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
@@ -75,11 +103,18 @@ RECIPES = (
         fits=lambda facts: facts.two_valued,
     ),
     Recipe(
+        title="films of 8 bits: the weights of the shipped model video, tuned,",
+        fits=lambda facts: facts.film,
+        start="video",
+        residual=True,
+        options={"learning_rate": 1e-4, "batch_size": 4},
+    ),
+    Recipe(
         title="a linear residual",
         fits=lambda facts: True,
         residual=True,
         options={
-            "normalisation": "standard",
+            "normalisation": STANDARD,
             "output": "linear",
             "residual": True,
             "loss": "huber",
@@ -125,67 +160,131 @@ def choose(source: FrameSource, config: RunConfig, given: Collection[str] = (), 
         statistics = measure_some(parts.train)
         if statistics.empty or statistics.constant:
             return Choice(config=config, notes=tuple(notes))  # a training says what is wrong with them
+        facts = _facts(source, statistics)
+        rows = _rows(facts, config, given)
+        windows = _held_out(parts.validation, config) if rows[0].residual else ()
     except DataError:
         return Choice(config=config, notes=tuple(notes))
-    first = source.sequences[0]
-    facts = Facts(statistics=statistics, eight_bit=first.values.dtype == np.uint8)
-    row = next(row for row in RECIPES if row.fits(facts))
-    if _asks_otherwise(config, given):
-        row = RECIPES[0]
-    options: dict[str, Any] = dict(row.options)
-    if config.model.model in row.filters:
-        options["filters"] = row.filters[config.model.model]
+    seen = _Seen(source=source, facts=facts, windows=windows, config=config, given=given, measure=measure)
+    chosen = _chosen(rows, seen)
+    config = config.replace(_taken(chosen.options, config, given))
+    notes.append(_sentence(chosen.title, config))
+    return Choice(config=config, notes=tuple(notes), simple=chosen.simple, statistics=statistics)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Seen:
+    """Facts that a row chooses by: the frames, and what was asked for."""
+
+    source: FrameSource
+    facts: Facts
+    windows: Sequence[Window]
+    config: RunConfig
+    given: Collection[str]
+    measure: bool
+
+    @property
+    def asked(self) -> bool:
+        """True where the user has chosen the simple forecast."""
+        return "coordinates" in self.given
+
+    def names(self, row: Recipe) -> tuple[str, ...]:
+        """Simple forecasts that a row takes the best of."""
+        if self.asked or self.config.data.stays:
+            return tuple(dict.fromkeys(("persistence", name_of(self.config.data.coordinates))))
+        return (*USUAL, ADAPTIVE) if row.start else USUAL
+
+    def measured(self, names: Sequence[str], models: Mapping[str, Model] | None = None, **limits: int) -> SimpleSkill:
+        """Errors of simple forecasts, and of models beside them."""
+        normaliser = normaliser_for(
+            self.facts.statistics,
+            self.config.data.normalisation if "normalisation" in self.given else STANDARD,
+            output="linear",
+            eight_bit=self.facts.eight_bit,
+            where=self.source.name,
+        )
+        minutes = self.config.training.minutes
+        seconds = PATIENCE if minutes is None else SHARE * 60 * minutes
+        return measure_simple(self.windows, normaliser, names=names, models=models or {}, seconds=seconds, **limits)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Chosen:
+    """Options that a row makes of the frames, and words for them."""
+
+    title: str
+    options: dict[str, Any]
     simple: SimpleSkill | None = None
-    title = row.title
-    if row.residual:
-        options["edges"] = "last" if statistics.missing == 0 else "missing"
-        names: tuple[str, ...] = USUAL
-        if "coordinates" in given or config.data.stays:
-            names = tuple(dict.fromkeys(("persistence", name_of(config.data.coordinates))))
-        method = config.data.normalisation if "normalisation" in given else options["normalisation"]
-        normaliser = normaliser_for(statistics, method, output="linear", eight_bit=facts.eight_bit, where=source.name)
-        asked = "coordinates" in given
-        if not (asked and "loss_scale" in given) and parts.validation:
-            try:
-                windows = windows_with_past(
-                    cut_windows(parts.validation, past=config.data.past, future=config.data.future)
-                )
-            except DataError:
-                return Choice(config=config, notes=tuple(notes))
-            minutes = config.training.minutes
-            limit = PATIENCE if minutes is None else SHARE * 60 * minutes
-            if measure and windows:
-                simple = measure_simple(windows, normaliser, names=names, seconds=limit)
-        best = name_of(config.data.coordinates) if simple is None or asked else simple.best
-        options["coordinates"] = SIMPLE[best]
+
+
+def _facts(source: FrameSource, statistics: FrameStatistics) -> Facts:
+    first = source.sequences[0]
+    return Facts(
+        statistics=statistics,
+        eight_bit=first.values.dtype == np.uint8,
+        pictures=named_as_pictures(first.variables, first.units),
+        values=math.prod(source.frame_shape),
+    )
+
+
+def _rows(facts: Facts, config: RunConfig, given: Collection[str]) -> list[Recipe]:
+    """The rows that are for such frames and go with what was asked for, in their order."""
+    if _asks_otherwise(config, given):
+        return [RECIPES[0]]
+    return [row for row in RECIPES if row.fits(facts) and not (row.start and excludes(row.start, config, given))]
+
+
+def _chosen(rows: Sequence[Recipe], seen: _Seen) -> _Chosen:
+    """Take the first row, or where that starts from a model that a simple forecast beats, the next."""
+    row, shape = rows[0], seen.source.frame_shape
+    if not row.residual:
+        return _Chosen(title=row.title, options={**row.options, **sizes(shape, residual=False)})
+    names, simple = seen.names(row), None
+    if seen.measure and seen.windows and not (seen.asked and "loss_scale" in seen.given):
+        simple = seen.measured(names)
+    best = name_of(seen.config.data.coordinates) if simple is None or seen.asked else simple.best
+    tried = ""
+    if row.start and simple is not None:
+        tuned = seen.measured((best,), {row.start: model_of(row.start, SIMPLE[best])}, limit=simple.windows)
+        tried = f", and {row.start} from there {float(np.nanmean(tuned.mse[row.start])):.3g}"
+        if held_against(tuned.mse[row.start], tuned.mse[best]) >= GAIN:
+            row = next(other for other in rows if other.residual and not other.start)
+    options: dict[str, Any] = {**row.options, "coordinates": SIMPLE[best]}
+    if row.start:
+        options = {**options_of(row.start), **options}
+    else:
+        options |= sizes(shape, residual=True)
+        options["edges"] = "last" if seen.facts.statistics.missing == 0 else "missing"
+        if seen.config.model.model in row.filters:
+            options["filters"] = row.filters[seen.config.model.model]
         if simple is not None:
-            usual = np.array(simple.usual[best])
-            floor = max(1e-3, 0.1 * float(np.nanmax(usual, initial=0)))
-            options["loss_scale"] = tuple(
-                float(f"{value:.4g}") for value in np.maximum(np.nan_to_num(usual, nan=1.0), floor)
-            )
-            errors = ", ".join(f"{name} {float(np.nanmean(mse)):.3g}" for name, mse in simple.mse.items())
-            title += (
-                f" on {best}, the best simple forecast of the validation part (mean squared error: {errors}; "
-                f"{simple.windows} windows)"
-            )
-        elif not (measure or asked) and len(names) > 1 and parts.validation:
-            title += (
-                f" on the best simple forecast of the validation part ({joined(names, 'or')}: a training measures them "
-                "first, and so does {measure=True})"
-            )
-        else:
-            title += f" on {best}"
-    shape = source.frame_shape
-    options.update(sizes(shape, residual=row.residual))
+            options["loss_scale"] = _loss_scale(simple.usual[best])
+    return _Chosen(title=f"{row.title} on {_base(seen, names, simple, best, tried)}", options=options, simple=simple)
+
+
+def _base(seen: _Seen, names: Sequence[str], simple: SimpleSkill | None, best: str, tried: str) -> str:
+    """The simple forecast that a residual adds to, in words."""
+    if simple is not None:
+        errors = ", ".join(f"{name} {float(np.nanmean(mse)):.3g}" for name, mse in simple.mse.items())
+        why = "as asked for" if seen.asked else "the best simple forecast of the validation part"
+        return f"{best}, {why} (mean squared error: {errors}{tried}; {simple.windows} windows)"
+    if not (seen.measure or seen.asked) and len(names) > 1 and seen.windows:
+        return (
+            f"the best simple forecast of the validation part ({joined(names, 'or')}: a training measures them first, "
+            "and so does {measure=True})"
+        )
+    return best
+
+
+def _taken(options: Mapping[str, Any], config: RunConfig, given: Collection[str]) -> dict[str, Any]:
+    """Chosen options that the architecture takes, and that were not asked for otherwise."""
     network = architecture(config.model.model)
-    if network.own:  # it has sizes of its own, and may take whole frames alone
-        options = {name: value for name, value in options.items() if name not in (*OF_THE_PACKAGE, "train_crop")}
-    takes = network.takes
+    left_out = (*OF_THE_PACKAGE, "train_crop") if network.own else ()  # it has sizes of its own, or takes whole frames
+    takes = {"past", "future"} | network.takes
     chosen = {
         name: value
         for name, value in options.items()
-        if name not in given and (name not in OPTIONS or name in {"past", "future"} | takes)
+        if name not in given and name not in left_out and (name not in OPTIONS or name in takes)
     }
     if "loss" in given:
         chosen.pop("loss_scale", None)
@@ -193,9 +292,21 @@ def choose(source: FrameSource, config: RunConfig, given: Collection[str] = (), 
         chosen["train_crop"] = chosen["train_crop"] // options.get("patch", 1) * config.model.patch
     if "train_crop" in given and "patch" in chosen and (config.training.train_crop or 0) % chosen["patch"]:
         chosen["patch"] = 1
-    config = config.replace(chosen)
-    notes.append(_sentence(title, config))
-    return Choice(config=config, notes=tuple(notes), simple=simple, statistics=statistics)
+    return chosen
+
+
+def _held_out(parts: Sequence[Span], config: RunConfig) -> Sequence[Window]:
+    """Windows of the validation part whose past is known."""
+    if not parts:
+        return ()
+    return windows_with_past(cut_windows(parts, past=config.data.past, future=config.data.future))
+
+
+def _loss_scale(errors: Sequence[float]) -> tuple[float, ...]:
+    """Usual errors of a forecast at each lead time, none of them near nothing."""
+    usual = np.array(errors)
+    floor = max(1e-3, 0.1 * float(np.nanmax(usual, initial=0)))
+    return tuple(float(f"{value:.4g}") for value in np.maximum(np.nan_to_num(usual, nan=1.0), floor))
 
 
 def choose_for(

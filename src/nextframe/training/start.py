@@ -6,7 +6,7 @@ are cut and divided) is not taken over to other frames.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -14,13 +14,17 @@ from typing import Any
 import torch
 from torch import nn
 
-from nextframe.config import DataConfig, ModelConfig, RunConfig
+from nextframe.config import Coordinates, DataConfig, ModelConfig, RunConfig
+from nextframe.data.door import Door
+from nextframe.data.simple import Model
 from nextframe.data.statistics import FrameStatistics
+from nextframe.engine import subnormals_are_zero
 from nextframe.errors import CheckpointError, ConfigError, DataError
-from nextframe.frames.sequence import FrameSource
+from nextframe.frames.sequence import FloatArray, FrameSource
 from nextframe.frames.units import same_unit
 from nextframe.models.network import Network
 from nextframe.models.own import built, home_of
+from nextframe.models.rollout import rollout
 from nextframe.runs.folder import load_config, load_model, member_folders
 from nextframe.runs.manifest import MANIFEST, Manifest, read_manifest
 from nextframe.runs.shipped import find_run
@@ -31,6 +35,13 @@ OF_THE_MODEL = (
     *("rain_unit", "coarsen", "grey", "missing"),
 )
 """Options of the data section that are the model's: what it reads, in which unit and on which grid."""
+OF_THE_DOOR = ("edges", "normalisation", "mask", "static", "covariates", "future_covariates")
+"""Options of the data section that tell what a network reads of the frames."""
+OF_THE_RECIPE = (
+    *("optimizer", "weight_decay", "schedule", "gradient_clip", "loss", "loss_scale", "min_seen"),
+    *("scheduled_sampling", "rollout_training", "batch_size", "train_crop"),
+)
+"""Options of the training section that are the model's recipe, but for the learning rate."""
 LEARNING_RATE = 0.3
 """Learning rate, as a share of that which the model was trained with."""
 MINUTES = 1.0
@@ -62,6 +73,58 @@ def tuned(start: str, model: str | None, options: Mapping[str, Any]) -> RunConfi
     rate = LEARNING_RATE * base.training.learning_rate
     training = replace(base.training, from_=start, learning_rate=rate, minutes=MINUTES, patience=None)
     return RunConfig(data=data, model=base.model, training=training).replace({**asked, "from_": start})
+
+
+def options_of(start: str) -> dict[str, Any]:
+    """Options of a training that starts from a model, whose lengths of windows and budget are left open."""
+    config = tuned(start, None, {})
+    sections = (
+        (config.model, [field.name for field in fields(ModelConfig) if field.name != "model"]),
+        (
+            config.data,
+            OF_THE_DOOR,
+        ),
+    )
+    options = {name: getattr(section, name) for section, names in sections for name in names}
+    recipe = {name: getattr(config.training, name) for name in ("from_", "learning_rate", *OF_THE_RECIPE)}
+    return {**options, **recipe}
+
+
+def excludes(start: str, config: RunConfig, given: Collection[str]) -> list[str]:
+    """Options that were asked for and that are those of another training than one that starts from a model: another
+    network, another reading of the frames, another loss, members that are to differ.
+    """
+    own = tuned(start, None, {})
+    asked = [field.name for field in fields(ModelConfig) if field.name in given or field.name == "model"]
+    sections = (
+        ("model", asked),
+        ("data", [name for name in OF_THE_DOOR if name in given]),
+        ("training", [name for name in ("loss", "members") if name in given]),
+    )
+    return [
+        name
+        for section, names in sections
+        for name in names
+        if getattr(getattr(config, section), name) != getattr(getattr(own, section), name)
+    ]
+
+
+def model_of(start: str, coordinates: Coordinates) -> Model:
+    """Forecasts of a model to start from, as it is, but in other coordinates perhaps."""
+    network, manifest = load_model(_folder(start, 0))
+    edges = manifest.config.data.edges
+    door = Door(manifest.normaliser, coordinates=coordinates, edges=edges, limits=manifest.bounds, mask=manifest.mask)
+
+    def forecast(past: FloatArray, lead_times: int) -> FloatArray:
+        motion = door.motion(past)
+        frames, _ = door.enter(door.align(past, len(past), motion))
+        with torch.inference_mode(), subnormals_are_zero():
+            said = door.leave(rollout(network, frames[None], lead_times)[0])
+        moved = door.move_on(said, past[-1], motion)
+        held: FloatArray = door.hold(moved[None], past[None])[0]
+        return held
+
+    return forecast
 
 
 def for_module(module: nn.Module, options: Mapping[str, Any]) -> tuple[nn.Module, str, dict[str, Any]]:
