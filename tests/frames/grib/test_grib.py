@@ -244,6 +244,53 @@ def test_a_projection_is_carried(tmp_path: Path) -> None:
     np.testing.assert_allclose(longitudes, grid.fields["longitude"].values, atol=1e-4)
 
 
+@pytest.mark.parametrize("upwards", [0, 1])
+def test_a_polar_grid_on_an_earth_that_is_no_sphere_lies_where_its_projection_has_it(
+    upwards: int, tmp_path: Path
+) -> None:
+    pyproj = pytest.importorskip("pyproj")
+    place = pyproj.Proj("+proj=stere +lat_0=90 +lat_ts=60 +lon_0=20 +ellps=WGS84")
+    longitude, latitude = place(-300_000, -3_700_000, inverse=True)
+    plane: dict[str, Any] = {
+        "shapeOfTheEarth": 5, "Nx": 6, "Ny": 4, "DxInMetres": 5000, "DyInMetres": 5000, "LaDInDegrees": 60,
+        "orientationOfTheGridInDegrees": 20, "jScansPositively": upwards,
+        "latitudeOfFirstGridPointInDegrees": latitude, "longitudeOfFirstGridPointInDegrees": longitude % 360,
+    }  # fmt: skip
+    values = fields()[0]
+    (sequence,) = open_source(
+        written(tmp_path / "p.grib2", [message(values, sample="polar_stereographic_sfc_grib2", **plane)])
+    ).sequences
+    np.testing.assert_allclose(sequence.read(0, 1)[0, 0], values, atol=1e-4)
+    grid = sequence.grid
+    assert grid is not None
+    np.testing.assert_allclose(grid.x, -300_000 + 5000 * np.arange(6), atol=1)
+    np.testing.assert_allclose(grid.y, -3_700_000 + (1 if upwards else -1) * 5000 * np.arange(4), atol=1)
+    longitudes, latitudes = place(*np.meshgrid(grid.x, grid.y), inverse=True)
+    np.testing.assert_allclose(grid.fields["latitude"].values, latitudes, atol=1e-5)
+    np.testing.assert_allclose(grid.fields["longitude"].values, longitudes, atol=1e-5)
+
+
+def test_probabilities_and_percentiles_are_variables_of_their_own(tmp_path: Path) -> None:
+    base: dict[str, Any] = {"shortName": "tprate", "dataDate": 20200131, "dataTime": 0}
+    event: dict[str, Any] = {
+        "productDefinitionTemplateNumber": 5, "probabilityType": 3, "scaleFactorOfLowerLimit": 2,
+        "scaledValueOfLowerLimit": 50,
+    }  # fmt: skip
+    share: dict[str, Any] = {"productDefinitionTemplateNumber": 6, "percentileValue": 90}
+    each = fields()
+    path = written(
+        tmp_path / "e.grib2",
+        [message(each[n], **{**more, **base}) for n, more in enumerate(({}, event, share))],
+    )
+    with pytest.raises(ConfigError, match=r"tprate, tprate_percentile_90, tprate_probability_above_0.5"):
+        open_source(path)
+    for n, name in enumerate(("tprate", "tprate_probability_above_0.5", "tprate_percentile_90")):
+        (sequence,) = open_source(path, variable=(name,)).sequences
+        assert sequence.variables == (name,)
+        assert (sequence.units == ("%",)) == ("probability" in name)
+        np.testing.assert_allclose(sequence.read(0, 1)[0, 0], each[n], rtol=1e-5)
+
+
 def test_a_reduced_grid_is_told(tmp_path: Path) -> None:
     handle = eccodes.codes_grib_new_from_samples("reduced_gg_sfc_grib2")
     path = written(tmp_path / "r.grib2", [eccodes.codes_get_message(handle)])

@@ -5,7 +5,7 @@ Axes: H height, W width.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -34,6 +34,16 @@ _METHODS = {
 }
 """What is done along time, as ecCodes names it -> as CF does."""
 _SECONDS = "s"
+_PROBABILITIES, _PERCENTILES = (5, 9), (6, 10)
+"""Templates of products that are statistics of an ensemble, at a time and over a time (tables of WMO, 4.0)."""
+_EVENTS = {
+    0: "below_{Lower:.6g}",
+    1: "above_{Upper:.6g}",
+    2: "from_{Lower:.6g}_to_{Upper:.6g}",
+    3: "above_{Lower:.6g}",
+    4: "below_{Upper:.6g}",
+}
+"""Types of probability (table 4.9) -> the event."""
 
 
 @dataclass(frozen=True)
@@ -179,6 +189,12 @@ def _kind(header: Header) -> Kind:
         if product is not None and product.accumulation is not None:
             attributes["cell_methods"] = "time: sum"
         summed = end - start if step_type == "accum" else None
+        statistic = _statistic(said)
+        if statistic:
+            name = f"{name}_{statistic}"
+        if statistic.startswith("probability"):  # the unit is that of the quantity, and the values are per cent
+            units, summed = "%", None
+            attributes = {"long_name": f"{attributes['long_name']}: {statistic.replace('_', ' ')}"}
         return Kind(
             name=name,
             units=_UNITS.get(units, units),
@@ -191,6 +207,25 @@ def _kind(header: Header) -> Kind:
             grid_type=str(said("gridType")),
             product=product,
         )
+
+
+def _statistic(said: Callable[..., Any]) -> str:
+    """Statistic of an ensemble that a field of GRIB 2 is, in a name; empty for a forecast or an observation.
+
+    Args:
+        said: the value of a key, and what stands for it where there is none.
+    """
+    template = said("productDefinitionTemplateNumber", -1)
+    if template in _PERCENTILES:
+        return f"percentile_{said('percentileValue', 0)}"
+    if template not in _PROBABILITIES:
+        return ""
+    limits = {
+        side: said(f"scaledValueOf{side}Limit", 0) / 10.0 ** said(f"scaleFactorOf{side}Limit", 0)
+        for side in ("Lower", "Upper")
+    }
+    event = _EVENTS.get(said("probabilityType", -1), "event_{Lower:.6g}_{Upper:.6g}")
+    return f"probability_{event.format(**limits)}"
 
 
 def _damaged(message: Message, reason: str) -> DataError:

@@ -70,6 +70,8 @@ def grid_of(message: Message, whole: bytes, grid_type: str) -> Grid:
         mapping = _MAPPINGS[grid_type](keys) if grid_type in _MAPPINGS else None
         if grid_type == "regular_ll":
             return _degrees(*keys.corners(shape, scanning[0]), _AXES, (_LATITUDE, _LONGITUDE), mapping)
+        if grid_type == "polar_stereographic" and keys.is_oblate:  # whose places ecCodes does not tell
+            return _oblate(keys, _MAPPINGS[grid_type](keys), shape, scanning[0], message)
         latitudes, longitudes = (
             arranged(codes.codes_get_array(handle, key), shape, *scanning) for key in ("latitudes", "longitudes")
         )
@@ -84,7 +86,15 @@ def grid_of(message: Message, whole: bytes, grid_type: str) -> Grid:
     if plane is None:
         numbers = [np.arange(size, dtype=np.float64) for size in shape]
         return Grid(y=numbers[0], x=numbers[1], mapping=mapping, fields=fields)
-    y, x = plane
+    return _on_plane(*plane, mapping, fields)
+
+
+def _on_plane(
+    y: NDArray[np.float64],
+    x: NDArray[np.float64],
+    mapping: dict[str, object] | None,
+    fields: dict[str, CoordinateField],
+) -> Grid:
     return Grid(
         y=y,
         x=x,
@@ -93,6 +103,26 @@ def grid_of(message: Message, whole: bytes, grid_type: str) -> Grid:
         mapping=mapping,
         fields=fields,
     )
+
+
+def _oblate(keys: _Keys, mapping: dict[str, object], shape: tuple[int, int], backwards: int, message: Message) -> Grid:
+    """A grid in metres of a projection, laid out from its first point.
+
+    Raises:
+        ConfigError: pyproj is not installed.
+    """
+    pyproj = projections(message.path)
+    place = pyproj.Proj(pyproj.CRS.from_cf(mapping))
+    latitude, longitude, dy, dx = keys.numbers(
+        "latitudeOfFirstGridPointInDegrees", "longitudeOfFirstGridPointInDegrees", "DyInMetres", "DxInMetres"
+    )
+    x0, y0 = place(longitude, latitude)
+    upwards = keys.whole("jScansPositively")[0]
+    y = y0 + (dy if upwards else -dy) * np.arange(shape[0])
+    x = x0 + (-dx if backwards else dx) * np.arange(shape[1])
+    x = x[::-1].copy() if backwards else x
+    longitudes, latitudes = place(*np.meshgrid(x, y), inverse=True)
+    return _on_plane(y, x, mapping, _as_fields(latitudes, _from_west(longitudes)))
 
 
 def _degrees(
@@ -132,9 +162,14 @@ class _Keys:
         return np.linspace(first, last, shape[0]), np.linspace(middle, middle + right - left, shape[1])
 
     @property
+    def is_oblate(self) -> bool:
+        """True of an earth that is no sphere."""
+        return self.is_there("earthIsOblate") and bool(self.whole("earthIsOblate")[0])
+
+    @property
     def earth(self) -> dict[str, float]:
         """Figure of the earth."""
-        if self.is_there("earthIsOblate") and self.whole("earthIsOblate")[0]:
+        if self.is_oblate:
             major, minor = self.numbers("earthMajorAxisInMetres", "earthMinorAxisInMetres")
             return {"semi_major_axis": major, "semi_minor_axis": minor}
         return {"earth_radius": self.numbers("radius")[0]}
