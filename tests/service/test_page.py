@@ -89,14 +89,14 @@ def test_a_forecast_is_checked_beside_baselines(tmp_path: Path) -> None:
 def test_radar_files_are_dropped_and_a_stream_is_looked_at(
     run: Path, tmp_path: Path, arrives: Callable[..., Path]
 ) -> None:
-    files = [arrives(n) for n in range(9)]
+    files = [arrives(n) for n in range(10)]
     with page_of(str(run), height=1400) as (page, address):
         page.wait_for_selector("#model option", state="attached")
         page.check("[value=persistence]")
         page.set_input_files("#file", files[:4])
         page.wait_for_selector("#said:has-text('3 frames from 4 of 4 files')", timeout=60_000)
         page.wait_for_selector("#words:has-text('4 frames of 12 x 10 pixels.')", timeout=60_000)
-        for file in files:
+        for file in files[:9]:
             form = {"file": (file.name, file.read_bytes())}
             assert httpx.post(f"{address}/streams/radar/frames", files=form, timeout=60).is_success
         page.wait_for_selector("#streams button:has-text('radar')")
@@ -121,6 +121,20 @@ def test_radar_files_are_dropped_and_a_stream_is_looked_at(
         with page.expect_download() as download:
             page.click("[data-format=nc]")
         assert download.value.suggested_filename == "forecast.nc"
+        assert page.locator("#player figcaption:has-text('truth')").count() == 0
+        for minute, come in ((20, 3), (35, 1)):  # of frames up to 21:40
+            page.select_option("#when", label=f"2016-07-11 21:{minute} UTC")
+            page.wait_for_selector(f"#come:has-text('The truth of {come} of its 3 frames has come.')", timeout=60_000)
+            assert page.locator("#player figcaption:has-text('truth')").is_visible()
+        page.select_option("#when", "20160711T212000Z")
+        page.wait_for_selector("#come:has-text('The truth of 3 of')", timeout=60_000)
+        page.locator("#player .frame").fill("5")  # four frames of the past, then 21:25 and 21:30
+        told = at(page, 5, 7, (12, 10))
+        assert float(told.partition("; truth ")[2].split()[0]) == pytest.approx(FRAMES[6][5, 7], abs=0.01), told
+        form = {"file": (files[9].name, files[9].read_bytes())}
+        assert httpx.post(f"{address}/streams/radar/frames", files=form, timeout=60).is_success
+        page.select_option("#when", "latest")
+        page.wait_for_function("document.querySelector('#come').textContent === ''")
 
 
 def test_nothing_is_wider_than_a_phone(run: Path, arrives: Callable[..., Path]) -> None:

@@ -173,7 +173,25 @@ def test_a_forecast_of_a_stream_in_every_format(model: ModelForecaster) -> None:
         assert isinstance(packed.json()["beside"]["persistence"], str)
         hold_problem(client.get(f"{latest}.json?beside=persistence"), 422)
         hold_problem(client.get(f"{latest}.json?past=true&beside=nobody"), 422)
-        hold_problem(client.get("/streams/radar/forecasts/20160711T211500Z.json?past=true&beside=persistence"), 422)
+        earlier = "/streams/radar/forecasts/20160711T211500Z.json"
+        hold_problem(client.get(f"{earlier}?truth=true"), 422)
+        asked = {"past": "true", "truth": "true", "beside": "persistence"}
+        answer = client.get(earlier, params=asked)
+        shown = answer.json()
+        for name, frames in {"past": FRAMES[0:4], "truth": FRAMES[4:6]}.items():
+            np.testing.assert_allclose(np.array(shown[name])[:, 0], frames, rtol=1e-3)
+        np.testing.assert_allclose(np.array(shown["beside"]["persistence"])[1, 0], FRAMES[3], rtol=1e-3)
+        last = "/streams/radar/forecasts/20160711T212000Z.json"
+        before = client.get(last, params=asked)
+        truth = np.array(before.json()["truth"], np.float32)[:, 0]  # of which one frame has come
+        np.testing.assert_allclose(truth[0], FRAMES[5], rtol=1e-3)
+        assert np.isnan(truth[1]).all()
+        assert "truth" not in client.get(f"{latest}.json", params=asked).json()
+        query = {"lead_times": "2", "time": f"{(BEGIN + 6 * STEP).astype('datetime64[s]')}Z"}
+        assert client.post("/streams/radar/frames", params=query, content=npy(FRAMES[6][None])).is_success
+        after = client.get(last, params=asked)
+        assert after.headers["etag"] != before.headers["etag"]
+        np.testing.assert_allclose(np.array(after.json()["truth"])[:, 0], FRAMES[5:7], rtol=1e-3)
 
 
 @pytest.mark.slow

@@ -68,6 +68,7 @@ def content(
     past: FloatArray | None = None,
     beside: Mapping[str, FloatArray] | None = None,
     notes: Sequence[str] = (),
+    truth: FloatArray | None = None,
     pack: bool = False,
 ) -> bytes:
     """A forecast in a format.
@@ -78,6 +79,7 @@ def content(
         past: frames before it (T, C, H, W), for pictures and for the player.
         beside: other forecasts (K, C, H, W) by their names, for the player.
         notes: sentences for the player.
+        truth: frames that came (K, C, H, W), for the player.
         pack: whether frames in JSON are texts that hold them packed.
 
     Raises:
@@ -86,7 +88,7 @@ def content(
     if name == "json":
         if past is None:
             return as_json(told(forecast) | {"values": forecast.values}, pack=pack)
-        return as_json(described(forecast, past=past, beside=beside, notes=notes), pack=pack)
+        return as_json(described(forecast, past=past, beside=beside, notes=notes, truth=truth), pack=pack)
     if name == "npy":
         buffer = io.BytesIO()
         np.save(buffer, forecast.values, allow_pickle=False)

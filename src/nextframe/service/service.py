@@ -122,16 +122,18 @@ class Service:
         Args:
             stream: the stream.
             kept: one of its forecasts; the latest, where more than it is shown.
-            shown: what is shown of it.
+            shown: what is shown of it, the truth with the frames before it alone.
 
         Raises:
             Refused: more values than JSON may have, or baselines where the frames before it are there no more.
         """
-        past = stream.past if shown.past else None
+        past = stream.past_of(kept.forecast) if shown.past else None
+        truth = stream.truth_of(kept.forecast)[0] if shown.truth else None
         if shown.beside and past is None:
             raise Refused(409, "the frames before the forecast are there no more, and no baseline without them")
         if shown.format == "json":
-            values = values_told(kept.forecast, past) + len(shown.beside) * kept.forecast.values.size
+            further = len(shown.beside) + (truth is not None)
+            values = values_told(kept.forecast, past) + further * kept.forecast.values.size
             self.hold_told(values, packed=shown.packed)
 
         def make() -> bytes:
@@ -141,7 +143,8 @@ class Service:
                 return kept.keep(shown, content(kept.forecast, shown.format, pack=shown.packed))
             beside, notes = baselines_of(shown.beside, past, kept.forecast.lead_times)
             seen = past.read(0, len(past))
-            answer = content(kept.forecast, shown.format, past=seen, beside=beside, notes=notes, pack=shown.packed)
+            form, pack = shown.format, shown.packed
+            answer = content(kept.forecast, form, past=seen, beside=beside, notes=notes, truth=truth, pack=pack)
             return kept.keep(shown, answer)
 
         if shown in kept.answers:

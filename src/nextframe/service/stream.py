@@ -5,14 +5,18 @@ from __future__ import annotations
 import secrets
 from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from nextframe.forecasting.adapt import Adapted
 from nextframe.forecasting.forecast import Forecast
 from nextframe.forecasting.live_skill import Skill
 from nextframe.forecasting.session import Session
-from nextframe.frames.sequence import FrameSequence
+from nextframe.frames.sequence import FloatArray, FrameSequence
 from nextframe.service.judge import Judge
 
 _SALT = secrets.token_hex(4)
@@ -33,6 +37,8 @@ class Shown:
     """Baselines that are shown beside it."""
     packed: bool = False
     """Whether frames in JSON are packed."""
+    truth: int = 0
+    """Frames of the truth that are shown, of those that have come."""
 
 
 @dataclass(eq=False)
@@ -75,6 +81,8 @@ class Stream:
     """Initial time -> forecast, the last ones."""
     past: FrameSequence | None = None
     """Frames that the last forecast starts from."""
+    came: dict[np.datetime64, FloatArray] = field(default_factory=dict)
+    """Valid time -> frame that came (C, H, W), the last ones: the truth of earlier forecasts."""
     judge: Judge | None = None
     """Judge of its forecasts; None before the first that can be judged."""
     count: int = 0
@@ -90,7 +98,8 @@ class Stream:
         """Bytes of memory that it takes."""
         session = 0 if self.session is None else self.session.nbytes
         past = 0 if self.past is None else 4 * int(self.past.shape[0] * self.past.shape[1]) * _area(self.past)
-        return session + past + sum(kept.nbytes for kept in list(self.forecasts.values()))
+        came = sum(frame.nbytes for frame in list(self.came.values()))
+        return session + past + came + sum(kept.nbytes for kept in list(self.forecasts.values()))
 
     def keep(self, past: FrameSequence | None, forecast: Forecast, number: int) -> str:
         """Keep a forecast, in order of initial times, and forget the oldest ones beyond a number; return what it is
@@ -107,7 +116,43 @@ class Stream:
         self.forecasts = OrderedDict(list(ordered.items())[-number:])
         if not later:
             self.past = past
+        if past is not None and past.times is not None:
+            self._remember(past, past.times, number)
         return key
+
+    def _remember(self, past: FrameSequence, times: NDArray[Any], number: int) -> None:
+        """Remember the frames that came since those that are known, as many as kept forecasts may need."""
+        came = dict(self.came)
+        for n, time in enumerate(times.astype("datetime64[ns]")):
+            if n == len(past) - 1 or time not in came:  # the last one may have come in place of another
+                came[time] = past.read(n, n + 1)[0]
+        self.came = {time: came[time] for time in sorted(came)[-(number + len(past)) :]}
+
+    def truth_of(self, forecast: Forecast) -> tuple[FloatArray | None, int]:
+        """Frames that came at a forecast's valid times (K, C, H, W), NaN where none has come, and how many have; None
+        where none has.
+        """
+        times = forecast.valid_time
+        if times is None:
+            return None, 0
+        came = [self.came.get(time) for time in times.astype("datetime64[ns]")]
+        there = [frame for frame in came if frame is not None and frame.shape == forecast.values.shape[1:]]
+        if len(there) < len([frame for frame in came if frame is not None]) or not there:  # or of another grid
+            return None, 0
+        nothing = np.full_like(there[0], np.nan)
+        return np.stack([nothing if frame is None else frame for frame in came]), len(there)
+
+    def past_of(self, forecast: Forecast) -> FrameSequence | None:
+        """Frames that a kept forecast starts from; None where they are there no more."""
+        newest = next(reversed(self.forecasts.values())).forecast
+        if forecast is newest or self.past is None or forecast.init_time is None:
+            return self.past if forecast is newest else None
+        init_time = forecast.init_time.astype("datetime64[ns]")
+        times = [time for time in self.came if time <= init_time][-len(self.past) :]
+        frames = [self.came[time] for time in times]
+        if not times or times[-1] != init_time or any(frame.shape != self.past.shape[1:] for frame in frames):
+            return None
+        return replace(self.past, values=np.stack(frames), times=np.array(times, "datetime64[ns]"), elapsed=None)
 
 
 def _is_later(one: Forecast, other: Forecast) -> bool:

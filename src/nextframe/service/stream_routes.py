@@ -68,10 +68,18 @@ def add_streams(app: FastAPI, service: Service) -> None:
 
     @app.get("/streams/{name}/forecasts/{when}.{kind}")
     async def product(
-        name: str, when: str, kind: str, request: Request, past: bool = False, beside: str = "", packed: bool = False
+        name: str,
+        when: str,
+        kind: str,
+        request: Request,
+        past: bool = False,
+        beside: str = "",
+        truth: bool = False,
+        packed: bool = False,
     ) -> Response:
-        """A forecast of a stream: `latest`, or its initial time (20160711T210000Z). Of the latest as JSON also
-        `past=true` for the frames before it, `beside=persistence,extrapolation`, and `packed=true`.
+        """A forecast of a stream: `latest`, or its initial time (20160711T210000Z). As JSON also `past=true` for the
+        frames before it, and with these `truth=true` for those that have come since, and
+        `beside=persistence,extrapolation`; `packed=true`.
 
         Its ETag is another one whenever it has been made anew; with If-None-Match, what a client has already is
         answered by 304.
@@ -80,10 +88,17 @@ def add_streams(app: FastAPI, service: Service) -> None:
         stream = await service.stream(name)
         key, kept = kept_of(stream, when)
         latest, baselines = key == next(reversed(stream.forecasts)), beside_of(beside)
-        if baselines and not (latest and past and wanted == "json"):
-            raise Refused(422, "baselines stand beside the latest forecast as JSON with past=true alone")
-        shown = Shown(wanted, past=latest and (wanted != "json" or past), beside=baselines, packed=packed)
-        about = "-".join([kept.version, *(["past"] if shown.past else []), *(["packed"] if packed else []), *baselines])
+        if (baselines or truth) and not (past and wanted == "json"):
+            raise Refused(422, "baselines and truth stand beside a forecast as JSON with past=true alone")
+        shown = Shown(
+            wanted,
+            past=past if wanted == "json" else latest,
+            beside=baselines,
+            packed=packed,
+            truth=stream.truth_of(kept.forecast)[1] if truth else 0,
+        )
+        said = [("past", shown.past), ("packed", packed), (f"truth{shown.truth}", truth)]
+        about = "-".join([kept.version, *(word for word, there in said if there), *baselines])
         tag = f'"{about}.{wanted}"'
         headers = {"etag": tag, "cache-control": "no-cache", "content-location": f"{key}.{kind}"}
         if tag in (one.strip().removeprefix("W/") for one in request.headers.get("if-none-match", "").split(",")):

@@ -72,7 +72,7 @@ async function forecast() {
     const made = await (await asked("json")).json();
     if (number !== asking) return;
     watched = null;
-    part("worth").hidden = true;
+    part("worth").hidden = part("which").hidden = true;
     made.threshold ??= threshold ?? chosen().threshold;
     const { past } = await show(made);
     part("downloads").hidden = false;
@@ -98,7 +98,7 @@ async function examine() {
 
 async function download(format) {
   try {
-    const made = watched === null ? asked(format) : answer(`/streams/${encodeURIComponent(watched)}/forecasts/latest.${format}`);
+    const made = watched === null ? asked(format) : answer(`/streams/${encodeURIComponent(watched)}/forecasts/${part("when").value}.${format}`);
     const blob = await (await made).blob();
     const link = document.createElement("a");
     link.href = URL.createObjectURL(blob);
@@ -108,19 +108,33 @@ async function download(format) {
   } catch (error) { say(error.message, true); }
 }
 
+// Forecasts of the stream that are kept, the latest first, of which one is looked at: earlier ones have met their truth.
+async function listForecasts(stream) {
+  const before = part("when").value, times = await (await answer(`${stream}/forecasts`)).json();
+  const said = (time) => time.replace(/^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)\d*Z$/, "$1-$2-$3 $4:$5 UTC");
+  part("when").replaceChildren(new Option("the latest frame", "latest"), ...times.slice(0, -1).reverse().map((time) => new Option(said(time), time)));
+  part("when").value = times.slice(0, -1).includes(before) ? before : "latest";
+  part("which").hidden = times.length < 2;
+  return part("when").value;
+}
+
 async function look(name) {
+  if (name !== watched) part("when").value = "latest";
   watched = name;
   const number = ++asking, stream = `/streams/${encodeURIComponent(name)}`;
   part("doctor").hidden = part("training").hidden = true;
   try {
-    const query = new URLSearchParams({ past: "true", packed: "true", beside: baselines() });
-    const made = await (await answer(`${stream}/forecasts/latest.json?${query}`)).json();
+    const when = await listForecasts(stream);
+    const query = new URLSearchParams({ past: "true", packed: "true", truth: when !== "latest", beside: baselines() });
+    const made = await (await answer(`${stream}/forecasts/${when}.json?${query}`)).json();
     const skill = await (await answer(`${stream}/skill`)).json();
     if (number !== asking) return;
-    await show(made);
+    const { truth = [] } = await show(made);
     worth(skill, made);
     part("downloads").hidden = false;
-    say(`Stream ${name}: the picture moves on when a forecast arrives.`);
+    const come = truth.filter((frame) => frame.some((value) => !Number.isNaN(value))).length;
+    part("come").textContent = when === "latest" ? "" : `The truth of ${come} of its ${made.lead_times} frames has come.`;
+    say(when === "latest" ? `Stream ${name}: the picture moves on when a forecast arrives.` : `Stream ${name}: an earlier forecast, and what came of it.`);
   } catch (error) { if (number === asking) say(error.message, true); }
 }
 
@@ -223,6 +237,7 @@ document.addEventListener("drop", (event) => { event.preventDefault(); part("dro
 for (const button of part("downloads").querySelectorAll("button")) button.addEventListener("click", () => download(button.dataset.format));
 
 part("model").addEventListener("change", () => { threshold = null; again(); });
+part("when").addEventListener("change", again);
 part("window").addEventListener("change", () => worth(seen.skill, seen.forecast));
 for (const box of document.querySelectorAll("#ask [type=checkbox]")) box.addEventListener("change", again);
 
