@@ -157,6 +157,10 @@ def test_a_run_knows_its_static_fields(tmp_path: Path, options: dict[str, Any]) 
     with pytest.raises(DataError, match=r"rain: lies elsewhere along x than the static fields .*5000 to 28000"):
         again.forecast(frames(x=X + 5000)[:5])
     again.forecast(frames(np.arange(20.0), np.arange(24.0))[:5])
+    kept = (tmp_path / "run" / "static.npy").read_bytes()
+    (tmp_path / "run" / "static.npy").write_bytes(kept[:-1] + bytes([kept[-1] ^ 1]))
+    with pytest.raises(CheckpointError, match=r"static\.npy: was changed since it was written"):
+        nextframe.load_run(tmp_path / "run")
     (tmp_path / "run" / "static.npy").unlink()
     with pytest.raises(CheckpointError, match=r"static\.npy: cannot be read"):
         nextframe.load_run(tmp_path / "run")

@@ -11,7 +11,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from nextframe.errors import CheckpointError
@@ -56,6 +58,21 @@ def hold_weights(path: Path, weights: Mapping[str, Tensor], checksum: str | None
     """
     if checksum is not None:
         _hold(path, checksum, of_weights(weights))
+
+
+def of_array(values: NDArray[Any]) -> str:
+    """The checksum of an array; empty of an empty one."""
+    return hashlib.sha256(np.ascontiguousarray(values).tobytes()).hexdigest()[:_LENGTH] if values.size else ""
+
+
+def hold_array(path: Path, values: NDArray[Any], checksum: str) -> None:
+    """Hold an array that was read to its checksum; an empty one holds to nothing.
+
+    Raises:
+        CheckpointError: it was changed since it was written.
+    """
+    if checksum:
+        _hold(path, checksum, of_array(values))
 
 
 def _hold(path: Path, written: object, received: str) -> None:

@@ -34,7 +34,7 @@ from nextframe.models.build import build_model
 from nextframe.models.network import Network
 from nextframe.models.own import built, shapes, wrapped
 from nextframe.runs.checksum import KEY as CHECKSUM
-from nextframe.runs.checksum import hold_weights, of_weights
+from nextframe.runs.checksum import hold_array, hold_weights, of_weights
 from nextframe.runs.manifest import MANIFEST, Manifest, read_manifest, write_manifest
 from nextframe.runs.seen import SEEN
 
@@ -93,6 +93,7 @@ def load_static(run: str | Path, manifest: Manifest) -> FloatArray:
     if static.shape != (count, manifest.height, manifest.width) or static.dtype != np.float32:
         expected = (count, manifest.height, manifest.width)
         raise CheckpointError("holds something else", where=path, expected=expected, received=static.shape)
+    hold_array(path, static, manifest.static_checksum)
     return static
 
 

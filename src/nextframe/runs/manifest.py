@@ -64,6 +64,8 @@ class Manifest:
     """True where the network reads, after the other channels, which values of each channel are there."""
     covariates: tuple[Covariate, ...] = ()
     """Covariates that the network reads after the static fields, before the mask."""
+    static_checksum: str = ""
+    """Checksum of the static fields beside it; empty where there are none, or it was not kept."""
     own: Own | None = None
     """Facts of a network of the user's; None for those of the package."""
     epoch: int = 0
@@ -176,6 +178,7 @@ class Manifest:
             footprint=None if footprint is None else Footprint.from_dict(footprint),
             mask=values["mask"],
             covariates=tuple(map(Covariate.from_dict, values.get("covariates", ()))),
+            static_checksum=str(values.get("static_checksum", "")),
             own=Own.from_dict(values["own"]) if "own" in values else None,
             epoch=values["epoch"],
         )

@@ -37,6 +37,7 @@ from nextframe.models.causality import check_causal
 from nextframe.models.network import Network
 from nextframe.models.own import arguments_of, built, facts_of
 from nextframe.progress import in_notebook
+from nextframe.runs.checksum import of_array
 from nextframe.runs.folder import build_network, clear_run, load_config, save_config, save_static
 from nextframe.runs.lock import claim
 from nextframe.runs.manifest import MANIFEST, Manifest, read_manifest
@@ -286,6 +287,7 @@ def _train(
         limits=measured_limits(statistics, first.units, eight_bit=first.values.dtype == "uint8"),
         footprint=Footprint.of(*source.sequences),
         mask=masks,
+        static_checksum=of_array(static),
         own=own,
         grid=(tuple(map(float, grid.y)), tuple(map(float, grid.x))) if len(static) and grid is not None else None,
         covariates=() if covariates is None else covariates.rows,
