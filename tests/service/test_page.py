@@ -129,8 +129,8 @@ def test_radar_files_are_dropped_and_a_stream_is_looked_at(
         page.select_option("#when", "20160711T212000Z")
         page.wait_for_selector("#come:has-text('The truth of 3 of')", timeout=60_000)
         page.locator("#player .frame").fill("5")  # four frames of the past, then 21:25 and 21:30
-        told = at(page, 5, 7, (12, 10))
-        assert float(told.partition("; truth ")[2].split()[0]) == pytest.approx(FRAMES[6][5, 7], abs=0.01), told
+        read = at(page, 5, 7, (12, 10))
+        assert float(read.partition("; truth ")[2].split()[0]) == pytest.approx(FRAMES[6][5, 7], abs=0.01), read
         form = {"file": (files[9].name, files[9].read_bytes())}
         assert httpx.post(f"{address}/streams/radar/frames", files=form, timeout=60).is_success
         page.select_option("#when", "latest")

@@ -86,13 +86,14 @@ class Door:
         own = (
             np.array(normalised, np.float32) if normalised is frames else np.require(normalised, np.float32, ["C", "W"])
         )
-        tensor = torch.from_numpy(own)
-        valid = torch.isfinite(tensor)
-        if self.edges == "last" and not valid.all():
-            last = len(tensor[0] if tensor.ndim == 5 else tensor) - 1 if past is None else past - 1
-            seen = tensor.select(-4, last).unsqueeze(-4).clone()
-            tensor = torch.where(valid, tensor, seen)
-        tensor = tensor.masked_fill_(~torch.isfinite(tensor), 0)
+        finite = np.isfinite(own)
+        tensor, valid = torch.from_numpy(own), torch.from_numpy(finite)
+        if not finite.all():
+            if self.edges == "last":
+                last = len(tensor[0] if tensor.ndim == 5 else tensor) - 1 if past is None else past - 1
+                seen = tensor.select(-4, last).unsqueeze(-4).clone()
+                tensor = torch.where(valid, tensor, seen)
+            tensor = tensor.masked_fill_(~torch.isfinite(tensor), 0)
         if self.static is not None:
             fields = torch.from_numpy(self.static)
             tensor = torch.cat([tensor, fields.expand(*tensor.shape[:-3], *fields.shape)], dim=-3)

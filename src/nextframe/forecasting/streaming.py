@@ -51,6 +51,7 @@ class Stream:
 
     def __init__(self, parts: Sequence[tuple[Network, Door]]) -> None:
         self._parts = tuple(parts)
+        self._first = [next(network.parameters()) for network, _ in self._parts]
         weights = [weight for network, _ in self._parts for weight in network.parameters()]
         self._weights = [weight for weight in weights if not weight.is_inference()]
         self._compared: set[tuple[int, ...]] = set()
@@ -68,7 +69,7 @@ class Stream:
         after, unchanging = [], torch.empty(0)
         for n, (network, door) in enumerate(self._parts):
             tensor, _ = door.enter(frame[None, None])
-            tensor = tensor.to(next(network.parameters()).device)
+            tensor = tensor.to(self._first[n].device)
             unchanging = tensor[:, -1, network.in_channels :]
             with torch.inference_mode(), subnormals_are_zero(), self._same_weights():
                 state = None if memory is None else memory.networks[n][1]
