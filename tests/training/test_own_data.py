@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 import nextframe
+from nextframe.api import resolve
+from nextframe.cli.options import merge
 from nextframe.config import RunConfig
 from nextframe.data.simple import SIMPLE, measure_simple
 from nextframe.data.split import Span, split_as
@@ -18,7 +20,7 @@ from nextframe.forecasting.extrapolation import Extrapolation
 from nextframe.forecasting.persistence import Persistence
 from nextframe.frames.sequence import FrameSequence
 from nextframe.frames.source import open_source
-from nextframe.runs.folder import load_config
+from nextframe.runs.folder import load_config, read_yaml, save_config
 from nextframe.runs.metrics import read_metrics
 from nextframe.training import recipe
 from nextframe.training.presets import preset_config
@@ -217,6 +219,13 @@ def test_options_that_go_with_the_shipped_model_stand(given: dict[str, Any], mon
     flat = {name: value for section in config.to_dict().values() for name, value in section.items()}
     assert config.training.from_ == "video"
     assert {name: flat[name] for name in given} == {n: list(v) if isinstance(v, tuple) else v for n, v in given.items()}
+
+
+def test_what_was_chosen_for_a_film_is_repeated_from_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = start_with(of_mean, monkeypatch).config
+    save_config(tmp_path, config)
+    file = tmp_path / "config.yaml"
+    assert resolve(**merge(read_yaml(file), {}, where=file)) == config
 
 
 def test_fields_and_large_films_are_not_started_from_a_film(monkeypatch: pytest.MonkeyPatch) -> None:
