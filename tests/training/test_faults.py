@@ -576,3 +576,29 @@ def test_numbers_that_no_training_can_have_are_refused(
 def test_the_largest_seed_trains(tmp_path: Path) -> None:
     run_tiny(tmp_path, tiny(epochs=1, seed=2**63 - 2))
     assert json.loads((tmp_path / "model.json").read_text())["config"]["training"]["seed"] == 2**63 - 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("tuned", [False, True])
+def test_weights_that_were_removed_come_back_on_resume(tmp_path: Path, tuned: bool) -> None:
+    """Scored from infinity on, any later epoch would be taken for the best."""
+    config = tiny(epochs=2, residual=True, output="linear", loss="mse")
+    run_tiny(tmp_path / "first", config)
+    if tuned:  # at a rate at which nothing is better than the start
+        config = config.replace({"from_": str(tmp_path / "first"), "learning_rate": 30.0, "gradient_clip": None})
+        run_tiny(tmp_path / "run", config)
+    else:
+        shutil.move(tmp_path / "first", tmp_path / "run")
+    run = tmp_path / "run"
+    kept, manifest = (run / "model.safetensors").read_bytes(), (run / "model.json").read_bytes()
+    (run / "model.safetensors").unlink()
+    said: list[str] = []
+    run_tiny(run, config, resume=True, tell=said.append)
+    assert any("its weights were gone" in line for line in said)
+    assert (run / "model.safetensors").read_bytes() == kept
+    assert (run / "model.json").read_bytes() == manifest
+    (run / "checkpoints" / "last.ckpt").unlink()
+    if (run / "checkpoints" / "best.ckpt").exists():
+        point = find_resume_point(run, said.append)
+        assert point is not None
+        assert said[-1] == f"{run}: holds no last.ckpt: going on from best.ckpt, after epoch {point.epochs}"

@@ -50,13 +50,13 @@ def of_weights(weights: Mapping[str, Tensor]) -> str:
     return digest.hexdigest()[:_LENGTH]
 
 
-def hold_weights(path: Path, weights: Mapping[str, Tensor], checksum: str | None) -> None:
+def hold_weights(path: Path, weights: Mapping[str, Tensor], checksum: str) -> None:
     """Hold weights to the checksum that stands beside them, where one does.
 
     Raises:
         CheckpointError: they were changed since they were written.
     """
-    if checksum is not None:
+    if checksum:
         _hold(path, checksum, of_weights(weights))
 
 

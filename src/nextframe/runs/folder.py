@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,6 @@ from nextframe.frames.sequence import FloatArray
 from nextframe.models.build import build_model
 from nextframe.models.network import Network
 from nextframe.models.own import built, shapes, wrapped
-from nextframe.runs.checksum import KEY as CHECKSUM
 from nextframe.runs.checksum import hold_array, hold_weights, of_weights
 from nextframe.runs.manifest import MANIFEST, Manifest, read_manifest, write_manifest
 from nextframe.runs.seen import SEEN
@@ -62,11 +62,11 @@ def save_model(run: Path, model: nn.Module, manifest: Manifest) -> None:
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
     if manifest.own is not None:  # whose weights may share their memory
         weights = {name: tensor.clone() for name, tensor in weights.items()}
-    about = {"epoch": str(manifest.epoch), CHECKSUM: of_weights(weights)}
     with replacing(run / WEIGHTS) as temporary:
         # The epoch in both files tells a pair that a crash has torn apart.
         # Written by Python, so that others may read the file as they may the ones beside it.
-        temporary.write_bytes(safetensors.torch.save(weights, metadata=about))
+        temporary.write_bytes(safetensors.torch.save(weights, metadata={"epoch": str(manifest.epoch)}))
+    manifest = replace(manifest, weights_checksum=of_weights(weights))
     write_manifest(run, manifest, parameters=sum(p.numel() for p in model.parameters()))
 
 
@@ -140,6 +140,7 @@ def load_model(run: str | Path, module: nn.Module | None = None) -> tuple[Networ
         raise CheckpointError(
             "is of another epoch than model.json", where=path, received=epoch, hint="resume the training"
         )
+    hold_weights(path, weights, manifest.weights_checksum)
     return model.eval(), manifest
 
 
@@ -147,12 +148,10 @@ def _read_weights(path: Path) -> tuple[str | None, dict[str, Tensor]]:
     """The epoch that a weights file names, and its tensors."""
     try:
         with safetensors.safe_open(path, framework="pt") as file:
-            about = file.metadata() or {}
-        weights = safetensors.torch.load_file(path)
+            epoch = (file.metadata() or {}).get("epoch")
+        return epoch, safetensors.torch.load_file(path)
     except (OSError, RuntimeError, ValueError, KeyError, safetensors.SafetensorError) as error:
         raise _other_weights(path, first_line(error)) from error
-    hold_weights(path, weights, about.get(CHECKSUM))
-    return about.get("epoch"), weights
 
 
 def _check_shapes(path: Path, weights: Mapping[str, Tensor], manifest: Manifest, own: Network | None) -> None:

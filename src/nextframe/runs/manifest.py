@@ -66,6 +66,8 @@ class Manifest:
     """Covariates that the network reads after the static fields, before the mask."""
     static_checksum: str = ""
     """Checksum of the static fields beside it; empty where there are none, or it was not kept."""
+    weights_checksum: str = ""
+    """Checksum of the weights beside it; empty where it was not kept."""
     own: Own | None = None
     """Facts of a network of the user's; None for those of the package."""
     epoch: int = 0
@@ -179,6 +181,7 @@ class Manifest:
             mask=values["mask"],
             covariates=tuple(map(Covariate.from_dict, values.get("covariates", ()))),
             static_checksum=str(values.get("static_checksum", "")),
+            weights_checksum=str(values.get("weights_checksum", "")),
             own=Own.from_dict(values["own"]) if "own" in values else None,
             epoch=values["epoch"],
         )

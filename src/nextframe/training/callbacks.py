@@ -76,7 +76,8 @@ class EpochReport(Callback):
             return
         assert isinstance(pl_module, ForecastTraining)
         config = self.manifest.config
-        if config.training.from_ is not None and pl_module.start_score == pl_module.start_score:
+        start = pl_module.start_score  # infinite where the training is resumed, which knows its best already
+        if config.training.from_ is not None and start == start and start < float("inf"):
             self.best = pl_module.start_score
         if trainer.is_global_zero and (config.model.residual or config.training.from_ is not None):
             save_model(self.run, pl_module.model, self.manifest)

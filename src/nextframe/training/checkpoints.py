@@ -77,13 +77,15 @@ def find_resume_point(run: Path, tell: Callable[[str], None]) -> ResumePoint | N
         if not path.exists():
             continue
         try:
-            point = _resume_point(path)
+            point = resume_point(path)
         except CheckpointError as error:
             damage = damage or error
             continue
         if damage is not None:
             instead = f"going on from {path.name}, after epoch {point.epochs}"
             tell(f"{damage.where}: {damage.what} ({damage.received}): {instead}")
+        elif path.name != LAST:
+            tell(f"{run}: holds no {LAST}: going on from {path.name}, after epoch {point.epochs}")
         return point
     if damage is not None:
         raise damage
@@ -114,7 +116,12 @@ def read_checkpoint(path: Path) -> Checkpoint:
     return dict(checkpoint)
 
 
-def _resume_point(path: Path) -> ResumePoint:
+def resume_point(path: Path) -> ResumePoint:
+    """Place in the training that a checkpoint goes on from.
+
+    Raises:
+        CheckpointError: a file that is no checkpoint, or is damaged.
+    """
     checkpoint = read_checkpoint(path)
     loops = checkpoint["loops"]
     try:

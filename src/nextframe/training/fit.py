@@ -38,7 +38,7 @@ from nextframe.models.network import Network
 from nextframe.models.own import arguments_of, built, facts_of
 from nextframe.progress import in_notebook
 from nextframe.runs.checksum import of_array
-from nextframe.runs.folder import build_network, clear_run, load_config, save_config, save_static
+from nextframe.runs.folder import WEIGHTS, build_network, clear_run, load_config, save_config, save_model, save_static
 from nextframe.runs.lock import claim
 from nextframe.runs.manifest import MANIFEST, Manifest, read_manifest
 from nextframe.runs.seen import SEEN, save_seen
@@ -53,7 +53,7 @@ from nextframe.training.callbacks import (
     Tell,
     on_console,
 )
-from nextframe.training.checkpoints import ResumePoint, find_resume_point, read_checkpoint
+from nextframe.training.checkpoints import BEST, FOLDER, ResumePoint, find_resume_point, read_checkpoint, resume_point
 from nextframe.training.clock import Clock
 from nextframe.training.devices import Place, first_place, helpers
 from nextframe.training.foresight import check_covariates
@@ -306,6 +306,7 @@ def _train(
     ready = _prepare(task, place, tell if progress else nobody, progress, clock, ended=tell)
     if resumed is not None:
         _hold_to_model(resumed, ready.module)
+        _bring_back_weights(run, resumed, task, tell)
     if overwrite:
         clear_run(run)
     save_static(run, static)
@@ -515,6 +516,24 @@ def _hold_to_model(resumed: ResumePoint, module: ForecastTraining) -> None:
             received=first_line(error),
             hint="train again, into another {out}",
         ) from error
+
+
+def _bring_back_weights(run: Path, resumed: ResumePoint, task: _Task, tell: Tell) -> None:
+    """Write the best weights again where somebody has removed them: those of the best checkpoint or, before there is
+    one, those that the training began with. Else whichever comes next would be taken for the best.
+    """
+    config, best = task.config, run / FOLDER / BEST
+    begun = config.model.residual or config.training.from_ is not None
+    if ((run / WEIGHTS).is_file() and (run / MANIFEST).is_file()) or not (best.is_file() or begun):
+        return
+    module = _module(task)
+    epoch = 0
+    if best.is_file():
+        epoch = resume_point(best).epochs
+        module.load_state_dict(read_checkpoint(best)["state_dict"])
+    save_model(run, module.model, replace(task.manifest, epoch=epoch))
+    which = f"those of {best.name}, after epoch {epoch}," if epoch else "those that it began with"
+    tell(f"{run}: its weights were gone, and {which} were written again")
 
 
 def _hold_weights_to_unit(training: TrainingConfig, units: Sequence[str]) -> None:
