@@ -1,9 +1,11 @@
 """One further frame of shipped models: nextframe's own step beside the runtimes that models are exported to.
 
-    python -m lab runtimes [--models NAME ...] [--rounds 9] [--steps 10] [--out FOLDER]
+    python -m lab runtimes [--models NAME ...] [--rounds 9] [--steps 10] [--parity [NAME ...]] [--out FOLDER]
 
-Of every shipped model in the formats of other libraries than PyTorch, the parity is measured, too: how far forecasts
-are from the run's over 20 frames fed back, and how far the run's are from those of its network in float64.
+The parity is measured, too, of every shipped model in the formats of other libraries than PyTorch, and of every
+architecture after a short training in the first of these: how far forecasts are from the run's over 20 frames fed back,
+and how far the run's are from those of its network in float64. With `--parity` that alone is measured, of the models
+and architectures that are named, or of all; what was measured before stays.
 
 Each model is written in every format that holds a step graph, then all take turns, round by round, on the same frames
 and as many threads: rollouts from one frame, so that every step is a frame in and a frame out. Seconds are of one step.
@@ -18,7 +20,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import date
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -29,12 +31,14 @@ import torch
 from lab.options import parser
 from lab.pages.marked import fill
 from lab.place import DOCS, RESULTS, this_command
+from nextframe.api import fit
+from nextframe.architectures import names
 from nextframe.errors import ConfigError, NextframeError
 from nextframe.exports.description import describe
 from nextframe.exports.forecaster import ExportedForecaster, open_exported
 from nextframe.exports.formats import FORMATS, ExportFormat, require
 from nextframe.exports.graph import graphs
-from nextframe.exports.parity import compare
+from nextframe.exports.parity import EARLY, ROLLOUT, compare
 from nextframe.exports.parts import part_path
 from nextframe.files import write_text
 from nextframe.forecasting.load import load_run
@@ -57,6 +61,11 @@ COMPARED = (".onnx", ".xml")
 """Suffixes of formats whose parity is measured: their libraries have arithmetic of their own."""
 USUAL = ("squares-stacked", "moving-mnist")
 """Models that are timed where none is named: compiling the third one's two files takes minutes."""
+TRAINING = {"data": "squares:movies=200,frames=15", "filters": (8, 8), "minutes": 0.2}
+"""Training of an architecture whose parity is measured."""
+REACHED = 1e-5
+"""Difference that an export is to stay below."""
+DIFFERENCES = ("early_difference", "difference", "own_rounding", "rounding")
 _NONE = "\nNot measured yet.\n\n"
 LIBRARIES = ("torch", "onnxruntime", "openvino", "numpy")
 
@@ -119,8 +128,22 @@ def parity(model: TrainedForecaster, rows: Sequence[ExportFormat]) -> dict[str, 
                 compared = compare(model, written(model, row, Path(folder)))
             except ConfigError:  # a library that is missing, which the timing has named
                 continue
-        found[row.title] = {name: getattr(compared, name) for name in ("difference", "own_rounding", "rounding")}
+        found[row.title] = {name: getattr(compared, name) for name in DIFFERENCES}
     return found
+
+
+def parities(
+    chosen: Sequence[str], rows: Sequence[ExportFormat]
+) -> Iterator[tuple[str, dict[str, dict[str, float | None]]]]:
+    """Parity of shipped models, and of architectures after a short training, one after the other; by default of all."""
+    for name in chosen or (*shipped(), *names()):
+        print(f"{name}: parity", file=sys.stderr)
+        if name in shipped():
+            yield name, parity(load_run(name), rows)
+            continue
+        with tempfile.TemporaryDirectory() as folder:
+            trained = fit(model=name, out=Path(folder) / "run", progress=False, **TRAINING)  # type: ignore[arg-type]
+            yield f"{name} (short)", parity(trained, rows[:1])
 
 
 def versions() -> dict[str, str]:
@@ -158,16 +181,35 @@ def table(result: dict[str, Any]) -> str:
 
 
 def parity_table(result: dict[str, Any]) -> str:
-    """Table of the parity of every model."""
+    """Table of the parity of every model, and which of them stay above what is to be reached."""
     lines = [
-        "| model | runtime | from the run | the run from float64 | PyTorch's float32 from float64 |",
-        "| --- | --- | ---: | ---: | ---: |",
+        f"| model | runtime | first {EARLY} frames | {ROLLOUT} frames | the run from float64 | "
+        "PyTorch's float32 from float64 |",
+        "| --- | --- | ---: | ---: | ---: | ---: |",
     ]
     for model, found in result["parity"].items():
         for title, differences in found.items():
-            shown = " | ".join("" if value is None else f"{value:.1e}" for value in differences.values())
+            told = [differences.get(name) for name in DIFFERENCES]
+            shown = " | ".join("" if value is None else f"{value:.1e}" for value in told)
             lines.append(f"| `{model}` | {title} | {shown} |")
-    return "\n" + "\n".join(lines) + "\n\n"
+    return "\n" + "\n".join([*lines, "", *parity_words(result["parity"])]) + "\n\n"
+
+
+def parity_words(compared: dict[str, dict[str, dict[str, float | None]]]) -> list[str]:
+    """Sentences on which models stay above what is to be reached, and on what rounding alone makes of them."""
+    least = {
+        model: tuple(max(row[name] or 0.0 for row in rows.values()) for name in ("difference", "own_rounding"))
+        for model, rows in compared.items()
+        if rows
+    }
+    above = {model: pair for model, pair in least.items() if pair[0] >= REACHED}
+    below = len(least) - len(above)
+    words = [f"{below} of {len(least)} stay below {REACHED:.0e} of the range after {ROLLOUT} frames."]
+    words += [
+        f"`{model}` does not: {difference:.1e}, where the run itself is {rounding:.1e} from its own network in float64."
+        for model, (difference, rounding) in above.items()
+    ]
+    return words
 
 
 def section(mark: str = "runtimes") -> str:
@@ -178,39 +220,53 @@ def section(mark: str = "runtimes") -> str:
     return table(result) if result else _NONE
 
 
-def main(arguments: Sequence[str]) -> None:
-    options = parser("runtimes", __doc__)
-    options.add_argument("--models", nargs="+", choices=MODELS, default=USUAL, metavar="NAME")
-    options.add_argument("--rounds", type=int, default=9)
-    options.add_argument("--steps", type=int, default=10)
-    options.add_argument("--out", type=Path, help="folder for the JSON file; the page is left as it is")
-    given = options.parse_args(arguments)
-    rows = [row for row in FORMATS if row.write is not None]
+def all_timed(chosen: Sequence[str], rows: Sequence[ExportFormat], rounds: int, steps: int) -> dict[str, Any]:
+    """Times of models, and what they were measured on."""
     models = {}
-    for name in given.models:
+    for name in chosen:
         print(name, file=sys.stderr)
         model = load_run(name)
         first = open_source(MODELS[name]).sequences[0].read(0, 1)[None]
-        models[name] = measured(model, first, rows, given.rounds, given.steps)
-    compared = {}
-    for name in shipped():
-        print(f"{name}: parity", file=sys.stderr)
-        compared[name] = parity(load_run(name), [row for row in rows if row.suffix in COMPARED])
-    result = {
+        models[name] = measured(model, first, rows, rounds, steps)
+    return {
         "command": this_command(),
         "machine": describe_machine(),
         "date": date.today().isoformat(),
         "versions": versions(),
         "threads": torch.get_num_threads(),
-        "rounds": given.rounds,
-        "steps": given.steps,
+        "rounds": rounds,
+        "steps": steps,
         "models": models,
-        "parity": compared,
     }
-    write_text((given.out or RESULTS) / RESULT.name, json.dumps(result, indent=1) + "\n")
-    if given.out is None:
+
+
+def main(arguments: Sequence[str]) -> None:
+    options = parser("runtimes", __doc__)
+    options.add_argument("--models", nargs="+", choices=MODELS, default=USUAL, metavar="NAME")
+    options.add_argument("--rounds", type=int, default=9)
+    options.add_argument("--steps", type=int, default=10)
+    options.add_argument("--parity", nargs="*", metavar="NAME", help="measure the parity alone, and keep the times")
+    options.add_argument("--out", type=Path, help="folder for the JSON file; the page is left as it is")
+    given = options.parse_args(arguments)
+    rows = [row for row in FORMATS if row.write is not None]
+    compared = [row for row in rows if row.suffix in COMPARED]
+    if given.parity is not None:
+        result = json.loads(RESULT.read_text(encoding="utf-8"))
+    else:
+        result = all_timed(given.models, rows, given.rounds, given.steps)
+    result.setdefault("parity", {})
+    for name, found in parities(given.parity or (), compared):
+        result["parity"][name] = found
+        keep(result, given.out)
+    keep(result, given.out)
+    print(table(result), parity_table(result), sep="")
+
+
+def keep(result: dict[str, Any], out: Path | None) -> None:
+    """Write what has been measured so far."""
+    write_text((out or RESULTS) / RESULT.name, json.dumps(result, indent=1) + "\n")
+    if out is None:
         page = PAGE.read_text(encoding="utf-8")
         for mark in ("runtimes", "parity"):
             page = fill(page, mark, section(mark))
         write_text(PAGE, page)
-    print(table(result), parity_table(result), sep="")

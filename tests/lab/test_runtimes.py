@@ -49,12 +49,18 @@ def test_the_parity_of_a_model_is_that_of_each_format_beside_rounding() -> None:
     assert all(value is not None and 0 <= value < 1e-5 for value in found[onnx.title].values())
     shown = runtimes.parity_table({"parity": {"small": found}})
     assert f"| `small` | {onnx.title} | " in shown
+    assert "1 of 1 stay below 1e-05" in shown
+    unsure = {onnx.title: {**found[onnx.title], "difference": 2e-4, "own_rounding": 1e-4}}
+    words = " ".join(runtimes.parity_words({"small": found, "unsure": unsure}))
+    assert "1 of 2 stay below" in words
+    assert "`unsure` does not: 2.0e-04, where the run itself is 1.0e-04 from its own network in float64" in words
 
 
 def test_the_task_keeps_what_it_has_measured(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(runtimes, "FORMATS", ())
+    monkeypatch.setattr(runtimes, "parities", lambda *_: ())
     page = runtimes.PAGE.read_text(encoding="utf-8")
     command = ["runtimes", "--models", "squares-stacked", "--rounds", "1", "--steps", "1", "--out", str(tmp_path)]
     assert main(command) == 0
