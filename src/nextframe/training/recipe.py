@@ -34,10 +34,15 @@ from nextframe.data.windows import Window, cut_windows, windows_with_past
 from nextframe.errors import DataError
 from nextframe.frames.pictures import named_as_pictures
 from nextframe.frames.sequence import FrameSource
+from nextframe.plugins import Late
 from nextframe.training.lengths import fit_lengths
 from nextframe.training.sizes import coarsening, sizes
-from nextframe.training.start import excludes, model_of, options_of
 from nextframe.words import joined
+
+# Models to start from need torch, which an inspection of frames does without.
+excludes, model_of, options_of = (
+    Late(f"nextframe.training.start:{name}") for name in ("excludes", "model_of", "options_of")
+)
 
 SHARE = 0.06
 """Share of the budget that measuring the simple forecasts may take."""
