@@ -9,14 +9,15 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from nextframe.errors import CheckpointError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 KEY = "checksum"
 
@@ -42,6 +43,8 @@ def hold_sealed(path: Path, description: Any) -> None:
 
 def of_weights(weights: Mapping[str, Tensor]) -> str:
     """The checksum of weights, whatever order they are kept in."""
+    import torch  # a manifest is read without
+
     digest = hashlib.sha256()
     for name in sorted(weights):
         tensor = weights[name].detach().cpu()
