@@ -33,6 +33,8 @@ Missing = Literal["error", "mask"]
 Coordinates = Literal["eulerian", "lagrangian", "translated", "adaptive"]
 Edges = Literal["missing", "last"]
 Damaged = Literal["error", "skip"]
+Augment = Literal["none", "turns", "turns-and-amounts"]
+LossIn = Literal["moved", "source"]
 Matched = Literal["last", "validation"]
 """Distribution of values that a forecast is given: that of the last frame seen, or that of the validation part."""
 LARGEST_SEED = 2**63
@@ -381,9 +383,13 @@ class TrainingConfig:
     absolute error (Zhao et al. 2017); "huber" is quadratic for usual errors and linear for large ones (Huber 1964);
     "relative-mse" is the squared error as a share of persistence's in that frame, so that quiet and lively windows
     count alike; "quantile" is for quantiles."""
+    loss_in: LossIn = "moved"
+    """Coordinates in which losses of rollouts are measured, where frames are moved: of the "moved" frames that the
+    network reads, or of the "source", in which forecasts are issued. Frames that are moved are smoother than the true
+    ones, and a network that is held to them forecasts too smoothly."""
     loss_scale: tuple[float, ...] = ()
-    """Huber loss only: usual error at each lead time, in the model's range, in which errors are measured; beyond three
-    of them the loss is linear. None: 1 at every lead time."""
+    """Usual error at each lead time. The Huber loss measures errors in it, in the model's range, by default 1; beyond
+    three of them it is linear. "relative-mse" takes a frame to change by a tenth of it at least, in source units."""
     loss_thresholds: tuple[float, ...] = (2.0, 5.0, 10.0, 30.0)
     """Balanced losses only: where the weight changes, in source units, increasing; the default is for rain in mm/h."""
     loss_weights: tuple[float, ...] = (1.0, 2.0, 5.0, 10.0, 30.0)
@@ -401,6 +407,9 @@ class TrainingConfig:
     (Ravuri et al. 2021); none to draw every window once in an epoch."""
     train_crop: int | None = None
     """Train on random square cuts of this many pixels (validation sees whole frames)."""
+    augment: Augment = "none"
+    """Change what is trained on at random: "turns" turns and mirrors windows; "turns-and-amounts" multiplies the
+    amounts of each by a factor, too, most often between a half and 2, so that one event stands for many."""
     recompute: int | None = None
     """Time steps of a segment that the backward pass computes again, to save memory; none to keep all gates."""
     seed: int = 0
@@ -488,6 +497,10 @@ class RunConfig:
                 received=f"model={self.model.model!r}",
                 hint="take another model, or observed {covariates} alone",
             )
+        if self.training.loss_in == "source" and self.model.output != "linear":
+            raise ConfigError("needs a linear output", where="loss_in='source'", hint="use {output=linear}")
+        if self.training.loss_in == "source" and self.model.quantiles > 1:
+            raise ConfigError("is for one forecast, not for quantiles", where="loss_in='source'", hint="leave it out")
         crop, patch = self.training.train_crop, self.model.patch
         if crop is not None and crop % patch:
             fitting = max(crop // patch, 1) * patch
@@ -504,6 +517,11 @@ class RunConfig:
                 raise ConfigError(
                     "needs a model that can be continued", where=name, hint="use {temporal_padding=causal}"
                 )
+
+    @property
+    def losses_in_place(self) -> bool:
+        """True where frames are moved and losses are those of forecasts that have been moved back."""
+        return self.training.loss_in == "source" and self.data.coordinates != "eulerian"
 
     def replace(self, options: Mapping[str, Any]) -> RunConfig:
         """This configuration with some fields changed, each named flat (`epochs`, `filters`, ...).

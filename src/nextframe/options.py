@@ -10,12 +10,14 @@ from collections.abc import Sequence
 from typing import Any, Literal, TypedDict
 
 from nextframe.config import (
+    Augment,
     CellActivation,
     Coordinates,
     Damaged,
     Edges,
     GateActivation,
     Loss,
+    LossIn,
     Missing,
     Norm,
     Normalisation,
@@ -190,9 +192,14 @@ class _TrainingOptions(TypedDict, total=False):
     "relative-mse" is the squared error as a share of persistence's in that frame, so that quiet and lively windows
     count alike; "quantile" is for quantiles.
     """
+    loss_in: LossIn
+    """Coordinates in which losses of rollouts are measured, where frames are moved: of the "moved" frames that the
+    network reads, or of the "source", in which forecasts are issued. Frames that are moved are smoother than the true
+    ones, and a network that is held to them forecasts too smoothly.
+    """
     loss_scale: float | Sequence[float]
-    """Huber loss only: usual error at each lead time, in the model's range, in which errors are measured; beyond three
-    of them the loss is linear. None: 1 at every lead time.
+    """Usual error at each lead time. The Huber loss measures errors in it, in the model's range, by default 1; beyond
+    three of them it is linear. "relative-mse" takes a frame to change by a tenth of it at least, in source units.
     """
     loss_thresholds: float | Sequence[float]
     """Balanced losses only: where the weight changes, in source units, increasing; the default is for rain in mm/h."""
@@ -214,6 +221,10 @@ class _TrainingOptions(TypedDict, total=False):
     """
     train_crop: int | None
     """Train on random square cuts of this many pixels (validation sees whole frames)."""
+    augment: Augment
+    """Change what is trained on at random: "turns" turns and mirrors windows; "turns-and-amounts" multiplies the
+    amounts of each by a factor, too, most often between a half and 2, so that one event stands for many.
+    """
     recompute: int | None
     """Time steps of a segment that the backward pass computes again, to save memory; none to keep all gates."""
     seed: int

@@ -137,8 +137,8 @@ def test_its_skill_is_that_of_the_card(name: str) -> None:
 
 
 def test_verify_has_the_thresholds_of_the_card(tmp_path: Path) -> None:
-    rain = np.random.default_rng(0).gamma(0.5, 4.0, (12, 40, 40)).astype(np.float32)
-    times = np.datetime64("2026-01-01T00:00", "ns") + np.arange(12) * np.timedelta64(5, "m")
+    rain = np.random.default_rng(0).gamma(0.5, 4.0, (20, 40, 40)).astype(np.float32)
+    times = np.datetime64("2026-01-01T00:00", "ns") + np.arange(20) * np.timedelta64(5, "m")
     field = xr.DataArray(rain, {"time": times}, ("time", "y", "x"), "rain", {"units": "mm/h"})
     field.to_netcdf(tmp_path / "rain.nc", engine="h5netcdf")
     as_it_is: dict[str, Any] = {"crop": (), "coarsen": 1, "rain_unit": "as-read"}

@@ -151,8 +151,10 @@ class Door:
         return PLANES if self.coordinates == "adaptive" else 2
 
     def motion(self, past: FloatArray) -> Motion | None:
-        """The motion that a past (T, C, H, W) has at its end; None where nothing is to be moved."""
-        return motion_for(self.coordinates, past)
+        """The motion that a past (T, C, H, W) has at its end; None where nothing is to be moved. Amounts that the model
+        has in logarithms are skewed (`motion_for`).
+        """
+        return motion_for(self.coordinates, past, skewed=self.normaliser.skewed)
 
     def align(self, frames: FloatArray, past: int, along: Motion | None, box: Box = WHOLE) -> FloatArray:
         """Frames (T, C, H, W), of which the first `past` are seen, moved along a motion to where the last one seen is;

@@ -17,7 +17,7 @@ from torch.utils.data import Dataset, Sampler
 from nextframe.config import Coordinates, Edges
 from nextframe.data.covariates import Covariates
 from nextframe.data.door import Door
-from nextframe.data.motion import WHOLE, Box, Motion
+from nextframe.data.motion import WHOLE, Box, Motion, ways
 from nextframe.data.normalise import Normaliser
 from nextframe.data.windows import Window
 from nextframe.frames.sequence import FloatArray
@@ -46,6 +46,8 @@ class WindowDataset(Dataset[dict[str, Tensor]]):
         covariates: what else a model reads with every frame, after the static fields. An item then has `later`, frames
             with what stands beside each forecast that is fed back (`Door.ahead`).
         mask: tell which values are real in C further channels of `past` and `future`, too, after all others.
+        in_place: give what moves forecasts back, too: an item then has `shares` and `places` (`motion.ways`), and as
+            `truth` (K, C, H, W) the future in source units, NaN where a value is missing.
 
     Where damaged frames are skipped, `damaged` (N,) tells which windows were met that hold one, whichever process has
     read them.
@@ -62,9 +64,11 @@ class WindowDataset(Dataset[dict[str, Tensor]]):
         static: FloatArray | None = None,
         covariates: Covariates | None = None,
         mask: bool = False,
+        in_place: bool = False,
         cut: int | None = None,
         seed: int = 0,
     ) -> None:
+        self.in_place = in_place
         self.windows, self.weights = windows, weights
         inputs: dict[str, Any] = {"static": static, "covariates": covariates, "mask": mask}
         self.door = Door(normaliser, coordinates=coordinates, edges=edges, **inputs)
@@ -114,6 +118,15 @@ class WindowDataset(Dataset[dict[str, Tensor]]):
             self._moved[index] = moved
         return moved
 
+    def _ways(self, index: int, window: Window, box: Box) -> dict[str, Tensor]:
+        frames = window.sequence.read(window.start, window.stop)
+        ends = [(part.start or 0, part.stop or size) for part, size in zip(box, frames.shape[-2:], strict=True)]
+        rows, columns = (slice(*end) for end in ends)
+        motion = self.motion(index, frames[: window.past])
+        shares, places = ways(motion, self.door.motion_planes, window.future, (rows, columns))
+        truth = np.array(frames[window.past :, :, rows, columns], np.float32)
+        return {name: torch.from_numpy(a) for name, a in (("shares", shares), ("places", places), ("truth", truth))}
+
     def __getitem__(self, index: int | tuple[int, int]) -> dict[str, Tensor]:
         if isinstance(index, tuple):
             index, draw = index
@@ -139,6 +152,8 @@ class WindowDataset(Dataset[dict[str, Tensor]]):
         }
         if beside is not None:
             item["later"] = door.ahead(read[:past], beside[past:])
+        if self.in_place:
+            item |= self._ways(index, window, box)
         if self.weights is not None:
             item["weight"] = torch.tensor(self.weights[index])
         return item

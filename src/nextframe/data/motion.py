@@ -29,6 +29,9 @@ add up to 1 at each pixel, and then itself. What moves along a mixture is the me
 Box = tuple[slice, slice]
 """Rows and columns of a part of the grid."""
 
+_FEW = 0.02
+"""Share of a mixture below which a motion of it hardly counts."""
+
 WHOLE: Box = (slice(None), slice(None))
 
 
@@ -239,6 +242,37 @@ def move_on(forecast: FloatArray, last: FloatArray, motion: Motion | None) -> Fl
     for share, along in parts(motion):
         mixed += np.asarray(share, np.float32) * known(from_lagrangian(forecast, along if along.any() else None))
     return mixed
+
+
+def ways(motion: Motion | None, planes: int, steps: int, box: Box) -> tuple[FloatArray, FloatArray]:
+    """Ways by which something arrives at each pixel of a box, for `move_on` in a training: shares (M, h, w) and, in
+    pixels of the box, rows and columns (M, K, 2, h, w) that it comes from after 1 ... K steps. Ways that hardly count
+    have the share 0.
+
+    Args:
+        motion: a motion or a mixture; None where nothing moves.
+        planes: of a motion, as many for None as for any other.
+        steps: K.
+        box: rows and columns of the box, with whole numbers for ends.
+    """
+    top, left = box[0].start or 0, box[1].start or 0
+    height, width = (box[0].stop or 0) - top, (box[1].stop or 0) - left
+    number = max(planes // 3, 1)
+    shares = np.zeros((number, height, width), np.float32)
+    places = np.zeros((number, steps, 2, height, width), np.float32)
+    places[:] = np.mgrid[:height, :width]
+    if motion is None:
+        shares[0] = 1
+        return shares, places
+    for n, (share, along) in enumerate(parts(motion)):
+        near = np.broadcast_to(np.asarray(share, np.float32), along.shape[1:])[box]
+        if near.max() < _FEW:
+            continue
+        shares[n] = near
+        if along.any():
+            for k, (rows, columns) in enumerate(trajectories(along, steps, box)):
+                places[n, k] = rows - top, columns - left
+    return shares / shares.sum(axis=0), places
 
 
 def quietly(function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:

@@ -66,6 +66,11 @@ class Normaliser:
         """Number of channels C; 1 where it is shared by all."""
         return len(self.offset)
 
+    @property
+    def skewed(self) -> bool:
+        """True for values of which a few are very large, as amounts are."""
+        return self.method == "log"
+
     def apply(self, x: Array) -> Array:
         """Bring source units to the model's range.
 

@@ -76,9 +76,14 @@ def name_of(coordinates: Coordinates) -> str:
     return next(name for name, own in SIMPLE.items() if own == coordinates)
 
 
-def held_against(errors: ArrayLike, reference: ArrayLike) -> float:
+def held_against(errors: ArrayLike, reference: ArrayLike, counted: ArrayLike | None = None) -> float:
     """Score of squared errors by lead time against those of a simple forecast: their mean share of these, and more
     where one lead time is worse. The smaller, the better; NaN where the reference has no error.
+
+    Args:
+        errors: of the forecast, by lead time.
+        reference: of the simple forecast.
+        counted: shares whose mean is taken, where it is not to be that of these errors' shares.
 
     >>> held_against([1, 3], [2, 4]), round(held_against([1, 4.4], [2, 4]), 6)
     (0.625, 1.8)
@@ -88,7 +93,8 @@ def held_against(errors: ArrayLike, reference: ArrayLike) -> float:
     if not known.any():
         return float("nan")
     share = own[known] / simple[known]
-    return float(share.mean() + WORSE * max(share.max() - 1, 0))
+    mean = share.mean() if counted is None else np.nanmean(np.asarray(counted, np.float64))
+    return float(mean + WORSE * max(share.max() - 1, 0))
 
 
 def spread_order(number: int) -> list[int]:
@@ -102,8 +108,8 @@ def spread_order(number: int) -> list[int]:
     return [n for n in mirrored if n < number]
 
 
-def _simple(name: str) -> Model:
-    return lambda past, lead_times: extrapolate(past, motion_for(SIMPLE[name], past), lead_times)
+def _simple(name: str, *, skewed: bool) -> Model:
+    return lambda past, lead_times: extrapolate(past, motion_for(SIMPLE[name], past, skewed=skewed), lead_times)
 
 
 def measure_simple(
@@ -126,7 +132,8 @@ def measure_simple(
         seconds: time after which no further window is begun, but for the first two.
     """
     lead_times = windows[0].future
-    forecasts: dict[str, Model] = {name: _simple(name) for name in names} | dict(models)
+    skewed = normaliser is not None and normaliser.skewed
+    forecasts: dict[str, Model] = {name: _simple(name, skewed=skewed) for name in names} | dict(models)
     squared = {name: np.zeros((2, lead_times)) for name in forecasts}
     count = np.zeros(lead_times)
     started, done = time.perf_counter(), 0

@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nextframe.data.motion import Motion, extrapolate, motion_field, radius_for, shift_field
+from nextframe.data.remembered import Remembered
 from nextframe.data.sampling import sample
 from nextframe.frames.sequence import FloatArray
 
@@ -46,6 +47,8 @@ _DARK, _ENOUGH = 0.1, 0.25
 _OVERFIT = 2.0
 """Factor by which a flow is better on the frames that it was found on than on those that follow, at least."""
 
+_flow = Remembered(motion_field, limit=2**27)
+
 
 def trusted_motion(past: FloatArray) -> Motion | None:
     """Mixture of motions (3 M, H, W) of a past (T, C, H, W) at its end; None where nothing moves. See `Motion`."""
@@ -58,7 +61,7 @@ def trusted_motion(past: FloatArray) -> Motion | None:
     radius = max(radius_for(frames.shape[-2:]) // factor, 1)
     flows: list[Motion] = []
     for pair in reversed(pairs):  # from the last one on, until a cut
-        flow = motion_field(pair, radius)
+        flow = _flow(pair, radius)
         if _is_cut(pair, flow):
             break
         flows.insert(0, still if flow is None else flow)

@@ -209,6 +209,9 @@ def _factor(manifest: Manifest, sequence: FrameSequence, name: str) -> tuple[int
     trained = None if manifest.footprint is None else manifest.footprint.pixel
     own = pixel_of(sequence)
     if trained is None or own is None:
+        if inherited == 1 and trained is not None:
+            taken = f"they are taken for the training's, of {_length(trained)}"
+            return 1, [f"{name}: nothing tells the size of its pixels; {taken}"]
         if inherited == 1:
             return 1, []
         whose = "its pixels" if own is None else "the training's pixels"

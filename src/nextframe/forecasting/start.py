@@ -81,11 +81,19 @@ def start_at(sequence: FrameSequence, first: int, *, past: int, lead_times: int,
 def step_for(sequence: FrameSequence, step: float | None) -> np.timedelta64 | None:
     """The time step to see a sequence's frames at: so many seconds, where frames of it are so far apart; else its own.
 
-    The median of a few frames with one missing among them is no step; that of a training is.
+    The median of a few frames with one missing among them is no step; that of a training is, and else the shortest
+    time between two of them, where all others are multiples of it.
     """
     own, instants = sequence.time_step, sequence.instants
-    if step is None or own is None or instants is None or len(sequence) < 2:
+    if own is None or instants is None or len(sequence) < 2:
         return own
+    if step is None:
+        between = np.diff(instants)
+        shortest = between.min()
+        if (between == own).any() or shortest <= np.timedelta64(0):
+            return own
+        times = between / shortest
+        return np.timedelta64(shortest, "ns") if (abs(times - times.round()) < 0.02 * times).all() else own
     wanted = np.timedelta64(round(step * 1e9), "ns")
     shortest = float(steps_between(instants, wanted).min())
     whole = round(1 / shortest) if shortest > 0 else 0

@@ -23,12 +23,13 @@ KEY = "checksum"
 
 
 def sealed(description: Mapping[str, Any]) -> dict[str, Any]:
-    """A description that is to be written as JSON, with its checksum.
+    """A description that is to be written as JSON, with its checksum, in place of one that it had.
 
     >>> sealed({"a": 1})["checksum"]
     '015abd7f5cc57a2d'
     """
-    return {**description, KEY: _of_text(description)}
+    plain = {name: value for name, value in description.items() if name != KEY}
+    return {**plain, KEY: _of_text(plain)}
 
 
 def hold_sealed(path: Path, description: Any) -> None:

@@ -111,13 +111,15 @@ def make_loaders(
         "persistent_workers": training.workers > 0,
         "worker_init_fn": _leave_signals,
     }
+    in_place = config.losses_in_place
     mixed = differ(some)
     cut = training.train_crop if isinstance(sampler, RoundSampler) else None
     order: Any = sampler
-    if mixed:  # cut before they are put together, since a batch is of one size
-        cut = cut_that_fits(some, training.train_crop, patch=config.model.patch)
+    if mixed or in_place:  # cut before they are put together, since a batch is of one size, and ways are of places
+        if mixed or training.train_crop is not None:
+            cut = cut_that_fits(some, training.train_crop, patch=config.model.patch)
         order = sampler if isinstance(sampler, RoundSampler) else Epochs(sampler, len(some))
-    train_set = WindowDataset(some, normaliser, weights, cut=cut, seed=training.seed, **inputs)
+    train_set = WindowDataset(some, normaliser, weights, cut=cut, seed=training.seed, in_place=in_place, **inputs)
     validation_set = HeldOutDataset(held_out, normaliser, losses=plan is None, **inputs)
     size = training.batch_size // place.processes if plan is None else 1
     batches: dict[str, Any] = {

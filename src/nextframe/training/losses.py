@@ -13,7 +13,9 @@ from nextframe.models.layers import activate
 
 _USUAL = 3.0  # usual errors beyond which the Huber loss is linear
 _SIMILARITY = 0.84  # the share of structure, as in Zhao et al.
-_LEAST_CHANGE = 0.01  # of a window, in the model's range: where nothing changes, errors are no multiples of nothing
+_LEAST_CHANGE = 0.01  # of a window: where nothing changes, errors are no multiples of nothing
+LEAST_SHARE = 0.1
+"""Share of the usual change that a window is taken to change by at least: else dry ones would count most."""
 
 
 def elementwise_loss(
@@ -58,16 +60,17 @@ def elementwise_loss(
     return functional.l1_loss(forecast, target, reduction="none")
 
 
-def change(before: Tensor, target: Tensor, valid: Tensor) -> Tensor:
+def change(before: Tensor, target: Tensor, valid: Tensor, usual: Tensor | None = None) -> Tensor:
     """Persistence's root of the mean squared error in each frame of each window, by which "relative-mse" divides.
 
     Args:
         before: what persistence forecasts, (B, T, C, H, W), or one frame (B, 1, C, H, W) for all.
         target: the true values (B, T, C, H, W).
         valid: which of these are real.
+        usual: what it usually is, of a shape that goes with the result's.
 
     Returns:
-        (B, T, 1, 1, 1), at least a hundredth of the model's range.
+        (B, T, 1, 1, 1), at least a tenth of what is usual, and a hundredth of the range where that is not known.
 
     >>> before, target = torch.zeros(1, 1, 1, 1, 2), torch.tensor([3.0, 9.0]).view(1, 1, 1, 1, 2)
     >>> change(before, target, torch.tensor([True, False]).view(1, 1, 1, 1, 2)).item()
@@ -75,7 +78,8 @@ def change(before: Tensor, target: Tensor, valid: Tensor) -> Tensor:
     """
     axes = (2, 3, 4)
     squared = ((target - before).square() * valid).sum(axes, keepdim=True)
-    return (squared / valid.sum(axes, keepdim=True).clamp(min=1)).sqrt().clamp(min=_LEAST_CHANGE)
+    root = (squared / valid.sum(axes, keepdim=True).clamp(min=1)).sqrt()
+    return root.clamp(min=_LEAST_CHANGE) if usual is None else torch.maximum(root, LEAST_SHARE * usual)
 
 
 def similarity_loss(forecast: Tensor, target: Tensor, valid: Tensor) -> Tensor:

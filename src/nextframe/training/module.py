@@ -22,9 +22,11 @@ from nextframe.data.simple import held_against
 from nextframe.models.convlstm import recompute_in_segments
 from nextframe.models.network import Network
 from nextframe.models.rollout import rollout
-from nextframe.training.losses import balanced_weights, change, elementwise_loss, masked_mean
+from nextframe.training.augment import Turn, with_other_amounts
+from nextframe.training.in_place import moved_back
+from nextframe.training.losses import LEAST_SHARE, balanced_weights, change, elementwise_loss, masked_mean
 from nextframe.training.muon import Muon
-from nextframe.training.skill import PerFrameLoss, RolloutSkill
+from nextframe.training.skill import PerFrameLoss, RolloutSkill, WindowShare
 
 Batch = dict[str, Tensor]
 
@@ -79,13 +81,16 @@ class ForecastTraining(lightning.LightningModule):
         self.training_loss, self.validation_loss = (PerFrameLoss(outputs, self.first_counted) for _ in range(2))
         self.skill = RolloutSkill(config.data.future, threshold)
         self.persistence_skill = RolloutSkill(config.data.future, threshold)
+        self.shares = WindowShare(config.data.future)
+        self.by_window = config.training.loss == "relative-mse" and self.door.normaliser.skewed
         self.start_score = float("inf")
         """Score on the validation part before the training, where that is measured."""
         self._begun: dict[str, Tensor] | None = None
         self._rolls = False
+        self._turn = Turn()
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
-        batch = self._cut(batch)
+        batch = self._augmented(self._cut(batch))
         weight = batch["weight"].view(-1, 1, 1, 1, 1) if "weight" in batch else 1.0
         self._rolls = self._done() >= 1 - self.config.training.rollout_training
         if self._rolls:
@@ -111,6 +116,10 @@ class ForecastTraining(lightning.LightningModule):
         valid = torch.isfinite(truth) & torch.isfinite(last).unsqueeze(1)
         for skill, said in ((self.skill, forecast), (self.persistence_skill, simple)):
             skill.update(said.where(valid, 0), truth.where(valid, 0), valid)
+        if self.by_window:
+            ours, theirs, true = (part.where(valid, 0) for part in (forecast, simple, truth))
+            least = (LEAST_SHARE * self.loss_scale.flatten()).square()
+            self.shares.update(ours, theirs, true, valid, least)
 
     def _in_source_units(self, outputs: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
         """A rollout (B, K, C, H, W) as the forecast that it makes, and the simple forecast that nothing changes."""
@@ -159,7 +168,8 @@ class ForecastTraining(lightning.LightningModule):
         mse, simple = skill["mse"], persistence["mse"]
         score = mse.nanmean()
         if self.model.residual:  # which begins as the simple forecast, and is to beat it at every lead time
-            score = torch.tensor(held_against(mse.cpu().numpy(), simple.cpu().numpy()))
+            shares = self.shares.compute().cpu().numpy() if self.by_window else None
+            score = torch.tensor(held_against(mse.cpu().numpy(), simple.cpu().numpy(), shares))
         if self.trainer.sanity_checking:
             self.start_score = float(score.float())  # as it is logged
             self._reset_skill()
@@ -191,7 +201,7 @@ class ForecastTraining(lightning.LightningModule):
         self._reset_skill()
 
     def _reset_skill(self) -> None:
-        for metric in (self.validation_loss, self.skill, self.persistence_skill):
+        for metric in (self.validation_loss, self.skill, self.persistence_skill, self.shares):
             metric.reset()
 
     def configure_optimizers(self) -> Any:
@@ -224,7 +234,12 @@ class ForecastTraining(lightning.LightningModule):
     def _loss(self, logits: Tensor, target: Tensor, valid: Tensor, before: Tensor, before_valid: Tensor) -> Tensor:
         """Loss of outputs (B, T or K, C, H, W), in whose place persistence has the frames `before`, one or as many."""
         loss = self.config.training.loss
-        scale = change(before, target, valid & before_valid) if loss == "relative-mse" else self._scale(target)
+        scale = self._scale(target)
+        if loss == "relative-mse":
+            if self.door.normaliser.skewed and self.config.model.output == "linear":
+                # A mean of logarithms is no mean: errors are those of the amounts.
+                logits, target, before = map(self.door.normaliser.invert, (logits, target, before))
+            scale = change(before, target, valid & before_valid, scale if self.config.training.loss_scale else None)
         losses = elementwise_loss(logits, target, loss, self.config.model.output, valid, scale)
         if not loss.startswith("balanced"):
             return losses
@@ -238,9 +253,32 @@ class ForecastTraining(lightning.LightningModule):
     def rollout_losses(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Loss of every value of the free rollout, (B, K, C, H, W); gradients flow back through the frames fed back."""
         logits = self.model.rollout_logits(batch["past"], batch["future"].shape[1], batch.get("later"))
+        if "places" in batch:
+            return self._losses_in_place(logits, batch)
         valid, future = batch["future_valid"], self._forecast_part(batch["future"])
         last, known = self._forecast_part(batch["past"][:, -1:]), batch["past_valid"][:, -1:]
         return self._loss(logits, future, valid, last, known), valid
+
+    def _losses_in_place(self, outputs: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Loss of every value of a rollout (B, K, C, H, W) that is moved back first, as a forecast is."""
+        normaliser, truth, turn = self.door.normaliser, batch["truth"], self._turn
+        last = self._forecast_part(batch["past"][:, -1:]).expand_as(outputs)
+        known = turn.back(batch["past_valid"][:, -1]).all(dim=1, keepdim=True)
+        both = turn.back(normaliser.invert(torch.stack([outputs, last], dim=2))).flatten(2, 3)
+        arrived, sure = moved_back(both, known, batch["shares"], batch["places"])
+        said, simple = arrived.chunk(2, dim=2)
+        valid = torch.isfinite(truth) & sure
+        truth = truth.where(valid, 0)
+        said, simple = said.where(valid, 0), simple.where(valid, 0)
+        loss, scale = self.config.training.loss, self._scale(truth)
+        if loss == "relative-mse":
+            scale = change(simple, truth, valid, scale if self.config.training.loss_scale else None)
+        else:
+            said, truth = normaliser.apply(said), normaliser.apply(truth)
+        losses = elementwise_loss(said, truth, loss, self.config.model.output, valid, scale)
+        if loss.startswith("balanced"):
+            losses = losses * balanced_weights(truth, self.loss_thresholds, self.loss_weights)
+        return losses, valid
 
     def _mean(self, losses: Tensor, valid: Tensor) -> Tensor:
         """Mean loss of the valid values, of all processes together: gradients are averaged over these."""
@@ -272,6 +310,17 @@ class ForecastTraining(lightning.LightningModule):
         left = int(draw.integers(max(width - size, 0) + 1))
         box = slice(top, top + size), slice(left, left + size)
         return {name: part[..., *box] if part.ndim == 5 else part for name, part in batch.items()}
+
+    def _augmented(self, batch: Batch) -> Batch:
+        """The batch turned and mirrored, its amounts multiplied, as far as the configuration asks for it."""
+        augment = self.config.training.augment
+        if augment == "none":
+            return batch
+        draw = np.random.default_rng((self.config.training.seed, self.global_step, self.trainer.global_rank, 1))
+        if augment == "turns-and-amounts":
+            batch = with_other_amounts(batch, self.door, self.model.in_channels, draw)
+        self._turn = Turn.drawn(draw, *batch["past"].shape[-2:])
+        return self._turn.of(batch)
 
     def _feedback(self, batch: Batch) -> Tensor | None:
         """Scheduled sampling: which inputs after the past are the model's own outputs at this step, (B, K)."""

@@ -170,6 +170,7 @@ def _measure(
         probe.validation_step(batch_of_one, 0)
         validated, _ = _timed(lambda: probe.validation_step(batch_of_one, 0))
     probe.train()
+    options["in_place"] = probe.config.losses_in_place
     data = WindowDataset(to_train, normaliser, cut=training.train_crop, seed=training.seed, **options)
     _timed(lambda: data[0, 0])
     read_all, drawn = _timed(lambda: [data[0, draw] for draw in range(1, batch + 1)])

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from nextframe.architectures import OF_THE_PACKAGE, OPTIONS, architecture
 from nextframe.config import Normalisation, RunConfig
@@ -66,6 +67,11 @@ class Facts:
     """Values of a frame, of all its channels."""
 
     @property
+    def amounts(self) -> bool:
+        """True for amounts, as of rain: never negative, and mostly none or small."""
+        return self.statistics.rain_like and not self.eight_bit
+
+    @property
     def two_valued(self) -> bool:
         """True for pictures of 0 and 1, or nearly so: nine values in ten within a fiftieth of the range from either
         end, and some at the upper one.
@@ -98,6 +104,8 @@ class Recipe:
     """Shipped model that it starts from, where that is better than the simple forecast that it adds to; else empty."""
     residual: bool = False
     """True where the network adds to the best simple forecast."""
+    simple: tuple[str, ...] = USUAL
+    """Simple forecasts of which the best is taken."""
     filters: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     """Filters by architecture, where they differ from its own."""
 
@@ -113,6 +121,25 @@ RECIPES = (
         start="video",
         residual=True,
         options={"learning_rate": 1e-4, "batch_size": 4},
+        simple=(*USUAL, ADAPTIVE),
+    ),
+    Recipe(
+        title="amounts, most of them none or small: a linear residual of their logarithms",
+        fits=lambda facts: facts.amounts,
+        residual=True,
+        options={
+            "normalisation": "log",
+            "output": "linear",
+            "residual": True,
+            "loss": "relative-mse",
+            "loss_in": "source",
+            "learning_rate": 1e-3,
+            "rollout_training": 1.0,
+            "batch_size": 8,
+            "augment": "turns-and-amounts",
+        },
+        simple=("persistence", ADAPTIVE),
+        filters={"stacked": (24, 24)},
     ),
     Recipe(
         title="a linear residual",
@@ -197,13 +224,17 @@ class _Seen:
         """Simple forecasts that a row takes the best of."""
         if self.asked or self.config.data.stays:
             return tuple(dict.fromkeys(("persistence", name_of(self.config.data.coordinates))))
-        return (*USUAL, ADAPTIVE) if row.start else USUAL
+        return row.simple
 
-    def measured(self, names: Sequence[str], models: Mapping[str, Model] | None = None, **limits: int) -> SimpleSkill:
-        """Errors of simple forecasts, and of models beside them."""
+    def measured(
+        self, row: Recipe, names: Sequence[str], models: Mapping[str, Model] | None = None, **limits: int
+    ) -> SimpleSkill:
+        """Errors of simple forecasts, and of models beside them, in the range of a row's normalisation."""
         normaliser = normaliser_for(
             self.facts.statistics,
-            self.config.data.normalisation if "normalisation" in self.given else STANDARD,
+            self.config.data.normalisation
+            if "normalisation" in self.given
+            else row.options.get("normalisation", STANDARD),
             output="linear",
             eight_bit=self.facts.eight_bit,
             where=self.source.name,
@@ -246,11 +277,11 @@ def _chosen(rows: Sequence[Recipe], seen: _Seen) -> _Chosen:
         return _Chosen(title=row.title, options={**row.options, **sizes(shape, residual=False)})
     names, simple = seen.names(row), None
     if seen.measure and seen.windows and not (seen.asked and "loss_scale" in seen.given):
-        simple = seen.measured(names)
+        simple = seen.measured(row, names)
     best = name_of(seen.config.data.coordinates) if simple is None or seen.asked else simple.best
     tried = ""
     if row.start and simple is not None:
-        tuned = seen.measured((best,), {row.start: model_of(row.start, SIMPLE[best])}, limit=simple.windows)
+        tuned = seen.measured(row, (best,), {row.start: model_of(row.start, SIMPLE[best])}, limit=simple.windows)
         tried = f", and {row.start} from there {float(np.nanmean(tuned.mse[row.start])):.3g}"
         if held_against(tuned.mse[row.start], tuned.mse[best]) >= GAIN:
             row = next(other for other in rows if other.residual and not other.start)
@@ -263,7 +294,9 @@ def _chosen(rows: Sequence[Recipe], seen: _Seen) -> _Chosen:
         if seen.config.model.model in row.filters:
             options["filters"] = row.filters[seen.config.model.model]
         if simple is not None:
-            options["loss_scale"] = _loss_scale(simple.usual[best])
+            # Relative errors are those of amounts, in source units; others are measured in the model's range.
+            relative = row.options["loss"] == "relative-mse"
+            options["loss_scale"] = _loss_scale(np.sqrt(simple.mse[best]) if relative else simple.usual[best])
     return _Chosen(title=f"{row.title} on {_base(seen, names, simple, best, tried)}", options=options, simple=simple)
 
 
@@ -291,7 +324,7 @@ def _taken(options: Mapping[str, Any], config: RunConfig, given: Collection[str]
         for name, value in options.items()
         if name not in given and name not in left_out and (name not in OPTIONS or name in takes)
     }
-    if "loss" in given:
+    if "loss" in given and config.training.loss not in ("huber", "relative-mse"):
         chosen.pop("loss_scale", None)
     if "patch" in given and "train_crop" not in given and chosen.get("train_crop") is not None:
         chosen["train_crop"] = chosen["train_crop"] // options.get("patch", 1) * config.model.patch
@@ -307,9 +340,9 @@ def _held_out(parts: Sequence[Span], config: RunConfig) -> Sequence[Window]:
     return windows_with_past(cut_windows(parts, past=config.data.past, future=config.data.future))
 
 
-def _loss_scale(errors: Sequence[float]) -> tuple[float, ...]:
+def _loss_scale(errors: ArrayLike) -> tuple[float, ...]:
     """Usual errors of a forecast at each lead time, none of them near nothing."""
-    usual = np.array(errors)
+    usual = np.array(errors, np.float64)
     floor = max(1e-3, 0.1 * float(np.nanmax(usual, initial=0)))
     return tuple(float(f"{value:.4g}") for value in np.maximum(np.nan_to_num(usual, nan=1.0), floor))
 

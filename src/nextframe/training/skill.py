@@ -94,3 +94,30 @@ class RolloutSkill(SummedMetric):
         """Mean squared error and CSI = hits / (hits + misses + false alarms), each (K,); NaN without any event."""
         events = self.hits + self.misses + self.false_alarms
         return {"mse": self.squared_error / self.count, "csi": self.hits / events}
+
+
+class WindowShare(SummedMetric):
+    """Squared errors of a free rollout and of the simple forecast as shares of the latter in the same window, by lead
+    time: windows of heavy and of light rain count alike.
+    """
+
+    own: Tensor
+    simple: Tensor
+
+    def __init__(self, lead_times: int) -> None:
+        super().__init__(lead_times, "own", "simple")
+
+    def update(self, forecast: Tensor, simple: Tensor, truth: Tensor, valid: Tensor, least: Tensor) -> None:
+        """Take in forecasts, the simple ones, their truth and its validity, (B, K, C, H, W), and the squared error (K,)
+        or (1,) that the simple forecast is taken to have in a window at least.
+        """
+        axes = (2, 3, 4)
+        number = valid.sum(axes).clamp(min=1)
+        ours, theirs = (((said - truth).square() * valid).sum(axes) / number for said in (forecast, simple))
+        floor = torch.maximum(theirs, least)
+        self.own += (ours / floor).sum(0)
+        self.simple += (theirs / floor).sum(0)
+
+    def compute(self) -> Tensor:
+        """Share (K,), of all windows."""
+        return self.own / self.simple
