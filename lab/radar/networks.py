@@ -31,6 +31,8 @@ class Network:
     """Reading options beside the common ones."""
     watches: tuple[str, ...] = ()
     """Names of events that a training on this network is validated and calibrated on, and not trained."""
+    tests: tuple[str, ...] = ()
+    """Names of events that the shipped model is measured on, and not trained."""
     one_storm: bool = False
     """True where the events are windows of one storm system at one time, which count as one."""
     shippable: bool = True
@@ -52,6 +54,7 @@ NETWORKS = (
         climate="maritime; a summer's front and eight winter evenings",
         events=("radar/knmi-2010-08-26", "radar-more/knmi-2021-*.nc"),
         watches=("knmi-2021-01-07", "knmi-2021-02-05"),
+        tests=("knmi-2021-02-02", "knmi-2021-02-04"),
         step=5,
         lead_times=12,
     ),
@@ -77,7 +80,6 @@ NETWORKS = (
         where="United States",
         climate="an evening's thunderstorms",
         events=("radar-more/mrms-2019-06-10-*.nc",),
-        watches=("mrms-2019-06-10-w4",),
         step=4,
         lead_times=12,
         reading={"time_step": "4min"},
@@ -88,7 +90,6 @@ NETWORKS = (
         where="Europe",
         climate="a summer's day, many countries",
         events=("radar-more/opera-2018-08-24-*.nc",),
-        watches=("opera-2018-08-24-w4",),
         step=15,
         lead_times=4,
         one_storm=True,
@@ -99,6 +100,7 @@ NETWORKS = (
         where="Germany, two single radars",
         climate="a hailstorm, ground clutter",
         events=("radar-more/dwd-*.nc",),
+        watches=("dwd-feldberg-2008-06-02", "dwd-tuerkheim-2008-06-02"),
         step=5,
         lead_times=12,
         one_storm=True,

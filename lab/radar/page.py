@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any
 
 from lab.place import DOCS
@@ -14,6 +14,7 @@ from lab.radar.picture import save_picture
 from lab.radar.pooled import ALL, FEWEST, Band, Event, difference, events, pooled
 from nextframe.files import write_text
 from nextframe.verification.result import Verification
+from nextframe.words import joined
 
 PAGE = DOCS / "results" / "radar.md"
 COMPARED = {
@@ -34,7 +35,7 @@ OTHERS = {
     "coverage": "coverage of 90 %",
 }
 LOWER = ("mse", "crps")
-OURS = ("model", "matched")
+OURS = ("model", "matched", "mapped")
 BANDS: Sequence[Band] = ((0, 20), (20, 40), (40, HORIZON))
 
 
@@ -49,12 +50,15 @@ def write_page(variant: str) -> None:
 
 def _lines(found: Sequence[Event], variant: str) -> Iterator[str]:
     scored = list(dict.fromkeys(event.network for event in found))
+    notes = [RADAR / variant / row.name / "training.json" for row in scored]
+    made: list[dict[str, Any]] = [json.loads(note.read_text(encoding="utf-8")) for note in notes]
+    trained = {tuple(note["without"]) for note in made}
     yield "# One model for all radars\n"
     yield (
-        f"For each of {len(scored)} of {len(NETWORKS)} radar networks a model was trained on all the others, for some "
-        "minutes, and scored on this one, which it never saw: unit, pixels and motion of another radar, another "
-        f"climate. Rain rate at about {RESOLUTION}, {PAST} frames seen, lead times up to {HORIZON} minutes. Each "
-        "network counts as one in every mean. Written by `python -m lab radar`.\n"
+        f"Scores on {len(scored)} of {len(NETWORKS)} radar networks, each by a model that never saw it: unit, pixels "
+        f"and motion of another radar, another climate. {_trainings(trained)} Rain rate at about {RESOLUTION}, {PAST} "
+        f"frames seen, lead times up to {HORIZON} minutes. Each network counts as one in every mean. Written by "
+        "`python -m lab radar`.\n"
     )
     yield from _table(
         ("network", "where", "climate", "events", "forecasts", "step"),
@@ -74,9 +78,9 @@ def _lines(found: Sequence[Event], variant: str) -> Iterator[str]:
     yield "\n## All networks together\n"
     yield from _means(found, {**COMPARED, **OTHERS}, ALL)
     yield (
-        "\n`matched` is the model's forecast with the distribution of the last frame seen (`--matched`): sharp, and "
-        "better by events; as it is, `model` is a mean, smooth, with the smaller errors. Frequency bias, power and "
-        "coverage are right at 1, 1 and 0.9.\n"
+        "\n`model` is the forecast as it is, a mean: smooth, with the smallest errors. `matched` has the distribution "
+        "of the last frame seen (`--matched`), `mapped` that of the validation part (`--matched validation`). "
+        "Frequency bias, power and coverage are right at 1, 1 and 0.9.\n"
     )
     yield "## Who is really better\n"
     yield (
@@ -103,16 +107,22 @@ def _lines(found: Sequence[Event], variant: str) -> Iterator[str]:
         )
         yield ""
     yield "## How it was made\n"
-    some = next(iter(sorted((RADAR / variant).glob("*/training.json"))), None)
-    if some is not None:
-        made: dict[str, Any] = json.loads(some.read_text(encoding="utf-8"))
-        yield f"One of the trainings, {made['seconds']} s beside other programs; paths are below the data's folder:\n"
-        yield f"```console\n$ {made['command']}\n```\n"
+    for note in {tuple(note["without"]): note for note in made}.values():
+        yield f"Without {joined(note['without'], 'and')}, {note['seconds']} s; paths are below the data's folder:\n"
+        yield f"```console\n$ {note['command']}\n```\n"
     one = Verification.from_json(RADAR / variant / found[0].network.name / f"{found[0].name}.json")
     yield (
         f"On {one.machine}. The data are of the example data of pysteps and wradlib, of KNMI's data platform and of "
         "NOAA; credits stand in their files."
     )
+
+
+def _trainings(trained: Collection[tuple[str, ...]]) -> str:
+    """Sentence that says which networks were left out of which trainings."""
+    if all(len(names) == 1 for names in trained):
+        return "Each was left out of a training on all the others."
+    left = joined([f"without {joined(names, 'and')}" for names in sorted(trained, key=len)], "and")
+    return f"The trainings: {left}."
 
 
 def _means(found: Sequence[Event], metrics: dict[str, str], band: Band) -> Iterator[str]:

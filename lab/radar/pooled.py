@@ -16,6 +16,9 @@ from nextframe.verification.result import Verification
 DRAWS = 2000
 FEWEST = 5
 """Networks below which no interval is made: drawing two or three again tells nothing of others."""
+WAYS = {", matched": "matched", ", matched to validation": "mapped"}
+"""Endings of the names of forecasters, and how the page calls what is matched to the last frame and what is mapped to
+the distribution of the validation part."""
 Scores = Mapping[str, Mapping[str, Sequence[float]]]
 """Forecaster -> score -> a value for each lead time."""
 Band = tuple[float, float]
@@ -70,7 +73,7 @@ def events(folder: Path, variant: str) -> list[Event]:
 
 def _plain(name: str) -> str:
     """Name of a run's rows, whatever its folder is called."""
-    return "matched" if name.endswith("matched") else "model"
+    return next((own for ending, own in WAYS.items() if name.endswith(ending)), "model")
 
 
 def pooled(found: Sequence[Event], forecaster: str, metric: str, band: Band = ALL) -> float:

@@ -1,5 +1,6 @@
 """A general radar model's protocol: who counts how much, what is sure, and what a training is given."""
 
+import json
 import math
 import shlex
 import subprocess
@@ -73,15 +74,20 @@ def test_a_training_is_given_all_networks_but_one_and_watches_whole_events(
                 path.touch()
     called: list[list[str]] = []
     monkeypatch.setattr(subprocess, "run", lambda command, **_: called.append(command))
-    measure.train(MRMS, tmp_path, tmp_path / "out", minutes=2)
+    measure.train([MRMS], tmp_path, tmp_path / "out", minutes=2)
     sources = [called[0][n + 1] for n, part in enumerate(called[0]) if part == "--data"]
     assert not any("mrms" in source for source in sources)
-    last = {Path(source.partition("::")[0]).stem for source in sources[-4:]}
-    assert last == {"knmi-2021-01-07", "knmi-2021-02-05", "mch-2016-07-11", "opera-2018-08-24-w4"}
+    held_out = {"knmi-2021-01-07", "knmi-2021-02-05", "mch-2016-07-11"}
+    held_out |= {"dwd-feldberg-2008-06-02", "dwd-tuerkheim-2008-06-02"}
+    assert {Path(source.partition("::")[0]).stem for source in sources[-5:]} == held_out
     share = float(called[0][called[0].index("--validation") + 1])
-    assert round(share * len(sources)) == 4  # those of the other networks
-    shown = measure.train(None, tmp_path, tmp_path / "out", minutes=2)["command"]
+    assert round(share * len(sources)) == 5  # those of the other networks
+    (tmp_path / "radar-more" / "knmi-2021-02-04.nc").touch()
+    closed = [row for row in NETWORKS if not row.shippable]
+    shown = measure.train(closed, tmp_path, tmp_path / "out", minutes=2, tested=True)["command"]
     assert "opera" not in shown
+    *_, last = [part for n, part in enumerate(called[1]) if called[1][n - 1] == "--data"]
+    assert "knmi-2021-02-04" in last  # the test part
     assert str(tmp_path) not in " ".join(shlex.split(shown)[:-2])
 
 
@@ -90,11 +96,14 @@ def test_the_page_names_the_best_and_what_is_sure(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(page, "PAGE", tmp_path / "radar.md")
     for n, row in enumerate(NETWORKS):
         for folder, scores in (
-            ("general", {"model": 0.6 + n / 500, "model, matched": 0.55}),
+            ("general", {"model": 0.6 + n / 500, "model, matched": 0.55, "model, matched to validation": 0.5}),
             ("baselines", {"persistence": 0.3, "extrapolation": 0.5, "steps": 0.6, "anvil": 0.7}),
         ):
             place = tmp_path / folder / row.name
             place.mkdir(parents=True)
+            if folder == "general":
+                note = {"without": [row.name], "command": "nextframe train", "seconds": 1}
+                (place / "training.json").write_text(json.dumps(note))
             Verification(
                 scores={who: {"csi_1": [value, value]} for who, value in scores.items()},
                 lead_time=[5.0, 60.0],
