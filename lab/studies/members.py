@@ -68,7 +68,7 @@ class Case:
 
 
 CASES = {
-    "radar-rain": Case(title="radar-rain, shipped: the rest of the morning that it was trained on"),
+    "radar-rain": Case(title="radar-rain, shipped: two evenings that it has not seen"),
     "netherlands-2021": Case(
         title="a stacked ConvLSTM of 16 filters, 3 epochs on four evenings, calibrated on two others: two more",
         train="stacked --data radar-more/knmi-2021-0*.nc --rain-unit mm/h --crop 220,160,416,416 --coarsen 4 --past 4 "

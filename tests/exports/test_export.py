@@ -12,6 +12,7 @@ import pytest
 
 import nextframe
 from nextframe.cli import main
+from nextframe.data.limits import Limits
 from nextframe.errors import CheckpointError, ConfigError
 from nextframe.exports.description import describe
 from nextframe.exports.export import export
@@ -254,3 +255,22 @@ def test_a_file_of_another_kind_is_named_before_the_place_of_its_scores(
 def test_a_file_that_is_not_there_is_said_to_be_so(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="is not there"):
         load_run(tmp_path / "model.onnx")
+
+
+@pytest.mark.parametrize("coordinates", ["eulerian", "lagrangian", "adaptive"])
+def test_frames_that_are_never_seen_are_fed_back_as_the_run_feeds_them(tmp_path: Path, coordinates: str) -> None:
+    """Columns without a value in any frame, as beyond the reach of a radar, and values that are held to limits."""
+    model = small_model(
+        "stacked",
+        mask=True,
+        limits=Limits(low=(12.0,), high=(45.0,), least=(15.0,)),
+        coordinates=coordinates,
+        output="linear",
+        residual=True,
+        loss="mse",
+    )
+    past = past_frames(1, 1, 20, 24)
+    past[..., :6] = np.nan
+    export(model, tmp_path / "model.onnx")
+    again = load_run(tmp_path / "model.onnx")
+    np.testing.assert_allclose(again.predict(past, 5), model.predict(past, 5), atol=1e-3)

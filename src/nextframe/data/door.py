@@ -110,8 +110,11 @@ class Door:
         return self.enter(np.repeat(past[..., -1:, :, :, :], beside.shape[-4], axis=-4), beside=beside)[0]
 
     def leave(self, outputs: Tensor) -> FloatArray:
-        """A network's outputs (..., C, H, W) in source units, float32."""
-        return np.asarray(self.normaliser.invert(outputs.float().cpu().numpy()), np.float32)
+        """A network's outputs (..., C, H, W) in source units, float32; within the limits if they are to be moved, since
+        what is moved is mixed with what is beside it.
+        """
+        values = np.asarray(self.normaliser.invert(outputs.float().cpu().numpy()), np.float32)
+        return values if self.limits is None or not self.moves else self.limits.hold(values)
 
     def hold(self, forecast: FloatArray, past: FloatArray) -> FloatArray:
         """The exit of every forecast: values within their limits, and missing where they were in all frames seen.

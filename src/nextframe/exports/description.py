@@ -123,12 +123,13 @@ def _use(parts: Mapping[str, Graph]) -> list[str]:
 def _around(model: TrainedForecaster) -> list[str]:
     """Tasks that are left to do outside of the graph, a sentence each."""
     data, sentences = model.config.data, []
+    of_roots = ", of the cube roots of the values" if model.door.normaliser.skewed else ""
     if data.coordinates != "eulerian":
         sentences += [
             f"The network works in {data.coordinates} coordinates, and the motion is not in the file.",
-            f"Before it: find the motion at the last frame seen ({_MOTIONS[data.coordinates]}), and move every frame "
-            "of the past along it to the time of the last one (semi-Lagrangian advection); values that come from "
-            "beyond the edge are NaN.",
+            f"Before it: find the motion at the last frame seen ({_MOTIONS[data.coordinates]}){of_roots}, and move "
+            "every frame of the past along it to the time of the last one (semi-Lagrangian advection); values that "
+            "come from beyond the edge are NaN.",
             "After it: move the forecast of lead time k on along the same motion by k steps; where nothing known "
             "arrives, take the last frame seen. What is fed back is the forecast before it is moved on.",
         ]

@@ -165,7 +165,10 @@ class StepGraph(Graph):
             read = observed
             if memory is not None:
                 first = (n + 1) * self.channels
-                read = torch.where(fed, memory[:, first : first + self.channels], observed)
+                again = memory[:, first : first + self.channels]
+                if self.mask:  # as a rollout feeds it back: nothing where nothing was seen
+                    again = again * valid
+                read = torch.where(fed, again, observed)
             outputs, following = core(self.joined(read, valid), fed, own)
             raw.append(outputs)
             after += following
