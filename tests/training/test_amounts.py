@@ -66,3 +66,13 @@ def test_motion_of_light_rain_is_found_beside_a_heavy_cell_that_stands() -> None
         return float(((said - truth)[near] ** 2).mean())
 
     assert error(True) < 0.7 * error(False)
+
+
+def test_usual_errors_are_of_any_number_of_lead_times() -> None:
+    """A model of twelve lead times is tuned to windows of two, or of more."""
+    config = RunConfig().replace(
+        {"filters": (2,), "output": "linear", "loss": "relative-mse", "loss_scale": (1.0, 2.0, 3.0)}
+    )
+    training = ForecastTraining(build_model(config.model, 1), config, 1.0)
+    assert training._usual(2).flatten().tolist() == [1.0, 2.0]
+    assert training._usual(5).flatten().tolist() == [1.0, 2.0, 3.0, 3.0, 3.0]

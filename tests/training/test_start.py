@@ -89,8 +89,10 @@ def test_the_recipe_is_that_of_the_model() -> None:
     assert (other.data.data, other.data.past, other.training.epochs) == ("archive.nc", 5, 2)
     assert other.data.crop == ()
     assert other.data.test_from is None
+    assert other.data.resolution == "4km"
+    assert resolve(from_="radar-rain", data="archive.nc", coarsen=2).data.resolution == ""
     assert other.data.rain_unit == resolve(from_="radar-rain").data.rain_unit == "mm/h"
-    assert other.training.members == 3
+    assert (other.training.loss, other.training.augment) == ("relative-mse", "turns-and-amounts")
     assert resolve() == preset_config("stacked")
 
 

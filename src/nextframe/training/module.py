@@ -118,7 +118,7 @@ class ForecastTraining(lightning.LightningModule):
             skill.update(said.where(valid, 0), truth.where(valid, 0), valid)
         if self.by_window:
             ours, theirs, true = (part.where(valid, 0) for part in (forecast, simple, truth))
-            least = (LEAST_SHARE * self.loss_scale.flatten()).square()
+            least = (LEAST_SHARE * self._usual(truth.shape[1]).flatten()).square()
             self.shares.update(ours, theirs, true, valid, least)
 
     def _in_source_units(self, outputs: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
@@ -247,8 +247,12 @@ class ForecastTraining(lightning.LightningModule):
 
     def _scale(self, target: Tensor) -> Tensor:
         """Usual errors of outputs (B, T or K, C, H, W): those of each lead time where they are a rollout of as many."""
-        scale = self.loss_scale
-        return scale if scale.shape[1] == target.shape[1] and self._rolls else scale[:, :1]
+        return self._usual(target.shape[1]) if self._rolls else self.loss_scale[:, :1]
+
+    def _usual(self, lead_times: int) -> Tensor:
+        """Usual errors (1, K, 1, 1, 1) of so many lead times: beyond those that are known, that of the last."""
+        known = torch.arange(lead_times, device=self.loss_scale.device).clamp(max=self.loss_scale.shape[1] - 1)
+        return self.loss_scale[:, known]
 
     def rollout_losses(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Loss of every value of the free rollout, (B, K, C, H, W); gradients flow back through the frames fed back."""

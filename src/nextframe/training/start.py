@@ -38,8 +38,8 @@ OF_THE_MODEL = (
 OF_THE_DOOR = ("edges", "normalisation", "mask", "static", "covariates", "future_covariates")
 """Options of the data section that tell what a network reads of the frames."""
 OF_THE_RECIPE = (
-    *("optimizer", "weight_decay", "schedule", "gradient_clip", "loss", "loss_scale", "min_seen"),
-    *("scheduled_sampling", "rollout_training", "batch_size", "train_crop"),
+    *("optimizer", "weight_decay", "schedule", "gradient_clip", "loss", "loss_in", "loss_scale", "min_seen"),
+    *("scheduled_sampling", "rollout_training", "batch_size", "train_crop", "augment"),
 )
 """Options of the training section that are the model's recipe, but for the learning rate."""
 LEARNING_RATE = 0.3
@@ -69,7 +69,8 @@ def tuned(start: str, model: str | None, options: Mapping[str, Any]) -> RunConfi
     _hold_architecture(start, base, asked)
     data = base.data
     if "data" in options:
-        data = DataConfig(**{name: getattr(data, name) for name in OF_THE_MODEL})
+        blocks = () if "coarsen" in options else ("resolution",)  # two ways to say the same
+        data = DataConfig(**{name: getattr(data, name) for name in (*OF_THE_MODEL, *blocks)})
     rate = LEARNING_RATE * base.training.learning_rate
     training = replace(base.training, from_=start, learning_rate=rate, minutes=MINUTES, patience=None)
     return RunConfig(data=data, model=base.model, training=training).replace({**asked, "from_": start})
