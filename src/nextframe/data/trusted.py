@@ -47,7 +47,7 @@ _DARK, _ENOUGH = 0.1, 0.25
 _OVERFIT = 2.0
 """Factor by which a flow is better on the frames that it was found on than on those that follow, at least."""
 
-_flow = Remembered(motion_field, limit=2**27)
+_flow = Remembered(motion_field, limit=2**24)
 
 
 def trusted_motion(past: FloatArray) -> Motion | None:
