@@ -12,9 +12,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from lab.place import RESULTS, ROOT, environment
 from lab.radar.networks import NETWORKS, PAST, Network
 from nextframe.api import verify as verify_with_baselines
+from nextframe.data.remembered import Remembered
 from nextframe.data.split import whole_spans
 from nextframe.data.windows import cut_windows, windows_with_past
 from nextframe.files import write_text
@@ -105,11 +108,11 @@ def score_baselines(row: Network, data: Path, *, limit: int) -> None:
 
 
 class Kept(Forecaster):
-    """A forecaster whose last forecast is kept, for others that change it."""
+    """A forecaster whose last forecasts are kept, for others that change them."""
 
     def __init__(self, inner: Forecaster) -> None:
         self.inner = inner
-        self._made: tuple[bytes, int, FloatArray] | None = None
+        self._predict = Remembered(inner.predict, limit=2**28)
 
     @property
     def name(self) -> str:
@@ -117,10 +120,7 @@ class Kept(Forecaster):
 
     def predict(self, past: FloatArray, lead_times: int) -> FloatArray:
         """The forecast (B, K, C, H, W) of a past (B, T, C, H, W)."""
-        key = past.tobytes()
-        if self._made is None or self._made[:2] != (key, lead_times):
-            self._made = key, lead_times, self.inner.predict(past, lead_times)
-        return self._made[2].copy()
+        return np.array(self._predict(past, lead_times))
 
 
 def score_run(run: Path, row: Network, data: Path, variant: str, *, limit: int) -> None:

@@ -118,16 +118,15 @@ class WindowDataset(Dataset[dict[str, Tensor]]):
             self._moved[index] = moved
         return moved
 
-    def _ways(self, index: int, window: Window, box: Box) -> dict[str, Tensor]:
-        frames = window.sequence.read(window.start, window.stop)
-        ends = [(part.start or 0, part.stop or size) for part, size in zip(box, frames.shape[-2:], strict=True)]
-        rows, columns = (slice(*end) for end in ends)
-        motion = self.motion(index, frames[: window.past])
-        shares, places = ways(motion, self.door.motion_planes, window.future, (rows, columns))
-        truth = np.array(frames[window.past :, :, rows, columns], np.float32)
+    def _ways(self, index: int, frames: FloatArray, past: int, box: Box) -> dict[str, Tensor]:
+        rows, columns = (slice(*part.indices(size)) for part, size in zip(box, frames.shape[-2:], strict=True))
+        motion = self.motion(index, frames[:past])
+        shares, places = ways(motion, self.door.motion_planes, len(frames) - past, (rows, columns))
+        truth = np.array(frames[past:, :, rows, columns], np.float32)
         return {name: torch.from_numpy(a) for name, a in (("shares", shares), ("places", places), ("truth", truth))}
 
     def __getitem__(self, index: int | tuple[int, int]) -> dict[str, Tensor]:
+        whole: FloatArray | None = None
         if isinstance(index, tuple):
             index, draw = index
             window = self.windows[index]
@@ -153,7 +152,8 @@ class WindowDataset(Dataset[dict[str, Tensor]]):
         if beside is not None:
             item["later"] = door.ahead(read[:past], beside[past:])
         if self.in_place:
-            item |= self._ways(index, window, box)
+            whole = sequence.read(window.start, window.stop) if whole is None else whole
+            item |= self._ways(index, whole, past, box)
         if self.weights is not None:
             item["weight"] = torch.tensor(self.weights[index])
         return item

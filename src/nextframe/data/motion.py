@@ -255,8 +255,8 @@ def ways(motion: Motion | None, planes: int, steps: int, box: Box) -> tuple[Floa
         steps: K.
         box: rows and columns of the box, with whole numbers for ends.
     """
-    top, left = box[0].start or 0, box[1].start or 0
-    height, width = (box[0].stop or 0) - top, (box[1].stop or 0) - left
+    top, left = box[0].start, box[1].start
+    height, width = box[0].stop - top, box[1].stop - left
     number = max(planes // 3, 1)
     shares = np.zeros((number, height, width), np.float32)
     places = np.zeros((number, steps, 2, height, width), np.float32)

@@ -36,7 +36,9 @@ class Remembered:
     def __call__(self, frames: FloatArray, number: int) -> FloatArray | None:
         """The function's result, which is not to be written to."""
         told = f"{number} {frames.dtype} {frames.shape}".encode()
-        key = hashlib.blake2b(told + np.ascontiguousarray(frames).tobytes(), digest_size=16).digest()
+        digest = hashlib.blake2b(told, digest_size=16)
+        digest.update(np.ascontiguousarray(frames).data)
+        key = digest.digest()
         with self._lock:
             if key in self._kept:
                 self._kept.move_to_end(key)

@@ -233,13 +233,18 @@ class ForecastTraining(lightning.LightningModule):
 
     def _loss(self, logits: Tensor, target: Tensor, valid: Tensor, before: Tensor, before_valid: Tensor) -> Tensor:
         """Loss of outputs (B, T or K, C, H, W), in whose place persistence has the frames `before`, one or as many."""
-        loss = self.config.training.loss
-        scale = self._scale(target)
+        if self.by_window and self.config.model.output == "linear":
+            # A mean of logarithms is no mean: errors are those of the amounts.
+            logits, target, before = map(self.door.normaliser.invert, (logits, target, before))
+        return self._graded(logits, target, valid, before, valid & before_valid)
+
+    def _graded(self, logits: Tensor, target: Tensor, valid: Tensor, simple: Tensor, both: Tensor) -> Tensor:
+        """Loss of outputs, in whose place the simple forecast has `simple`, known where `both` says so; all of these in
+        the range in which errors are measured.
+        """
+        loss, scale = self.config.training.loss, self._scale(target)
         if loss == "relative-mse":
-            if self.door.normaliser.skewed and self.config.model.output == "linear":
-                # A mean of logarithms is no mean: errors are those of the amounts.
-                logits, target, before = map(self.door.normaliser.invert, (logits, target, before))
-            scale = change(before, target, valid & before_valid, scale if self.config.training.loss_scale else None)
+            scale = change(simple, target, both, scale if self.config.training.loss_scale else None)
         losses = elementwise_loss(logits, target, loss, self.config.model.output, valid, scale)
         if not loss.startswith("balanced"):
             return losses
@@ -274,15 +279,9 @@ class ForecastTraining(lightning.LightningModule):
         valid = torch.isfinite(truth) & sure
         truth = truth.where(valid, 0)
         said, simple = said.where(valid, 0), simple.where(valid, 0)
-        loss, scale = self.config.training.loss, self._scale(truth)
-        if loss == "relative-mse":
-            scale = change(simple, truth, valid, scale if self.config.training.loss_scale else None)
-        else:
+        if self.config.training.loss != "relative-mse":
             said, truth = normaliser.apply(said), normaliser.apply(truth)
-        losses = elementwise_loss(said, truth, loss, self.config.model.output, valid, scale)
-        if loss.startswith("balanced"):
-            losses = losses * balanced_weights(truth, self.loss_thresholds, self.loss_weights)
-        return losses, valid
+        return self._graded(said, truth, valid, simple, valid), valid
 
     def _mean(self, losses: Tensor, valid: Tensor) -> Tensor:
         """Mean loss of the valid values, of all processes together: gradients are averaged over these."""
