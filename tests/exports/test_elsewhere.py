@@ -2,7 +2,9 @@
 
 import runpy
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from shutil import copy
 
 import numpy as np
 import pytest
@@ -80,4 +82,39 @@ def test_a_past_that_is_none_is_a_sentence_of_the_example(
         run_example(monkeypatch, onnx_model, tmp_path / "past.npy", tmp_path / "forecast.gif")
     assert ended.value.code == 2
     assert said in capsys.readouterr().err
+    assert not (tmp_path / "forecast.gif").exists()
+
+
+def _a_list(folder: Path) -> None:
+    (folder / "model.json").write_text("[]")
+
+
+def _another_graph(folder: Path) -> None:
+    other = small_model("encoder-decoder", patch=2)
+    export(other, folder / "other.onnx")
+    (folder / "other.decoder.onnx").replace(folder / "model.onnx")
+
+
+def _a_damaged_graph(folder: Path) -> None:
+    whole = (folder / "model.onnx").read_bytes()
+    (folder / "model.onnx").write_bytes(whole[: len(whole) // 2])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("spoil", [_a_list, _another_graph, _a_damaged_graph])
+def test_a_model_that_is_none_is_a_sentence_of_the_example(
+    spoil: Callable[[Path], None],
+    onnx_model: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for file in onnx_model.parent.iterdir():
+        copy(file, tmp_path / file.name)
+    spoil(tmp_path)
+    np.save(tmp_path / "past.npy", np.zeros((3, 1, 13, 18)))
+    with pytest.raises(SystemExit) as ended:
+        run_example(monkeypatch, tmp_path / "model.json", tmp_path / "past.npy", tmp_path / "forecast.gif")
+    assert ended.value.code == 2
+    assert f"forecast with {tmp_path / 'model.json'}: " in capsys.readouterr().err
     assert not (tmp_path / "forecast.gif").exists()
