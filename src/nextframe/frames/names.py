@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from nextframe.errors import ConfigError, DataError
+from nextframe.frames.steps import instant
 
 
 def natural_order(path: Path) -> list[tuple[int, str]]:
@@ -59,7 +60,7 @@ def time_in_name(path: Path, pattern: str) -> np.datetime64:
             received=" and ".join(str(time) for time in sorted(times)),
             hint="let {time_format} begin with what stands before the time, as in 'rain_%Y%m%d%H%M'",
         )
-    return np.datetime64(times.pop(), "ns")
+    return instant(times.pop(), path)
 
 
 @cache

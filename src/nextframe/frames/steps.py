@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from nextframe.errors import ConfigError
+from nextframe.errors import ConfigError, DataError
 from nextframe.words import is_calendar, seconds
 
 NEAR = 0.1
@@ -45,6 +46,45 @@ def nominal_step(instants: NDArray[Any]) -> np.timedelta64:
         if whole > np.timedelta64(0) and abs(mean - whole) <= 0.005 * whole:
             return np.timedelta64(whole, "ns")
     return median
+
+
+def in_nanoseconds(instants: ArrayLike, where: object) -> NDArray[np.datetime64]:
+    """Instants as they are kept, in nanoseconds since 1970, which reach from 1678 to 2261; NumPy itself turns those
+    beyond into others without a word.
+
+    Args:
+        instants: in any unit; NaT stays NaT.
+        where: the file that they are of, for the error.
+
+    Raises:
+        DataError: one beyond.
+
+    >>> in_nanoseconds(np.datetime64("2020-01-31"), "a.nc")[()]
+    np.datetime64('2020-01-31T00:00:00.000000000')
+    """
+    given = np.asarray(instants)
+    given = given if given.dtype.kind == "M" else given.astype("datetime64[us]")
+    days = given.astype("datetime64[D]")
+    beyond = (days < np.datetime64("1678-01-01")) | (days > np.datetime64("2261-12-31"))
+    if beyond.any():
+        raise DataError(
+            "has a time that is out of reach",
+            where=where,
+            expected="years from 1678 to 2261",
+            received=f"the year {days[beyond].flat[0].astype('datetime64[Y]')}",
+            hint="mend it; or, where they are years of a model, count these from a later one",
+        )
+    return np.asarray(given.astype("datetime64[ns]"))
+
+
+def instant(moment: datetime | str, where: object) -> np.datetime64:
+    """One instant as it is kept (`in_nanoseconds`), of a text that NumPy reads or a date without a zone.
+
+    Raises:
+        DataError: one out of reach.
+        ValueError: no date.
+    """
+    return np.datetime64(in_nanoseconds(np.datetime64(moment, "us"), where).item(), "ns")
 
 
 def after(time: np.datetime64, step: np.timedelta64, counts: ArrayLike) -> NDArray[np.datetime64]:

@@ -156,3 +156,18 @@ def test_a_relative_name_with_a_colon(tmp_path: Path, monkeypatch: pytest.Monkey
         assert len(open_source(name).sequences[0]) == STEPS
         with open_dataset(Path(name)) as dataset:
             assert "rain" in dataset
+
+
+@pytest.mark.parametrize(
+    ("first", "said"),
+    [
+        (b"CDF\x05", "is NetCDF of the kind CDF-5, which is not read; convert it: nccopy -k nc4"),
+        (b"\x0e\x03\x13\x01", "is HDF4, which is not read; convert it to NetCDF"),
+        (b"GRIB", "cannot be read as NetCDF or Zarr .*may be truncated or damaged"),
+    ],
+)
+def test_a_kind_that_is_known_and_not_read_is_not_called_damaged(tmp_path: Path, first: bytes, said: str) -> None:
+    path = tmp_path / "a.nc"
+    path.write_bytes(first + bytes(4000))
+    with pytest.raises(DataError, match=said):
+        open_source(path)

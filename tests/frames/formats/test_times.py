@@ -1,5 +1,6 @@
 """Times of gridded files, wherever and however they stand; what they are summed over; calendar steps and jitter."""
 
+import calendar
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,6 +12,7 @@ from nextframe.errors import DataError, NextframeWarning
 from nextframe.forecasting.persistence import Persistence
 from nextframe.frames.formats.stored import Stored, Variable
 from nextframe.frames.formats.times import decode
+from nextframe.frames.names import time_in_name
 from nextframe.frames.sequence import FrameSequence
 from nextframe.frames.source import open_source
 from nextframe.outputs.writers import save_forecast
@@ -41,6 +43,15 @@ def opened(path: Path, **options: Any) -> FrameSequence:
         (COUNT, {"units": "hours since 2019-12-31 19:00:00 -5:00"}),
         (COUNT, {"units": "hours since 2020-01-01 05:30 +5:30"}),
         (COUNT, {"units": "hours since 2020-01-01 02:00 +02"}),
+        (COUNT, {"units": "hours since 2020-01-01 02:00:00 UTC+02:00"}),
+        (COUNT + 12, {"units": "hours since 2019-12-31 12"}),
+        (COUNT + 6, {"units": "hours since 2019-12-31 180000"}),
+        (COUNT + 6, {"units": "hours since 2019/12/31 1800Z"}),
+        (COUNT, {"units": "hours since 20200101"}),
+        (COUNT, {"units": "hours since 20200101T000000Z"}),
+        (COUNT, {"units": "hours since 2020-01"}),
+        (COUNT, {"units": "hours since 2020-01-01 00:00:00.0 0:00"}),
+        (COUNT, {"units": "hours since 2020-01-01 (UTC)"}),
         (COUNT / 24.0 + 2458849.5, {"units": "days since -4712-01-01 12:00:00"}),  # Julian days
         (COUNT / 24.0 + 2458849.5, {"units": "days since -4713-1-1 12:00:00"}),
         (COUNT / 24.0 + 2458849.5, {"units": "days since -4713-11-24 12:00", "calendar": "proleptic_gregorian"}),
@@ -62,11 +73,59 @@ def test_units_and_calendars(tmp_path: Path, numbers: np.ndarray, attributes: di
     [
         ("months since 2015-01-15", [f"{2015 + n // 12}-{1 + n % 12:02}-15" for n in COUNT]),
         ("years since 2001-02-03", [f"{2001 + n}-02-03" for n in COUNT]),
+        ("months since 2016-01-31", [f"2016-{1 + n:02}-{calendar.monthrange(2016, 1 + n)[1]}" for n in range(STEPS)]),
+        ("years since 2000-02-29", [f"{2000 + n}-02-{28 if n % 4 else 29}" for n in COUNT]),
     ],
 )
-def test_months_and_years_are_those_of_the_calendar(tmp_path: Path, unit: str, expected: list[str]) -> None:
-    sequence = opened(write(tmp_path / "a.nc", time=(COUNT, {"units": unit})))
+@pytest.mark.parametrize("said", ["", "standard", "proleptic_gregorian"])
+def test_months_and_years_are_those_of_the_calendar(tmp_path: Path, unit: str, expected: list[str], said: str) -> None:
+    about = {"units": unit, **({"calendar": said} if said else {})}
+    sequence = opened(write(tmp_path / "a.nc", time=(COUNT, about)))
     np.testing.assert_array_equal(sequence.times, np.array(expected, "datetime64[ns]"))
+
+
+@pytest.mark.parametrize("said", ["360_day", "noleap", "365_day", "julian"])
+def test_months_of_other_calendars_are_counted_from_their_own_date(tmp_path: Path, said: str) -> None:
+    time = (COUNT + 1800, {"units": "months since 1850-01-15", "calendar": said})
+    expected = np.array([f"{2000 + n // 12}-{1 + n % 12:02}-15" for n in COUNT], "datetime64[ns]")
+    np.testing.assert_array_equal(opened(write(tmp_path / "a.nc", time=time)).times, expected)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "attributes", "year"),
+    [
+        (COUNT, {"units": "days since 0850-01-01", "calendar": "noleap"}, "0850"),
+        (COUNT + 365 * 200, {"units": "days since 0001-01-01", "calendar": "365_day"}, "0201"),
+        (COUNT, {"units": "days since 3000-01-01", "calendar": "360_day"}, "3000"),
+        (COUNT, {"units": "days since 2500-01-01"}, "2500"),
+        (COUNT, {"units": "months since 1500-01-01"}, "1500"),
+        (COUNT + 8500101, {"units": "day as %Y%m%d"}, "0850"),
+        (COUNT + 1e9, {"units": "days since 2000-01-01"}, r"\d+"),
+        (COUNT * 1e300, {"units": "days since 2000-01-01"}, r"\d+"),
+        (COUNT * 1e300, {"units": "months since 2000-01-01"}, "9999"),
+        (COUNT + 2**62, {"units": "seconds since 2000-01-01"}, r"\d+"),
+    ],
+)
+def test_years_that_nanoseconds_do_not_reach_are_refused(
+    tmp_path: Path, numbers: np.ndarray, attributes: dict[str, str], year: str
+) -> None:
+    path = write(tmp_path / "a.nc", time=(numbers, attributes))
+    said = rf"a\.nc: has a time that is out of reach.*1678 to 2261, received the year {year}"
+    with pytest.raises(DataError, match=said):
+        opened(path)
+
+
+def test_texts_and_dates_of_years_out_of_reach_are_refused(tmp_path: Path) -> None:
+    letters = np.array([list(f"{850 + n:04}-01-01") for n in COUNT], "S1")
+    others: Any = {"Times": (("time", "letters"), letters, {})}
+    with pytest.raises(DataError, match="received the year 0850"):
+        opened(write(tmp_path / "a.nc", time=None, others=others))
+    days = np.array("2500-01-01", "M8[D]") + COUNT
+    dates = xr.DataArray(rain(), dims=("time", "y", "x"), coords={"time": days.astype("M8[s]")})
+    with pytest.raises(DataError, match="received the year 2500"):
+        open_source(dates)
+    with pytest.raises(DataError, match="received the year 1500"):
+        time_in_name(Path("15000101.png"), "%Y%m%d")
 
 
 @pytest.mark.parametrize(
@@ -176,6 +235,13 @@ def test_numbers_of_which_nothing_is_said_are_told(tmp_path: Path) -> None:
         (COUNT, {"units": "days since 2000-02-28", "calendar": "360_day"}, "2000-02-30 of the calendar 360_day"),
         (COUNT, {"units": "days since 2000-02-28", "calendar": "maya"}, "days since"),
         (COUNT, {"units": "days since the flood"}, "the flood"),
+        (COUNT, {"units": "hours since 01-01-2020"}, "01-01-2020"),
+        (COUNT, {"units": "hours since 31/12/2019"}, "31/12/2019"),
+        (COUNT, {"units": "hours since 2020-01-01 01:00 CET"}, "2020-01-01 01:00 CET"),
+        (COUNT, {"units": "hours since 2020-01-01 6:00 PM"}, "6:00 PM"),
+        (COUNT, {"units": "hours since 2020-01-01 06.5"}, "06.5"),
+        (COUNT, {"units": "hours since 2020-01-01 24:00"}, "24:00"),
+        (COUNT, {"units": "hours since 2020-13-01"}, "2020-13-01"),
         (COUNT, {"units": "days since -4000-01-01"}, "-4000-01-01"),
         (COUNT + 737791, {"units": "days since 0000-01-01"}, "0000-01-01"),
     ],

@@ -24,10 +24,12 @@ from nextframe.config import Reading
 from nextframe.errors import ConfigError, DataError, ShapeError, first_line
 from nextframe.frames.bounds import hold_claim, hold_frame
 from nextframe.frames.damage import Damage, describe_each
+from nextframe.frames.formats.times import since
 from nextframe.frames.grid import Grid
 from nextframe.frames.names import natural_order, time_in_name
 from nextframe.frames.radar.place import NAMES, mapping
 from nextframe.frames.sequence import APART, FrameSequence
+from nextframe.frames.steps import instant
 from nextframe.plugins import library, pyproj_first
 
 _GEOGRAPHIC = (33550, 34264, 34735)
@@ -362,19 +364,17 @@ def _parsed(path: Path, name: str, said: str) -> np.datetime64:
             received=text[:40],
             hint="name what times look like in the names of the files with {time_format}",
         ) from error
-    return np.datetime64(time if time.tzinfo is None else time.astimezone(UTC).replace(tzinfo=None), "ns")
+    moment = time if time.tzinfo is None else time.astimezone(UTC).replace(tzinfo=None)
+    return instant(moment, path)
 
 
 def _counted(path: Path, number: str, units: str, calendar: str) -> np.datetime64 | None:
     """A time as GDAL keeps that of NetCDF: a number, and since when it counts."""
-    import cftime
-
-    if " since " not in units:
-        return None
     try:
-        return np.datetime64(cftime.num2date(float(number), units, calendar).isoformat(), "ns")
-    except (ValueError, OverflowError) as error:
+        times = since(np.array([float(number)]), units, calendar, path)
+    except ValueError as error:
         raise DataError("has a time that cannot be decoded", where=path, received=f"{number} {units}") from error
+    return None if times is None else times[0]
 
 
 def _saved(said: str) -> np.datetime64 | None:

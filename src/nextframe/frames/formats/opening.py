@@ -111,9 +111,30 @@ def groups(path: Path) -> list[str]:
     return names
 
 
+_NO_NETCDF = {
+    b"CDF\x05": ("is NetCDF of the kind CDF-5, which is not read", "convert it: nccopy -k nc4 IN OUT"),
+    b"\x0e\x03\x13\x01": ("is HDF4, which is not read", "convert it to NetCDF, with h4tonccf or gdal_translate"),
+}
+"""First bytes of files that are near to NetCDF -> what they are, and what to do."""
+
+
+def _hold_kind(path: Path) -> None:
+    """Refuse files whose kind is known and not read.
+
+    Raises:
+        DataError: it is one of these.
+    """
+    with path.open("rb") as file:
+        told = _NO_NETCDF.get(file.read(4))
+    if told is not None:
+        raise DataError(told[0], where=path, hint=told[1])
+
+
 def _hold_safe(path: Path) -> None:
     if not path.exists():
         raise DataError("is not there", where=path)
+    if path.is_file():
+        _hold_kind(path)
     if is_zarr(path):
         hold_safe(path)
     elif is_hdf5(path):

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from nextframe.errors import DataError
 from nextframe.frames.formats.attributes import tell_once, text
 from nextframe.frames.formats.stored import Stored, Variable
+from nextframe.frames.steps import in_nanoseconds, instant
 
 NAMES = ("time", "valid_time", "t", "times", "xtime", "datetime", "date")
 """What files call the time, in lower case."""
@@ -35,10 +36,23 @@ _UNITS = {
 }
 """Nanoseconds of a unit of time."""
 _DAY = 86400 * 10**9
+_FAR = 10**8
+"""Days, and months, that no date is away from another."""
 _MONTHS = {"month": 1, "months": 1, "year": 12, "years": 12}
 _SINCE = re.compile(r"\s*(\S+)\s+(?:since|after|from|ref)\s+(.+?)\s*$", re.IGNORECASE)
-_ZONE = re.compile(r"(\d:[\d:.]+)\s*([+-])(\d{1,2})(?::?(\d{2}))?$")
-"""An hour, and its distance from Greenwich, which cftime but takes with all its digits."""
+_START = re.compile(
+    r"([+-]?\d{1,6})([-/])(\d{1,2})(?:\2(\d{1,2})(?!\d)|(?=\s*$))"
+    r"(?:[T_\s]+(\d{1,2})(?::(\d{1,2})(?::(\d{1,2}(?:\.\d*)?))?)?(?![\d.:]))?"
+    r"\s*(?:\(?(?:Z|UTC?|GMT)\)?)?\s*(?:([+-])(\d{1,2})(?::?(\d{2}))?|0?0(?::?00)?)?\s*",
+    re.IGNORECASE,
+)
+"""A date that times are counted from: year, sign, month, day; hour, minute, second; distance from Greenwich."""
+_UNDIVIDED = (
+    (re.compile(r"^(\d{4})(\d{2})(\d{2})(?=$|[T_\s])"), r"\1-\2-\3"),
+    (re.compile(r"(?<=[T_\s])(\d{2})(\d{2})(?=Z|\s|$)"), r"\1:\2"),
+    (re.compile(r"(?<=[T_\s])(\d{2})(\d{2})(\d{2})(?=Z|\s|$)"), r"\1:\2:\3"),
+)
+"""Dates and hours without signs between their parts, and with them."""
 _JULIAN_DAYS = re.compile(r"-(?:471[23]-0?1-0?1|(4713-11-24))[T ]12(?::00){0,2}(?:\.0*)?\s*(?:Z|UTC)?$")
 """Noon that Julian days are counted from: in the Julian calendar, by both numberings of years, and in ours."""
 _AS = re.compile(r"\s*(?:(?:day|month|year|hour|second)s?\s+as\s+)?(%Y[%\w.:\- ]*)\s*$", re.IGNORECASE)
@@ -169,16 +183,16 @@ def decode(variable: Variable, stored: Stored, like: Variable | None = None) -> 
         DataError: dates of another calendar that ours has not.
     """
     if variable.dtype.kind == "M":  # of Zarr
-        return np.asarray(variable.read().astype("datetime64[ns]"))
+        return in_nanoseconds(variable.read(), stored.path)
     if not variable.numeric:
-        return _from_texts(variable.read()) if variable.dtype.kind in "SUOT" else None
+        return _from_texts(variable.read(), stored.path) if variable.dtype.kind in "SUOT" else None
     attributes = {**({} if like is None else like.attributes), **variable.attributes}
     units, calendar = text(attributes, "units"), text(attributes, "calendar").lower()
-    since, pattern = _SINCE.match(units), _AS.match(units)
-    if since is None and pattern is None:
+    counted, pattern = _SINCE.match(units), _AS.match(units)
+    if counted is None and pattern is None:
         numbers = variable.read()
         if like is None and variable.name.lower() in NAMES and (written := _reads_as_dates(numbers)):
-            return _by_pattern(numbers, written)
+            return _by_pattern(numbers, written, stored.path)
         if numbers.ndim == 1 and like is None:
             hold_increasing(numbers, stored.path)
         if units not in ("", "1") and like is None and units.lower() not in _UNITS:
@@ -187,8 +201,8 @@ def decode(variable: Variable, stored: Stored, like: Variable | None = None) -> 
             raise _NoTimes("numbers without a unit")
         return None
     if pattern is not None:
-        return _by_pattern(variable.read(), pattern[1])
-    assert since is not None
+        return _by_pattern(variable.read(), pattern[1], stored.path)
+    assert counted is not None
     fills = variable.packing
     numbers = fills.signed(variable.read())
     missing = np.isnan(fills.unpack(numbers, np.float64, where=stored.path))
@@ -196,33 +210,68 @@ def decode(variable: Variable, stored: Stored, like: Variable | None = None) -> 
         missing |= numbers == np.iinfo(np.int64).min  # as xarray writes a time that is none
     if (fills.scale, fills.offset) != (1.0, 0.0):
         numbers = numbers * fills.scale + fills.offset
-    times = _since(numbers, missing, since[1].lower(), since[2], calendar, stored)
+    times = _since(np.where(missing, 0, numbers), counted[1].lower(), counted[2], calendar, stored.path)
     times[missing] = np.datetime64("NaT")
     return times
 
 
-def _since(
-    numbers: NDArray[Any], missing: NDArray[np.bool_], unit: str, start: str, calendar: str, stored: Stored
-) -> NDArray[np.datetime64]:
+def since(numbers: NDArray[Any], units: str, calendar: str, where: object) -> NDArray[np.datetime64] | None:
+    """Counts of a unit since a date as times, by the attributes `units` and `calendar` of CF conventions; None where
+    the unit does not say since when.
+
+    Raises:
+        DataError: a date that is none, or one of another calendar that ours has not.
+    """
+    said = _SINCE.match(units)
+    try:
+        return None if said is None else _since(numbers, said[1].lower(), said[2], calendar.lower(), where)
+    except _NoTimes as problem:
+        raise DataError("has times that cannot be decoded", where=where, received=str(problem)) from problem
+
+
+def _since(numbers: NDArray[Any], unit: str, start: str, calendar: str, where: object) -> NDArray[np.datetime64]:
     """Counts of a unit since a date as times."""
-    known = np.where(missing, 0, numbers)
-    start = _ZONE.sub(lambda zone: f"{zone[1]} {zone[2]}{int(zone[3]):02}:{zone[4] or '00'}", start)
+    start = _begin_of(start, where)
     if unit in _MONTHS:
-        months = known * _MONTHS[unit]
+        months = numbers * _MONTHS[unit]
         if not np.array_equal(months, np.round(months)):
             raise _NoTimes(f"in parts of a {unit}, of which nobody says how long it is")
-        origin = _origin(start, calendar or "standard", stored)
-        month = origin.astype("datetime64[M]")
-        return np.asarray((month + months.astype(int)).astype("datetime64[ns]") + (origin - month))
+        ours = calendar in _STANDARD
+        origin = _origin(start, calendar or "standard", where) if ours else _dated(start, calendar, where)
+        return in_nanoseconds(_months_later(origin, months), where)
     if unit not in _UNITS:
         raise _NoTimes(f"in {unit!r}, which is no unit of time")
     if calendar in _STANDARD:
-        origin = _origin(start, calendar or "standard", stored)
-        return _later(origin, known, _UNITS[unit])
-    return _by_cftime(known, f"{unit} since {start}", calendar, stored)
+        origin = _origin(start, calendar or "standard", where)
+        return _later(origin, numbers, _UNITS[unit], where)
+    return _by_cftime(numbers, f"{unit} since {start}", calendar, where)
 
 
-def _origin(start: str, calendar: str, stored: Stored) -> np.datetime64:
+def _begin_of(start: str, where: object) -> str:
+    """A date that times are counted from, as cftime reads it whole: of what it does not understand, an hour without
+    minutes or a zone by its name, it says nothing.
+
+    Raises:
+        DataError: no date, or one with an hour or a zone that is none.
+    """
+    divided = start.strip()
+    for pattern, parts in _UNDIVIDED:
+        divided = pattern.sub(parts, divided)
+    read = _START.fullmatch(divided)
+    if read is None or (read[2] == "/" and len(read[1]) != 4):
+        raise DataError(
+            "has times that cannot be decoded",
+            where=where,
+            expected="a date such as '2020-01-31 12:00:00', with a distance from UTC such as +01:00 where it has one",
+            received=start,
+            hint="mend the attribute units of its times",
+        )
+    year, _, month, day, hour, minute, second, sign, hours, minutes = read.groups()
+    zone = f" {sign}{int(hours):02}:{minutes or '00'}" if sign else ""
+    return f"{year}-{month}-{day or 1} {hour or '00'}:{minute or '00'}:{second or '00'}{zone}"
+
+
+def _origin(start: str, calendar: str, where: object) -> np.datetime64:
     """The instant that times are counted from, in microseconds; before 1582 the standard calendar is Julian.
 
     Raises:
@@ -234,16 +283,32 @@ def _origin(start: str, calendar: str, stored: Stored) -> np.datetime64:
     if not ours and (early := re.match(r"-?\d+", start)) and int(early[0]) < 1:
         raise DataError(
             f"counts times from the year {early[0]}, of which nobody says whether there was a year 0 before it",
-            where=stored.path,
+            where=where,
             received=start,
             hint="write units that count from a later date, or calendar = proleptic_gregorian",
         )
-    date = _cftime(lambda: cftime.num2date(0, f"days since {start}", calendar=calendar), start, stored)
+    date = _cftime(lambda: cftime.num2date(0, f"days since {start}", calendar=calendar), start, where)
     anchor = cftime.datetime(2000, 1, 1, calendar=date.calendar)
     return np.datetime64("2000-01-01", "us") - np.timedelta64(anchor - date, "us")
 
 
-def _later(origin: np.datetime64, numbers: NDArray[Any], unit: int) -> NDArray[np.datetime64]:
+def _dated(start: str, calendar: str, where: object) -> np.datetime64:
+    """A date of another calendar as it stands."""
+    return np.datetime64(_by_cftime(np.zeros(1), f"days since {start}", calendar, where)[0], "us")
+
+
+def _months_later(origin: np.datetime64, months: NDArray[Any]) -> NDArray[np.datetime64]:
+    """The same day of later months, or the last one of a month that is too short to have it."""
+    if not (np.abs(months) < _FAR).all():
+        return np.full(months.shape, np.datetime64("9999-01-01", "us"))
+    begins = origin.astype("datetime64[M]") + months.astype(int)
+    lengths = (begins + 1).astype("datetime64[D]") - begins.astype("datetime64[D]")
+    day = origin.astype("datetime64[D]")
+    place = day - origin.astype("datetime64[M]").astype("datetime64[D]")
+    return np.asarray(begins.astype("datetime64[D]") + np.minimum(place, lengths - 1) + (origin - day))
+
+
+def _later(origin: np.datetime64, numbers: NDArray[Any], unit: int, where: object) -> NDArray[np.datetime64]:
     """Times so many units (in nanoseconds) after an instant.
 
     Days are counted by themselves, since nanoseconds in 64 bits reach no further than 292 years; and numbers of
@@ -263,39 +328,42 @@ def _later(origin: np.datetime64, numbers: NDArray[Any], unit: int) -> NDArray[n
         rest = part * unit
         rest = np.round(rest / quantum) * quantum if quantum <= 1e9 else np.round(rest)
     first = origin.astype("datetime64[D]")
-    whole = (first + days.astype("timedelta64[D]")).astype("datetime64[ns]")
+    days = np.where(np.abs(days) < _FAR, days, _FAR)
+    whole = in_nanoseconds(first + days.astype("timedelta64[D]"), where)
     return np.asarray(whole + (origin - first) + rest.astype("timedelta64[ns]"))
 
 
-def _by_cftime(numbers: NDArray[Any], units: str, calendar: str, stored: Stored) -> NDArray[np.datetime64]:
+def _by_cftime(numbers: NDArray[Any], units: str, calendar: str, where: object) -> NDArray[np.datetime64]:
     """Times of a calendar that models have, their dates as they stand.
 
     Raises:
         DataError: a date that our calendar has not, such as 30 February.
     """
-    dates = _cftime(lambda: np.ravel(cftime.num2date(numbers, units, calendar=calendar)), units, stored)
+    dates = _cftime(
+        lambda: np.ravel(cftime.num2date(numbers, units, calendar=calendar)), f"{units}, calendar {calendar}", where
+    )
     times: list[Any] = []
     for date in dates:
         try:
-            times.append(np.datetime64(date.isoformat(), "ns"))
+            times.append(np.datetime64(date.isoformat(), "us"))
         except ValueError as error:
             raise DataError(
                 "has times that cannot be decoded",
-                where=stored.path,
+                where=where,
                 expected="dates of the standard calendar",
                 received=f"{date.isoformat()[:10]} of the calendar {calendar}",
                 hint="convert it with xarray's convert_calendar('standard')",
             ) from error
-    return np.array(times, "datetime64[ns]").reshape(np.shape(numbers))
+    return in_nanoseconds(np.array(times, "datetime64[us]").reshape(np.shape(numbers)), where)
 
 
-def _cftime(read: Callable[[], Any], said: str, stored: Stored) -> Any:
+def _cftime(read: Callable[[], Any], said: str, where: object) -> Any:
     try:
         return read()
     except (ValueError, OverflowError, TypeError, AttributeError) as error:
         raise DataError(
             "has times that cannot be decoded",
-            where=stored.path,
+            where=where,
             expected="units such as 'hours since 2020-01-01' in a calendar of CF conventions",
             received=said,
             hint="mend the attributes units and calendar, or convert with xarray's convert_calendar('standard')",
@@ -337,14 +405,14 @@ def _reads_as_dates(numbers: NDArray[Any]) -> str:
         scale = 10 ** (digits - 8)
         if numbers.size and (numbers >= 18000101 * scale).all() and (numbers < 22000101 * scale).all():
             try:
-                _by_pattern(numbers, pattern)
+                _by_pattern(numbers, pattern, "")
             except _NoTimes:
                 return ""  # seconds since 1970 can be as large
             return pattern
     return ""
 
 
-def _by_pattern(numbers: NDArray[Any], pattern: str) -> NDArray[np.datetime64]:
+def _by_pattern(numbers: NDArray[Any], pattern: str, where: object) -> NDArray[np.datetime64]:
     """Dates written as numbers, 20200131.25, whose fraction is one of the last part that the pattern names."""
     plain = pattern.replace(".%f", "").replace("%f", "")
     unit = {"Y": "Y", "m": "M", "d": "D", "H": "h", "M": "m", "S": "s"}.get(plain[-1:], "D")
@@ -355,9 +423,10 @@ def _by_pattern(numbers: NDArray[Any], pattern: str) -> NDArray[np.datetime64]:
             continue
         whole, fraction = divmod(float(value), 1.0) if numbers.dtype.kind == "f" else (int(value), 0.0)
         try:
-            date = np.datetime64(datetime.strptime(f"{int(whole):0{_digits(plain)}d}", plain), "ns")
+            written = datetime.strptime(f"{int(whole):0{_digits(plain)}d}", plain)
         except ValueError as error:
             raise _NoTimes(f"{value:.10g} is no date by {pattern}") from error
+        date = instant(written, where)
         start = date.astype(f"datetime64[{unit}]")
         length = float(((start + 1).astype("datetime64[s]") - start.astype("datetime64[s]")) / np.timedelta64(1, "s"))
         times.append(date + np.timedelta64(round(fraction * length), "s"))
@@ -368,7 +437,7 @@ def _digits(pattern: str) -> int:
     return sum({"Y": 4}.get(letter, 2) for letter in re.findall(r"%(\w)", pattern))
 
 
-def _from_texts(texts: NDArray[Any]) -> NDArray[np.datetime64]:
+def _from_texts(texts: NDArray[Any], where: object) -> NDArray[np.datetime64]:
     """Times written as texts, or as rows of letters: "2020-01-01_00:10:00"."""
     if texts.dtype == "S1" and texts.ndim:
         texts = np.array([b"".join(row.tolist()) for row in texts.reshape(-1, texts.shape[-1])])
@@ -381,9 +450,10 @@ def _from_texts(texts: NDArray[Any]) -> NDArray[np.datetime64]:
         if read is None or pattern is None:
             raise _NoTimes(f"{word[:30]!r} is no time")
         try:
-            time = np.datetime64(datetime.strptime(date + clock, pattern), "ns")
+            written = datetime.strptime(date + clock, pattern)
         except ValueError as error:
             raise _NoTimes(f"{word[:30]!r} is no time") from error
+        time = instant(written, where)
         time += np.timedelta64(round(float(f"0.{read[3] or 0}") * 1e9), "ns")
         if read[4]:
             away = int(read[5]) * 60 + int(read[6] or 0)

@@ -17,6 +17,7 @@ from nextframe.errors import DataError, first_line
 from nextframe.frames.grib.messages import Header, Message
 from nextframe.frames.grib.mrms import DISCIPLINE, PRODUCTS, Product
 from nextframe.frames.radar.protocol import NO_ECHO
+from nextframe.frames.steps import instant
 from nextframe.plugins import library, pyproj_first
 
 _MARK = 1e100
@@ -106,7 +107,7 @@ def describe(header: Header, kinds: dict[bytes, Kind]) -> Field:
     if header.kind not in kinds:
         kinds[header.kind] = _kind(header)
     kind = kinds[header.kind]
-    return Field(message, kind, np.datetime64(header.base, "ns") + kind.end)
+    return Field(message, kind, instant(header.base, message.path) + kind.end)
 
 
 def values(message: Message, whole: bytes, kind: Kind) -> NDArray[np.float32]:

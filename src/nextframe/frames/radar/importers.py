@@ -25,6 +25,7 @@ from nextframe.frames.damage import Damage, describe_each
 from nextframe.frames.grid import Grid
 from nextframe.frames.radar.pictures import grid_from
 from nextframe.frames.sequence import FrameSequence
+from nextframe.frames.steps import instant
 
 GROUPS = ("pysteps.plugins.importer", "pysteps.plugins.importers")
 """Groups of entry points in which pysteps looks for importers; the second is its older name."""
@@ -102,7 +103,7 @@ def _describe(path: Path) -> _Step:
         path=path,
         field=field,
         unit=str(metadata.get("unit") or "1"),
-        time=time_in(path.name) if stated is None else np.datetime64(stated, "ns"),
+        time=time_in(path.name) if stated is None else instant(stated, path),
         accumulation=None if not minutes else np.timedelta64(round(float(minutes) * 60), "s"),
         grid=grid_from(metadata, (field.shape[0], field.shape[1])) if placed else None,
         institution=str(metadata.get("institution") or ""),

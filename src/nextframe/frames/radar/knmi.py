@@ -6,6 +6,7 @@ was summed up (product_datetime_start, product_datetime_end); pysteps' importer 
 
 from __future__ import annotations
 
+import contextlib
 import re
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from nextframe.frames.grid import Grid
 from nextframe.frames.radar.place import grid_within
 from nextframe.frames.radar.protocol import QUANTITIES, Header, choose, field_of
 from nextframe.frames.radar.tree import Node, number, read_tree, read_values, text
+from nextframe.frames.steps import instant
 from nextframe.words import joined
 
 INSTITUTION = "KNMI - Royal Netherlands Meteorological Institute"
@@ -122,10 +124,8 @@ def _moment(path: Path, group: Node | None, name: str) -> np.datetime64 | None:
     parts = _TIME.fullmatch(written.upper())
     if parts is not None and parts[2] in _MONTHS:
         day, month, year, clock = parts.groups()
-        try:
-            return np.datetime64(f"{year}-{_MONTHS.index(month) + 1:02}-{day}T{clock}", "ns")
-        except ValueError:
-            pass
+        with contextlib.suppress(ValueError):
+            return instant(f"{year}-{_MONTHS.index(month) + 1:02}-{day}T{clock}", path)
     raise DataError(
         f"has no time that can be read in {name}", where=path, expected="31-JAN-2020;12:05:00.000", received=written
     )

@@ -20,6 +20,7 @@ from nextframe.frames.grid import Grid
 from nextframe.frames.radar.place import grid_within, projected
 from nextframe.frames.radar.protocol import NO_ECHO, QUANTITIES, Header, choose, field_of
 from nextframe.frames.radar.tree import Node, number, read_tree, read_values, text
+from nextframe.frames.steps import instant
 from nextframe.words import joined
 
 _OBJECTS = {
@@ -165,7 +166,7 @@ class _Field:
         written = f"{day[:4]}-{day[4:6]}-{day[6:]}T{clock[:2]}:{clock[2:4]}:{clock[4:]}"
         wrong = not (len(day) == 8 and day.isdecimal() and len(clock) == 6 and clock.isdecimal())
         try:
-            moment = None if wrong else np.datetime64(written, "ns")
+            moment = None if wrong else instant(written, self.path)
         except ValueError:
             moment = None
         if moment is None:
