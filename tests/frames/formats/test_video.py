@@ -54,6 +54,11 @@ def decoded(path: Path, pixel_format: str = "rgb24") -> np.ndarray:
         (".mpg", "mpeg2video", {"bf": "2"}),
         (".ts", "libx264", {"bf": "3"}),
         (".webm", "libvpx-vp9", {"lag-in-frames": "10"}),
+        (".wmv", "wmv2", {}),
+        (".flv", "libx264", {"bf": "3"}),
+        (".3gp", "mpeg4", {}),
+        (".ogv", "libvpx", {}),
+        (".vob", "mpeg2video", {"bf": "2"}),
     ],
 )
 def test_any_stretch_is_what_a_plain_decoding_gives(
@@ -99,7 +104,10 @@ def test_frames_before_the_edit_of_a_trimmed_video_are_left_out(tmp_path: Path) 
 
 @pytest.mark.parametrize(
     ("suffix", "codec"),
-    [(".mp4", "libx264"), (".mkv", "libx264"), (".avi", "mpeg4"), (".avi", "ffv1"), (".mov", "mpeg4")],
+    [
+        *((".mp4", "libx264"), (".mkv", "libx264"), (".avi", "mpeg4"), (".avi", "ffv1"), (".mov", "mpeg4")),
+        *((".wmv", "wmv2"), (".flv", "libx264"), (".3gp", "mpeg4")),
+    ],
 )
 @pytest.mark.parametrize("share", [0.3, 0.6, 0.85])
 def test_a_truncated_video_is_not_read_as_a_shorter_one(tmp_path: Path, suffix: str, codec: str, share: float) -> None:

@@ -152,7 +152,10 @@ _FORMATS = (
     ),
     Format(
         name="video",
-        suffixes=(".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".ts", ".m2ts", ".mts"),
+        suffixes=(
+            *(".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".ts", ".m2ts", ".mts"),
+            *(".3gp", ".3g2", ".wmv", ".asf", ".flv", ".ogv", ".vob"),
+        ),
         open=Late(f"{_HERE}.video:open_videos"),
         library="PyAV",
         carries=("time",),

@@ -33,6 +33,8 @@ Item = TypeVar("Item")
 _THREADED = 512 * 512  # pixels of a frame from which decoding it with several threads pays
 _NO_FILM = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
 _LONGEST = 2**62  # nanoseconds, 146 years
+_ASF_HEADER = 2**16  # bytes within which an ASF file says its size
+_ASF_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
 
 
 def open_videos(name: str, files: Sequence[Path], reading: Reading, damage: Damage | None) -> tuple[FrameSequence, ...]:
@@ -92,7 +94,7 @@ class _Video:
         times = [p.pts for p in shown if p.pts is not None]
         with _open_video(self.path, number) as (container, stream):
             rate = stream.average_rate or stream.guessed_rate
-            share = _share_present(container, stream, packets)
+            share = _share_present(self.path, container, stream, packets)
             base = stream.time_base
             # AVI stores frames in order of decoding and no times: what stands for them is their order in the file.
             ordered = container.format.name != "avi" or not stream.codec.reorder
@@ -306,15 +308,21 @@ def _step(
     return np.timedelta64(round(exact), "ns")
 
 
-def _share_present(container: InputContainer, stream: VideoStream, packets: Sequence[_Packet]) -> float | None:
+def _share_present(
+    path: Path, container: InputContainer, stream: VideoStream, packets: Sequence[_Packet]
+) -> float | None:
     """The share of the announced video that the file holds, if it was cut off; None for a whole file.
 
-    MP4 and MOV cannot be opened, or not decoded, where they are cut. AVI announces a number of frames (some of them
-    empty, where a frame is repeated); Matroska and WebM a duration, of the stream or else of the whole file.
+    MP4, MOV and 3GP cannot be opened, or not decoded, where they are cut. AVI announces a number of frames (some of
+    them empty, where a frame is repeated); ASF and WMV their size; Matroska, WebM and FLV a duration, of the
+    stream or else of the whole file.
     """
-    if container.format.name == "avi":
+    kind = container.format.name
+    if kind == "avi":
         return len(packets) / stream.frames if stream.frames > len(packets) else None
-    if "matroska" not in container.format.name or not packets:
+    if kind == "asf":
+        return _share_of_asf(path)
+    if not {"matroska", "flv"} & set(kind.split(",")) or not packets:
         return None
     announced = None
     parts = re.fullmatch(r"([0-9]{1,9}):([0-9]{1,2}):([0-9]{1,2}(?:\.[0-9]*)?)", stream.metadata.get("DURATION", ""))
@@ -327,6 +335,20 @@ def _share_present(container: InputContainer, stream: VideoStream, packets: Sequ
         return None
     end = max((p.pts or 0) + p.duration for p in packets) * float(stream.time_base)
     return end / announced if announced - end > 2 / float(rate) else None
+
+
+def _share_of_asf(path: Path) -> float | None:
+    """The share of its announced size that an ASF file has; None for a whole one, and for a recorded broadcast, which
+    announces none. Source: Microsoft, Advanced Systems Format, section 3.2.
+    """
+    with path.open("rb") as file:
+        header = file.read(_ASF_HEADER)
+    at = header.find(_ASF_PROPERTIES)
+    announced, flags = (
+        int.from_bytes(header[at + n : at + n + size], "little") if at >= 0 else 0 for n, size in ((40, 8), (88, 4))
+    )
+    present = path.stat().st_size
+    return present / announced if present < announced and not flags & 1 else None
 
 
 @contextmanager
