@@ -343,6 +343,61 @@ def test_what_gdal_marks_as_missing_is_missing(tmp_path: Path) -> None:
     np.testing.assert_array_equal(sequence.read(0, 3)[:, 0], np.where(frames == -9999, np.nan, frames))
 
 
+@pytest.mark.parametrize("together", [True, False])
+def test_nan_that_gdal_marks_as_missing_is_one_mark(tmp_path: Path, *, together: bool) -> None:
+    frames = pages(3, np.float32)
+    frames[1, :3, :4] = np.nan
+    said: Any = {"extratags": [(42113, "s", 0, "nan", True)], "metadata": None}
+    if together:
+        tifffile.imwrite(tmp_path / "a.tif", frames, photometric="minisblack", **said)
+    else:
+        for n, frame in enumerate(frames):
+            tifffile.imwrite(tmp_path / f"{n}.tif", frame, **said)
+    (sequence,) = open_source(tmp_path / "a.tif" if together else tmp_path).sequences
+    assert sequence.missing == "mask"
+    np.testing.assert_array_equal(sequence.read(0, 3)[:, 0], frames)
+    tifffile.imwrite(tmp_path / "b.tif", pages(1), **said)
+    (whole,) = open_source(tmp_path / "b.tif").sequences
+    assert (whole.missing, str(whole.values.dtype)) == ("error", "uint8")
+
+
+@pytest.mark.parametrize("kind", [1, 4])
+def test_smaller_versions_and_masks_of_pages_are_no_frames(tmp_path: Path, kind: int) -> None:
+    frames = pages()
+    for name, count in (("a.tif", 5), ("b/0.tif", 1), ("b/1.tif", 1)):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        with tifffile.TiffWriter(tmp_path / name) as file:
+            for frame in frames[:count]:
+                file.write(frame, photometric="minisblack", contiguous=False, metadata=None)
+                file.write(frame[::2, ::2], photometric="minisblack", subfiletype=kind, contiguous=False, metadata=None)
+    (stack,) = open_source(tmp_path / "a.tif").sequences
+    np.testing.assert_array_equal(stack.read(0, 5)[:, 0], frames)
+    np.testing.assert_array_equal(stack.read(3, 4)[:, 0], frames[3:4])
+    (folder,) = open_source(tmp_path / "b").sequences
+    np.testing.assert_array_equal(folder.read(0, 2)[:, 0], frames[[0, 0]])
+
+
+@pytest.mark.parametrize(
+    ("said", "step"),
+    [
+        ({"imagej": True, "metadata": {"axes": "TYX", "finterval": 0.5}}, np.timedelta64(500, "ms")),
+        ({"imagej": True, "metadata": {"axes": "TYX", "finterval": 2, "tunit": "min"}}, np.timedelta64(2, "m")),
+        ({"imagej": True, "metadata": {"axes": "TYX", "fps": 7}}, None),
+        ({"ome": True, "metadata": {"axes": "TYX", "TimeIncrement": 3.0}}, np.timedelta64(3, "s")),
+        (
+            {"ome": True, "metadata": {"axes": "TYX", "TimeIncrement": 40, "TimeIncrementUnit": "ms"}},
+            np.timedelta64(40, "ms"),
+        ),
+        ({"ome": True, "metadata": {"axes": "TYX", "TimeIncrement": 3.0, "TimeIncrementUnit": "reference"}}, None),
+        ({"ome": True, "metadata": {"axes": "TYX", "TimeIncrement": 0.0}}, None),
+    ],
+)
+def test_time_between_frames_of_a_microscope(tmp_path: Path, said: Any, step: np.timedelta64 | None) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", pages(), photometric="minisblack", **said)
+    (sequence,) = open_source(tmp_path / "a.tif").sequences
+    assert sequence.time_step == step
+
+
 @pytest.mark.parametrize("kind", ["imagej", "ome"])
 def test_channels_of_a_microscope_are_no_times(tmp_path: Path, kind: str) -> None:
     truth = np.random.default_rng(0).integers(0, 999, (5, 3, 12, 16)).astype(np.uint16)

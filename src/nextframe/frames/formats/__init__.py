@@ -142,7 +142,7 @@ _FORMATS = (
     ),
     Format(
         name="images",
-        suffixes=(".gif", ".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp"),
+        suffixes=(".gif", ".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".tif", ".tiff", ".bmp", ".webp"),
         open=Late(f"{_HERE}.images:open_pictures"),
         together=True,
         takes=frozenset({"time_format", "palette"}),

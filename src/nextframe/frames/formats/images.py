@@ -141,9 +141,9 @@ def open_pages(path: Path) -> FrameSequence:
         kind = _describe(path)
         return _sequence(_Images((path,), {path: kind}, kind), str(path))
     with Tiff(path) as tiff:
-        order = tiff.stacked()
-        kinds = [tiff.describe(n) for n in range(len(tiff))]
-    common = _common(dict(enumerate(kinds)), path)
+        order, step = tiff.stacked(), tiff.interval()
+        kinds = {number: tiff.describe(number) for number in np.sort(order, axis=None).tolist()}
+    common = _common(kinds, path)
     if order.shape[1] > 1:
         if common.channels > 1:
             raise DataError("holds channels of several colours each", where=path, hint="save the bands of a time alone")
@@ -151,7 +151,7 @@ def open_pages(path: Path) -> FrameSequence:
         whole = replace(common, channels=order.shape[1], names=names)
     else:
         whole = common
-    return _sequence(_Pages(path, order, tuple(kinds), common, whole), str(path))
+    return replace(_sequence(_Pages(path, order, kinds, common, whole), str(path)), time_step=step)
 
 
 _ANIMATED = (".gif", ".webp", ".png")
@@ -163,7 +163,7 @@ def has_pages(path: Path) -> bool:
     suffix = path.suffix.lower()
     if suffix in (".tif", ".tiff") and is_tiff(path):
         with Tiff(path) as tiff:
-            return len(tiff) > 1
+            return len(tiff.frames()) > 1
     if suffix not in _ANIMATED or (suffix == ".png" and not is_animated_png(path)):
         return False
     with opened(path) as image, reported(path):
@@ -222,7 +222,7 @@ _SAME: tuple[tuple[str, type[DataError] | type[ShapeError], Callable[[Kind], obj
     ("(height, width)", ShapeError, lambda kind: (kind.height, kind.width)),
     ("its type of numbers", DataError, lambda kind: kind.dtype),
     ("its number of bands", ShapeError, lambda kind: kind.channels),
-    ("what marks missing values", DataError, lambda kind: kind.fill),
+    ("what marks missing values", DataError, lambda kind: None if kind.fill is None else str(kind.fill)),
 )
 """Facts that all pictures of a sequence share."""
 
@@ -298,7 +298,8 @@ class _Pages:
     path: Path
     order: NDArray[np.intp]
     """Numbers of the pages, (T, C), or (T, 1) where a page holds all channels."""
-    kinds: tuple[Kind, ...]
+    kinds: Mapping[int, Kind]
+    """Kinds of the pages by their numbers."""
     common: Kind
     """The kind that all pages are read as."""
     kind: Kind

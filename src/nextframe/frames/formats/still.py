@@ -41,7 +41,7 @@ class Kind:
     names: tuple[str, ...] = ()
     """Names of its channels, where these are not colours."""
     fill: float | None = None
-    """Number that marks missing values."""
+    """Number that marks missing values; NaN where these are NaN."""
 
 
 def describe_picture(path: Path) -> Kind:

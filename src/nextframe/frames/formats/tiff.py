@@ -6,6 +6,7 @@ Axes: T time (pages), C channel, H height, W width.
 from __future__ import annotations
 
 import logging
+import re
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
@@ -20,6 +21,11 @@ from nextframe.frames.formats.orientation import EXIF, upright
 from nextframe.frames.formats.still import Kind, opened, reported
 
 _ORIENTATION, _NODATA = 274, 42113
+_OF_ANOTHER = 1 | 4
+"""Bits of the kind of a page (tag 254): a reduced version of another, a mask of one."""
+_OME_TIME = re.compile(r'\bTimeIncrement(Unit)?="([^"]*)"')
+_NANOSECONDS = {"ms": 10**6, "s": 10**9, "sec": 10**9, "min": 60 * 10**9, "h": 3600 * 10**9, "d": 86400 * 10**9}
+_LONGEST = 2**62
 _ALPHA = (1, 2)  # kinds of extra samples
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, _CMYK, _YCBCR, _LAB = 0, 1, 2, 3, 5, 6, 8
 _PLAIN = (_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE)
@@ -55,13 +61,39 @@ class Tiff:
         with reported(self.path):
             return len(self._file.pages)
 
+    def frames(self) -> list[int]:
+        """Numbers of the pages that are pictures of their own, not smaller versions or masks of others."""
+        count = len(self)
+        if count == 1:
+            return [0]
+        with reported(self.path):
+            kinds = [int(self._file.pages[n].aspage().subfiletype) for n in range(count)]
+        return [n for n, kind in enumerate(kinds) if n == 0 or not kind & _OF_ANOTHER]
+
+    def interval(self) -> np.timedelta64 | None:
+        """Time between frames, as ImageJ (`finterval`) or OME (`TimeIncrement`) state it; None where they do not."""
+        with reported(self.path):
+            about = self._file.imagej_metadata if self._file.is_imagej else None
+            written = self._file.ome_metadata if self._file.is_ome else None
+        said, unit = ("", "s")
+        if about:
+            said, unit = str(about.get("finterval", "")), str(about.get("tunit", "s"))
+        elif written:
+            attributes = dict(_OME_TIME.findall(written))
+            said, unit = attributes.get("", ""), attributes.get("Unit", "s")
+        nanoseconds = _NANOSECONDS.get(unit.strip())
+        length = _number(said)
+        if length is None or nanoseconds is None or not 0 < length * nanoseconds < _LONGEST:
+            return None
+        return np.timedelta64(round(length * nanoseconds), "ns")
+
     def stacked(self) -> NDArray[np.intp]:
         """Numbers of the pages as (T, C): those that ImageJ or OME call channels of one time belong together.
 
         Raises:
             DataError: a stack along further axes.
         """
-        pages = np.arange(len(self))
+        pages = np.array(self.frames())
         with reported(self.path):
             series = self._file.series[0]
             axes, shape = series.axes, series.shape
@@ -97,7 +129,7 @@ class Tiff:
             samples, photometric, dtype = page.samplesperpixel, int(page.photometric), page.dtype
             alpha = sum(int(extra) in _ALPHA for extra in page.extrasamples)
             orientation = EXIF.get(_value(page, _ORIENTATION), EXIF[1])
-            nodata = _value(page, _NODATA)
+            nodata = _number(_value(page, _NODATA))
             colours = photometric == _PALETTE and _is_colour(page)
             ends = [start + length for start, length in zip(page.dataoffsets, page.databytecounts, strict=True)]
         hold_frame(self.path, height, width)
@@ -125,7 +157,9 @@ class Tiff:
         if photometric == _PALETTE:
             return Kind(height, width, 1, np.dtype(np.uint8))
         names = tuple(f"band{n + 1}" for n in range(bands)) if bands > 1 else ()
-        return Kind(height, width, bands, dtype, names, _number(nodata))
+        if nodata is not None and np.isnan(nodata) and dtype.kind != "f":
+            nodata = None  # whole numbers are never NaN
+        return Kind(height, width, bands, dtype, names, nodata)
 
     def read(self, number: int, kind: Kind) -> NDArray[Any]:
         """Read a page as (C, H, W) of the kind that its tags announced.
