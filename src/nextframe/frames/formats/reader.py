@@ -63,9 +63,7 @@ class Stores:
         """
         n = bisect_right(self._ends, step)
         store, offset = self.stores[n], self._ends[n] - self.stores[n].shape[0]
-        return any(p.undeclared is not None for p in store.packing) and store.unwritten(
-            self._opened(store), step - offset
-        )
+        return store.unwritten(self._opened(store), step - offset)
 
     def _read(self, store: Store, begin: int, end: int) -> NDArray[np.float32]:
         """Steps of one store.

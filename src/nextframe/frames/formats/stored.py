@@ -64,7 +64,7 @@ class Variable:
     @property
     def numeric(self) -> bool:
         """True where its values are numbers."""
-        return self.dtype.kind in "iuf"
+        return self.dtype.kind in "biuf"
 
     @property
     def packing(self) -> Packing:
@@ -132,13 +132,19 @@ class Stored:
             self.close()
             above.close()
 
-        variables = {**above.variables, **self.variables}
+        own = self.sizes  # a group may have an axis of its own by the name of one above
+        fitting = {
+            name: variable
+            for name, variable in above.variables.items()
+            if all(own.get(dim, size) == size for dim, size in zip(variable.dims, variable.shape, strict=True))
+        }
+        variables = {**fitting, **self.variables}
         return Stored(
             path=self.path,
             variables=variables,
             attributes={**above.attributes, **self.attributes},
             group=self.group,
-            inherited=frozenset(above.variables) - frozenset(self.variables),
+            inherited=frozenset(fitting) - frozenset(self.variables),
             close=close,
         )
 

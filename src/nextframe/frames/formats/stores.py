@@ -145,6 +145,7 @@ class Store:
         for n, (dims, packing) in enumerate(zip(self.dims, self.packing, strict=True)):
             left = [dim for dim in dims if dim in self.axes]
             values = packing.unpack(self._stored(opened, n, part), np.float32, where=self.path)
+            values = self._filled(values, left, part)
             values = values.transpose([left.index(axis) for axis in self.axes if axis is not None])
             channels.append(values[None] if time is None else values)
         return np.stack(channels, axis=1)
@@ -157,11 +158,27 @@ class Store:
         """
         time, y, x = self.axes
         part: dict[str | None, slice] = {time: slice(step, step + 1), y: slice(None), x: slice(None)}
+        if time is not None and self.hdf5:
+            lengths = zip(opened.arrays, self.dims, strict=True)
+            if any(array.shape[dims.index(time)] <= step for array, dims in lengths):
+                return True
         return any(
             packing.holds_undeclared(self._stored(opened, n, part))
             for n, packing in enumerate(self.packing)
             if packing.undeclared is not None
         )
+
+    def _filled(
+        self, values: NDArray[np.float32], dims: Sequence[str], part: Mapping[str | None, slice]
+    ) -> NDArray[np.float32]:
+        """Values, NaN where NetCDF-4 has none: a variable may end before the unlimited axes that it lies along."""
+        sizes = dict(zip(self.axes, self._sizes, strict=True))
+        lacking = [
+            len(range(*part[dim].indices(sizes[dim]))) - size for dim, size in zip(dims, values.shape, strict=True)
+        ]
+        if not self.hdf5 or not any(n > 0 for n in lacking):
+            return values
+        return np.pad(values, [(0, max(n, 0)) for n in lacking], constant_values=np.nan)
 
     @property
     def _sizes(self) -> tuple[int, int, int]:
@@ -233,6 +250,7 @@ def _described(stored: Stored, names: Sequence[str]) -> Store:
     assert x is not None
     if time is None or time not in first.dims:
         time = next((d for d in first.dims if d not in (y, x) and stored.sizes[d] > 1), None)
+    _hold_lengths(chosen, stored)
     for each in chosen:
         _hold_axes(each, stored, time, y, x)
         tell_odd(path, each.name, each.attributes)
@@ -367,6 +385,26 @@ def _axes(stored: Stored, variable: Variable) -> Axes:
     if y is None or x is None or not {y, x} <= set(variable.dims):
         y, x = _not_time(stored, variable)[-2:]
     return Axes(y=y, x=x, time=own.time)
+
+
+def _hold_lengths(chosen: Sequence[Variable], stored: Stored) -> None:
+    """Refuse axes of two lengths, as a Zarr store has them whose writing was stopped half way.
+
+    Raises:
+        DataError: there is such.
+    """
+    first = chosen[0]
+    lengths = dict(zip(first.dims, first.shape, strict=True))
+    for other in (*chosen, *(v for v in stored.variables.values() if len(v.dims) == 1)):
+        for dim, size in zip(other.dims, other.shape, strict=True):
+            if lengths.get(dim, size) != size:
+                raise DataError(
+                    f"its variables are of differing lengths along {dim}",
+                    where=first.where,
+                    expected=f"{lengths[dim]}, as {first.name} has it",
+                    received=f"{size} of {other.name}",
+                    hint="write it again; it may have been left half way",
+                )
 
 
 def _hold_axes(variable: Variable, stored: Stored, time: str | None, y: str, x: str) -> None:

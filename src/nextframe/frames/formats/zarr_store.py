@@ -93,17 +93,17 @@ def groups(path: Path) -> list[str]:
     """
     try:
         root = _opened(path)
-        return ["", *_groups(root, "", _DEPTH)]
+        return [""] if hasattr(root, "chunks") else ["", *_groups(root, "", _DEPTH)]
     except failures() as error:
         raise _unreadable(path, error) from error
 
 
-def _opened(path: Path, group: str = "") -> zarr.Group:
-    """A group, by zarr; what it raises is caught by its callers."""
+def _opened(path: Path, group: str = "") -> Any:
+    """A group, or an array that stands alone (`zarr.save`), by zarr; what it raises is caught by its callers."""
     import zarr
 
     store = store_at(path) if isinstance(path, Remote) else str(path.absolute())
-    return zarr.open_group(store, mode="r", path=group or None)
+    return zarr.open(store, mode="r", path=group or None)
 
 
 def _unreadable(path: Path, error: Exception) -> DataError:
@@ -138,9 +138,10 @@ def open_zarr(path: Path, group: str = "") -> Stored:
     """
     try:
         opened = _opened(path, group)
-        arrays = dict(opened.arrays())
+        is_array = hasattr(opened, "chunks")
+        arrays = {path.stem: opened} if is_array else dict(opened.arrays())
         described = [array.metadata.to_dict() for array in arrays.values()]
-        attributes = dict(opened.attrs)
+        attributes = {} if is_array else dict(opened.attrs)
     except failures() as error:
         raise _unreadable(path, error) from error
     if isinstance(path, Remote):
