@@ -12,6 +12,7 @@ import numpy as np
 
 from nextframe.errors import ShapeError
 from nextframe.forecasting.forecast import Forecaster
+from nextframe.frames.masked import unmasked
 from nextframe.frames.sequence import FloatArray
 
 Function = Callable[[FloatArray], Any]
@@ -48,7 +49,7 @@ class Called(Forecaster):
         return np.stack([self._one(movie, lead_times) for movie in past])
 
     def _one(self, movie: FloatArray, lead_times: int) -> FloatArray:
-        said = np.asarray(self.function(movie), np.float32)
+        said = unmasked(self.function(movie)).astype(np.float32)
         if said.ndim != 4 or said.shape[1:] != movie.shape[1:] or len(said) < lead_times:
             raise ShapeError(
                 "does not return the frames that follow its past",

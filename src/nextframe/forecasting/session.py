@@ -34,6 +34,7 @@ from nextframe.forecasting.live_skill import WINDOWS, Skill
 from nextframe.forecasting.saved_session import Saved, load, save
 from nextframe.forecasting.session_log import SessionLog
 from nextframe.forecasting.streaming import Memory, Stream, refilled, tensors_of
+from nextframe.frames.masked import unmasked
 from nextframe.frames.sequence import FloatArray, FrameSequence
 from nextframe.frames.steps import NEAR
 from nextframe.models.network import Network
@@ -369,7 +370,7 @@ class Session:
             if moment is None and frame.times is not None:
                 moment = np.datetime64(frame.times[0], "ns")
             return np.asarray(replace(frame, missing="mask").read(0, 1)[0]), moment
-        values = np.asarray(frame, np.float32)
+        values = unmasked(frame).astype(np.float32)
         if values.ndim not in (2, 3):
             raise ShapeError("is no frame", where=_named(moment), expected="(C, H, W) or (H, W)", received=values.shape)
         return np.array(values if values.ndim == 3 else values[None]), moment

@@ -89,7 +89,7 @@ def open_source(source: Source, reading: Reading | None = None, **options: Unpac
     >>> [len(sequence) for sequence in open_source([np.zeros((30, 64, 64)), np.zeros((12, 64, 64))]).sequences]
     [30, 12]
     """
-    source, reading = listed(source), (reading or Reading()).but(options)
+    source, reading = _numbers(listed(source)), (reading or Reading()).but(options)
     damage = Damage() if reading.damaged == "skip" else None
     many = are_several(source)
     if many:
@@ -102,6 +102,23 @@ def open_source(source: Source, reading: Reading | None = None, **options: Unpac
     if not all(map(_costs_nothing, sequences)):
         sequences = cached(sequences)
     return FrameSource(name=name, sequences=sequences, several=many)
+
+
+def _numbers(source: Any) -> Any:
+    """Lists within lists of numbers as the array that they stand for; all else as it is.
+
+    Raises:
+        ShapeError: lists of differing lengths.
+    """
+    first = source
+    while isinstance(first, (list, tuple)) and first:
+        first = first[0]
+    if first is source or not isinstance(first, (bool, int, float, np.number)):
+        return source
+    try:
+        return np.asarray(source)
+    except ValueError as error:
+        raise ShapeError("holds lists of differing lengths", where="list", received=first_line(error)) from error
 
 
 def are_several(source: object) -> bool:
@@ -279,7 +296,9 @@ def _stacked(sources: Sequence[Any], name: str, reading: Reading) -> tuple[Frame
     if len(sizes) > 1:
         received = joined(list(sizes))
         raise ShapeError("holds frames of differing size", where=name, received=received, hint="bring them to one")
-    whole = np.stack([_array(source, name) for source in sources])
+    frames = [_array(source, name) for source in sources]
+    stack = np.ma.stack if any(isinstance(frame, np.ma.MaskedArray) for frame in frames) else np.stack
+    whole = stack(frames)
     movie: tuple[FrameSequence, ...] = _sequences_of_array(whole, name, axes=reading.axes or "THW")
     return movie
 

@@ -79,7 +79,9 @@ def described(source: Any) -> Described:
         given = {str(key).replace("-", "_"): value for key, value in source.items()}
         path = next((given.pop(key) for key in ("path", "data", "source") if key in given), None)
         if path is None:
-            raise ConfigError("names no path", where="data", received=dict(source), hint="give it a key `path`")
+            raise ConfigError(
+                "names no path", where="data", received=f"keys {listing(source)}", hint="give it a key `path`"
+            )
         return _checked(path, given)
     if names_options(source):
         path, _, text = str(source).rpartition("::")

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nextframe.errors import ConfigError, DataError, ShapeError
+from nextframe.frames.masked import unmasked
 from nextframe.verification.additive import Settings
 from nextframe.verification.ensembles import MEMBERS
 from nextframe.verification.metrics import Metric
@@ -185,7 +186,7 @@ def _plain(values: Any) -> NDArray[Any]:
     Raises:
         DataError: they are none.
     """
-    array = np.asarray(values)
+    array = unmasked(values)
     if array.dtype.kind == "b":
         return array.astype(np.float64)
     if array.dtype.kind not in "iuf":

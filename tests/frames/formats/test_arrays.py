@@ -62,6 +62,9 @@ TOLD = {
 ASKED = {
     (64, 64, 20): {"THW", "HWT"},  # as MATLAB keeps frames
     (64, 64, 3): {"THW", "HWT"},  # one picture, perhaps
+    (64, 64, 3, 20): {"NTHW", "HWCT"},  # films, as MATLAB keeps them
+    (48, 64, 1, 20): {"NTHW", "HWCT"},
+    (64, 64, 12, 20): {"NTHW", "HWCT"},
     (12, 6, 24, 24): {"TCHW", "NTHW"},  # bands of a satellite, or movies
     (12, 16, 24, 32): {"TCHW", "NTHW"},
     (12, 24, 32, 3): {"THWC", "NTHW"},

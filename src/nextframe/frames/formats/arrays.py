@@ -21,6 +21,7 @@ from nextframe.frames.bounds import hold_memory
 from nextframe.frames.damage import Damage
 from nextframe.frames.formats.axes import CHANNELS, as_movies, axes_of, in_words
 from nextframe.frames.mapped import Mapped, WholeFile
+from nextframe.frames.masked import unmasked
 from nextframe.frames.sequence import FrameSequence
 from nextframe.words import listing, size
 
@@ -109,8 +110,7 @@ def sequences_of(
     if array.size == 0:
         raise DataError("is empty", where=name, received=f"shape {array.shape}")
     if isinstance(array, np.ma.MaskedArray):
-        values = array.data if array.dtype.kind == "f" else array.data.astype(np.float64)
-        array, missing = np.where(np.ma.getmaskarray(array), np.nan, values), "mask"
+        array, missing = unmasked(array), "mask"
     axes = axes or axes_of(array.shape, name)
     movies = as_movies(array, axes, name)
     return tuple(

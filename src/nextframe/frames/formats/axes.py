@@ -59,7 +59,7 @@ def axes_of(shape: tuple[int, ...], where: object) -> str:
 
     - three axes: THW; but not where frames of one to four columns or of another size than a square stand last
     - four: THWC where the last is 1, or at most 16 beside square frames; TCHW where the second is at most 4; NTHW where
-      it is more than 16
+      it is more than 16, but not where frames would be of one to four rows or columns, or a square stands first
     - five: NTCHW; NTHWC where the last is 1, or at most 16 beside square frames
 
     Raises:
@@ -116,6 +116,8 @@ def _of_four(a: int, b: int, c: int, d: int) -> tuple[str, ...]:
         return ("TCHW", "THWC") if d <= CHANNELS and c > d else ("TCHW",)
     if (b == c != d and d < b) or (d <= BANDS and 2 * d <= min(b, c)):
         return ("THWC", "NTHW")
+    if b > BANDS and (c <= CHANNELS or d <= CHANNELS or (a == b and b not in (c, d))):
+        return ("NTHW", "HWCT" if c <= d else "HWTC")
     return ("TCHW", "NTHW") if b <= BANDS else ("NTHW",)
 
 

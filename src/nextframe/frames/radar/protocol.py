@@ -28,6 +28,9 @@ QUANTITIES = {
     "RATE": Quantity("rain_rate", "mm/h"),
     "ACRR": Quantity("rain_amount", "mm", {"cell_methods": "time: sum"}),
     "DBZH": Quantity("reflectivity", "dBZ"),
+    "TH": Quantity("reflectivity", "dBZ", {"long_name": "reflectivity, uncorrected"}),
+    "DBZV": Quantity("reflectivity", "dBZ", {"long_name": "reflectivity, vertically polarised"}),
+    "TV": Quantity("reflectivity", "dBZ", {"long_name": "reflectivity, vertically polarised, uncorrected"}),
 }
 """Quantities by the names that ODIM gives them; the first of these that a file holds is what is read of it."""
 
