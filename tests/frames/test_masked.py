@@ -31,7 +31,7 @@ def test_masked_frames_of_a_list_are_missing() -> None:
 def test_whole_numbers_that_are_masked_are_nan() -> None:
     numbers = np.ma.masked_equal(np.array([[1, 255], [3, 4]], np.uint8), 255)
     np.testing.assert_array_equal(unmasked(numbers), [[1, np.nan], [3, 4]])
-    assert unmasked(np.ma.masked_array(np.float32([1, 2]))).dtype == np.float32
+    assert unmasked(np.ma.masked_array(np.array([1, 2], np.float32))).dtype == np.float32
 
 
 @pytest.mark.parametrize("score", ["mae", "bias", "rmse"])
@@ -60,6 +60,6 @@ def test_lists_of_numbers_are_the_array_that_they_stand_for() -> None:
     (sequence,) = open_source(FRAMES.tolist()).sequences
     np.testing.assert_array_equal(sequence.read(0, 6)[:, 0], FRAMES)
     with pytest.raises(ShapeError, match="lists of differing lengths"):
-        open_source([[[1.0, 2.0], [3.0]]])
+        open_source([[[1.0, 2.0], [3.0]]])  # type: ignore[list-item]
     with pytest.raises(ConfigError, match=r"names no path \(received keys a\)"):
         open_source({"a": FRAMES})
