@@ -49,14 +49,18 @@ def small_model(
     fields = () if static is None else tuple(f"field-{n}.npy" for n in range(len(static)))
     config = RunConfig().replace({"model": architecture, **chosen, "static": fields, **options})
     linear = config.model.output == "linear"
-    columns = {"offset": (10.0,) * channels, "scale": (RANGE,) * channels}
+    shared = config.model.channelwise
+    fitted = 1 if shared else channels
+    columns = {"offset": (10.0,) * fitted, "scale": (RANGE,) * fitted}
     if linear and not config.model.residual:
-        columns = {"offset": (0.5,) * channels, "scale": (1.5,) * channels, "bend": (2.0,) * channels}
+        columns = {"offset": (0.5,) * fitted, "scale": (1.5,) * fitted, "bend": (2.0,) * fitted}
     manifest = Manifest(
         config=config,
         mask=mask,
         limits=limits,
-        normaliser=Normaliser.from_dict({"method": "log" if "bend" in columns else "range", "bend": (), **columns}),
+        normaliser=Normaliser.from_dict(
+            {"method": "log" if "bend" in columns else "range", "bend": (), "shared": shared, **columns}
+        ),
         threshold=20.0,
         channels=channels,
         **size,

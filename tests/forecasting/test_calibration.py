@@ -44,6 +44,19 @@ def test_intervals_hold_on_other_frames_at_every_lead_time_and_intensity() -> No
         assert 0.84 <= share <= 0.96, (lead, heavy, share)
 
 
+def test_forecasts_that_differ_by_rounding_have_the_same_members() -> None:
+    draw = np.random.default_rng(0)
+    values = draw.uniform(20, 50, (60, 1, 16, 16))
+    background = draw.random(values.shape) < 0.6
+    values[background] = 10 + draw.normal(0, 1e-5, background.sum())
+    sequence = FrameSequence(values=values.astype(np.float32), name="objects")
+    calibration = Calibration.fit(Persistence(), cut_windows([Span(sequence, 0, 60)], past=2, future=3))
+    forecast = np.full((1, 3, 1, 4, 4), 10, np.float32)
+    members = calibration.members(forecast)
+    for last_bits in (-3e-5, -1e-6, 1e-6, 3e-5):
+        np.testing.assert_allclose(calibration.members(forecast + np.float32(last_bits)), members, atol=1e-4)
+
+
 def test_members_are_in_order_and_wider_later() -> None:
     calibration = Calibration.fit(Persistence(), rain(60, 0))
     past, _ = rain(60, 2)[0].read()

@@ -110,6 +110,19 @@ def test_a_truth_that_ties_with_members_is_shared_out() -> None:
     np.testing.assert_allclose(ranks, [1 / 3, 1 / 3, 1 / 3, 1])  # ties with two of three; above all three
 
 
+@pytest.mark.parametrize("last_bit", [-1e-7, 0, 1e-7])
+def test_a_truth_at_the_end_of_an_interval_is_inside_whatever_rounding_made_of_the_end(last_bit: float) -> None:
+    scale = np.array([1, 1000], np.float32).reshape(2, 1, 1)  # of two variables, and of what rounding makes of each
+    members = scale * np.arange(5, dtype=np.float32).reshape(1, 5, 1, 1, 1, 1) * np.ones((1, 2), np.float32)
+    truth = scale * np.array([[[[[0, 4]]]]], np.float32)
+    moved = members + scale * np.float32(last_bit)
+    found = Members.each(moved, truth, Settings()).total()
+    assert found.covered == [4]
+    np.testing.assert_allclose(found.ranks[:, 0], [1, 1, 0, 0, 1, 1])
+    truth[0, 0, 0, 0, 1] += 0.01
+    assert Members.each(moved, truth, Settings()).total().covered == [3]
+
+
 @settings(max_examples=20, deadline=None)
 @given(seed=st.integers(0, 1000), cut=st.integers(1, 3), missing=st.floats(0, 0.9))
 def test_merged_is_the_same_as_joint(seed: int, cut: int, missing: float) -> None:

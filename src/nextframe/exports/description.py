@@ -64,7 +64,7 @@ def describe(model: TrainedForecaster, parts: Mapping[str, Graph], files: Mappin
         ],
         "outputs": outputs,
         "states": {name: _states(graph, size) for name, graph in parts.items()},
-        "use": _use(parts),
+        "use": _use(parts, apart=model.config.model.channelwise),
         "around": _around(model),
         "variables": list(manifest.variables),
         "units": list(manifest.units),
@@ -100,24 +100,26 @@ def _states(graph: Graph, size: list[Any]) -> list[dict[str, Any]]:
     ]
 
 
-def _use(parts: Mapping[str, Graph]) -> list[str]:
-    """Instructions to run the graphs, a sentence each."""
+def _use(parts: Mapping[str, Graph], *, apart: bool) -> list[str]:
+    """Instructions to run the graphs, a sentence each; of a network that forecasts each channel apart, or not."""
     start = "Begin with states of zeros, in the shapes given under `states`; N movies at once, of any size."
     carry = "After each step, the outputs `next_state_0`, `next_state_1`, ... are the inputs `state_0`, `state_1`, ..."
     feed = (
         "Then feed `next_frame` back as the next `frame`, unchanged, as often as frames are wanted; each step's "
         "`next_frame` is the forecast of one more lead time."
     )
-    gaps = "Forecasts have a value everywhere; where all frames of the past were missing (NaN) it means nothing."
+    last = ["Forecasts have a value everywhere; where all frames of the past were missing (NaN) it means nothing."]
+    if apart:
+        last.append("Each channel is forecast by itself: frames of more channels, as colours, are so many movies.")
     if "encoder" not in parts:
         read = "Feed the frames of the past one after the other; the last one's `next_frame` is the first forecast."
-        return [start, read, carry, feed, gaps]
+        return [start, read, carry, feed, *last]
     encode = (
         "Feed the frames of the past but the last to the encoder, one after the other. Its last `next_state_0`, ... "
         "are the decoder's first `state_0`, ...; states that the decoder alone has begin with zeros."
     )
     decode = "Feed the last frame of the past to the decoder; its `next_frame` is the first forecast."
-    return [start, encode, decode, carry, feed, gaps]
+    return [start, encode, decode, carry, feed, *last]
 
 
 def _around(model: TrainedForecaster) -> list[str]:

@@ -97,7 +97,22 @@ class ExportedForecaster(ModelForecaster):
     def _outputs(self, seen: FloatArray, door: Door, lead_times: int, beside: FloatArray | None = None) -> FloatArray:
         if door.edges == "last":  # later frames are not known to a step
             seen = np.where(np.isfinite(seen), seen, seen[:, -1:])
-        return self.runner.continued(seen, lead_times)
+        batch, channels = len(seen), seen.shape[2]
+        if channels == self.manifest.channels:
+            return self.runner.continued(seen, lead_times)
+        forecasts = self.runner.continued(_in_groups(seen, self.manifest.channels), lead_times)
+        apart = np.moveaxis(forecasts.reshape(batch, -1, *forecasts.shape[1:]), 1, 3)  # (B, M, K, groups, C, H, W)
+        return apart.reshape(*apart.shape[:3], -1, *apart.shape[-2:])[:, :, :, :channels]
+
+
+def _in_groups(seen: FloatArray, size: int) -> FloatArray:
+    """Frames (B, T, C, H, W) as movies (B groups, T, size, H, W) of as many channels as a graph has, for a network that
+    forecasts each channel by itself; the last channel again where some are wanting.
+    """
+    wanting = -seen.shape[2] % size
+    whole = np.concatenate([seen, np.repeat(seen[:, :, -1:], wanting, axis=2)], axis=2)
+    groups = whole.reshape(*whole.shape[:2], -1, size, *whole.shape[3:])
+    return np.moveaxis(groups, 2, 1).reshape(-1, whole.shape[1], *groups.shape[3:])
 
 
 def _shape_of(manifest: Manifest) -> Network:

@@ -20,6 +20,9 @@ BINS = 11
 """Classes of forecast probability in the reliability diagram: 0 to 0.05, to 0.15, ..., to 1."""
 COVERAGE = 0.9
 """Nominal coverage of the central interval whose real coverage is counted."""
+_ROUNDING = 1e-5
+"""Share of the range of values within which two are the same: what float32, and another order of the same sums, make of
+a network's outputs."""
 
 
 MEMBERS = ("member", "realization", "number", "ens_number", "ensemble")
@@ -44,7 +47,7 @@ class Members(Additive):
     squared_error: Sums
     """Sum of squared errors of the members' mean."""
     covered: Sums
-    """Values within the central interval."""
+    """Values within the central interval, ends included up to rounding."""
     ranks: Sums
     """Counts of the truth with so many members below it, (M + 1, K); shared evenly among ranks where members equal it.
     """
@@ -79,7 +82,7 @@ class Areas(Additive):
     squared_error: Sums
     """Sum of squared errors of the members' mean."""
     covered: Sums
-    """Squares whose true mean is within the central interval."""
+    """Squares whose true mean is within the central interval, ends included up to rounding."""
     ranks: Sums
     """Counts of the truth with so many members below it, (sides, M + 1, K)."""
 
@@ -155,10 +158,20 @@ def _stacked(
     return {name: np.stack([np.stack([lead[name] for lead in row], -1) for row in rows]) for name in names}
 
 
-def _ordered(members: NDArray[Any], truth: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Members (M, N) in rising order and truth (N,), of the values that neither lacks."""
+def _ordered(
+    members: NDArray[Any], truth: NDArray[Any]
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Members (M, N) in rising order, truth (N,), and the difference (N,) that rounding makes, of the values that
+    neither lacks: a share of the range of their channel.
+    """
     valid = np.isfinite(members).all(0) & np.isfinite(truth)
-    return np.sort(members[:, valid].astype(np.float64), axis=0), truth[valid].astype(np.float64)
+    ordered, was = np.sort(members[:, valid].astype(np.float64), axis=0), truth[valid].astype(np.float64)
+    channel, rounding = np.nonzero(valid)[0], np.zeros(was.size)
+    for one in np.unique(channel):
+        own = channel == one
+        low, high = (min(ordered[0, own].min(), was[own].min()), max(ordered[-1, own].max(), was[own].max()))
+        rounding[own] = _ROUNDING * (high - low)
+    return ordered, was, rounding
 
 
 def _means(members: NDArray[Any], truth: NDArray[Any], side: int) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -179,7 +192,7 @@ def _means(members: NDArray[Any], truth: NDArray[Any], side: int) -> tuple[NDArr
 
 def _of_one_lead(members: NDArray[Any], truth: NDArray[Any]) -> dict[str, NDArray[np.float64]]:
     """The sums of members (M, C, H, W) against the truth (C, H, W), without the axis of lead times."""
-    ordered, was = _ordered(members, truth)
+    ordered, was, rounding = _ordered(members, truth)
     number = len(ordered)
     # Half the mean over all pairs of |f - f'|: each gap is counted by the members on both sides.
     weights = (2 * np.arange(1, number + 1) - number - 1) / number**2
@@ -190,8 +203,8 @@ def _of_one_lead(members: NDArray[Any], truth: NDArray[Any]) -> dict[str, NDArra
         "pairs": (weights @ ordered).sum(),
         "variance": ordered.var(0, ddof=1 if number > 1 else 0).sum(),
         "squared_error": ((ordered.mean(0) - was) ** 2).sum(),
-        "covered": np.array(float(((low <= was) & (was <= high)).sum())),
-        "ranks": _ranks(ordered, was),
+        "covered": np.array(float(((low - rounding <= was) & (was <= high + rounding)).sum())),
+        "ranks": _ranks(ordered, was, rounding),
     }
 
 
@@ -202,7 +215,7 @@ def _events_of_one_lead(
     count, squared = np.zeros(len(thresholds)), np.zeros(len(thresholds))
     tables = {name: np.zeros((len(thresholds), BINS)) for name in ("said", "probability", "came")}
     for n, threshold in enumerate(thresholds):
-        ordered, was = _ordered(of_channel(members, threshold), of_channel(truth, threshold))
+        ordered, was, _ = _ordered(of_channel(members, threshold), of_channel(truth, threshold))
         count[n] = was.size
         # In the type of the values, so that 0.7 reaches 0.7.
         at = np.float64(np.asarray(threshold, truth.dtype if truth.dtype.kind == "f" else np.float64))
@@ -214,10 +227,12 @@ def _events_of_one_lead(
     return {"count": count, "squared_error": squared, **tables}
 
 
-def _ranks(ordered: NDArray[np.float64], was: NDArray[np.float64]) -> NDArray[np.float64]:
+def _ranks(
+    ordered: NDArray[np.float64], was: NDArray[np.float64], rounding: NDArray[np.float64]
+) -> NDArray[np.float64]:
     """The rank histogram (M + 1,): a truth that ties with n members counts 1 / (n + 1) at each rank it may have."""
     number = len(ordered)
-    below, upto = (ordered < was).sum(0), (ordered <= was).sum(0)
+    below, upto = (ordered < was - rounding).sum(0), (ordered <= was + rounding).sum(0)
     share = 1 / (upto - below + 1.0)
     # Differences at both ends of the run of ranks, summed up along the ranks.
     steps = np.bincount(below, share, number + 2) - np.bincount(upto + 1, share, number + 2)
