@@ -116,8 +116,8 @@ def test_an_address_is_served_from_the_cache_without_a_network(tmp_path: Path, m
         assert np.array_equal(load_run(address).predict(past, 2), model.predict(past, 2))
     with pytest.raises(CheckpointError, match="cannot be had from the Hub"):
         load_run("hf://me/another")
-    with pytest.raises(ConfigError, match="no address on the Hub"):
-        load_run("hf://radar")
+    with pytest.raises(ConfigError, match="hf://radar: is no address on the Hub"):
+        load_run(Path("hf://radar"))
 
 
 def test_an_address_is_downloaded_once_and_what_there_is_not_is_said(

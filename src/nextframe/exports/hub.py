@@ -179,12 +179,12 @@ def open_address(address: str | Path) -> TrainedForecaster:
         ConfigError: an address that is none, or huggingface-hub is not installed.
         CheckpointError: no such model, no connection, or files that are missing, damaged or of another checksum.
     """
-    parts = _ADDRESS.fullmatch(str(address))
+    address = f"{HUB_SCHEME}/{str(address).removeprefix(HUB_SCHEME).lstrip('/')}"  # a path has lost one of its slashes
+    parts = _ADDRESS.fullmatch(address)
     if parts is None:
         raise ConfigError(
             "is no address on the Hub", where=address, expected="hf://owner/name or hf://owner/name@revision"
         )
-    address = f"{HUB_SCHEME}/{str(address).removeprefix(HUB_SCHEME).lstrip('/')}"  # a path has lost one of its slashes
     try:
         import huggingface_hub
         from huggingface_hub import errors
@@ -204,7 +204,7 @@ def open_address(address: str | Path) -> TrainedForecaster:
             if isinstance(error, getattr(errors, name)):
                 raise CheckpointError(what, where=address) from error
         raise CheckpointError("cannot be had from the Hub", where=address, received=first_line(error)) from error
-    return open_folder(folder, name_in_errors=str(address))
+    return open_folder(folder, name_in_errors=address)
 
 
 def open_folder(folder: str | Path, *, name_in_errors: str | None = None) -> TrainedForecaster:
