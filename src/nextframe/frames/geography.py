@@ -120,8 +120,8 @@ class Geography:
 
     @cached_property
     def x(self) -> NDArray[np.float64]:
-        """Coordinates of the columns in the unit of the coordinate system, (W,)."""
-        return self.grid.x * self._factor(self.grid.x_attributes)
+        """Coordinates of the columns in the unit of the coordinate system, (W,); longitudes go on over 360."""
+        return self.grid.columns * self._factor(self.grid.x_attributes)
 
     @cached_property
     def y(self) -> NDArray[np.float64]:
@@ -249,7 +249,8 @@ def _on_sphere(latitude: ArrayLike, longitude: ArrayLike) -> NDArray[np.float64]
 
 def _between(bounds: NDArray[np.float64], value: float) -> int | None:
     """Number of the interval that a value lies in; None for none."""
-    if not np.isfinite(value):
+    steps = np.diff(bounds)
+    if not np.isfinite(value) or not ((steps > 0).all() or (steps < 0).all()):
         return None
     rising = bounds if bounds[-1] > bounds[0] else bounds[::-1]
     place = int(np.searchsorted(rising, value, side="right")) - 1

@@ -31,6 +31,20 @@ def counted(axis: ArrayLike) -> bool:
     return np.array_equal(numbers, np.arange(len(numbers)))
 
 
+def _is_longitude(name: str, part: CoordinateField) -> bool:
+    return "east" in str(part.attributes.get("units", "")) or "lon" in name.lower()
+
+
+def _turned_back(longitudes: NDArray[np.float64], like: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Longitudes that went on over a full turn, from 0 or from -180 as a source counts them; others as they are."""
+    if not np.isfinite(like).any():
+        return longitudes
+    low, high = float(np.nanmin(like)), float(np.nanmax(like))
+    first = 0.0 if low >= 0 else -180.0
+    within = (longitudes >= low - 1e-9) & (longitudes <= high + 1e-9)
+    return np.where(within | ~np.isfinite(longitudes), longitudes, (longitudes - first) % 360 + first)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Grid:
     """Places of the pixels: one-dimensional coordinates along both axes, as CF conventions name them."""
@@ -56,6 +70,16 @@ class Grid:
     def counted(self) -> bool:
         """True where it has no coordinates, but the numbers of its rows and columns."""
         return counted(self.y) and counted(self.x)
+
+    @property
+    def columns(self) -> NDArray[np.float64]:
+        """Coordinate of each column, (W,), where longitudes go on over 360 and over the date line: 359, 360, 361."""
+        return np.unwrap(self.x, period=360) if self._x_in_degrees else self.x
+
+    @property
+    def _x_in_degrees(self) -> bool:
+        said = {key: str(self.x_attributes.get(key, "")).lower() for key in ("units", "standard_name")}
+        return said["units"].startswith(("degrees_e", "degree_e")) or said["standard_name"] == "longitude"
 
     @property
     def rows_run_north(self) -> bool:
@@ -85,17 +109,16 @@ class Grid:
         right; told by longitudes of pixels, else by a coordinate of which it is said that it is one to the east.
         """
         for name, part in self.fields.items():
-            if "east" in str(part.attributes.get("units", "")) or "lon" in name.lower():
+            if _is_longitude(name, part):
                 steps = np.diff(np.unwrap(part.values, period=360, axis=1), axis=1)
                 return bool(steps.size and (steps < 0).all())  # about a pole they go both ways
-        said = {key: str(self.x_attributes.get(key, "")).lower() for key in ("units", "standard_name", "axis")}
-        degrees = said["units"].startswith(("degrees_e", "degree_e")) or "longitude" in said["standard_name"]
-        steps = np.diff(np.unwrap(self.x, period=360) if degrees else self.x)  # the date line is no way back
+        said = {key: str(self.x_attributes.get(key, "")).lower() for key in ("standard_name", "axis")}
+        steps = np.diff(self.columns)  # the date line is no way back
         if not steps.size or not (steps < 0).all():
             return False
         return (
-            degrees
-            or said["standard_name"] == "projection_x_coordinate"
+            self._x_in_degrees
+            or said["standard_name"] in ("projection_x_coordinate", "grid_longitude")
             or said["axis"] == "x"
             or self.x_name.lower().startswith(("lon", "rlon", "easting"))
         )
@@ -114,12 +137,16 @@ class Grid:
     def coarsened(self, factor: int) -> Grid:
         """The grid of blocks of `factor` x `factor` pixels, each at their mean; what fills no block is cut off."""
         height, width = len(self.y) // factor, len(self.x) // factor
-        y, x = (c[: n * factor].reshape(n, factor).mean(1) for c, n in ((self.y, height), (self.x, width)))
+        y, x = (c[: n * factor].reshape(n, factor).mean(1) for c, n in ((self.y, height), (self.columns, width)))
         fields = {}
         for name, part in self.fields.items():
-            blocks = part.values[: height * factor, : width * factor].reshape(height, factor, width, factor)
-            fields[name] = replace(part, values=blocks.mean((1, 3)))
-        return replace(self, y=y, x=x, fields=fields)
+            whole = part.values[: height * factor, : width * factor]
+            of_east = _is_longitude(name, part)
+            if of_east:
+                whole = np.unwrap(np.unwrap(whole, period=360, axis=1), period=360, axis=0)
+            means = whole.reshape(height, factor, width, factor).mean((1, 3))
+            fields[name] = replace(part, values=_turned_back(means, part.values) if of_east else means)
+        return replace(self, y=y, x=_turned_back(x, self.x) if self._x_in_degrees else x, fields=fields)
 
     def hold_in_place(self, other: Grid, *, where: object, than: str) -> None:
         """Hold another grid of as many pixels to this one.

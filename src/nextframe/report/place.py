@@ -89,16 +89,18 @@ class Graticule:
             classes = np.floor(along / step)
             for n in np.flatnonzero(np.diff(classes)).tolist():
                 value = max(classes[n], classes[n + 1]) * step
-                text = f"{abs(value):.4g}{north if value >= 0 else south}" if value else "0°"
+                text = _named(value, (north, south))
                 found.append((n, width - 1, text) if field is self.latitude else (0, n, text))
         return found
 
 
 def edges_of(grid: Grid | None) -> Edges | None:
-    """Marks along the edges of a picture of a grid; None where its coordinates are not known."""
+    """Marks along the edges of a picture of a grid; None where its coordinates are not known, or have no order."""
     if grid is None or grid.counted or min(len(grid.y), len(grid.x)) < 2:
         return None
     y, x = _upright(grid)
+    if not all((steps > 0).all() or (steps < 0).all() for steps in map(np.diff, (y, x))):
+        return None
     units = [str(about.get("units", "")) for about in (grid.y_attributes, grid.x_attributes)]
     degrees = all(unit.startswith("degree") for unit in units) and not grid.y_name.startswith("r")
     factor, unit = 1.0, units[0]
@@ -111,7 +113,8 @@ def edges_of(grid: Grid | None) -> Edges | None:
 
 def _upright(grid: Grid) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Coordinates of the rows from the top of a picture, and of the columns from its left."""
-    return grid.y[::-1] if grid.rows_run_north else grid.y, grid.x[::-1] if grid.columns_run_west else grid.x
+    x = grid.columns
+    return grid.y[::-1] if grid.rows_run_north else grid.y, x[::-1] if grid.columns_run_west else x
 
 
 def graticule_of(grid: Grid | None) -> Graticule | None:
@@ -221,12 +224,22 @@ def _enlarged(field: NDArray[np.float64], height: int, width: int) -> NDArray[np
     return between
 
 
+def _named(degrees: float, signs: tuple[str, str]) -> str:
+    """A latitude or a longitude in words, of less than a full turn.
+
+    >>> _named(-5.0, ("°E", "°W")), _named(360.0, ("°E", "°W")), _named(362.5, ("°E", "°W"))
+    ('5°W', '0°', '2.5°E')
+    """
+    degrees = degrees % 360 if degrees >= 360 else degrees
+    return f"{abs(degrees):.4g}{signs[0] if degrees >= 0 else signs[1]}" if degrees else "0°"
+
+
 def _along(axis: NDArray[np.float64], signs: tuple[str, str]) -> Ticks:
     """Round coordinates as shares of the way from the first edge to the last."""
     pixel = (axis[-1] - axis[0]) / (len(axis) - 1)
     first, last = float(axis[0] - pixel / 2), float(axis[-1] + pixel / 2)
     ticks = []
     for value, text in round_numbers(min(first, last), max(first, last)):
-        named = text if not signs[0] else f"{text.lstrip('-')}{signs[0] if value >= 0 else signs[1]}" if value else "0°"
+        named = _named(value, signs) if signs[0] else text
         ticks.append(((value - first) / (last - first), named))
     return sorted(ticks)
