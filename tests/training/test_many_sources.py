@@ -1,5 +1,6 @@
 """One training on many radars: cuts of one size in a batch, splits by source, weights, resuming and verifying."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,11 @@ from nextframe.config import RunConfig
 from nextframe.data.loading import SeededSampler, WindowDataset
 from nextframe.data.mixed import Epochs, SameSize, cut_that_fits, draw_by_source, repeated_by_source
 from nextframe.data.normalise import Normaliser
-from nextframe.data.split import split, whole_spans
+from nextframe.data.split import split, split_as, whole_spans
 from nextframe.data.windows import Windows, runs_of_one_size
 from nextframe.errors import ConfigError, DataError
 from nextframe.runs.folder import load_config
+from nextframe.training.lengths import fit_lengths
 from tests.frames.test_together import radar
 
 SMALL: dict[str, Any] = {
@@ -225,3 +227,15 @@ def test_several_sources_are_graded_apart_and_together(
     assert list(again.by_source) == data
     assert main(["verify", str(run), "--data", data[0], "--data", data[0], "--no-progress"]) == 2
     assert "is named twice" in capsys.readouterr().err
+
+
+def test_lengths_are_fitted_to_the_source_that_is_held_out(radars: list[str]) -> None:
+    data = RunConfig().replace({"past": 5, "future": 2, "test_source": ("two.nc",)}).data
+    source = nextframe.open_source(radars)
+    lengths = fit_lengths(source, data)
+    assert "test" not in lengths.options
+    assert not any("for the test" in note for note in lengths.notes)
+    parts = split_as(source, replace(data, **lengths.options))
+    assert {span.sequence.origin for span in parts.test} == {origin for origin in source.origins if "two.nc" in origin}
+    past, future = (lengths.options.get(name, getattr(data, name)) for name in ("past", "future"))
+    assert all(len(Windows(part, past=past, future=future)) for part in (parts.train, parts.validation, parts.test))

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from nextframe.config import DataConfig
-from nextframe.data.split import Split, split
+from nextframe.data.split import Split, split_as
 from nextframe.data.windows import Windows
 from nextframe.errors import DataError
 from nextframe.frames.sequence import FrameSource
@@ -43,15 +43,7 @@ def fit_lengths(source: FrameSource, data: DataConfig, given: Collection[str] = 
     for past, future in _lengths(data, given):
         for validation, test in _shares(data, given):
             try:
-                parts = split(
-                    source,
-                    validation=validation,
-                    test=test,
-                    gap=data.gap,
-                    by=data.split,
-                    test_from=data.held_out_from,
-                    minimum=past + future if data.split == "event" else 2,
-                )
+                parts = split_as(source, replace(data, past=past, future=future, validation=validation, test=test))
             except DataError:
                 continue
             enough = min(ENOUGH, max(1, (past + future) // 2)) if by_time else 1
@@ -75,7 +67,8 @@ def _shares(data: DataConfig, given: Collection[str]) -> Iterator[tuple[float, f
     yield data.validation, data.test
     for share in SHARES:
         validation = data.validation if "validation" in given else max(share, data.validation)
-        test = data.test if "test" in given or data.test_from is not None else max(share, data.test)
+        named = data.test_from is not None or data.test_source
+        test = data.test if "test" in given or named else max(share, data.test)
         if (validation, test) != (data.validation, data.test) and validation + test < 1:
             yield validation, test
 
