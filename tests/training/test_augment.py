@@ -6,7 +6,7 @@ import torch
 
 from nextframe.data.door import Door
 from nextframe.data.normalise import Normaliser
-from nextframe.training.augment import Turn, with_other_amounts
+from nextframe.training.augment import FACTORS, Turn, with_other_amounts
 
 
 def _batch(height: int, width: int) -> dict[str, torch.Tensor]:
@@ -42,13 +42,14 @@ def test_amounts_are_multiplied_window_by_window_in_source_units(edges: str) -> 
     height = torch.full((3, 4, 1, 6, 6), 7.0)
     frames = torch.cat([door.normaliser.apply(rain), height], dim=2)
     batch = {"past": frames, "past_valid": valid, "future": frames, "future_valid": valid}
-    made = with_other_amounts(batch, door, 1, np.random.default_rng(0))["past"]
+    changed_batch = with_other_amounts(batch, door, 1, np.random.default_rng(0))
+    made, told = changed_batch["past"], changed_batch["factor"].flatten()
     assert torch.equal(made[:, :, 1:], height)  # a static field is none
     factors = door.normaliser.invert(made[:, :, :1]) / rain
-    for window, known in zip(factors, valid, strict=True):
+    for window, known, factor in zip(factors, valid, told, strict=True):
         changed = window[known] if edges == "missing" else window
-        assert changed.std() < 1e-3 * changed.mean()
-        assert 0.25 <= changed.mean() <= 4
+        torch.testing.assert_close(changed, factor.expand_as(changed), rtol=2e-3, atol=0)
+        assert FACTORS[0] <= factor <= FACTORS[1]
         if edges == "missing":  # what stands for a gap stays
             torch.testing.assert_close(window[~known], torch.ones_like(window[~known]), rtol=1e-3, atol=0)
     assert len({round(float(window[known].mean()), 3) for window, known in zip(factors, valid, strict=True)}) == 3

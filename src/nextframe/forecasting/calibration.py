@@ -30,6 +30,7 @@ from nextframe.data.windows import Window
 from nextframe.errors import CheckpointError, DataError, first_line
 from nextframe.files import write_text
 from nextframe.forecasting.dependence import SIDE, VALUES, Dependence, Errors, seed_of
+from nextframe.forecasting.error_quantiles import CLASSES, LEVELS, ErrorQuantiles
 from nextframe.forecasting.forecast import Forecaster
 from nextframe.forecasting.quantile_map import QuantileMap
 from nextframe.frames.sequence import FloatArray
@@ -37,14 +38,8 @@ from nextframe.runs.checksum import KEY as CHECKSUM
 from nextframe.runs.checksum import hold_sealed, sealed
 from nextframe.words import evenly
 
-LEVELS = 19
-"""Quantiles of the errors that are kept: 0.05, 0.10, ..., 0.95."""
-_CLASSES = (0.25, 0.5, 0.75, 0.9, 0.97, 0.995)
-"""Borders of the classes of intensity: quantiles of the forecast values."""
-_NEAR = 1e-3  # of the range of forecast values that a border may be moved by, and more where there is none
-_FEWEST = 200  # errors in a class
-_PIXELS = 2000  # errors taken from a frame; more of them would say the same
-_VALUES = 400_000  # pairs of a lead time that the quantile map stands on
+_PIXELS = 2000  # values taken from a frame at least
+_VALUES = 400_000  # pairs of a lead time that are looked at, about
 _FRAMES = 24  # forecasts whose whole frames are kept
 WINDOWS = 200
 
@@ -62,6 +57,9 @@ class Calibration:
     """Channel -> lead time -> class -> quantiles of truth minus forecast, at the levels m / (LEVELS + 1)."""
     windows: int
     """Forecasts of the validation part that it stands on."""
+    at: Sequence[Sequence[Sequence[float]]] | None = None
+    """Channel -> lead time -> mean forecast value of each class; None of versions before, which had one error for all
+    of a class."""
     dependence: Dependence | None = None
     """Correlation of errors in space and time; None where it was not measured, as by earlier versions: all pixels of
     a member then err together."""
@@ -107,27 +105,27 @@ class Calibration:
             past, truth = window.read()
             forecast = forecaster.knowing([window.seen]).predict(past[None], window.future)[0]
             samples.add(number, window, forecast, truth, None if motion is None else partial(motion, past))
-        joined = samples.joined(samples.pairs)
-        if min(lead.shape[1] for channel in joined for lead in channel) == 0:
+        pairs = samples.joined()
+        if min(lead.shape[1] for channel in pairs for lead in channel) == 0:
             raise DataError("has a lead time without any value to calibrate on", where="validation part")
-        tables = [[_table(*lead) for lead in channel] for channel in joined]
+        tables = [[ErrorQuantiles.fit(*lead).plain for lead in channel] for channel in pairs]
         calibration = cls(
-            edges=[[edges for edges, _ in channel] for channel in tables],
-            errors=[[errors for _, errors in channel] for channel in tables],
+            edges=[[edges for edges, _, _ in channel] for channel in tables],
+            errors=[[errors for _, errors, _ in channel] for channel in tables],
             windows=len(chosen),
+            at=[[at for _, _, at in channel] for channel in tables],
         )
-        more = samples.joined(samples.many)
         return replace(
             calibration,
             dependence=Dependence.fit(_errors(calibration, samples.frames, limits)),
-            quantile_map=QuantileMap.fit([[(lead[0], lead[1]) for lead in channel] for channel in more]),
+            quantile_map=QuantileMap.fit([[(lead[0], lead[1]) for lead in channel] for channel in pairs]),
         )
 
-    def quantiles(self, forecast: FloatArray, k: int, c: int) -> tuple[NDArray[np.intp], FloatArray]:
-        """Class of each value (...) of a lead time and channel, and the errors of each class, (classes, LEVELS)."""
+    def table(self, k: int, c: int) -> ErrorQuantiles:
+        """Errors at a lead time of a channel."""
         known = c if len(self.edges) > 1 else 0
-        edges = np.asarray(self.edges[known][k], np.float32)
-        return np.searchsorted(edges, forecast, side="right"), np.asarray(self.errors[known][k], np.float32)
+        edges, errors = (np.asarray(part[known][k], np.float32) for part in (self.edges, self.errors))
+        return ErrorQuantiles(edges, errors, None if self.at is None else np.asarray(self.at[known][k], np.float32))
 
     def members(
         self,
@@ -161,12 +159,10 @@ class Calibration:
             for k in range(leads):
                 which = None if ranks is None else next(ranks)
                 for c in range(channels):
-                    classes, errors = self.quantiles(forecast[b, k, c], k, c)
-                    table = _at_levels(errors, number)
-                    start = classes * number
+                    errors = self.table(k, c).of(forecast[b, k, c], number)
                     for m in range(number):
                         rank = m if which is None else which[m, c if which.shape[1] > 1 else 0]
-                        np.add(forecast[b, k, c], table.ravel()[start + rank], out=drawn[b, m, k, c])
+                        np.add(forecast[b, k, c], errors(rank), out=drawn[b, m, k, c])
         return drawn
 
     def _check(self) -> None:
@@ -184,8 +180,12 @@ class Calibration:
         )
         if not sound:
             raise ValueError("its tables do not fit each other")
+        if self.at is not None and [[len(at) for at in leads] for leads in self.at] != [
+            [len(classes) for classes in leads] for leads in self.errors
+        ]:
+            raise ValueError("its classes have other numbers of values")
         numbers = [
-            *(edge for leads in self.edges for edges in leads for edge in edges),
+            *(edge for leads in (*self.edges, *(self.at or ())) for edges in leads for edge in edges),
             *(error for leads in self.errors for classes in leads for errors in classes for error in errors),
             self.windows,
         ]
@@ -264,13 +264,12 @@ class _Samples:
         _, channels, height, width = windows[0].sequence.shape
         leads = windows[0].future
         self.pooled = pooled
-        self.pairs: _Pairs = [[[] for _ in range(leads)] for _ in range(1 if pooled else channels)]
-        self.many: _Pairs = [[[] for _ in range(leads)] for _ in range(1 if pooled else channels)]
+        self._pairs: _Pairs = [[[] for _ in range(leads)] for _ in range(1 if pooled else channels)]
         self.frames: list[_Kept] = []
         values = leads * channels * min(height, SIDE) * min(width, SIDE)
         self._kept = set(evenly(range(len(windows)), max(1, min(_FRAMES, VALUES // values))))
         self._most = max(_PIXELS, _VALUES // len(windows))
-        self._draw, self._draw_many = np.random.default_rng(seed), np.random.default_rng(seed)
+        self._draw = np.random.default_rng(seed)
 
     def add(
         self,
@@ -286,8 +285,7 @@ class _Samples:
                 both = np.stack([said[c].ravel(), came[c].ravel()])
                 both = both[:, np.isfinite(both).all(0)]
                 place = 0 if self.pooled else c
-                self.pairs[place][k].append(_some(both, _PIXELS, self._draw))
-                self.many[place][k].append(_some(both, self._most, self._draw_many))
+                self._pairs[place][k].append(_some(both, self._most, self._draw))
         if number not in self._kept:
             return
         rows, columns = (
@@ -299,10 +297,9 @@ class _Samples:
             said, came = (np.array(values[:, part, rows, columns]) for values in (forecast, truth))
             self.frames.append(_Kept(said, came, window=window, motion=along))
 
-    @staticmethod
-    def joined(pairs: _Pairs) -> list[list[NDArray[np.float32]]]:
+    def joined(self) -> list[list[NDArray[np.float32]]]:
         """Forecasts and truths of all windows, (2, N) for each channel and lead time."""
-        return [[np.concatenate(lead, axis=1) for lead in channel] for channel in pairs]
+        return [[np.concatenate(lead, axis=1) for lead in channel] for channel in self._pairs]
 
 
 def _some(both: NDArray[np.float32], most: int, draw: np.random.Generator) -> NDArray[np.float32]:
@@ -323,15 +320,17 @@ def _errors(calibration: Calibration, frames: Sequence[_Kept], limits: Limits | 
     apart = np.array([[not one.shares_frames(other) for other in frames] for one in frames], np.float64)
     for k in range(leads):
         for c in range(channels):
-            total, number = np.zeros((2, len(frames), len(_CLASSES) + 1))
+            total, number = np.zeros((2, len(frames), len(CLASSES) + 1))
             classes = []
             for n, (one, errors) in enumerate(zip(frames, kept, strict=True)):
-                which, table = calibration.quantiles(one.forecast[k, c], k, c)
+                table = calibration.table(k, c)
+                which = table.classes(one.forecast[k, c])
                 known = np.isfinite(errors.error[k, c])
                 total[n] = np.bincount(which[known], errors.error[k, c][known], total.shape[1])
                 number[n] = np.bincount(which[known], minlength=total.shape[1])
                 classes.append(which)
-                members = one.forecast[k, c] + np.moveaxis(table[which], -1, 0)
+                drawn = table.of(one.forecast[k, c], LEVELS)
+                members = one.forecast[k, c] + np.stack([drawn(level) for level in range(LEVELS)])
                 if limits is not None:
                     members = limits.of(c).hold(members[:, None])[:, 0]
                 errors.spread[k, c] = members.std(0, ddof=1)
@@ -340,49 +339,3 @@ def _errors(calibration: Calibration, frames: Sequence[_Kept], limits: Limits | 
                 errors.error[k, c] -= mean[which]
                 errors.error[k, c][errors.spread[k, c] <= 0] = np.nan
     return kept
-
-
-def _at_levels(errors: NDArray[np.float32], number: int) -> NDArray[np.float32]:
-    """Quantiles (classes, M) at the levels m / (M + 1), from those at LEVELS levels."""
-    if number == LEVELS:
-        return errors
-    place = np.arange(1, number + 1) / (number + 1) * (LEVELS + 1) - 1
-    known = np.arange(LEVELS)
-    return np.stack([np.interp(place, known, row) for row in errors]).astype(np.float32)
-
-
-def _table(forecast: NDArray[np.float32], truth: NDArray[np.float32]) -> tuple[list[float], list[list[float]]]:
-    """Edges of the classes of intensity, and each class's quantiles of the errors."""
-    edges: list[float] = []
-    ordered = np.sort(forecast).astype(np.float64)
-    for edge in [_between(ordered, value) for value in np.unique(np.quantile(ordered, _CLASSES))]:
-        begun = forecast >= (edges[-1] if edges else -np.inf)
-        below = int((begun & (forecast < edge)).sum())
-        if below >= _FEWEST and int((forecast >= edge).sum()) >= _FEWEST:
-            edges.append(edge)
-    which = np.searchsorted(np.asarray(edges, np.float32), forecast, side="right")
-    errors = (truth - forecast).astype(np.float64)
-    return edges, [_quantiles(errors[which == n]) for n in range(len(edges) + 1)]
-
-
-def _between(ordered: NDArray[np.float64], value: float) -> float:
-    """Middle of the widest gap between neighbouring forecast values about a value.
-
-    Many forecasts are nearly one value, as those of an empty background. An edge among them would put each into the one
-    class or the other by its last bit, which another program that runs the same network computes differently.
-    """
-    about = _NEAR * (ordered[-1] - ordered[0])
-    first, last = np.searchsorted(ordered, (value - about, value + about))
-    near = ordered[max(first - 1, 0) : last + 1]
-    if len(near) < 2:
-        return value
-    widest = int(np.argmax(np.diff(near)))
-    return float(near[widest] + near[widest + 1]) / 2
-
-
-def _quantiles(errors: NDArray[np.float64]) -> list[float]:
-    """Of n errors the one that is (n + 1) q-th in order, rounded outwards, so that intervals are rather too wide."""
-    ordered, number = np.sort(errors), len(errors)
-    position = np.arange(1, LEVELS + 1) / (LEVELS + 1) * (number + 1)
-    outwards = np.where(position < (number + 1) / 2, np.floor(position), np.ceil(position)).astype(int)
-    return [float(value) for value in ordered[np.clip(outwards - 1, 0, number - 1)]]

@@ -18,8 +18,9 @@ Batch = dict[str, Tensor]
 
 _FRAMES = ("past", "future", "past_valid", "future_valid", "later")
 
-SPREAD = 0.5
-"""Standard deviation of the logarithm of the factor that a window's amounts are multiplied by."""
+FACTORS = (0.1, 4.0)
+"""Least and largest factor that a window's amounts are multiplied by, as likely in each decade: light rain of one
+climate is heavy in another."""
 
 
 @dataclass(frozen=True)
@@ -57,18 +58,21 @@ class Turn:
 
 
 def with_other_amounts(batch: Batch, door: Door, channels: int, draw: np.random.Generator) -> Batch:
-    """A batch in which the amounts of each window are multiplied by a factor of its own: exp(SPREAD n), n standard
-    normal, within a quarter and 4.
+    """A batch in which the amounts of each window are multiplied by a factor of its own (`FACTORS`).
 
     Args:
         batch: `past` and `future` (B, T, C, H, W) in the model's range, and `past_valid` and `future_valid`.
         door: knows the model's range.
         channels: channels that are amounts, the first ones; what follows them stays.
         draw: draws the factors.
+
+    Returns:
+        The batch, and its factors as `factor` (B, 1, 1, 1, 1).
     """
-    factors = np.exp(np.clip(SPREAD * draw.standard_normal(len(batch["past"])), -np.log(4), np.log(4)))
+    least, largest = np.log(FACTORS)
+    factors = np.exp(draw.uniform(least, largest, len(batch["past"])))
     factor = torch.tensor(factors, dtype=batch["past"].dtype, device=batch["past"].device).view(-1, 1, 1, 1, 1)
-    changed = dict(batch)
+    changed = {**batch, "factor": factor}
     if "truth" in batch:  # in source units
         changed["truth"] = batch["truth"] * factor
     for name in ("past", "future"):

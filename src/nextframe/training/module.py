@@ -88,6 +88,7 @@ class ForecastTraining(lightning.LightningModule):
         self._begun: dict[str, Tensor] | None = None
         self._rolls = False
         self._turn = Turn()
+        self._factor: Tensor | float = 1.0
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
         batch = self._augmented(self._cut(batch))
@@ -106,7 +107,7 @@ class ForecastTraining(lightning.LightningModule):
         return loss
 
     def validation_step(self, batch: Batch, batch_index: int) -> None:
-        self._rolls = False
+        self._rolls, self._factor = False, 1.0
         if "future" in batch:
             self.validation_loss.update(*self.losses(batch, None))
         truth, last = batch["truth"], batch["last"]
@@ -243,8 +244,9 @@ class ForecastTraining(lightning.LightningModule):
         the range in which errors are measured.
         """
         loss, scale = self.config.training.loss, self._scale(target)
-        if loss == "relative-mse":
-            scale = change(simple, target, both, scale if self.config.training.loss_scale else None)
+        if loss == "relative-mse":  # of windows whose amounts are multiplied, the usual errors are, too
+            usual = scale * self._factor if self.config.training.loss_scale else None
+            scale = change(simple, target, both, usual)
         losses = elementwise_loss(logits, target, loss, self.config.model.output, valid, scale)
         if not loss.startswith("balanced"):
             return losses
@@ -322,6 +324,7 @@ class ForecastTraining(lightning.LightningModule):
         draw = np.random.default_rng((self.config.training.seed, self.global_step, self.trainer.global_rank, 1))
         if augment == "turns-and-amounts":
             batch = with_other_amounts(batch, self.door, self.model.in_channels, draw)
+            self._factor = batch["factor"]
         self._turn = Turn.drawn(draw, *batch["past"].shape[-2:])
         return self._turn.of(batch)
 
