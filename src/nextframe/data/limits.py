@@ -23,6 +23,10 @@ from nextframe.frames.sequence import FloatArray
 _PILE = 0.01
 """Share of the values that lie on a limit; what merely occurs as an extreme is none."""
 
+_NOTHING = 0.001
+"""Share of all that falls below which what falls is taken for none. A mean over pixels or forecasts is nowhere quite
+dry, and the smallest of them would make drizzle of that everywhere."""
+
 Bound = float | None
 
 
@@ -43,7 +47,8 @@ class Limits:
     high: tuple[Bound, ...]
     """Largest value: 255 for brightness."""
     least: tuple[Bound, ...]
-    """Smallest value above the lowest that is one, for what is mostly absent: less rain than was ever measured is none.
+    """Smallest value above the lowest that is one, for what is mostly absent: less rain than was ever measured, or than
+    adds up to anything, is none.
     """
 
     def __post_init__(self) -> None:
@@ -119,7 +124,7 @@ def _measured(statistics: FrameStatistics, c: int, unit: str, eight_bit: bool) -
     values = statistics.sample[c][np.isfinite(statistics.sample[c])]
     kind = kind_of_rain(unit)
     if kind in ("rate", "amount"):
-        return 0.0, None, _finite(statistics.least[c])
+        return 0.0, None, _finite(max(float(statistics.least[c]), _least_amount(values)))
     floor = lowest if _piled(values, lowest) else None
     if kind == "reflectivity":  # its lowest value stands for no echo
         return floor, None, None if floor is None else _finite(values[values > floor].min(initial=np.inf))
@@ -132,6 +137,17 @@ def _measured(statistics: FrameStatistics, c: int, unit: str, eight_bit: bool) -
     if statistics.rain_like and lowest >= 0:
         floor = 0.0
     return floor, highest if _piled(values, highest) else None, None
+
+
+def _least_amount(values: FloatArray) -> float:
+    """Value below which next to nothing of the amount of values (N,) falls; 0 where none is above 0.
+
+    >>> _least_amount(np.array([0.0, 1e-4, 2e-3, 0.1, 0.5, 3.0, 7.0]))
+    0.1
+    """
+    wet = np.sort(values[values > 0])
+    total = wet.cumsum(dtype=np.float64)
+    return float(wet[np.searchsorted(total, _NOTHING * total[-1], side="right")]) if wet.size else 0.0
 
 
 def derived_limits(normaliser: Normaliser, units: Sequence[str], *, chosen: bool) -> Limits:
