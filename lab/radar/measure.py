@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import shutil
 import subprocess
 import sys
@@ -67,11 +66,7 @@ def train(without: Sequence[Network], data: Path, out: Path, *, minutes: float, 
         key=lambda event: event[0],
     )
     shares = [sum(part == number for part, _, _ in events) / len(events) for number in (1, 2)]
-    weights = {row.name: _weight(row, data) for row in taken}
-    sources = [
-        written({"path": str(path), "name": path.stem, "weight": weights[row.name], **row.reading})
-        for _, row, path in events
-    ]
+    sources = [written({"path": str(path), "name": path.stem, **row.reading}) for _, row, path in events]
     options = [
         *("--rain-unit", "mm/h", "--resolution", str(taken[0].options()["resolution"])),
         *("--past", str(PAST), "--future", str(FUTURE), "--minutes", f"{minutes:g}"),
@@ -84,15 +79,6 @@ def train(without: Sequence[Network], data: Path, out: Path, *, minutes: float, 
     started = time.monotonic()
     subprocess.run([str(Path(sys.executable).parent / command[0]), *command[1:]], check=True, env=environment())
     return {"command": _portable(" ".join(command), data), "seconds": round(time.monotonic() - started)}
-
-
-def _weight(row: Network, data: Path) -> float:
-    """How often a window of a network is drawn: of one with four times as many windows half as often, so that no
-    climate is learned from alone.
-    """
-    frames = [sum(map(len, open_source(path, **row.options()).sequences)) for path in row.paths(data)]
-    windows = sum(max(number - PAST - FUTURE + 1, 1) for number in frames)
-    return round(10 / math.sqrt(windows), 2)
 
 
 def _portable(text: str, data: Path) -> str:

@@ -409,7 +409,7 @@ class TrainingConfig:
     """Train on random square cuts of this many pixels (validation sees whole frames)."""
     augment: Augment = "none"
     """Change what is trained on at random: "turns" turns and mirrors windows; "turns-and-amounts" multiplies the
-    amounts of each by a factor, too, from a tenth to 4, so that one event stands for many."""
+    amounts of each by a factor, too, most often between a half and 2, so that one event stands for many."""
     recompute: int | None = None
     """Time steps of a segment that the backward pass computes again, to save memory; none to keep all gates."""
     seed: int = 0

@@ -18,9 +18,10 @@ Batch = dict[str, Tensor]
 
 _FRAMES = ("past", "future", "past_valid", "future_valid", "later")
 
-FACTORS = (0.1, 4.0)
-"""Least and largest factor that a window's amounts are multiplied by, as likely in each decade: light rain of one
-climate is heavy in another."""
+SPREAD = 0.5
+"""Standard deviation of the logarithm of the factor that a window's amounts are multiplied by."""
+FACTORS = (0.25, 4.0)
+"""Least and largest of these factors."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,8 @@ class Turn:
 
 
 def with_other_amounts(batch: Batch, door: Door, channels: int, draw: np.random.Generator) -> Batch:
-    """A batch in which the amounts of each window are multiplied by a factor of its own (`FACTORS`).
+    """A batch in which the amounts of each window are multiplied by a factor of its own: exp(SPREAD n), n standard
+    normal, within `FACTORS`.
 
     Args:
         batch: `past` and `future` (B, T, C, H, W) in the model's range, and `past_valid` and `future_valid`.
@@ -69,8 +71,7 @@ def with_other_amounts(batch: Batch, door: Door, channels: int, draw: np.random.
     Returns:
         The batch, and its factors as `factor` (B, 1, 1, 1, 1).
     """
-    least, largest = np.log(FACTORS)
-    factors = np.exp(draw.uniform(least, largest, len(batch["past"])))
+    factors = np.exp(SPREAD * draw.standard_normal(len(batch["past"]))).clip(*FACTORS)
     factor = torch.tensor(factors, dtype=batch["past"].dtype, device=batch["past"].device).view(-1, 1, 1, 1, 1)
     changed = {**batch, "factor": factor}
     if "truth" in batch:  # in source units
