@@ -22,6 +22,7 @@ LEVELS = 19
 """Quantiles of the errors that are kept: 0.05, 0.10, ..., 0.95."""
 CLASSES = (*(n / 10 for n in range(1, 9)), 0.85, 0.9, 0.94, 0.97, 0.985, 0.995, 0.999)
 """Borders of the classes: quantiles of the forecast values."""
+_NEAR = 1e-3  # of the range of forecast values that a border may be moved by, and more where there is none
 _FEWEST = 200  # errors in a class
 _DIGITS = 6
 
@@ -52,11 +53,12 @@ class ErrorQuantiles:
     def fit(cls, forecast: NDArray[np.float32], truth: NDArray[np.float32]) -> Self:
         """Measure them on pairs (P,)."""
         edges: list[float] = []
-        for edge in np.unique(np.quantile(forecast, CLASSES)):
+        ordered = np.sort(forecast).astype(np.float64)
+        for edge in [_between(ordered, value) for value in np.unique(np.quantile(ordered, CLASSES))]:
             begun = forecast >= (edges[-1] if edges else -np.inf)
             below = int((begun & (forecast < edge)).sum())
             if below >= _FEWEST and int((forecast >= edge).sum()) >= _FEWEST:
-                edges.append(float(edge))
+                edges.append(edge)
         which = np.searchsorted(np.asarray(edges, np.float32), forecast, side="right")
         errors = (truth - forecast).astype(np.float64)
         parts = [which == n for n in range(len(edges) + 1)]
@@ -96,6 +98,21 @@ class ErrorQuantiles:
             return np.asarray(errors if scale is None else errors * scale, np.float32)
 
         return drawn
+
+
+def _between(ordered: NDArray[np.float64], value: float) -> float:
+    """Middle of the widest gap between neighbouring forecast values about a value.
+
+    Many forecasts are nearly one value, as those of an empty background. An edge among them would put each into the one
+    class or the other by its last bit, which another program that runs the same network computes differently.
+    """
+    about = _NEAR * (ordered[-1] - ordered[0])
+    first, last = np.searchsorted(ordered, (value - about, value + about))
+    near = ordered[max(first - 1, 0) : last + 1]
+    if len(near) < 2:
+        return value
+    widest = int(np.argmax(np.diff(near)))
+    return float(near[widest] + near[widest + 1]) / 2
 
 
 def _at_levels(errors: NDArray[np.float32], number: int) -> NDArray[np.float32]:
