@@ -1,5 +1,7 @@
 """The model's door: what goes in comes out, and the source's own memory stays as it was."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -127,3 +129,19 @@ def test_gaps_are_filled_with_the_last_frame_seen_where_asked_for() -> None:
     np.testing.assert_array_equal(missing.numpy(), np.nan_to_num(frames))
     batch, _ = Door(identity, edges="last").enter(frames[None, :2])
     torch.testing.assert_close(batch[0], tensor[:2], rtol=0, atol=0)
+
+
+def test_what_a_network_adds_is_shrunk_by_lead_time_before_it_is_moved() -> None:
+    draw = np.random.default_rng(0)
+    last = draw.random((1, 12, 12), np.float32)
+    forecast = draw.random((4, 1, 12, 12), np.float32)
+    inner = (slice(None), slice(None), slice(2, -2), slice(5, -1))
+    along = np.broadcast_to(np.array([1.0, 0.0]).reshape(2, 1, 1), (2, 12, 12))  # one pixel to the right
+    whole = Door(Normaliser(method="identity", offset=(0.0,), scale=(1.0,)), coordinates="lagrangian")
+    door = replace(whole, shrinkage=(0.0, 0.5, 1.0))
+    simple = whole.move_on(np.repeat(last[None], 4, axis=0), last, along)
+    added = whole.move_on(forecast, last, along) - simple
+    arrived = door.move_on(forecast, last, along)
+    factors = np.array([0.0, 0.5, 1.0, 1.0]).reshape(-1, 1, 1, 1)
+    np.testing.assert_allclose(arrived[inner], (simple + factors * added)[inner], atol=1e-6)
+    assert replace(door, coordinates="eulerian").move_on(forecast, last, None) is forecast

@@ -12,7 +12,7 @@ from nextframe.data.normalise import Normaliser
 from nextframe.frames.sequence import FloatArray
 from nextframe.models.build import build_model
 from nextframe.training.module import ForecastTraining
-from nextframe.training.skill import WindowShare
+from nextframe.training.skill import Shrunk
 
 
 def test_share_of_windows_does_not_know_how_heavy_they_are() -> None:
@@ -20,17 +20,44 @@ def test_share_of_windows_does_not_know_how_heavy_they_are() -> None:
     forecast, simple = truth + 0.1, truth + 0.2
     scale = torch.tensor([1.0, 50.0]).view(2, 1, 1, 1, 1)
     valid = torch.ones_like(truth, dtype=torch.bool)
-    share = WindowShare(3)
-    share.update(forecast * scale, simple * scale, truth * scale, valid, torch.tensor([1e-12]))
-    torch.testing.assert_close(share.compute(), torch.full((3,), 0.25, dtype=torch.float64), rtol=1e-3, atol=0)
+    found = Shrunk(3, shrinks=False, by_window=True)
+    found.update(forecast * scale, simple * scale, truth * scale, valid, torch.tensor([1e-12]))
+    torch.testing.assert_close(found.compute()["share"], torch.full((3,), 0.25, dtype=torch.float64), rtol=1e-3, atol=0)
 
 
 def test_a_window_without_change_decides_nothing() -> None:
     truth = torch.zeros(1, 1, 1, 2, 2)
-    share = WindowShare(1)
-    share.update(truth + 0.01, truth, truth, torch.ones_like(truth, dtype=torch.bool), torch.tensor([1.0]))
-    share.update(truth + 1, truth + 2, truth, torch.ones_like(truth, dtype=torch.bool), torch.tensor([1.0]))
-    assert share.compute().item() == pytest.approx(0.25, abs=1e-3)
+    found = Shrunk(1, shrinks=False, by_window=True)
+    found.update(truth + 0.01, truth, truth, torch.ones_like(truth, dtype=torch.bool), torch.tensor([1.0]))
+    found.update(truth + 1, truth + 2, truth, torch.ones_like(truth, dtype=torch.bool), torch.tensor([1.0]))
+    assert found.compute()["share"].item() == pytest.approx(0.25, abs=1e-3)
+
+
+@pytest.mark.parametrize("by_window", [False, True])
+def test_shrinkage_has_the_least_error_of_all_factors_and_is_at_no_lead_time_worse_than_none(by_window: bool) -> None:
+    draw = torch.Generator().manual_seed(0)
+    truth, simple = torch.rand(2, 5, 4, 1, 8, 8, generator=draw)
+    noise = torch.rand(truth.shape, generator=draw) - 0.5
+    wanted = torch.tensor([0.0, 0.4, 1.0, 2.0]).view(1, 4, 1, 1, 1)  # the share of what is added that is right
+    forecast = simple + wanted * (truth - simple) + (wanted < 1) * noise
+    valid = torch.rand(truth.shape, generator=draw) > 0.2
+    found = Shrunk(4, shrinks=True, by_window=by_window)
+    found.update(forecast, simple, truth, valid, torch.tensor([1e-9]))
+    best = found.compute()
+    factors = best["factors"]
+    assert factors[0] < 0.1 < factors[1] < 1
+    torch.testing.assert_close(factors[2:], torch.tensor([1.0, 0.5], dtype=torch.float64))
+
+    def errors(factor: torch.Tensor) -> torch.Tensor:
+        mixed = simple + factor.view(1, 4, 1, 1, 1) * (forecast - simple)
+        squared: torch.Tensor = (mixed - truth).square() * valid
+        return squared.sum((0, 2, 3, 4)) / valid.sum((0, 2, 3, 4))
+
+    torch.testing.assert_close(best["mse"], errors(factors).double(), rtol=1e-4, atol=1e-6)
+    assert (best["mse"] <= best["simple"]).all()
+    if not by_window:
+        for other in (0.0, 0.2, 0.6, 1.0):
+            assert (best["mse"] <= errors(torch.full((4,), other)) + 1e-6).all()
 
 
 def test_relative_errors_of_logarithms_are_those_of_the_amounts() -> None:

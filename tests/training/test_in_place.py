@@ -1,5 +1,6 @@
 """Losses in the coordinates of the source: rollouts are moved back as forecasts are, with gradients."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from nextframe.data.windows import cut_windows
 from nextframe.errors import ConfigError
 from nextframe.frames.sequence import FloatArray
 from nextframe.models.build import build_model
+from nextframe.runs.manifest import read_manifest, write_manifest
 from nextframe.training.in_place import moved_back
 from nextframe.training.module import ForecastTraining
 
@@ -101,3 +103,25 @@ def test_an_untrained_residual_has_the_loss_of_the_simple_forecast(augment: str)
 def test_losses_in_the_source_are_of_linear_outputs(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="linear output"):
         RunConfig().replace({"loss_in": "source"})
+
+
+def test_a_run_keeps_how_far_its_network_is_trusted_at_each_lead_time(tmp_path: Path) -> None:
+    run, rain = tmp_path / "run", nextframe.open_source(showers(60), missing="mask")
+    nextframe.fit(
+        rain, past=4, future=5, epochs=2, loss="mse", filters=(4,), coordinates="adaptive", residual=True,
+        output="linear", seed=1, out=run,
+    )  # fmt: skip
+    manifest = read_manifest(run / "model.json")
+    model = nextframe.load_run(run)
+    assert model.door.shrinkage == manifest.shrinkage
+    assert len(manifest.shrinkage) in (0, 5)
+    forecasts = []
+    past = np.asarray(rain.sequences[0].read(0, 4))[None]
+    for factor in (0.0, 0.5, 1.0):
+        write_manifest(run, replace(manifest, shrinkage=(1.0, factor)), parameters=1)
+        forecasts.append(nextframe.load_run(run).predict(past, 3))
+    none, half, whole = forecasts
+    np.testing.assert_array_equal(none[:, 0], whole[:, 0])
+    assert manifest.epoch > 0  # or else the network adds nothing
+    assert np.nanmax(np.abs(none - whole)[:, 1:]) > 1e-3
+    np.testing.assert_allclose(half[:, 1:], (none + whole)[:, 1:] / 2, atol=0.05)  # but where limits hold them

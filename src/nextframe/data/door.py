@@ -57,6 +57,9 @@ class Door:
     """Covariates, which change with time; None where a model reads none."""
     mask: bool = False
     """True where the network reads which values are there: a channel more for each of the frame's, 1 where it is."""
+    shrinkage: tuple[float, ...] = ()
+    """Factor of each lead time, 0..1, of what the network adds to frames that only move; empty where all of it counts,
+    and beyond the last one that."""
 
     @property
     def moves(self) -> bool:
@@ -171,6 +174,12 @@ class Door:
         What flows in over the border, or from where values are missing, is that of the last frame seen (C, H, W), as it
         is in the baselines.
         """
-        if not self.moves:
+        return move_on(self._shrunk(forecast, last), last, along) if self.moves else forecast
+
+    def _shrunk(self, forecast: FloatArray, last: FloatArray) -> FloatArray:
+        """An aligned forecast (K, C, H, W), as near to the last frame seen (C, H, W) as `shrinkage` says."""
+        if not self.shrinkage:
             return forecast
-        return move_on(forecast, last, along)
+        factors = [self.shrinkage[min(k, len(self.shrinkage) - 1)] for k in range(len(forecast))]
+        nearer = last + np.array(factors, np.float32).reshape(-1, 1, 1, 1) * (forecast - last)
+        return np.where(np.isfinite(last), nearer, forecast)

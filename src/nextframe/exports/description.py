@@ -135,6 +135,12 @@ def _around(model: TrainedForecaster) -> list[str]:
             "After it: move the forecast of lead time k on along the same motion by k steps; where nothing known "
             "arrives, take the last frame seen. What is fed back is the forecast before it is moved on.",
         ]
+        if model.door.shrinkage:
+            factors = ", ".join(f"{factor:g}" for factor in model.door.shrinkage)
+            sentences.append(
+                "Before it is moved on: of its difference from the last frame seen, take only the share of its lead "
+                f"time: {factors}, and beyond these the last one. What is fed back is the forecast without that."
+            )
     if data.edges == "last":
         sentences.append("Before it: give every NaN of the past the value that the last frame seen has there.")
     return [*sentences, "nextframe.load_run on the file does all of it."] if sentences else []

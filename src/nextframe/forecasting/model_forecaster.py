@@ -63,6 +63,7 @@ class ModelForecaster(TrainedForecaster):
             limits=manifest.bounds,
             covariates=Covariates(manifest.covariates, data) if manifest.covariates else None,
             mask=manifest.mask,
+            shrinkage=manifest.shrinkage,
         )
         self._pasts: Sequence[FrameSequence] = ()
         self.tiling: Tiling | None = None

@@ -64,6 +64,8 @@ class Manifest:
     """True where the network reads, after the other channels, which values of each channel are there."""
     covariates: tuple[Covariate, ...] = ()
     """Covariates that the network reads after the static fields, before the mask."""
+    shrinkage: tuple[float, ...] = ()
+    """Factor of each lead time, 0..1, of what the network adds to the simple forecast (`Door.shrinkage`)."""
     static_checksum: str = ""
     """Checksum of the static fields beside it; empty where there are none, or it was not kept."""
     weights_checksum: str = ""
@@ -93,6 +95,8 @@ class Manifest:
             raise ValueError(f"normaliser is for {self.normaliser.channels} of {self.channels} channels")
         if self.limits is not None and len(self.limits.low) != self.channels:
             raise ValueError(f"limits are of {len(self.limits.low)} of {self.channels} channels")
+        if not all(0 <= factor <= 1 for factor in self.shrinkage):
+            raise ValueError(f"shrinkage is {self.shrinkage!r}")
         if self.grid is not None and tuple(map(len, self.grid)) != (self.height, self.width):
             raise ValueError(f"grid is not of {self.height} x {self.width} pixels")
 
@@ -180,6 +184,7 @@ class Manifest:
             footprint=None if footprint is None else Footprint.from_dict(footprint),
             mask=values["mask"],
             covariates=tuple(map(Covariate.from_dict, values.get("covariates", ()))),
+            shrinkage=tuple(map(float, values.get("shrinkage", ()))),
             static_checksum=str(values.get("static_checksum", "")),
             weights_checksum=str(values.get("weights_checksum", "")),
             own=Own.from_dict(values["own"]) if "own" in values else None,

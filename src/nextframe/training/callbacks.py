@@ -80,7 +80,7 @@ class EpochReport(Callback):
         if config.training.from_ is not None and start == start and start < float("inf"):
             self.best = pl_module.start_score
         if trainer.is_global_zero and (config.model.residual or config.training.from_ is not None):
-            save_model(self.run, pl_module.model, self.manifest)
+            save_model(self.run, pl_module.model, replace(self.manifest, shrinkage=pl_module.shrinkage))
 
     def on_train_epoch_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         self.started, self.before = time.perf_counter(), 0.0
@@ -100,7 +100,8 @@ class EpochReport(Callback):
         append_metrics(self.run, {"epoch": epoch, "seconds": round(self.seconds, 2), **values})
         if self.improved or not (self.run / WEIGHTS).exists():
             assert isinstance(pl_module, ForecastTraining)
-            save_model(self.run, pl_module.model, replace(self.manifest, epoch=epoch))
+            now = replace(self.manifest, epoch=epoch, shrinkage=pl_module.shrinkage)
+            save_model(self.run, pl_module.model, now)
         config = self.manifest.config
         which = f"epoch {epoch}/{trainer.max_epochs}" if config.training.minutes is None else f"round {epoch}"
         validation = f"validation loss {values['val_loss']:.4e}  " if "val_loss" in values else ""

@@ -26,7 +26,7 @@ from nextframe.training.augment import Turn, with_other_amounts
 from nextframe.training.in_place import moved_back
 from nextframe.training.losses import LEAST_SHARE, balanced_weights, change, elementwise_loss, masked_mean
 from nextframe.training.muon import Muon
-from nextframe.training.skill import PerFrameLoss, RolloutSkill, WindowShare
+from nextframe.training.skill import PerFrameLoss, RolloutSkill, Shrunk
 
 Batch = dict[str, Tensor]
 
@@ -81,8 +81,10 @@ class ForecastTraining(lightning.LightningModule):
         self.training_loss, self.validation_loss = (PerFrameLoss(outputs, self.first_counted) for _ in range(2))
         self.skill = RolloutSkill(config.data.future, threshold)
         self.persistence_skill = RolloutSkill(config.data.future, threshold)
-        self.shares = WindowShare(config.data.future)
         self.by_window = config.training.loss == "relative-mse" and self.door.normaliser.skewed
+        self.shrunk = Shrunk(config.data.future, shrinks=self.door.moves, by_window=self.by_window)
+        self.shrinkage: tuple[float, ...] = ()
+        """Factors of what the network adds to the simple forecast that were best at the last validation."""
         self.start_score = float("inf")
         """Score on the validation part before the training, where that is measured."""
         self._begun: dict[str, Tensor] | None = None
@@ -117,10 +119,10 @@ class ForecastTraining(lightning.LightningModule):
         valid = torch.isfinite(truth) & torch.isfinite(last).unsqueeze(1)
         for skill, said in ((self.skill, forecast), (self.persistence_skill, simple)):
             skill.update(said.where(valid, 0), truth.where(valid, 0), valid)
-        if self.by_window:
+        if self.model.residual:
             ours, theirs, true = (part.where(valid, 0) for part in (forecast, simple, truth))
             least = (LEAST_SHARE * self._usual(truth.shape[1]).flatten()).square()
-            self.shares.update(ours, theirs, true, valid, least)
+            self.shrunk.update(ours, theirs, true, valid, least)
 
     def _in_source_units(self, outputs: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
         """A rollout (B, K, C, H, W) as the forecast that it makes, and the simple forecast that nothing changes."""
@@ -169,8 +171,10 @@ class ForecastTraining(lightning.LightningModule):
         mse, simple = skill["mse"], persistence["mse"]
         score = mse.nanmean()
         if self.model.residual:  # which begins as the simple forecast, and is to beat it at every lead time
-            shares = self.shares.compute().cpu().numpy() if self.by_window else None
-            score = torch.tensor(held_against(mse.cpu().numpy(), simple.cpu().numpy(), shares))
+            best = {name: values.cpu().numpy() for name, values in self.shrunk.compute().items()}
+            score = torch.tensor(held_against(best["mse"], best["simple"], best["share"]))
+            factors = [float(f"{factor:.4f}") for factor in best["factors"]]
+            self.shrinkage = tuple(factors) if min(factors) < 1 else ()
         if self.trainer.sanity_checking:
             self.start_score = float(score.float())  # as it is logged
             self._reset_skill()
@@ -202,7 +206,7 @@ class ForecastTraining(lightning.LightningModule):
         self._reset_skill()
 
     def _reset_skill(self) -> None:
-        for metric in (self.validation_loss, self.skill, self.persistence_skill, self.shares):
+        for metric in (self.validation_loss, self.skill, self.persistence_skill, self.shrunk):
             metric.reset()
 
     def configure_optimizers(self) -> Any:

@@ -96,28 +96,66 @@ class RolloutSkill(SummedMetric):
         return {"mse": self.squared_error / self.count, "csi": self.hits / events}
 
 
-class WindowShare(SummedMetric):
-    """Squared errors of a free rollout and of the simple forecast as shares of the latter in the same window, by lead
-    time: windows of heavy and of light rain count alike.
+class Shrunk(SummedMetric):
+    """Squared errors by lead time of a forecast s + a (f - s) between a simple one s and that of a network f.
+
+    They are a parabola in the factor a, so its sums tell the best one, and the errors there: all values together, and
+    as shares of the simple forecast's in the same window, where windows of heavy and of light rain count alike.
+
+    Args:
+        lead_times: of the rollout.
+        shrinks: True where the best factor is taken, False where it is 1.
+        by_window: True where windows count alike.
     """
 
-    own: Tensor
+    along: Tensor
+    moved: Tensor
     simple: Tensor
+    window_along: Tensor
+    window_moved: Tensor
+    window_simple: Tensor
+    count: Tensor
 
-    def __init__(self, lead_times: int) -> None:
-        super().__init__(lead_times, "own", "simple")
+    def __init__(self, lead_times: int, *, shrinks: bool, by_window: bool) -> None:
+        names = ("along", "moved", "simple")
+        super().__init__(lead_times, *names, *(f"window_{name}" for name in names), "count")
+        self.shrinks, self.by_window = shrinks, by_window
 
     def update(self, forecast: Tensor, simple: Tensor, truth: Tensor, valid: Tensor, least: Tensor) -> None:
         """Take in forecasts, the simple ones, their truth and its validity, (B, K, C, H, W), and the squared error (K,)
         or (1,) that the simple forecast is taken to have in a window at least.
         """
         axes = (2, 3, 4)
-        number = valid.sum(axes).clamp(min=1)
-        ours, theirs = (((said - truth).square() * valid).sum(axes) / number for said in (forecast, simple))
-        floor = torch.maximum(theirs, least)
-        self.own += (ours / floor).sum(0)
-        self.simple += (theirs / floor).sum(0)
+        added, missed = (forecast - simple) * valid, (truth - simple) * valid
+        number = valid.sum(axes)
+        sums = [(one * other).sum(axes) for one, other in ((missed, added), (added, added), (missed, missed))]
+        for name, total in zip(("along", "moved", "simple"), sums, strict=True):
+            getattr(self, name).add_(total.sum(0, dtype=self.count.dtype))
+        self.count += number.sum(0)
+        along, moved, squared = (total / number.clamp(min=1) for total in sums)
+        floor = torch.maximum(squared, least)
+        for name, mean in (("along", along), ("moved", moved), ("simple", squared)):
+            getattr(self, f"window_{name}").add_((mean / floor).sum(0))
 
-    def compute(self) -> Tensor:
-        """Share (K,), of all windows."""
-        return self.own / self.simple
+    def compute(self) -> dict[str, Tensor]:
+        """The factors (K,), 0..1, and there the mean squared error, `mse`, that of the simple forecast, `simple`, and
+        the error's share of the latter, `share`, of all values together or of windows.
+        """
+        factors = torch.ones_like(self.along)
+        if self.shrinks:
+            factors = _best(self.along, self.moved)
+            if self.by_window:  # and of no larger one than all values together have
+                factors = torch.minimum(factors, _best(self.window_along, self.window_moved))
+        own = self.simple - 2 * factors * self.along + factors.square() * self.moved
+        window = self.window_simple - 2 * factors * self.window_along + factors.square() * self.window_moved
+        return {
+            "factors": factors,
+            "mse": own / self.count,
+            "simple": self.simple / self.count,
+            "share": window / self.window_simple if self.by_window else own / self.simple,
+        }
+
+
+def _best(along: Tensor, moved: Tensor) -> Tensor:
+    """Factor of the least squared error: 1 where the network adds nothing."""
+    return torch.where(moved > 0, along / torch.where(moved > 0, moved, 1), 1.0).clamp(0, 1)

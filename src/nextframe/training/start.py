@@ -114,7 +114,14 @@ def model_of(start: str, coordinates: Coordinates) -> Model:
     """Forecasts of a model to start from, as it is, but in other coordinates perhaps."""
     network, manifest = load_model(_folder(start, 0))
     edges = manifest.config.data.edges
-    door = Door(manifest.normaliser, coordinates=coordinates, edges=edges, limits=manifest.bounds, mask=manifest.mask)
+    door = Door(
+        manifest.normaliser,
+        coordinates=coordinates,
+        edges=edges,
+        limits=manifest.bounds,
+        mask=manifest.mask,
+        shrinkage=manifest.shrinkage,
+    )
 
     def forecast(past: FloatArray, lead_times: int) -> FloatArray:
         motion = door.motion(past)
