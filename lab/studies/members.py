@@ -35,8 +35,9 @@ from nextframe.data.split import split_as, whole_spans
 from nextframe.data.windows import Window, cut_windows, windows_with_past
 from nextframe.errors import ConfigError
 from nextframe.files import write_text
-from nextframe.forecasting.calibration import LEVELS, Calibration
+from nextframe.forecasting.calibration import Calibration
 from nextframe.forecasting.dependence import Dependence
+from nextframe.forecasting.error_quantiles import LEVELS
 from nextframe.forecasting.load import load_run
 from nextframe.forecasting.random_fields import BANDS
 from nextframe.forecasting.trained import TrainedForecaster

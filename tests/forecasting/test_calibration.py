@@ -9,7 +9,8 @@ import pytest
 from nextframe.data.split import Span
 from nextframe.data.windows import Window, cut_windows
 from nextframe.errors import CheckpointError, DataError
-from nextframe.forecasting.calibration import LEVELS, Calibration
+from nextframe.forecasting.calibration import Calibration
+from nextframe.forecasting.error_quantiles import LEVELS
 from nextframe.forecasting.forecast import central_interval
 from nextframe.forecasting.persistence import Persistence
 from nextframe.frames.sequence import FrameSequence

@@ -13,8 +13,9 @@ from nextframe.data.split import Span
 from nextframe.data.windows import Window, cut_windows
 from nextframe.errors import CheckpointError
 from nextframe.forecasting.adapt import Prepared
-from nextframe.forecasting.calibration import LEVELS, Calibration
+from nextframe.forecasting.calibration import Calibration
 from nextframe.forecasting.dependence import Dependence, seed_of
+from nextframe.forecasting.error_quantiles import LEVELS
 from nextframe.forecasting.forecast import Forecast, Forecaster, central_interval
 from nextframe.forecasting.random_fields import BANDS, ranks
 from nextframe.forecasting.start import Start
