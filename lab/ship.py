@@ -136,7 +136,7 @@ MODELS = {
         ),
     ),
     "radar-rain": Shipped(
-        title="rain rate by radar, learned on four networks and measured on four others",
+        title="rain rate by radar, learned on four networks",
         paths=("radar/knmi-", "radar/mch-", "radar-more/knmi-", "radar-more/fmi-", "radar-more/mrms-"),
         data="Rain rate of the composites of the Netherlands (a summer morning and winter evenings), Finland, "
         "Switzerland and the United States, at pixels of about 4 km and steps of 4 and 5 minutes, as in the example "
@@ -145,9 +145,9 @@ MODELS = {
         licence="Data: KNMI (CC BY 4.0, dataplatform.knmi.nl), FMI (CC BY 4.0), MeteoSwiss, NOAA MRMS (public domain). "
         "Weights: Apache-2.0, with these credits.",
         limits=(
-            "It was measured on networks that it never saw, in Europe and in Australia (docs/results/radar.md), but on "
-            "few events of each. Verify it on your own radar before you use it, and tune it to that: `nextframe train "
-            "--from radar-rain --data ...`.",
+            "Models made as it is were measured on networks that they never saw, each of eight in turn "
+            "(docs/results/radar.md), but on few events of each. Verify it on your own radar before you use it, and "
+            "tune it to that: `nextframe train --from radar-rain --data ...`.",
             "It learned pixels of about 4 km and steps of 4 and 5 minutes. Finer pixels are averaged to these, as far "
             "as metadata tell, and the forecast is brought back to the grid that it came from. Other steps are "
             "forecast on their own clock.",
