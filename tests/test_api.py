@@ -182,7 +182,7 @@ def test_a_list_that_holds_no_frames_is_told() -> None:
         nextframe.open_source([])
     with pytest.raises(ShapeError, match="differing size"):
         nextframe.open_source([np.zeros((4, 4)), np.zeros((4, 5))])
-    with pytest.raises(DataError, match="int: is no source"):
+    with pytest.raises(ShapeError, match="another number of axes"):  # numbers are an array
         nextframe.open_source([1, 2])  # type: ignore[list-item]
 
 

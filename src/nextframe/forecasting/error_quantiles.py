@@ -37,7 +37,7 @@ class ErrorQuantiles:
     >>> truth = forecast * (1 + np.tile(np.linspace(-0.5, 0.5, 1000, dtype=np.float32), 10))
     >>> known = ErrorQuantiles.fit(forecast, truth)
     >>> upper = known.of(np.array([0.0, 4.0, 4.5, 18.0], np.float32), 19)(18)
-    >>> upper.round(1).tolist()  # in proportion to the forecast: 0.45 of it
+    >>> upper.astype(float).round(1).tolist()  # in proportion to the forecast: 0.45 of it
     [0.0, 1.8, 2.0, 8.1]
     """
 

@@ -78,7 +78,8 @@ class EpochReport(Callback):
         config = self.manifest.config
         start = pl_module.start_score  # infinite where the training is resumed, which knows its best already
         if config.training.from_ is not None and start == start and start < float("inf"):
-            self.best = pl_module.start_score
+            # Shrinkage can make as good as the simple forecast of anything, which is no reason to take it.
+            self.best = min(start, GAIN) if pl_module.door.moves else start
         if trainer.is_global_zero and (config.model.residual or config.training.from_ is not None):
             save_model(self.run, pl_module.model, replace(self.manifest, shrinkage=pl_module.shrinkage))
 

@@ -527,11 +527,13 @@ def _bring_back_weights(run: Path, resumed: ResumePoint, task: _Task, tell: Tell
     if ((run / WEIGHTS).is_file() and (run / MANIFEST).is_file()) or not (best.is_file() or begun):
         return
     module = _module(task)
-    epoch = 0
+    manifest = task.manifest
     if best.is_file():
-        epoch = resume_point(best).epochs
-        module.load_state_dict(read_checkpoint(best)["state_dict"])
-    save_model(run, module.model, replace(task.manifest, epoch=epoch))
+        checkpoint = read_checkpoint(best)
+        module.load_state_dict(checkpoint["state_dict"])
+        manifest = replace(manifest, epoch=resume_point(best).epochs, shrinkage=tuple(checkpoint.get("shrinkage", ())))
+    save_model(run, module.model, manifest)
+    epoch = manifest.epoch
     which = f"those of {best.name}, after epoch {epoch}," if epoch else "those that it began with"
     tell(f"{run}: its weights were gone, and {which} were written again")
 

@@ -149,6 +149,7 @@ class ForecastTraining(lightning.LightningModule):
                     buffer.copy_(self.trainer.strategy.reduce(buffer.clone(), reduce_op="mean"))
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["shrinkage"] = list(self.shrinkage)
         # For an epoch that is left in its midst.
         sums = {"total": self.training_loss.total, "count": self.training_loss.count}
         if self.trainer.world_size > 1:
@@ -171,7 +172,8 @@ class ForecastTraining(lightning.LightningModule):
         mse, simple = skill["mse"], persistence["mse"]
         score = mse.nanmean()
         if self.model.residual:  # which begins as the simple forecast, and is to beat it at every lead time
-            best = {name: values.cpu().numpy() for name, values in self.shrunk.compute().items()}
+            # A metric of one value comes without its axis.
+            best = {name: values.reshape(-1).cpu().numpy() for name, values in self.shrunk.compute().items()}
             score = torch.tensor(held_against(best["mse"], best["simple"], best["share"]))
             factors = [float(f"{factor:.4f}") for factor in best["factors"]]
             self.shrinkage = tuple(factors) if min(factors) < 1 else ()
