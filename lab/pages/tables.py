@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from operator import attrgetter
 from pathlib import Path
 from typing import get_args
 
@@ -27,7 +28,7 @@ from nextframe.cli.face import on_command_line
 from nextframe.exports.formats import FORMATS as EXPORT_FORMATS
 from nextframe.files import write_text
 from nextframe.forecasting.baselines import baselines
-from nextframe.frames.format import Fact
+from nextframe.frames.format import Fact, Format
 from nextframe.frames.formats import formats
 from nextframe.outputs.asked import OPTION
 from nextframe.outputs.writers import writers
@@ -75,8 +76,10 @@ def equation(text: str) -> str:
     return f"`{text}`"
 
 
-def _installed(library: str, extra: str | None) -> str:
-    return f"{library} (extra `{extra}`)" if extra else library
+def _read_by(row: Format) -> str:
+    """The library that reads a format, and its extra."""
+    name, extra = attrgetter("library", "extra")(row)
+    return f"{name} (extra `{extra}`)" if extra else str(name)
 
 
 def formats_table() -> str:
@@ -87,7 +90,7 @@ def formats_table() -> str:
             row.name,
             code(row.suffixes) + (", `.gz`, `.bz2`" if row.zipped else ""),
             options_of(sorted(row.takes)),
-            _installed(row.library, row.extra),
+            _read_by(row),
             *("yes" if fact in row.carries else "" for fact in facts),
             f"`{row.tests}`" if row.tests else "",
         )
