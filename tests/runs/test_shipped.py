@@ -39,6 +39,8 @@ ROOT = Path(__file__).parents[2]
 DATA = ROOT.parent / "shared" / "data"
 MACHINE_PATH = re.compile(r"(?<![\w.~:/-])/(home|root|tmp|work|mnt|data|srv|opt|var|usr|Users)/")
 FRESH, SPREADS = 8, 5
+SAME = 0.005
+"""Share that a score differs by on another processor, at most."""
 GENERATED = [name for name in shipped() if load_card(name).held_out is not None]
 
 pytestmark = pytest.mark.slow
@@ -133,7 +135,7 @@ def test_its_skill_is_that_of_the_card(name: str) -> None:
     else:
         found = scores(name, card, None, card.sample_windows)
     for metric, said in card.sample.items():
-        assert found[metric] == pytest.approx(said, rel=0.01, abs=1e-5), metric
+        assert found[metric] == pytest.approx(said, rel=SAME, abs=1e-5), metric
 
 
 def test_verify_has_the_thresholds_of_the_card(tmp_path: Path) -> None:
@@ -177,12 +179,12 @@ def test_other_weights_would_not_pass(name: str, tmp_path: Path) -> None:
             metadata = file.metadata()
         noise = torch.Generator().manual_seed(0)
         changed = {
-            layer: weight + 0.2 * weight.float().square().mean().sqrt() * torch.randn(weight.shape, generator=noise)
+            layer: weight + 0.05 * weight.float().square().mean().sqrt() * torch.randn(weight.shape, generator=noise)
             for layer, weight in safetensors.torch.load_file(path).items()
         }
         path.write_bytes(safetensors.torch.save(changed, metadata=metadata))
     found = scores("changed", card, card.held_out, card.sample_windows)
-    assert found["mse"] != pytest.approx(card.sample["mse"], rel=0.01, abs=1e-5)
+    assert found["mse"] != pytest.approx(card.sample["mse"], rel=SAME, abs=1e-5)
 
 
 def scores(
