@@ -52,20 +52,19 @@ class ErrorQuantiles:
     @classmethod
     def fit(cls, forecast: NDArray[np.float32], truth: NDArray[np.float32]) -> Self:
         """Measure them on pairs (P,)."""
-        edges: list[float] = []
-        ordered = np.sort(forecast).astype(np.float64)
-        for edge in [_between(ordered, value) for value in np.unique(np.quantile(ordered, CLASSES))]:
-            begun = forecast >= (edges[-1] if edges else -np.inf)
-            below = int((begun & (forecast < edge)).sum())
-            if below >= _FEWEST and int((forecast >= edge).sum()) >= _FEWEST:
+        order = np.argsort(forecast)
+        ordered, errors = (values[order].astype(np.float64) for values in (forecast, truth - forecast))
+        edges, begins = [], [0]
+        for value in np.unique(np.quantile(ordered, CLASSES)):
+            edge = np.float32(_between(ordered, value))
+            begin = int(np.searchsorted(ordered, edge))
+            if min(begin - begins[-1], len(ordered) - begin) >= _FEWEST:
                 edges.append(edge)
-        which = np.searchsorted(np.asarray(edges, np.float32), forecast, side="right")
-        errors = (truth - forecast).astype(np.float64)
-        parts = [which == n for n in range(len(edges) + 1)]
+                begins.append(begin)
         return cls(
             edges=np.array(edges, np.float32),
-            errors=np.array([_quantiles(errors[part]) for part in parts], np.float32),
-            at=np.array([forecast[part].mean(dtype=np.float64) for part in parts], np.float32),
+            errors=np.array([_quantiles(part) for part in np.split(errors, begins[1:])], np.float32),
+            at=np.array([part.mean() for part in np.split(ordered, begins[1:])], np.float32),
         )
 
     @property

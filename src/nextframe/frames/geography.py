@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from nextframe.errors import ConfigError
-from nextframe.frames.grid import Grid
+from nextframe.frames.grid import Grid, monotonic
 from nextframe.plugins import projections
 
 METRES = {
@@ -249,8 +249,7 @@ def _on_sphere(latitude: ArrayLike, longitude: ArrayLike) -> NDArray[np.float64]
 
 def _between(bounds: NDArray[np.float64], value: float) -> int | None:
     """Number of the interval that a value lies in; None for none."""
-    steps = np.diff(bounds)
-    if not np.isfinite(value) or not ((steps > 0).all() or (steps < 0).all()):
+    if not np.isfinite(value) or not monotonic(bounds):
         return None
     rising = bounds if bounds[-1] > bounds[0] else bounds[::-1]
     place = int(np.searchsorted(rising, value, side="right")) - 1

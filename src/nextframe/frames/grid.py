@@ -31,6 +31,16 @@ def counted(axis: ArrayLike) -> bool:
     return np.array_equal(numbers, np.arange(len(numbers)))
 
 
+def monotonic(axis: NDArray[np.float64]) -> bool:
+    """True for coordinates that rise, or fall, from each to the next.
+
+    >>> monotonic(np.array([3.0, 2.0, 0.5])), monotonic(np.array([1.0, 1.0])), monotonic(np.array([1.0, np.nan]))
+    (True, False, False)
+    """
+    steps = np.diff(axis)
+    return bool((steps > 0).all() or (steps < 0).all())
+
+
 def _is_longitude(name: str, part: CoordinateField) -> bool:
     return "east" in str(part.attributes.get("units", "")) or "lon" in name.lower()
 

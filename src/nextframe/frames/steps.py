@@ -12,6 +12,19 @@ from numpy.typing import ArrayLike, NDArray
 from nextframe.errors import ConfigError, DataError
 from nextframe.words import is_calendar, seconds
 
+NANOSECONDS = {
+    **dict.fromkeys(("nanosecond", "nanoseconds", "nanosec", "nsec", "ns"), 1),
+    **dict.fromkeys(("microsecond", "microseconds", "microsec", "microsecs", "us"), 10**3),
+    **dict.fromkeys(("millisecond", "milliseconds", "millisec", "millisecs", "msec", "msecs", "ms"), 10**6),
+    **dict.fromkeys(("second", "seconds", "sec", "secs", "s"), 10**9),
+    **dict.fromkeys(("minute", "minutes", "min", "mins"), 60 * 10**9),
+    **dict.fromkeys(("hour", "hours", "hr", "hrs", "h"), 3600 * 10**9),
+    **dict.fromkeys(("day", "days", "d"), 86400 * 10**9),
+    **dict.fromkeys(("week", "weeks"), 7 * 86400 * 10**9),
+}
+"""Nanoseconds of a unit of time."""
+LONGEST = 2**62
+"""Nanoseconds that a length of time may have, 146 years."""
 NEAR = 0.1
 """Share of a step within which two times are the same frame's."""
 

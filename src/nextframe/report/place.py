@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nextframe.frames.grid import Grid
+from nextframe.frames.grid import Grid, monotonic
 from nextframe.plugins import pyproj_first
 from nextframe.report.palette import RGB, round_numbers
 
@@ -99,7 +99,7 @@ def edges_of(grid: Grid | None) -> Edges | None:
     if grid is None or grid.counted or min(len(grid.y), len(grid.x)) < 2:
         return None
     y, x = _upright(grid)
-    if not all((steps > 0).all() or (steps < 0).all() for steps in map(np.diff, (y, x))):
+    if not (monotonic(y) and monotonic(x)):
         return None
     units = [str(about.get("units", "")) for about in (grid.y_attributes, grid.x_attributes)]
     degrees = all(unit.startswith("degree") for unit in units) and not grid.y_name.startswith("r")

@@ -533,8 +533,7 @@ def _bring_back_weights(run: Path, resumed: ResumePoint, task: _Task, tell: Tell
         module.load_state_dict(checkpoint["state_dict"])
         manifest = replace(manifest, epoch=resume_point(best).epochs, shrinkage=tuple(checkpoint.get("shrinkage", ())))
     save_model(run, module.model, manifest)
-    epoch = manifest.epoch
-    which = f"those of {best.name}, after epoch {epoch}," if epoch else "those that it began with"
+    which = f"those of {best.name}, after epoch {manifest.epoch}," if manifest.epoch else "those that it began with"
     tell(f"{run}: its weights were gone, and {which} were written again")
 
 

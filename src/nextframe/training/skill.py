@@ -128,9 +128,12 @@ class Shrunk(SummedMetric):
         axes = (2, 3, 4)
         added, missed = (forecast - simple) * valid, (truth - simple) * valid
         number = valid.sum(axes)
-        sums = [(one * other).sum(axes) for one, other in ((missed, added), (added, added), (missed, missed))]
+        exact = self.count.dtype  # errors are small differences of these sums
+        sums = [
+            (one * other).sum(axes, dtype=exact) for one, other in ((missed, added), (added, added), (missed, missed))
+        ]
         for name, total in zip(("along", "moved", "simple"), sums, strict=True):
-            getattr(self, name).add_(total.sum(0, dtype=self.count.dtype))
+            getattr(self, name).add_(total.sum(0))
         self.count += number.sum(0)
         along, moved, squared = (total / number.clamp(min=1) for total in sums)
         floor = torch.maximum(squared, least)

@@ -158,27 +158,34 @@ def _stacked(
     return {name: np.stack([np.stack([lead[name] for lead in row], -1) for row in rows]) for name in names}
 
 
+def _known(members: NDArray[Any], truth: NDArray[Any]) -> NDArray[np.bool_]:
+    """Values that neither members (M, C, H, W) nor truth (C, H, W) lack."""
+    known: NDArray[np.bool_] = np.isfinite(members).all(0) & np.isfinite(truth)
+    return known
+
+
 def _ordered(
-    members: NDArray[Any], truth: NDArray[Any]
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Members (M, N) in rising order, truth (N,), and the difference (N,) that rounding makes, of the values that
-    neither lacks: a share of the range of their channel.
-    """
-    valid = np.isfinite(members).all(0) & np.isfinite(truth)
-    ordered, was = np.sort(members[:, valid].astype(np.float64), axis=0), truth[valid].astype(np.float64)
-    channel, rounding = np.nonzero(valid)[0], np.zeros(was.size)
+    members: NDArray[Any], truth: NDArray[Any], known: NDArray[np.bool_]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Members (M, N) in rising order and truth (N,), of the known values."""
+    return np.sort(members[:, known].astype(np.float64), axis=0), truth[known].astype(np.float64)
+
+
+def _rounding(ordered: NDArray[np.float64], was: NDArray[np.float64], known: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """The difference (N,) that rounding makes: a share of the range of each value's channel."""
+    channel, rounding = np.nonzero(known)[0], np.zeros(was.size)
     for one in np.unique(channel):
         own = channel == one
         low, high = (min(ordered[0, own].min(), was[own].min()), max(ordered[-1, own].max(), was[own].max()))
         rounding[own] = _ROUNDING * (high - low)
-    return ordered, was, rounding
+    return rounding
 
 
 def _means(members: NDArray[Any], truth: NDArray[Any], side: int) -> tuple[NDArray[Any], NDArray[Any]]:
     """Means of members (M, C, H, W) and truth (C, H, W) over squares; NaN where more than half is missing."""
     rows, columns = (size // side * side for size in truth.shape[-2:])
     members, truth = members[..., :rows, :columns], truth[..., :rows, :columns]
-    valid = np.isfinite(members).all(0) & np.isfinite(truth)
+    valid = _known(members, truth)
 
     def summed(values: NDArray[Any]) -> NDArray[np.float64]:
         squares = values.reshape(*values.shape[:-2], rows // side, side, columns // side, side)
@@ -192,7 +199,9 @@ def _means(members: NDArray[Any], truth: NDArray[Any], side: int) -> tuple[NDArr
 
 def _of_one_lead(members: NDArray[Any], truth: NDArray[Any]) -> dict[str, NDArray[np.float64]]:
     """The sums of members (M, C, H, W) against the truth (C, H, W), without the axis of lead times."""
-    ordered, was, rounding = _ordered(members, truth)
+    known = _known(members, truth)
+    ordered, was = _ordered(members, truth, known)
+    rounding = _rounding(ordered, was, known)
     number = len(ordered)
     # Half the mean over all pairs of |f - f'|: each gap is counted by the members on both sides.
     weights = (2 * np.arange(1, number + 1) - number - 1) / number**2
@@ -215,7 +224,8 @@ def _events_of_one_lead(
     count, squared = np.zeros(len(thresholds)), np.zeros(len(thresholds))
     tables = {name: np.zeros((len(thresholds), BINS)) for name in ("said", "probability", "came")}
     for n, threshold in enumerate(thresholds):
-        ordered, was, _ = _ordered(of_channel(members, threshold), of_channel(truth, threshold))
+        drawn, came = of_channel(members, threshold), of_channel(truth, threshold)
+        ordered, was = _ordered(drawn, came, _known(drawn, came))
         count[n] = was.size
         # In the type of the values, so that 0.7 reaches 0.7.
         at = np.float64(np.asarray(threshold, truth.dtype if truth.dtype.kind == "f" else np.float64))

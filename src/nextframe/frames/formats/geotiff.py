@@ -24,7 +24,6 @@ from nextframe.config import Reading
 from nextframe.errors import ConfigError, DataError, ShapeError, first_line
 from nextframe.frames.bounds import hold_claim, hold_frame
 from nextframe.frames.damage import Damage, describe_each
-from nextframe.frames.formats.times import since
 from nextframe.frames.grid import Grid
 from nextframe.frames.names import natural_order, time_in_name
 from nextframe.frames.radar.place import NAMES, mapping
@@ -370,6 +369,8 @@ def _parsed(path: Path, name: str, said: str) -> np.datetime64:
 
 def _counted(path: Path, number: str, units: str, calendar: str) -> np.datetime64 | None:
     """A time as GDAL keeps that of NetCDF: a number, and since when it counts."""
+    from nextframe.frames.formats.times import since  # and cftime with it, which most files do without
+
     try:
         times = since(np.array([float(number)]), units, calendar, path)
     except ValueError as error:

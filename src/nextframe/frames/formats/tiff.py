@@ -19,13 +19,12 @@ from nextframe.errors import DataError
 from nextframe.frames.bounds import hold_claim, hold_frame
 from nextframe.frames.formats.orientation import EXIF, upright
 from nextframe.frames.formats.still import Kind, opened, reported
+from nextframe.frames.steps import LONGEST, NANOSECONDS
 
 _ORIENTATION, _NODATA = 274, 42113
 _OF_ANOTHER = 1 | 4
 """Bits of the kind of a page (tag 254): a reduced version of another, a mask of one."""
 _OME_TIME = re.compile(r'\bTimeIncrement(Unit)?="([^"]*)"')
-_NANOSECONDS = {"ms": 10**6, "s": 10**9, "sec": 10**9, "min": 60 * 10**9, "h": 3600 * 10**9, "d": 86400 * 10**9}
-_LONGEST = 2**62
 _ALPHA = (1, 2)  # kinds of extra samples
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, _CMYK, _YCBCR, _LAB = 0, 1, 2, 3, 5, 6, 8
 _PLAIN = (_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE)
@@ -81,9 +80,9 @@ class Tiff:
         elif written:
             attributes = dict(_OME_TIME.findall(written))
             said, unit = attributes.get("", ""), attributes.get("Unit", "s")
-        nanoseconds = _NANOSECONDS.get(unit.strip())
+        nanoseconds = NANOSECONDS.get(unit.strip())
         length = _number(said)
-        if length is None or nanoseconds is None or not 0 < length * nanoseconds < _LONGEST:
+        if length is None or nanoseconds is None or not 0 < length * nanoseconds < LONGEST:
             return None
         return np.timedelta64(round(length * nanoseconds), "ns")
 

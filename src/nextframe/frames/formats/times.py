@@ -17,24 +17,13 @@ from numpy.typing import NDArray
 from nextframe.errors import DataError
 from nextframe.frames.formats.attributes import tell_once, text
 from nextframe.frames.formats.stored import Stored, Variable
-from nextframe.frames.steps import in_nanoseconds, instant
+from nextframe.frames.steps import NANOSECONDS, in_nanoseconds, instant
 
 NAMES = ("time", "valid_time", "t", "times", "xtime", "datetime", "date")
 """What files call the time, in lower case."""
 
 _PERIODS = ("step", "lead_time", "leadtime", "forecast_period")
 _STANDARD = ("standard", "gregorian", "proleptic_gregorian", "")
-_UNITS = {
-    **dict.fromkeys(("nanosecond", "nanoseconds", "nanosec", "nsec", "ns"), 1),
-    **dict.fromkeys(("microsecond", "microseconds", "microsec", "microsecs", "us"), 10**3),
-    **dict.fromkeys(("millisecond", "milliseconds", "millisec", "millisecs", "msec", "msecs", "ms"), 10**6),
-    **dict.fromkeys(("second", "seconds", "sec", "secs", "s"), 10**9),
-    **dict.fromkeys(("minute", "minutes", "min", "mins"), 60 * 10**9),
-    **dict.fromkeys(("hour", "hours", "hr", "hrs", "h"), 3600 * 10**9),
-    **dict.fromkeys(("day", "days", "d"), 86400 * 10**9),
-    **dict.fromkeys(("week", "weeks"), 7 * 86400 * 10**9),
-}
-"""Nanoseconds of a unit of time."""
 _DAY = 86400 * 10**9
 _FAR = 10**8
 """Days, and months, that no date is away from another."""
@@ -195,7 +184,7 @@ def decode(variable: Variable, stored: Stored, like: Variable | None = None) -> 
             return _by_pattern(numbers, written, stored.path)
         if numbers.ndim == 1 and like is None:
             hold_increasing(numbers, stored.path)
-        if units not in ("", "1") and like is None and units.lower() not in _UNITS:
+        if units not in ("", "1") and like is None and units.lower() not in NANOSECONDS:
             raise _NoTimes(f"in {units!r}")
         if units in ("", "1") and like is None and not _counts(numbers):
             raise _NoTimes("numbers without a unit")
@@ -239,11 +228,11 @@ def _since(numbers: NDArray[Any], unit: str, start: str, calendar: str, where: o
         ours = calendar in _STANDARD
         origin = _origin(start, calendar or "standard", where) if ours else _dated(start, calendar, where)
         return in_nanoseconds(_months_later(origin, months), where)
-    if unit not in _UNITS:
+    if unit not in NANOSECONDS:
         raise _NoTimes(f"in {unit!r}, which is no unit of time")
     if calendar in _STANDARD:
         origin = _origin(start, calendar or "standard", where)
-        return _later(origin, numbers, _UNITS[unit], where)
+        return _later(origin, numbers, NANOSECONDS[unit], where)
     return _by_cftime(numbers, f"{unit} since {start}", calendar, where)
 
 
@@ -372,7 +361,7 @@ def _cftime(read: Callable[[], Any], said: str, where: object) -> Any:
 
 def _elapsed(variable: Variable) -> NDArray[np.timedelta64] | None:
     """Counts of a unit of time, of which the unit does not say since when; None for other numbers."""
-    unit = _UNITS.get(text(variable.attributes, "units").lower()) if variable.numeric else None
+    unit = NANOSECONDS.get(text(variable.attributes, "units").lower()) if variable.numeric else None
     elapsed = np.full(1, np.nan) if unit is None else np.round(variable.values().ravel() * unit)
     if not (np.abs(elapsed) < 2.0**62).all() or not (np.diff(elapsed) > 0).all():
         return None

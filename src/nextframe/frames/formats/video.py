@@ -27,12 +27,12 @@ from nextframe.frames.damage import Damage, describe_each
 from nextframe.frames.formats.orientation import upright
 from nextframe.frames.formats.pixels import Layout, display_matrix, layout_of, values_of
 from nextframe.frames.sequence import FrameSequence
+from nextframe.frames.steps import LONGEST
 
 Item = TypeVar("Item")
 
 _THREADED = 512 * 512  # pixels of a frame from which decoding it with several threads pays
 _NO_FILM = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
-_LONGEST = 2**62  # nanoseconds, 146 years
 _ASF_HEADER = 2**16  # bytes within which an ASF file says its size
 _ASF_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
 
@@ -290,7 +290,7 @@ def _elapsed(times: Sequence[int], base: Fraction | None) -> NDArray[np.timedelt
         return None
     scale = Fraction(base) * 10**9
     since = [int((time - times[0]) * scale) for time in times]
-    if since[-1] > _LONGEST or any(b <= a for a, b in pairwise(since)):
+    if since[-1] > LONGEST or any(b <= a for a, b in pairwise(since)):
         return None
     return np.array(since, "timedelta64[ns]")
 
