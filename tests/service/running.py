@@ -53,14 +53,20 @@ def free_port() -> int:
 @contextmanager
 def running(service: Service) -> Iterator[str]:
     """The address of a service whose server is a thread."""
-    port = free_port()
+    with server_of(service) as server:
+        yield f"http://127.0.0.1:{server.config.port}"
+
+
+@contextmanager
+def server_of(service: Service) -> Iterator[Server]:
+    """The server of a service: a thread that listens at a socket made as the program makes it."""
     patience = service.limits.patience
-    server = Server(make_app(service), end=service.streams.end, host="127.0.0.1", port=port, patience=patience)
-    thread = threading.Thread(target=server.run)
+    server = Server(make_app(service), end=service.streams.end, host="127.0.0.1", port=free_port(), patience=patience)
+    thread = threading.Thread(target=server.run, args=([server.config.bind_socket()],))
     thread.start()
     try:
         until(lambda: server.started or not thread.is_alive())
-        yield f"http://127.0.0.1:{port}"
+        yield server
     finally:
         server.should_exit = True
         thread.join(PATIENCE)

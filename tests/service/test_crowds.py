@@ -12,7 +12,7 @@ from nextframe.forecasting.model_forecaster import ModelForecaster
 from nextframe.service.limits import Limits
 from nextframe.service.service import Service
 from tests.service.conftest import FRAMES
-from tests.service.running import Last, all_at_once, hold_problem, httpx, npy, running, service_of, until
+from tests.service.running import Last, all_at_once, hold_problem, httpx, npy, running, server_of, service_of, until
 
 Connect = Callable[..., socket.socket]
 SHORT = 0.6
@@ -69,6 +69,17 @@ def head(path: str, **fields: object) -> bytes:
         *(f"{name.replace('_', '-')}: {said}" for name, said in fields.items()),
     ]
     return "\r\n".join([*lines, "", ""]).encode()
+
+
+def test_an_answer_in_two_parts_does_not_wait_for_an_acknowledgement_between_them(
+    model: ModelForecaster, connected: Connect
+) -> None:
+    with server_of(service_of(model)) as server:
+        connected(f"127.0.0.1:{server.config.port}")
+        until(lambda: len(server.server_state.connections) == 1)
+        (connection,) = server.server_state.connections
+        taken = connection.transport.get_extra_info("socket")
+        assert taken.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) != 0
 
 
 @pytest.mark.slow
