@@ -16,7 +16,7 @@ PACKAGE = Path(__file__).parent.parent / "src" / "nextframe"
 LEVELS = (
     ("words",),
     ("errors",),
-    ("files", "machine", "plugins", "progress"),
+    ("files", "machine", "malloc", "plugins", "progress"),
     ("architectures",),
     ("config",),
     ("options",),
@@ -39,6 +39,7 @@ WITHOUT_TORCH = (
     "errors",
     "files",
     "machine",
+    "malloc",
     "plugins",
     "progress",
     "architectures",

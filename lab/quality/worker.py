@@ -29,11 +29,11 @@ from nextframe.data.split import Span
 from nextframe.data.windows import cut_windows
 from nextframe.engine import subnormals_are_zero
 from nextframe.frames.generated.squares import MovingSquares
+from nextframe.malloc import keep_freed_memory
 from nextframe.models.build import build_model
 from nextframe.models.network import Network
 from nextframe.models.rollout import rollout
 from nextframe.training.losses import elementwise_loss
-from nextframe.training.malloc import keep_freed_memory
 from nextframe.training.module import ForecastTraining
 from nextframe.training.presets import preset_config
 from nextframe.training.skill import RolloutSkill

@@ -24,8 +24,8 @@ from nextframe.data.normalise import Normaliser
 from nextframe.data.split import Span
 from nextframe.data.windows import cut_windows
 from nextframe.frames.sequence import FrameSequence
+from nextframe.malloc import keep_freed_memory
 from nextframe.models.build import build_model
-from nextframe.training.malloc import keep_freed_memory
 from nextframe.training.module import ForecastTraining
 from nextframe.training.presets import preset_config
 

@@ -94,7 +94,7 @@ def main(order: str) -> None:
 
         torch.set_num_threads(told["threads"])
     if contender.keeps_memory:
-        from nextframe.training.malloc import keep_freed_memory
+        from nextframe.malloc import keep_freed_memory
 
         keep_freed_memory()
     step = step_of(contender, work, told["task"], accelerator)

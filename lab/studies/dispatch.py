@@ -19,9 +19,9 @@ from lab.place import RESULTS
 from nextframe import engine
 from nextframe.files import write_text
 from nextframe.machine import describe_machine
+from nextframe.malloc import keep_freed_memory
 from nextframe.models import recurrence
 from nextframe.models.convlstm import ConvLSTM2d
-from nextframe.training.malloc import keep_freed_memory
 
 RESULT = RESULTS / "dispatch.json"
 STEPS = 5

@@ -53,10 +53,10 @@ from nextframe.engine import subnormals_are_zero
 from nextframe.errors import ConfigError
 from nextframe.files import replacing, write_text
 from nextframe.frames.generated.moving_digits import MovingDigits
+from nextframe.malloc import keep_freed_memory
 from nextframe.models.build import build_model
 from nextframe.models.rollout import rollout
 from nextframe.report.figures import COLOURS, png
-from nextframe.training.malloc import keep_freed_memory
 from nextframe.training.module import ForecastTraining
 from nextframe.training.presets import preset_config
 from nextframe.verification import ssim

@@ -22,9 +22,9 @@ from lab.options import parser
 from lab.place import RESULTS, environment
 from nextframe.files import write_text
 from nextframe.machine import describe_machine
+from nextframe.malloc import keep_freed_memory
 from nextframe.models.build import build_model
 from nextframe.training.losses import elementwise_loss
-from nextframe.training.malloc import keep_freed_memory
 from nextframe.training.module import make_optimizer
 from nextframe.training.presets import preset_config
 

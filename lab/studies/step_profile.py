@@ -23,7 +23,7 @@ from lab.speed.ours import nextframe_step
 from lab.speed.work import TRAINING, Work
 from nextframe.files import write_text
 from nextframe.machine import describe_machine
-from nextframe.training.malloc import keep_freed_memory
+from nextframe.malloc import keep_freed_memory
 
 RESULT = RESULTS / "profile.json"
 PAGE = DOCS / "engine.md"

@@ -72,6 +72,7 @@ def watch(
     from nextframe.cli.ending import until_terminated
     from nextframe.forecasting.load import load_run
     from nextframe.frames.steps import length_of_time
+    from nextframe.malloc import return_freed_memory
     from nextframe.outputs.asked import Asked
     from nextframe.outputs.writers import check_places
     from nextframe.service.follow import Follower
@@ -81,6 +82,7 @@ def watch(
     check_places([out / f"product.{suffix.lstrip('.')}" for suffix in formats], asked)
     kept = None if keep is None else length_of_time(keep, where="keep")
     behind = length_of_time(drift, where="drift")
+    return_freed_memory()
     model = load_run(run)
     follower = Follower(
         model,

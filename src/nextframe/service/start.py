@@ -11,6 +11,7 @@ from nextframe.data.covariates import hold_without
 from nextframe.errors import ConfigError, first_line
 from nextframe.forecasting.load import load_run
 from nextframe.forecasting.trained import TrainedForecaster
+from nextframe.malloc import return_freed_memory
 from nextframe.runs.shipped import shipped
 from nextframe.service.limits import Limits
 
@@ -107,6 +108,7 @@ def start(
     from nextframe.service.server import Server
     from nextframe.service.service import Service
 
+    return_freed_memory()
     models = models_of(runs)
     follower = None if watch is None else Follower(next(iter(models.values())), watch, out, tell=tell)
     limits = Limits(upload=upload * 2**20)

@@ -33,6 +33,7 @@ from nextframe.frames.pictures import named_as_pictures
 from nextframe.frames.sequence import FloatArray, FrameSource
 from nextframe.frames.source import Source
 from nextframe.frames.units import same_unit
+from nextframe.malloc import keep_freed_memory
 from nextframe.models.causality import check_causal
 from nextframe.models.network import Network
 from nextframe.models.own import arguments_of, built, facts_of
@@ -57,7 +58,6 @@ from nextframe.training.checkpoints import BEST, FOLDER, ResumePoint, find_resum
 from nextframe.training.clock import Clock
 from nextframe.training.devices import Place, first_place, helpers
 from nextframe.training.foresight import check_covariates
-from nextframe.training.malloc import keep_freed_memory
 from nextframe.training.memory import hold_batch, hold_network, hold_workers
 from nextframe.training.module import ForecastTraining, make_optimizer
 from nextframe.training.plan import Plan, batch_that_fits, make_plan

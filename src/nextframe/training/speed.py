@@ -16,8 +16,8 @@ from torch import Tensor
 from torch.nn.functional import binary_cross_entropy
 
 import nextframe.engine as engine
+from nextframe.malloc import keep_freed_memory
 from nextframe.models.build import build_model
-from nextframe.training.malloc import keep_freed_memory
 from nextframe.training.module import make_optimizer
 from nextframe.training.presets import preset_config
 from nextframe.words import count
