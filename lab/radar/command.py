@@ -2,7 +2,9 @@
 
     python -m lab radar [--only NETWORK ...] [--minutes M] [--variant NAME] [--data FOLDER] [--limit N]
     python -m lab radar --halves               two trainings in place of eight
-    python -m lab radar --page                 only writes docs/results/radar.md from lab/results/radar
+    python -m lab radar --page                 only writes the pages from lab/results/radar
+
+The pages are docs/results/radar.md and docs/for-forecasters.md.
 
 For each network a model is trained on all the others and scored on this one's events, beside the baselines on the same
 windows. With `--halves`, a model is trained on the networks whose data allow to ship weights, and scored on the others;
@@ -16,6 +18,7 @@ from collections.abc import Sequence
 
 from lab.options import parser
 from lab.place import ROOT
+from lab.radar.example import save_example
 from lab.radar.measure import leave_out, score_baselines
 from lab.radar.networks import NETWORKS, network
 from lab.radar.page import write_page
@@ -47,4 +50,5 @@ def main(arguments: Sequence[str]) -> None:
             score_baselines(row, data, limit=given.limit)
         first = given.halves and not any(row.shippable for row in rows)
         leave_out(rows, data, given.variant, minutes=given.minutes, limit=given.limit, tested=first)
+    save_example(given.variant, data)
     write_page(given.variant)

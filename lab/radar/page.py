@@ -1,4 +1,4 @@
-"""docs/results/radar.md: one model for all radars, by the networks that it never saw."""
+"""docs/results/radar.md: one model for all radars, by the networks that it never saw; and the page for forecasters."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any
 
 from lab.place import DOCS
+from lab.radar.forecasters import write_forecasters
 from lab.radar.measure import BASELINES, RADAR
 from lab.radar.networks import HORIZON, NETWORKS, PAST, RESOLUTION
 from lab.radar.picture import save_picture
@@ -46,6 +47,7 @@ def write_page(variant: str) -> None:
         shown = {name: COMPARED[name] for name in ("csi_1", "csi_3", "mse", "crps")}
         save_picture(found, (*OURS, *BASELINES), shown, PAGE.with_suffix(".png"))
         write_text(PAGE, "\n".join(_lines(found, variant)) + "\n")
+        write_forecasters(found)
 
 
 def _lines(found: Sequence[Event], variant: str) -> Iterator[str]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Unpack
 
 from nextframe.config import Matched, RunConfig
 from nextframe.forecasting.baselines import DEFAULT as BASELINES
-from nextframe.verification.additive import SCALES
+from nextframe.verification.scales import SCALES
 from nextframe.words import joined, python_call
 
 if TYPE_CHECKING:

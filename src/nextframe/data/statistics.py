@@ -5,7 +5,7 @@ Axes: N frames of a chunk, C channel, S sample. Frames are read in chunks, so me
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -124,6 +124,15 @@ class Measurement:
             values = values[:, self._random.integers(size, size=int(np.ceil(size * self._share)))]
         self._samples.append(np.array(values))  # a copy: a view would keep the whole chunk in memory
 
+    def take(self, others: Iterable[Measurement]) -> Measurement:
+        """Take in what others of as many values have taken in; return this one."""
+        for other in others:
+            self._moments += other._moments
+            self._samples += other._samples
+            self._seen += other._seen
+            self._empty += other._empty
+        return self
+
     def result(self) -> FrameStatistics | None:
         """Statistics of all that was taken in; None before the first frame."""
         if not self._samples:
@@ -201,7 +210,7 @@ def _moments(values: FloatArray) -> tuple[Float64Array, ...]:
     squares = np.square(values - mean[:, None]).sum(axis=1, where=valid)
     low = values.min(axis=1, where=valid, initial=np.inf).astype(np.float64)
     high = values.max(axis=1, where=valid, initial=-np.inf).astype(np.float64)
-    least = values.min(axis=1, where=valid & (values > 0), initial=np.inf).astype(np.float64)
+    least = np.where(values > 0, values, np.inf).min(axis=1, initial=np.inf).astype(np.float64)
     return low, high, least, count, mean, squares
 
 

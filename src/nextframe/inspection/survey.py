@@ -71,7 +71,7 @@ def survey(parts: dict[str, Sequence[Span]], *, frames: int, values: int) -> Sur
     size = int(np.prod(first.sequence.shape[1:]))
     budget = max(RUN, min(frames, values // size))
     total = size * min(there, budget)
-    measurements = {name: Measurement(total) for name in (EVERYTHING, *parts)}
+    measurements = {name: Measurement(total) for name in parts}
     facts: list[FrameFacts] = []
     unreadable: list[str] = []
     for part, spans in parts.items():
@@ -89,9 +89,9 @@ def survey(parts: dict[str, Sequence[Span]], *, frames: int, values: int) -> Sur
                 previous = _facts(part, sequence.name, index, frame, previous, before)
                 before = frame
                 facts.append(previous)
-            for name in (EVERYTHING, part):
-                measurements[name].add(read)
-    results = {name: measurement.result() for name, measurement in measurements.items()}
+            measurements[part].add(read)
+    everything = Measurement(total).take(measurements.values())
+    results = {name: measurement.result() for name, measurement in {EVERYTHING: everything, **measurements}.items()}
     statistics = {name: result for name, result in results.items() if result is not None}
     return Survey(frames=tuple(facts), statistics=statistics, unreadable=tuple(dict.fromkeys(unreadable)))
 

@@ -16,15 +16,10 @@ from numpy.typing import NDArray
 
 from nextframe.errors import ConfigError, ShapeError
 from nextframe.verification.protocols import Applied
+from nextframe.verification.scales import AREAS, SCALES
 
 Sums = NDArray[np.float64]
 Part = TypeVar("Part", bound="Additive")
-
-
-SCALES = (5, 15)
-"""Neighbourhoods of the fractions skill score, in pixels along each side."""
-AREAS = (4, 16, 64)
-"""Squares whose means are verified by those of members, in pixels along each side."""
 
 
 class Threshold(float):

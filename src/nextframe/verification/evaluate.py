@@ -17,12 +17,13 @@ from nextframe.forecasting.baselines import make_baselines
 from nextframe.forecasting.forecast import Forecaster
 from nextframe.frames.formats.opening import open_dataset
 from nextframe.frames.sequence import FrameSource
-from nextframe.verification.additive import SCALES, Threshold, threshold_name
+from nextframe.verification.additive import Threshold, threshold_name
 from nextframe.verification.example import Example
 from nextframe.verification.grade import grade
 from nextframe.verification.leave_out import Chosen
 from nextframe.verification.protocols import named
 from nextframe.verification.result import Verification
+from nextframe.verification.scales import SCALES
 from nextframe.verification.summary import time_steps
 from nextframe.verification.thresholds import Thresholds, chosen_thresholds, shows_pictures
 from nextframe.verification.verify import verify

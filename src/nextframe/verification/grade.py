@@ -17,12 +17,13 @@ from nextframe.frames.grid import counted
 from nextframe.frames.sequence import FloatArray, FrameSequence, FrameSource
 from nextframe.frames.steps import nearest
 from nextframe.frames.units import same_unit
-from nextframe.verification.additive import SCALES, Settings
+from nextframe.verification.additive import Settings
 from nextframe.verification.ensembles import MEMBERS
 from nextframe.verification.forecast_times import LEADS, stated_lead_times, valid_times
 from nextframe.verification.metrics import measure
 from nextframe.verification.protocol_data import applied
 from nextframe.verification.result import Verification
+from nextframe.verification.scales import SCALES
 from nextframe.verification.statistics import usual_range
 from nextframe.verification.summary import finite, summarise
 

@@ -16,13 +16,13 @@ from nextframe.forecasting.forecast import Forecaster
 from nextframe.forecasting.matching import ProbabilityMatched, QuantileMapped, way
 from nextframe.frames.sequence import FrameSource
 from nextframe.runs.shipped import measured, shipped_name
-from nextframe.verification.additive import SCALES
 from nextframe.verification.entrants import Entrant, Entrants, common_data
 from nextframe.verification.evaluate import evaluate
 from nextframe.verification.held_out import held_out, training_part
 from nextframe.verification.leave_out import Chosen, choose_frames
 from nextframe.verification.protocols import named
 from nextframe.verification.result import Verification
+from nextframe.verification.scales import SCALES
 from nextframe.verification.thresholds import Thresholds
 
 if TYPE_CHECKING:

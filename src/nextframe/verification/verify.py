@@ -14,10 +14,11 @@ from nextframe.errors import ConfigError, DataError, ShapeError
 from nextframe.forecasting.forecast import Forecaster
 from nextframe.frames.sequence import FloatArray
 from nextframe.progress import track
-from nextframe.verification.additive import SCALES, Additive, Settings, join
+from nextframe.verification.additive import Additive, Settings, join
 from nextframe.verification.metrics import measure
 from nextframe.verification.protocol_data import applied
 from nextframe.verification.result import Verification
+from nextframe.verification.scales import SCALES
 from nextframe.verification.summary import data_range_of, summarise
 
 _VALUES = 4_000_000
