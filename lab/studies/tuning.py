@@ -31,11 +31,12 @@ from nextframe.data.split import Span
 from nextframe.data.windows import cut_windows, windows_with_past
 from nextframe.files import write_text
 from nextframe.forecasting.baselines import make_baselines
-from nextframe.forecasting.load import load_run
 from nextframe.forecasting.matching import ProbabilityMatched
+from nextframe.forecasting.model_forecaster import ModelForecaster
 from nextframe.frames.source import open_source
 from nextframe.frames.together import written
 from nextframe.machine import cores, describe_machine
+from nextframe.runs.shipped import find_run
 from nextframe.verification.verify import verify
 from nextframe.words import evenly
 
@@ -85,7 +86,7 @@ def score(row: Network, data: Path, runs: Mapping[str, str | Path], *, limit: in
         windows += evenly(windows_with_past(cut_windows([rest], past=PAST, future=row.lead_times)), limit)
     ours = []
     for name, run in runs.items():
-        model = load_run(run, name=name)
+        model = ModelForecaster.load(find_run(run), name=name)
         kept = Kept(model)
         ours += [model, ProbabilityMatched(kept)]
     found = verify([*ours, *make_baselines(BASELINES, ())], windows, data=row.name, **SCORED)
