@@ -4,6 +4,8 @@
                                            card and the page
     python -m lab ship --page              only writes the words below into the cards, and text and page from the cards
     python -m lab ship --calibrate NAME    only measures the model's errors on its validation part again
+    python -m lab ship --measure NAME      measures it again as it is, and writes its card, where forecasts have changed
+                                           by what is around the network
     python -m lab ship --test-part NAME    only keeps the frames that the model was measured on, where they are not
                                            generated, in tests/runs/NAME.nc
 
@@ -191,7 +193,12 @@ def ship(name: str, run: Path, data: Path, thresholds: list[float] | None, *, ha
         folder = Path(temporary) / name
         for kept in [run, *member_folders(run)]:
             _copy(kept, folder if kept == run else folder / kept.name, data, half=half)
-        card = _measured(name, said, run, folder, config, data, thresholds)
+        trained = [read_metrics(member) for member in member_folders(run) or [run]]
+        card = _measured(
+            *(name, said, run, folder, config, data, thresholds),
+            epochs=len(trained[0]),
+            seconds=round(sum(row["seconds"] for rows in trained for row in rows)),
+        )
         _write_card(card, folder)
         for path in folder.rglob("*"):
             _hold_no_machine_path(path)
@@ -212,10 +219,25 @@ def calibrate(name: str, data: Path) -> None:
     says nothing of members, stay.
     """
     with contextlib.chdir(data):
-        calibration = measured(load_run(name))
+        calibration = measured(load_run(HOME / name))  # the data may have a folder of that name
     path = HOME / name / CALIBRATION
     calibration.save(path)
     print(f"wrote {path.relative_to(ROOT)}: {calibration.windows} forecasts, {calibration.lead_times} lead times")
+
+
+def measure(name: str, data: Path) -> None:
+    """Measure a shipped model again, whose weights stay, and write its card and the page."""
+    card, folder = load_card(name), HOME / name
+    config, thresholds = load_config(folder / "config.yaml"), list(card.skill.thresholds) or None
+    with tempfile.TemporaryDirectory() as temporary:
+        copy = Path(temporary) / name
+        shutil.copytree(folder, copy)
+        again = _measured(
+            *(name, MODELS[name], folder, copy, config, data, thresholds), epochs=card.epochs, seconds=card.seconds
+        )
+    _write_card(again, folder)
+    print(f"wrote the card of {name}: {again.skill_in_short}")
+    write_texts()
 
 
 def keep_test_part(name: str, data: Path) -> None:
@@ -308,8 +330,11 @@ def _measured(
     config: RunConfig,
     data: Path,
     thresholds: list[float] | None,
+    *,
+    epochs: int,
+    seconds: int,
 ) -> Card:
-    """The card, with the skill of the run in `folder`."""
+    """The card, with the skill of the run in `folder`, whose training took so many epochs and seconds."""
     if not (folder / "calibration.json").is_file():
         raise ConfigError("is not calibrated", where=run, hint=f"nextframe calibrate {run}")
     described = [
@@ -340,7 +365,6 @@ def _measured(
     metrics = [*(events or ["psnr", "ssim"]), "mse"]
     shown = {who: scores for who, scores in found.scores.items() if not who.endswith(", uncalibrated")}
     verdicts = [verdict(replace(found, scores=shown), metric=metric) for metric in metrics]
-    trained = [read_metrics(member) for member in member_folders(run) or [run]]
     return Card(
         name=name,
         title=said.title,
@@ -349,8 +373,8 @@ def _measured(
         command=command(config, f"runs/{name}"),
         recipe=config.to_dict(),
         parameters=sum(model["parameters"] for model in described),
-        epochs=len(trained[0]),
-        seconds=round(sum(row["seconds"] for rows in trained for row in rows)),
+        epochs=epochs,
+        seconds=seconds,
         held_out=held_out,
         skill=Verification(
             scores={who: {m: _short(scores[m]) for m in metrics} for who, scores in shown.items()},
@@ -554,10 +578,13 @@ def main(arguments: Sequence[str]) -> None:
     only = options.add_mutually_exclusive_group()
     only.add_argument("--page", action="store_true", help="only write the cards' text and the page")
     only.add_argument("--calibrate", choices=list(MODELS), metavar="NAME", help="only measure its errors again")
+    only.add_argument(
+        "--measure", choices=list(MODELS), metavar="NAME", help="only measure it again, and write its card"
+    )
     only.add_argument("--test-part", choices=list(MODELS), metavar="NAME", help="only keep the frames of its test part")
     given = options.parse_args(arguments)
-    if any((given.page, given.calibrate, given.test_part)) == (given.run is not None):
-        options.error("give NAME and RUN_FOLDER, or --page, --calibrate or --test-part alone")
+    if any((given.page, given.calibrate, given.measure, given.test_part)) == (given.run is not None):
+        options.error("give NAME and RUN_FOLDER, or --page, --calibrate, --measure or --test-part alone")
     if ROOT not in HOME.parents:
         options.error(f"the package that is installed is not this one, but {HOME.parent}: run `make install`")
     thresholds = [float(value) for value in given.thresholds.split(",")] if given.thresholds else None
@@ -566,6 +593,8 @@ def main(arguments: Sequence[str]) -> None:
             write_texts()
         elif given.calibrate is not None:
             calibrate(given.calibrate, given.data)
+        elif given.measure is not None:
+            measure(given.measure, given.data)
         elif given.test_part is not None:
             keep_test_part(given.test_part, given.data)
         else:

@@ -66,6 +66,13 @@ class Door:
         """True where frames are moved."""
         return self.coordinates != "eulerian"
 
+    @property
+    def proves(self) -> bool:
+        """True where each forecast is as near to the last frame seen as its hindcast says: where motion is put to the
+        test, but for amounts, of which a smaller change is no likelier one.
+        """
+        return self.coordinates == "adaptive" and not self.normaliser.skewed
+
     def enter(
         self, frames: FloatArray, past: int | None = None, beside: FloatArray | None = None
     ) -> tuple[Tensor, Tensor]:

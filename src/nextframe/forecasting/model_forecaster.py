@@ -17,6 +17,8 @@ from torch import nn
 
 from nextframe.data.covariates import Covariates
 from nextframe.data.door import Door
+from nextframe.data.hindcast import FEWEST, middle, proven
+from nextframe.data.motion import Motion
 from nextframe.data.static import check_size
 from nextframe.engine import same_weights, subnormals_are_zero
 from nextframe.errors import ConfigError, DataError, ShapeError
@@ -139,9 +141,30 @@ class ModelForecaster(TrainedForecaster):
         return self.point(quantiles), quantiles
 
     def _quantiles(self, past: FloatArray, lead_times: int) -> FloatArray:
-        """All that the network says, (B, Q, K, C, H, W)."""
+        """All that the network says, (B, Q, K, C, H, W); as far as its hindcast of the last frame is to be trusted,
+        where the door asks for one.
+        """
         self.check_frames(past)
         self.door.hold_motion(past.shape[1], self.name)
+        quantiles, motions = self._along_motion(past, lead_times)
+        if self._proves and past.shape[1] >= FEWEST:
+            hindcasts, earlier = self._along_motion(past[:, :-1, :, *middle(past.shape)], 1)
+            for forecast, motion, hindcast, before, movie in zip(
+                quantiles, motions, hindcasts.mean(axis=1)[:, 0], earlier, past, strict=True
+            ):
+                forecast[:] = proven(forecast, motion, hindcast, before, movie)
+        return quantiles
+
+    @property
+    def _proves(self) -> bool:
+        """True where each forecast is held to its hindcast. Distributions are wide where little is sure, covariates and
+        static fields belong to the frames as they are, and networks of others may be made for one number of frames.
+        """
+        plain = self.door.covariates is None and self.door.static is None and self.manifest.own is None
+        return self.door.proves and self.model.quantiles == 1 and plain
+
+    def _along_motion(self, past: FloatArray, lead_times: int) -> tuple[FloatArray, list[Motion | None]]:
+        """What the network says, (B, Q, K, C, H, W), moved to where it belongs, and the motion of each past."""
         motions = [self.door.motion(movie) for movie in past]
         seen = np.stack([self.door.align(movie, len(movie), along) for movie, along in zip(past, motions, strict=True)])
 
@@ -160,7 +183,7 @@ class ModelForecaster(TrainedForecaster):
         if self.door.moves:
             for forecast, movie, along in zip(quantiles, past, motions, strict=True):
                 forecast[:] = [self.door.move_on(frames, movie[-1], along) for frames in forecast]
-        return quantiles
+        return quantiles, motions
 
     def check_frames(self, past: FloatArray) -> None:
         """Hold frames (B, T, C, H, W) to the channels and the range of values of the training, and to the size of its
