@@ -12,6 +12,9 @@ from nextframe.data.windows import Windows
 from nextframe.errors import DataError
 from nextframe.frames.sequence import FrameSource
 
+FEWER = (2 / 3, 1 / 2)
+"""Shares of the frames to forecast that are tried first where these are more than half as many again as those of the
+past: a model that starts from few frames keeps its lead times as far as it can."""
 SHORTER = ((6, 6), (5, 5), (4, 4), (3, 3), (3, 2), (2, 2), (2, 1), (1, 1))
 """Frames of past and future that are tried where the usual ones do not fit."""
 SHARES = (0.15, 0.2, 0.25)
@@ -38,6 +41,9 @@ def fit_lengths(source: FrameSource, data: DataConfig, given: Collection[str] = 
     {'validation': 0.2, 'test': 0.2}
     >>> dict(fit_lengths(open_source("squares:movies=1,frames=40"), DataConfig()).options)
     {'past': 3, 'future': 3, 'validation': 0.2, 'test': 0.2}
+    >>> hourly = DataConfig(past=4, future=12)
+    >>> dict(fit_lengths(open_source("squares:movies=1,frames=86"), hourly).options)
+    {'future': 8, 'validation': 0.2, 'test': 0.2}
     """
     by_time = data.split == "time" or (data.split == "auto" and len(source.sequences) < 3)
     for past, future in _lengths(data, given):
@@ -57,6 +63,8 @@ def fit_lengths(source: FrameSource, data: DataConfig, given: Collection[str] = 
 
 def _lengths(data: DataConfig, given: Collection[str]) -> Iterator[tuple[int, int]]:
     yield data.past, data.future
+    if data.future > 1.5 * data.past and "future" not in given:
+        yield from ((data.past, round(share * data.future)) for share in FEWER)
     for past, future in SHORTER:
         shorter = (data.past if "past" in given else past, data.future if "future" in given else future)
         if shorter[0] <= data.past and shorter[1] <= data.future and shorter != (data.past, data.future):
