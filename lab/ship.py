@@ -169,8 +169,8 @@ MODELS = {
         limits=(
             "It moves each place as would have forecast the last frames best, and corrects that by what it learned "
             "of noise, light and edges, channel by channel: it foresees what goes on, not what begins.",
-            "It gains most where frames are noisy or the light changes. On clips without noise in which hardly "
-            "anything moves, the last frame is better than anything that is computed.",
+            "It gains most where frames are noisy or the light changes. Where a camera shakes or a face talks, a "
+            "hindcast of the last frame keeps it near to that one, and it gains little.",
             "It learned frames of 48 pixels and motions of up to five pixels a frame. Tune it to a clip that you "
             "have more of: `nextframe train --from video --data clip.mp4`.",
         ),
