@@ -14,11 +14,16 @@ from tests.outputs.made import degrees, rain, stereographic
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # of the checker and its libraries
-@pytest.mark.parametrize("kind", ["projected", "degrees", "without times or places"])
+@pytest.mark.parametrize("kind", ["projected", "hourly sums", "degrees", "without times or places"])
 def test_the_compliance_checker_finds_no_error(tmp_path: Path, kind: str) -> None:
     suite_module = pytest.importorskip("compliance_checker.suite")
     made = {
         "projected": lambda: rain(stereographic()),
+        "hourly sums": lambda: replace(
+            rain(unit="mm"),
+            variable_attributes=({"standard_name": "thickness_of_rainfall_amount"},),
+            accumulation=(np.timedelta64(3600 * 10**9, "ns"),),
+        ),
         "degrees": lambda: rain(degrees(north_up=False)),
         "without times or places": lambda: Forecast(
             values=rain().values, members=rain().members, forecaster="model", variables=("frame",)

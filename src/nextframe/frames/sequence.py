@@ -21,7 +21,7 @@ from nextframe.frames.damage import Damage
 from nextframe.frames.grid import Grid
 from nextframe.frames.steps import nominal_step, steps_between
 from nextframe.plugins import Late
-from nextframe.words import count, duration, minute, printable
+from nextframe.words import count, duration, listing, minute, printable
 
 FloatArray = NDArray[np.float32]
 APART = "where they are several radars, name each as a source of its own"
@@ -290,6 +290,18 @@ def described(variables: Sequence[str], units: Sequence[str]) -> str:
     """
     pairs = zip(variables, units, strict=True)
     return ", ".join(name if unit == "1" else f"{name} ({unit})" for name, unit in pairs)
+
+
+def stands_beside(variables: Sequence[str], aside: Sequence[str]) -> str:
+    """Note that some variables are read, and others that describe them are not.
+
+    >>> stands_beside(["rain_rate"], ["rain_rate_member"])
+    'rain_rate was read, without what describes it in the same file: rain_rate_member (to be named with {variable})'
+    """
+    return (
+        f"{listing(variables)} was read, without what describes it in the same file: {listing(aside)} "
+        "(to be named with {variable})"
+    )
 
 
 @dataclass(frozen=True)

@@ -18,9 +18,11 @@ from nextframe.frames.geography import Geography
 from nextframe.frames.sequence import FloatArray
 from nextframe.outputs.layers import Layer, Turned, layers, turned
 from nextframe.outputs.writer import Beside
-from nextframe.words import lead_label
+from nextframe.words import lead_label, seconds
 
 _TILE = 512
+_CARRIED = ("long_name", "standard_name", "cell_methods")
+"""Attributes of a channel that its bands have as tags."""
 _SMALLEST = 64
 """Pixels along the longer side of the smallest overview."""
 
@@ -125,6 +127,13 @@ def _band_tags(forecast: Forecast, layer: Layer, lead: int) -> dict[str, str]:
         tags["lead_time"] = f"{int(along)} steps"
     if forecast.valid_time is not None:
         tags["valid_time"] = _iso(forecast.valid_time[lead])
+    if layer.statistic == "probability":
+        return tags
+    about = forecast.variable_attributes[layer.channel] if forecast.variable_attributes else {}
+    tags |= {key: str(about[key]) for key in _CARRIED if about.get(key)}
+    summed = forecast.accumulation[layer.channel] if forecast.accumulation else None
+    if summed is not None:
+        tags["accumulation"] = f"{seconds(summed):g} s"
     return tags
 
 

@@ -23,6 +23,7 @@ from nextframe.frames.formats.attributes import attributes_for_netcdf
 from nextframe.frames.geography import Geography, grid_mapping, with_pole
 from nextframe.frames.grid import Grid
 from nextframe.outputs.writer import Beside
+from nextframe.words import seconds
 
 CONVENTIONS = "CF-1.11"
 _NO_LEAP = {"units_metadata": "leap_seconds: none"}
@@ -84,7 +85,13 @@ def to_dataset(forecast: Forecast, beside: Beside | None = None) -> xr.Dataset:
         name: xr.Variable(
             dims,
             forecast.values[:, n],
-            {"long_name": name.replace("_", " "), **attributes_for_netcdf(carried[n]), "units": unit, **mapped},
+            {
+                "long_name": name.replace("_", " "),
+                **attributes_for_netcdf(carried[n]),
+                **_methods(forecast, n, carried[n]),
+                "units": unit,
+                **mapped,
+            },
             {"_FillValue": np.float32("nan")},
         )
         for n, (name, unit) in enumerate(zip(forecast.variables, forecast.units, strict=True))
@@ -104,6 +111,9 @@ def to_dataset(forecast: Forecast, beside: Beside | None = None) -> xr.Dataset:
         coordinates["member"] = xr.Variable("member", numbers, about)
     if mapping is not None:
         data["crs"] = xr.Variable((), np.int32(0), attributes_for_netcdf(mapping))
+    if "valid_time" in coordinates and (bounds := _bounds(forecast)) is not None:
+        coordinates["valid_time"].attrs["bounds"] = "valid_time_bnds"
+        data["valid_time_bnds"] = bounds
     about = attributes_for_netcdf(forecast.attributes)
     told = f" ({about['source']})" if "source" in about else ""
     about |= {
@@ -120,6 +130,26 @@ def _history(earlier: str) -> str:
     """History of the values, the latest first, as CF has it."""
     now = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
     return "\n".join(filter(None, (f"{now}: forecast by nextframe {version('nextframe')}", earlier)))
+
+
+def _bounds(forecast: Forecast) -> xr.Variable | None:
+    """Begin and end of what amounts are summed up over, where all that state it state one time, as CF has bounds."""
+    stated = {summed for summed in forecast.accumulation if summed is not None}
+    if len(stated) != 1 or forecast.valid_time is None:
+        return None
+    end = forecast.valid_time.astype("datetime64[ns]")
+    return xr.Variable(("lead_time", "bnds"), np.stack([end - stated.pop(), end], axis=1))
+
+
+def _methods(forecast: Forecast, channel: int, carried: Mapping[str, object]) -> dict[str, str]:
+    """Cell methods of a channel: "time: sum" of an amount, over the bounds of its time, or, where these are of others,
+    over an interval.
+    """
+    summed = forecast.accumulation[channel] if forecast.accumulation else None
+    bounds = _bounds(forecast)
+    if summed is None:
+        return {} if bounds is None or carried.get("cell_methods") else {"cell_methods": "time: point"}
+    return {"cell_methods": "time: sum" if bounds is not None else f"time: sum (interval: {seconds(summed):g} s)"}
 
 
 def _axes(grid: Grid | None) -> tuple[str, str]:

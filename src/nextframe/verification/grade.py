@@ -113,7 +113,7 @@ def grade(
 def _values(forecast: xr.Dataset, sequence: FrameSequence, where: str) -> tuple[FloatArray, FloatArray | None]:
     """The forecast's variables as (K, C, H, W), those that the observations have, and members (M, K, C, H, W)."""
     aside = {name for v in forecast.data_vars.values() for name in str(v.attrs.get("ancillary_variables", "")).split()}
-    fields = [str(name) for name in forecast.data_vars if forecast[name].ndim >= 2 and name not in aside]
+    fields = [str(name) for name in forecast.data_vars if _is_field(forecast[name]) and name not in aside]
     # Of two dimensions is a forecast of one lead time, but only where nothing has three.
     names = [name for name in fields if forecast[name].ndim >= 3] or fields
     chosen = list(sequence.variables) if set(sequence.variables) <= set(names) else names
@@ -139,6 +139,11 @@ def _values(forecast: xr.Dataset, sequence: FrameSequence, where: str) -> tuple[
         return np.stack([channel[0] for channel in channels], axis=1), members
     values = np.stack(channels, axis=2)
     return (values[0], None) if len(values) == 1 else (values.mean(0), values)
+
+
+def _is_field(variable: xr.DataArray) -> bool:
+    """True for values over two axes at least; bounds of times are none."""
+    return variable.ndim >= 2 and variable.dtype.kind in "fiub"
 
 
 def _channel(variable: xr.DataArray, sequence: FrameSequence, where: str) -> FloatArray:

@@ -282,8 +282,11 @@ def test_probabilities_and_percentiles_are_variables_of_their_own(tmp_path: Path
         tmp_path / "e.grib2",
         [message(each[n], **{**more, **base}) for n, more in enumerate(({}, event, share))],
     )
-    with pytest.raises(ConfigError, match=r"tprate, tprate_percentile_90, tprate_probability_above_0.5"):
-        open_source(path)
+    source = open_source(path)
+    assert source.sequences[0].variables == ("tprate",)
+    assert "tprate_probability_above_0.5, tprate_percentile_90 (to be named" in source.notes[0]
+    with pytest.raises(ConfigError, match=r"one of tprate, tprate_percentile_90, tprate_probability_above_0.5"):
+        open_source(path, variable=("tp",))
     for n, name in enumerate(("tprate", "tprate_probability_above_0.5", "tprate_percentile_90")):
         (sequence,) = open_source(path, variable=(name,)).sequences
         assert sequence.variables == (name,)

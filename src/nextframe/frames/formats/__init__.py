@@ -137,7 +137,7 @@ _FORMATS = (
         takes=frozenset({"variable", "time_format"}),
         extra="geotiff",
         library="rasterio",
-        carries=("time", "units", "missing", "projection"),
+        carries=_EVERYTHING,
         tests="tests/frames/formats/test_geotiff.py",
     ),
     Format(

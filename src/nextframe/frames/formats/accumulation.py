@@ -5,13 +5,16 @@
 from __future__ import annotations
 
 import re
+import warnings
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nextframe.errors import NextframeWarning
 from nextframe.frames.formats.attributes import tell_once, text
 from nextframe.frames.formats.stored import Stored, Variable
-from nextframe.frames.formats.times import NAMES, decode, is_time
+from nextframe.frames.formats.times import NAMES, decode, is_time, lies_along
 from nextframe.words import duration, is_calendar
 
 _SAME = 0.01
@@ -80,6 +83,34 @@ def accumulated(
     return interval if interval >= (1 - _SAME) * step else None
 
 
+def common(
+    name: str, variables: Sequence[str], files: Sequence[tuple[str, Sequence[np.timedelta64 | None]]]
+) -> tuple[np.timedelta64 | None, ...]:
+    """Accumulation of each variable, where all files of an archive say the same.
+
+    Args:
+        name: the archive.
+        variables: their names.
+        files: name of each file, and what each variable is summed over there.
+
+    Warns:
+        NextframeWarning: they differ.
+    """
+    begin, first = files[0]
+    for path, stated in files[1:]:
+        for variable, one, other in zip(variables, first, stated, strict=True):
+            if one != other and (one is None or other is None or abs(one - other) > _SAME * one):
+                warnings.warn(
+                    NextframeWarning(
+                        f"{name}: {variable} is summed over another time in {path} than in {begin}, so that it has no "
+                        "one accumulation"
+                    ),
+                    stacklevel=4,
+                )
+                return (None,) * len(variables)
+    return tuple(first)
+
+
 def _of_time(methods: str) -> str | None:
     """Cell method along time: "time: sum" or "lat: lon: time: mean"; None where that is not said."""
     found = re.search(r"\btime:\s*(?:\w+:\s*)*(\w+)", methods)
@@ -89,8 +120,8 @@ def _of_time(methods: str) -> str | None:
 def _bounds(stored: Stored, axis: str | None) -> NDArray[np.timedelta64] | None:
     """Lengths of the periods that the steps of a file stand for."""
     for variable in stored.variables.values():
-        along = variable.dims == ((axis,) if axis else ()) or (axis is None and variable.shape == (1,))
-        if not along or not (is_time(variable) or variable.name.lower() in NAMES or variable.name == axis):
+        called = is_time(variable) or variable.name.lower() in NAMES or variable.name == axis
+        if not called or not lies_along(stored, variable.dims, axis):
             continue
         said = text(variable.attributes, "bounds")
         names = (said,) if said else (f"{variable.name}_bnds", f"{variable.name}_bounds")

@@ -1,7 +1,8 @@
 """GeoTIFF and cloud-optimised GeoTIFF (COG) by rasterio: values with their scale, and where and when they are of.
 
-A band that says its own time, as the others do, is a step; else bands are channels. Times are read from the file's name
-where a pattern is given, else from tags.
+A band that says its own time, as the others do, is a step; else bands are channels. Bands that say of what variable
+they are, as those of our own forecasts, may be both. Times are read from the file's name where a pattern is given, else
+from tags.
 
 Axes: T time, C channel, H height, W width.
 """
@@ -24,11 +25,12 @@ from nextframe.config import Reading
 from nextframe.errors import ConfigError, DataError, ShapeError, first_line
 from nextframe.frames.bounds import hold_claim, hold_frame
 from nextframe.frames.damage import Damage, describe_each
+from nextframe.frames.formats.accumulation import common
 from nextframe.frames.grid import Grid
 from nextframe.frames.names import natural_order, time_in_name
 from nextframe.frames.radar.place import NAMES, mapping
-from nextframe.frames.sequence import APART, FrameSequence
-from nextframe.frames.steps import instant
+from nextframe.frames.sequence import APART, FrameSequence, stands_beside
+from nextframe.frames.steps import instant, length_of_time
 from nextframe.plugins import library, pyproj_first
 
 _GEOGRAPHIC = (33550, 34264, 34735)
@@ -77,6 +79,9 @@ class _File:
     names: tuple[str, ...]
     units: tuple[str, ...]
     about: tuple[Mapping[str, object], ...]
+    accumulation: tuple[np.timedelta64 | None, ...]
+    aside: tuple[str, ...]
+    """Channels that describe these, where none was asked for: they are not read."""
     declares_missing: bool
     place: tuple[object, ...]
     """Projection and transformation."""
@@ -125,6 +130,7 @@ def open_geotiff(
         f"times are those of the tag {_SAVED}, which may be when a file was made; "
         "times in names are read where {time_format} says what they look like"
     )
+    notes = (note,) if times is not None and any(file.saved for file in described) else ()
     return (
         FrameSequence(
             values=_Bands(tuple((file.path, file.steps[n]) for file, n in steps), (0, 0, *first.shape)),
@@ -133,9 +139,10 @@ def open_geotiff(
             variables=first.names,
             units=first.units,
             variable_attributes=first.about,
+            accumulation=common(name, first.names, [(file.path.name, file.accumulation) for file in described]),
             grid=first.grid,
             missing="mask" if any(file.declares_missing for file in described) else "error",
-            notes=(note,) if times is not None and any(file.saved for file in described) else (),
+            notes=(*notes, stands_beside(first.names, first.aside)) if first.aside else notes,
         ),
     )
 
@@ -253,34 +260,37 @@ class _Said:
         strange = [dtype for dtype in self.dtypes if np.dtype(dtype).kind not in "iuf"]
         if strange or not seen:
             raise DataError("holds no real numbers", where=self.path, received=", ".join(strange) or "opacity alone")
-        own = [_time(self.path, self.bands[n]) for n in seen]
-        by_band = len(seen) > 1 and all(own) and len(set(own)) == len(own)
-        names = [self._name(n) for n in ([seen[0]] if by_band else seen)]
+        laid = self._laid(seen)
+        names = list(laid)
+        aside: tuple[str, ...] = ()
         if reading.variable:
-            at = [self._chosen(wanted, names) for wanted in reading.variable]
-            seen, names = (seen if by_band else [seen[n] for n in at]), [names[n] for n in at]
-        steps = tuple((n + 1,) for n in seen) if by_band else (tuple(n + 1 for n in seen),)
-        time, saved = None, False
-        times: tuple[np.datetime64, ...] | None = tuple(t for t in own if t is not None) if by_band else None
-        if not by_band:
+            names = [names[self._chosen(wanted, names)] for wanted in reading.variable]
+        elif described := self._describing(laid):
+            aside, names = tuple(described), [name for name in names if name not in described]
+        steps = tuple(zip(*(laid[name] for name in names), strict=True))
+        own = [_time(self.path, self.bands[step[0]]) for step in steps]
+        times, saved = tuple(time for time in own if time is not None), False
+        if len(steps) == 1:
+            time = own[0] or _time(self.path, self.tags)
             if reading.time_format:
                 time = time_in_name(self.path, reading.time_format)
-            else:
-                time = own[0] or _time(self.path, self.tags)
-                if time is None and _SAVED in self.tags:
-                    time, saved = _saved(self.tags[_SAVED]), True
-            times = None if time is None else (time,)
-        shown = [seen[0]] if by_band else seen
+            elif time is None and _SAVED in self.tags:
+                time, saved = _saved(self.tags[_SAVED]), True
+            times = () if time is None else (time,)
+        shown = steps[0]
         return _File(
             path=self.path,
             shape=(self.height, self.width),
-            steps=steps,
-            times=times,
+            steps=tuple(tuple(n + 1 for n in step) for step in steps),
+            times=times or None,
             names=tuple(names),
             units=tuple(self.units[n] or self._tag(n, "units") or "1" for n in shown),
             about=tuple(
-                {key: said for key in ("long_name", "standard_name") if (said := self._tag(n, key))} for n in shown
+                {key: said for key in ("long_name", "standard_name", "cell_methods") if (said := self._tag(n, key))}
+                for n in shown
             ),
+            accumulation=tuple(self._accumulation(n) for n in shown),
+            aside=aside,
             declares_missing=self.masked,
             place=(self.wkt, self.transform),
             grid=self._grid(),
@@ -289,6 +299,46 @@ class _Said:
 
     def _tag(self, band: int, key: str) -> str:
         return next((said[key] for said in (self.bands[band], self.tags) if said.get(key)), "")
+
+    def _laid(self, seen: Sequence[int]) -> dict[str, list[int]]:
+        """Bands by the name of their channel, in order of their steps."""
+        own = [_time(self.path, self.bands[n]) for n in seen]
+        if all(self.bands[n].get("variable") for n in seen):
+            leads = [time or self.bands[n].get("lead_time", "") for n, time in zip(seen, own, strict=True)]
+            moments = list(dict.fromkeys(leads))
+            laid: dict[str, list[int]] = {}
+            for n in seen:
+                laid.setdefault(self._variable(n), []).append(n)
+            in_order = [n for bands in laid.values() for n in bands]
+            if [leads[seen.index(n)] for n in in_order] == moments * len(laid):
+                return laid
+        if len(seen) > 1 and all(own) and len(set(own)) == len(own):
+            return {self._name(seen[0]): list(seen)}
+        return {self._name(n): [n] for n in seen}
+
+    def _variable(self, band: int) -> str:
+        """Name of the variable that a band is of, and of what it says of that one: "rain_rate_quantile_0.9"."""
+        said = self.bands[band]
+        parts = [said.get(key, "") for key in ("threshold", "level", "member")]
+        return "_".join(filter(None, (said["variable"], *((said["statistic"], *parts) if _describes(said) else ()))))
+
+    def _describing(self, laid: Mapping[str, Sequence[int]]) -> list[str]:
+        """Channels that say how sure a forecast is, where that stands beside them; none where all do."""
+        found = [name for name, bands in laid.items() if _describes(self.bands[bands[0]])]
+        return found if len(found) < len(laid) else []
+
+    def _accumulation(self, band: int) -> np.timedelta64 | None:
+        """Time that a band is summed over, as the tag of that name says it."""
+        said = self._tag(band, "accumulation")
+        try:
+            return length_of_time(said, where="accumulation") if said else None
+        except ConfigError as error:
+            raise DataError(
+                "has a tag accumulation that is no length of time",
+                where=self.path,
+                expected="600 s",
+                received=said[:40],
+            ) from error
 
     def _name(self, band: int) -> str:
         told = self._tag(band, "NETCDF_VARNAME") or self.descriptions[band]
@@ -320,6 +370,11 @@ class _Said:
             x_attributes={"standard_name": named[1], "axis": "X", "units": units[1]},
             mapping=_mapping(self.wkt) if self.wkt else None,
         )
+
+
+def _describes(said: Mapping[str, str]) -> bool:
+    """True for tags of a band that holds a probability, a quantile or a member of a forecast of ours."""
+    return said.get("statistic", "forecast") != "forecast"
 
 
 def _mapping(wkt: str) -> dict[str, object]:

@@ -5,7 +5,6 @@ Axes: T time, C channel, H height, W width.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
@@ -14,15 +13,15 @@ from pathlib import Path
 import numpy as np
 
 from nextframe.config import Missing, Reading
-from nextframe.errors import DataError, NextframeWarning, ShapeError
+from nextframe.errors import DataError, ShapeError
 from nextframe.frames.damage import Damage, describe_each
-from nextframe.frames.formats.accumulation import accumulated
+from nextframe.frames.formats.accumulation import accumulated, common
 from nextframe.frames.formats.cf import same_projection
 from nextframe.frames.formats.reader import Stores
 from nextframe.frames.formats.stores import Store, describe
 from nextframe.frames.formats.times import in_seconds
 from nextframe.frames.names import time_in_name
-from nextframe.frames.sequence import APART, FrameSequence
+from nextframe.frames.sequence import APART, FrameSequence, stands_beside
 
 
 def open_stores(name: str, files: Sequence[Path], reading: Reading, damage: Damage | None) -> tuple[FrameSequence, ...]:
@@ -92,10 +91,12 @@ def sequence_of(name: str, stores: Sequence[Store], missing: Missing | None = No
         grid=first.grid,
         missing=missing,
         attributes=first.attributes,
+        notes=(stands_beside(first.variables, first.aside),) if first.aside else (),
     )
     step = sequence.time_step
-    over = zip(_accumulation(name, stores), first.sampled, strict=True)
-    return replace(sequence, accumulation=tuple(accumulated(bounds, interval, step) for bounds, interval in over))
+    bounds = common(name, first.variables, [(store.path.name, store.accumulation) for store in stores])
+    over = zip(bounds, first.sampled, strict=True)
+    return replace(sequence, accumulation=tuple(accumulated(stated, interval, step) for stated, interval in over))
 
 
 def _hold_alike(first: Store, other: Store) -> None:
@@ -160,24 +161,3 @@ def _unwritten(values: Stores) -> bool:
         return any(values.unwritten(step) for step in {0, values.shape[0] - 1})
     except DataError:  # said when the frame is read
         return False
-
-
-def _accumulation(name: str, stores: Sequence[Store]) -> tuple[np.timedelta64 | None, ...]:
-    """Accumulation of each variable, where all stores of an archive say the same.
-
-    Warns:
-        NextframeWarning: they differ.
-    """
-    first = stores[0].accumulation
-    for store in stores[1:]:
-        for channel, (one, other) in enumerate(zip(first, store.accumulation, strict=True)):
-            if one != other and (one is None or other is None or abs(one - other) > 0.01 * one):
-                warnings.warn(
-                    NextframeWarning(
-                        f"{name}: {store.variables[channel]} is summed over another time in {store.path.name} than in "
-                        f"{stores[0].path.name}, so that it has no one accumulation"
-                    ),
-                    stacklevel=3,
-                )
-                return (None,) * len(first)
-    return first

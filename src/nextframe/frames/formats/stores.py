@@ -51,6 +51,7 @@ _SHARED = (
     "packing",
     "accumulation",
     "sampled",
+    "aside",
 )
 """What the stores of an archive mostly have in common."""
 
@@ -88,6 +89,8 @@ class Store:
     """What each variable is summed over, by the bounds of its times."""
     sampled: tuple[np.timedelta64 | None, ...]
     """Interval that the cell methods of each name, where there are no bounds."""
+    aside: tuple[str, ...]
+    """Fields that describe these (`ancillary_variables`), where none was asked for: they are not read."""
     grid: Grid
     attributes: Mapping[str, object]
     hdf5: bool
@@ -214,11 +217,12 @@ def describe(path: Path, variable: Sequence[str] = ()) -> Store:
     if not any("/" in name for name in variable):
         with open_stored(path) as root:
             held = _fields(root)
-            if held and set(variable) <= set(held) and (variable or len(held) == 1):
-                return _described(root, list(variable or held))
+            chosen = list(variable) or _principal(root, held)
+            if held and set(variable) <= set(held) and (variable or len(chosen) == 1):
+                return _described(root, chosen, () if variable else held)
     group, names = _located(path, variable)
     with open_stored(path, group) as stored:
-        return _described(stored, names)
+        return _described(stored, names, () if variable else _fields(stored))
 
 
 def describe_stored(stored: Stored, variable: Sequence[str] = ()) -> Store:
@@ -233,14 +237,16 @@ def describe_stored(stored: Stored, variable: Sequence[str] = ()) -> Store:
         raise DataError(
             "holds no variable over two axes", where=stored.path, received=f"variables {there}", hint=_TO_A_GRID
         )
-    if not variable and len(held) > 1:
+    chosen = list(variable) or _principal(stored, held)
+    if not variable and len(chosen) > 1:
         raise ConfigError(
             "holds several variables", where=stored.path, received=listed, hint="name some with {variable}"
         )
-    return _described(stored, list(variable or held))
+    return _described(stored, chosen, () if variable else held)
 
 
-def _described(stored: Stored, names: Sequence[str]) -> Store:
+def _described(stored: Stored, names: Sequence[str], held: Sequence[str]) -> Store:
+    """Description of some of the variables that a group holds."""
     path = stored.path
     chosen = [stored.variables[name] for name in names]
     first = chosen[0]
@@ -276,6 +282,7 @@ def _described(stored: Stored, names: Sequence[str]) -> Store:
         packing=tuple(each.packing for each in chosen),
         accumulation=tuple(accumulation_of(stored, each, time) for each in chosen),
         sampled=tuple(sampled(stored, each, time) for each in chosen),
+        aside=tuple(name for name in held if name not in names),
         grid=grid_of(stored, first, y, x, time),
         attributes=global_attributes(stored),
         hdf5=not stored.in_memory and is_hdf5(path),
@@ -338,9 +345,12 @@ def _located(path: Path, variable: Sequence[str]) -> tuple[str, list[str]]:
             received=", ".join(f"{group}/{names[0]}" for group in able),
             hint="name the group, too, with {variable}",
         )
-    if not names and (len(able) > 1 or len(held[able[0]]) > 1):
+    if not names and len(able) == 1:
+        with open_stored(path, able[0]) as stored:
+            names = _principal(stored, held[able[0]])
+    if not variable and len(names) != 1:
         raise ConfigError("holds several variables", where=path, received=listed, hint="name some with {variable}")
-    return able[0], names or held[able[0]]
+    return able[0], names
 
 
 def _fields(stored: Stored) -> list[str]:
@@ -355,6 +365,13 @@ def _fields(stored: Stored) -> list[str]:
     aside = {*about, *sizes, *stored.inherited}
     able = [v for v in stored.variables.values() if v.numeric and v.name not in aside]
     return [v.name for v in able if _is_field(stored, v)]
+
+
+def _principal(stored: Stored, names: Sequence[str]) -> list[str]:
+    """Those of some variables that describe no other one of them."""
+    said = (text(stored.variables[name].attributes, "ancillary_variables") for name in names)
+    ancillary = {other for names_of in said for other in names_of.split()}
+    return [name for name in names if name not in ancillary] or list(names)
 
 
 def _fields_of(path: Path, group: str) -> list[str]:

@@ -6,7 +6,7 @@ Sources: CF conventions; WRF's `Times` and `XTIME`; "day as %Y%m%d.%f" of CDO an
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -143,7 +143,7 @@ def _candidates(stored: Stored, field: Variable, axis: str | None) -> list[Varia
     there = []
     for variable in stored.variables.values():
         plain = variable.dims[:-1] if variable.dtype.kind == "S" and variable.dtype.itemsize == 1 else variable.dims
-        if plain != lengths and not (axis is None and variable.shape == (1,)):
+        if not lies_along(stored, plain, axis):
             continue
         own = variable.name == axis
         standard = text(variable.attributes, "standard_name")
@@ -158,6 +158,11 @@ def _candidates(stored: Stored, field: Variable, axis: str | None) -> list[Varia
         rank = (not own, variable.name not in named, standard != "time", not called, not is_time(variable))
         there.append((rank, variable))
     return [variable for _, variable in sorted(there, key=lambda pair: pair[0])]
+
+
+def lies_along(stored: Stored, dims: Sequence[str], axis: str | None) -> bool:
+    """True for what lies along this axis alone, beside axes of length one; with None, along no other than such."""
+    return tuple(dim for dim in dims if dim == axis or stored.sizes[dim] != 1) == (() if axis is None else (axis,))
 
 
 def decode(variable: Variable, stored: Stored, like: Variable | None = None) -> NDArray[np.datetime64] | None:

@@ -35,6 +35,8 @@ _METHODS = {
 }
 """What is done along time, as ecCodes names it -> as CF does."""
 _SECONDS = "s"
+_REFLECTIVITIES = ((0, 15, 1), (0, 15, 3), (0, 15, 7), (0, 16, 3), (0, 16, 4), (0, 16, 5))
+"""Discipline, category and number of what is 10 log10 of mm6 m-3 (code table 4.2), where ecCodes says dB."""
 _PROBABILITIES, _PERCENTILES = (5, 9), (6, 10)
 """Templates of products that are statistics of an ensemble, at a time and over a time (tables of WMO, 4.0)."""
 _EVENTS = {
@@ -52,6 +54,8 @@ class Kind:
     """Subject of a field, apart from its time."""
 
     name: str
+    statistic: str
+    """Statistic of an ensemble that it is, as the name has it; empty for a forecast or an observation."""
     units: str
     attributes: tuple[tuple[str, str], ...]
     """CF attributes beside the units."""
@@ -178,6 +182,8 @@ def _kind(header: Header) -> Kind:
         numbers = [said(key, -1) for key in ("discipline", "parameterCategory", "parameterNumber")]
         product = PRODUCTS.get((numbers[1], numbers[2])) if numbers[0] == DISCIPLINE else None
         name = str(said("shortName"))
+        if tuple(numbers) in _REFLECTIVITIES and units == "dB":
+            units = "dBZ"
         if product is not None:
             name, units = product.name, product.units
         elif name in ("unknown", "~", ""):
@@ -198,6 +204,7 @@ def _kind(header: Header) -> Kind:
             attributes = {"long_name": f"{attributes['long_name']}: {statistic.replace('_', ' ')}"}
         return Kind(
             name=name,
+            statistic=statistic,
             units=_UNITS.get(units, units),
             attributes=tuple((k, str(v)) for k, v in attributes.items() if v not in ("", "unknown")),
             level=f"{said('typeOfLevel')}:{said('level', 0)}",

@@ -23,7 +23,7 @@ from nextframe.frames.formats.times import in_seconds
 from nextframe.frames.grib.fields import Field, Kind, describe, eccodes, values
 from nextframe.frames.grib.grids import grid_of, hold_rows, shape_of
 from nextframe.frames.grib.messages import open_file, read, scan
-from nextframe.frames.sequence import FrameSequence
+from nextframe.frames.sequence import FrameSequence, stands_beside
 from nextframe.frames.zipped import is_zipped
 from nextframe.words import duration, joined
 
@@ -50,19 +50,25 @@ def open_grib(name: str, files: Sequence[Path], reading: Reading, damage: Damage
         return fields
 
     fields = [field for each in describe_each(files, described, damage) for field in each]
-    channels = _chosen(name, fields, reading.variable)
+    channels, aside = _chosen(name, fields, reading.variable)
+    notes = (stands_beside(list(channels), aside),) if aside else ()
     members = sorted({field.kind.member for field in fields}, key=lambda member: -1 if member is None else member)
     return tuple(
         _sequence(
-            name if len(members) == 1 else f"{name} (member {member})",
+            name if len(members) == 1 or member is None else f"{name} (member {member})",
             {called: [f for f in of if f.kind.member == member] for called, of in channels.items()},
+            notes,
         )
         for member in members
     )
 
 
-def _chosen(name: str, fields: Sequence[Field], variable: Sequence[str]) -> dict[str, list[Field]]:
-    """Fields by the names of their channels, as far as these are asked for."""
+def _chosen(
+    name: str, fields: Sequence[Field], variable: Sequence[str]
+) -> tuple[dict[str, list[Field]], tuple[str, ...]]:
+    """Fields by the names of their channels, as far as these are asked for; and names of statistics that are left out
+    where the one variable that they are of was not named.
+    """
     held: dict[tuple[str, str], list[Field]] = {}
     for each in fields:
         held.setdefault((each.kind.name, each.kind.level), []).append(each)
@@ -70,9 +76,11 @@ def _chosen(name: str, fields: Sequence[Field], variable: Sequence[str]) -> dict
     called = {(short, level): short if counts[short] == 1 else f"{short}@{level}" for short, level in held}
     listed = ", ".join(sorted(called.values()))
     if not variable:
-        if len(held) > 1:
+        plain = [key for key, of in held.items() if not of[0].kind.statistic]
+        one = plain if len(plain) == 1 else list(held)
+        if len(one) > 1:
             raise ConfigError("holds several variables", where=name, received=listed, hint="name some with {variable}")
-        return {called[key]: of for key, of in held.items()}
+        return {called[key]: held[key] for key in one}, tuple(called[key] for key in held if key not in one)
     chosen = {}
     for asked in variable:
         able = [key for key in held if asked in (key[0], called[key], "@".join(key))]
@@ -86,10 +94,10 @@ def _chosen(name: str, fields: Sequence[Field], variable: Sequence[str]) -> dict
                 hint="name the level, too, with {variable}",
             )
         chosen[called[able[0]]] = held[able[0]]
-    return chosen
+    return chosen, ()
 
 
-def _sequence(name: str, channels: dict[str, list[Field]]) -> FrameSequence:
+def _sequence(name: str, channels: dict[str, list[Field]], notes: tuple[str, ...]) -> FrameSequence:
     """The sequence of one member."""
     by_time = {called: _by_time(called, of) for called, of in channels.items()}
     times = sorted({time for of in by_time.values() for time in of})
@@ -122,6 +130,7 @@ def _sequence(name: str, channels: dict[str, list[Field]]) -> FrameSequence:
         accumulation=tuple(_accumulation(called, tuple(of.values())) for called, of in by_time.items()),
         grid=grid_of(first.message, whole, first.kind.grid_type),
         missing="mask",
+        notes=notes,
     )
 
 
