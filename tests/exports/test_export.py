@@ -3,7 +3,9 @@
 import json
 import re
 import zipfile
+from dataclasses import replace
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +21,7 @@ from nextframe.exports.export import export
 from nextframe.exports.graph import graphs
 from nextframe.exports.keras_import import import_keras
 from nextframe.forecasting.load import load_run
+from nextframe.forecasting.model_forecaster import ModelForecaster
 from tests.exports.small import past_frames, small_model
 
 SQUARES = "squares:movies=2,frames=15,seed=9"
@@ -63,16 +66,44 @@ def test_the_graph_is_a_step_with_named_states_of_any_size(exported: Path) -> No
 
 
 @pytest.mark.slow
+def test_the_file_and_the_description_tell_what_is_forecast_and_where(tmp_path: Path) -> None:
+    plain = small_model("stacked", channels=2)
+    grid = tuple(1000.0 * n for n in range(20)), tuple(5e5 + 2000.0 * n for n in range(24))
+    model = ModelForecaster(plain.model, replace(plain.manifest, grid=grid))
+    export(model, tmp_path / "model.onnx")
+    held = {
+        "nextframe": version("nextframe"),
+        "variables": ["v0", "v1"],
+        "units": ["K", "K"],
+        "time_step": 300.0,
+        "past": 4,
+        "lead_times": 3,
+        "grid": {"y": list(grid[0]), "x": list(grid[1])},
+        "card": None,
+    }
+    properties = {entry.key: entry.value for entry in onnx.load(tmp_path / "model.onnx").metadata_props}
+    assert {name: json.loads(properties[name]) for name in held} == held
+    beside = json.loads((tmp_path / "model.json").read_text(encoding="utf-8"))
+    assert json.loads(properties["description"]) == beside
+    assert {name: beside[name] for name in held} == held
+    assert load_run(tmp_path / "model.onnx").manifest == model.manifest
+
+
+@pytest.mark.slow
 @pytest.mark.long
-def test_an_exported_model_has_the_scores_of_its_run(exported: Path) -> None:
-    held_out = nextframe.open_source(SQUARES)
-    scores = [
-        nextframe.verify(nextframe.load_run(run), held_out, baselines=(), limit=2, progress=False).scores["model"]
-        for run in ("squares-stacked", exported)
-    ]
-    assert scores[0].keys() == scores[1].keys()
-    for metric, values in scores[0].items():
-        np.testing.assert_allclose(scores[1][metric], values, atol=1e-4, rtol=1e-4, err_msg=metric)
+@pytest.mark.parametrize("name", ["squares-stacked", "squares-encoder-decoder"])
+def test_an_exported_model_has_the_scores_of_its_run(name: str, tmp_path: Path) -> None:
+    nextframe.export(name, tmp_path / "model.onnx")
+    held_out = nextframe.open_source("squares:movies=8,frames=20,seed=9")
+    own, again = (
+        nextframe.verify(nextframe.load_run(run), held_out, baselines=(), limit=8, progress=False)
+        for run in (name, tmp_path / "model.onnx")
+    )
+    assert own.count == again.count == 8
+    assert again.scores["model"].keys() == own.scores["model"].keys()
+    for metric, values in own.scores["model"].items():
+        allowed = 1e-4 * max(1.0, float(np.nanmax(np.abs(values))))  # of decibels, of the largest
+        np.testing.assert_allclose(again.scores["model"][metric], values, rtol=0, atol=allowed, err_msg=metric)
 
 
 @pytest.mark.slow
