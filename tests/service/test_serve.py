@@ -26,6 +26,8 @@ from nextframe.service.stream import Stream
 from tests.service.conftest import BEGIN, FRAMES, STEP
 from tests.service.running import Last, all_at_once, free_port, hold_problem, httpx, npy, running, service_of, until
 
+CODED = "squares-encoder-decoder"
+
 
 @contextmanager
 def served(*arguments: str, paths: str = "") -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
@@ -53,17 +55,32 @@ def served(*arguments: str, paths: str = "") -> Iterator[tuple[str, subprocess.P
 
 
 @pytest.fixture(scope="module")
-def exported(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The model as ONNX, which is served like a run."""
-    path = tmp_path_factory.mktemp("exported") / "rain.onnx"
-    nextframe.export(run, path)
-    return path
+def exported(run: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Models as ONNX, which are served like runs: the stack, and an encoder-decoder, which is two files."""
+    folder = tmp_path_factory.mktemp("exported")
+    nextframe.export(run, folder / "rain.onnx")
+    nextframe.export(CODED, folder / "coded.onnx")
+    return [folder / "rain.onnx", folder / "coded.onnx"]
 
 
 @pytest.fixture(scope="module")
-def service(run: Path, exported: Path) -> Iterator[str]:
-    with served(str(run), "squares-stacked", str(exported), "--upload", "1") as (address, _):
+def service(run: Path, exported: list[Path]) -> Iterator[str]:
+    with served(str(run), "squares-stacked", *map(str, exported), "--upload", "1") as (address, _):
         yield address
+
+
+@pytest.mark.slow
+def test_an_exported_model_is_served_with_the_forecasts_of_its_run(
+    service: str, model: ModelForecaster, exported: list[Path]
+) -> None:
+    squares = nextframe.open_source("squares:movies=1,frames=10,seed=9").sequences[0].read(0, 10)[:, 0]
+    pairs = ((model, FRAMES[:4]), (nextframe.load_run(CODED), squares))
+    for path, (own, past) in zip(exported, pairs, strict=True):
+        post = f"{service}/forecast?model={path.name}&lead_times=3&format=npy"
+        answer = httpx.post(post, content=npy(past), timeout=60)
+        assert answer.status_code == 200, answer.text
+        served_ = np.load(io.BytesIO(answer.content))
+        np.testing.assert_allclose(served_, own.forecast(past, 3).values, rtol=0, atol=1e-4 * float(np.ptp(past)))
 
 
 @pytest.mark.slow
@@ -72,10 +89,6 @@ def test_a_forecast_of_whatever_is_sent(service: str, model: ModelForecaster, ar
     expected = model.forecast(FRAMES[:4], 2).values
     post = f"{service}/forecast?model={name}&lead_times=2"
     as_npy = httpx.post(f"{post}&format=npy", content=npy(FRAMES[:4]), timeout=60)
-    by_onnx = httpx.post(
-        f"{service}/forecast?model=rain.onnx&lead_times=2&format=npy", content=npy(FRAMES[:4]), timeout=60
-    )
-    np.testing.assert_allclose(np.load(io.BytesIO(by_onnx.content)), expected, atol=1e-3)
     assert as_npy.status_code == 200, as_npy.text
     np.testing.assert_allclose(np.load(io.BytesIO(as_npy.content)), expected, atol=1e-5)
     as_json = httpx.post(post, json={"frames": FRAMES[:4].tolist()}, timeout=60).json()
