@@ -34,7 +34,13 @@ def test_where_the_last_frame_has_no_value_the_forecast_stays() -> None:
     last = np.array([[[np.nan, 1.0]]], np.float32)
     forecast = np.full((2, 1, 1, 2), 3, np.float32)
     held = Trust(change=0.5).apply(forecast, forecast, last)
-    np.testing.assert_array_equal(held[:, 0, 0], [[3, 2], [3, 2]])
+    np.testing.assert_array_equal(held[:, 0, 0], [[3, 2], [3, 2.5]])
+
+
+def test_later_lead_times_are_trusted_more_than_the_one_that_was_seen_to_fail() -> None:
+    last, moving = np.zeros((1, 1, 1), np.float32), np.full((3, 1, 1, 1), 8, np.float32)
+    held = Trust(change=0.5, correction=0.25).apply(moving + 16, moving, last)
+    np.testing.assert_allclose(held.ravel(), [0.5 * (8 + 0.25 * 16), *[0.75 * (8 + 0.4375 * 16)] * 2])
 
 
 def test_of_large_frames_the_middle_tells() -> None:

@@ -3,7 +3,8 @@
 What was learned of many films is right on most of them. Of the film at hand, the frames seen tell: the last of them is
 forecast from those before, in the same way, and two shares are fitted to what it was by least squares. One is that of
 the correction, and one is that of the whole change; where a camera shakes or a face talks, neither foresees much, and
-the forecast stays nearer to the last frame.
+the forecast stays nearer to the last frame. Of the first lead time that is direct evidence. Of later ones it is little,
+since what went wrong once need not do so again: there, what lacks to the whole is squared.
 
 Axes: T time of the past, K lead time, C channel, H height, W width.
 """
@@ -38,7 +39,7 @@ def middle(shape: tuple[int, ...]) -> Box:
 
 
 class Trust(NamedTuple):
-    """Shares of a forecast that are taken, each from 0 to 1."""
+    """Shares of a forecast that are taken, each from 0 to 1, at the first lead time."""
 
     change: float = 1.0
     """Of all that changes."""
@@ -53,8 +54,9 @@ class Trust(NamedTuple):
             moving: these frames as they only move (K, C, H, W).
             last: the last frame seen (C, H, W); where it has no value, the forecast stays as it is.
         """
-        corrected = moving + np.float32(self.correction) * (forecast - moving)
-        trusted = last + np.float32(self.change) * (corrected - last)
+        correction, change = (_by_lead_time(share, len(moving)) for share in (self.correction, self.change))
+        corrected = moving + correction * (forecast - moving)
+        trusted = last + change * (corrected - last)
         return np.where(np.isfinite(last), trusted, forecast)
 
 
@@ -76,6 +78,13 @@ def trust(forecast: FloatArray, moving: FloatArray, before: FloatArray, truth: F
     correction = _share(forecast - moving, truth - moving)
     corrected = moving + np.float32(correction) * (forecast - moving)
     return Trust(change=_share(corrected - before, truth - before), correction=correction)
+
+
+def _by_lead_time(share: float, lead_times: int) -> FloatArray:
+    """The share of each lead time, (K, 1, 1, 1)."""
+    shares = np.full((lead_times, 1, 1, 1), 1 - (1 - share) ** 2, np.float32)
+    shares[0] = share
+    return shares
 
 
 def proven(
