@@ -193,6 +193,30 @@ def test_of_products_whose_frames_have_gone_few_are_remembered(
 
 
 @pytest.mark.slow
+def test_what_became_of_each_frame_is_told(model: ModelForecaster, arrives: Arrives, tmp_path: Path) -> None:
+    out = tmp_path / "products"
+
+    def told(*numbers: int, frame: FloatArray | None = None) -> list[tuple[str, str | None]]:
+        for n in numbers:
+            arrives(n, frame)
+        follower = Follower(model, str(tmp_path / "incoming"), out, formats=("npy",), lead_times=2)
+        return [(product.files[0].name, product.arrival) for product in follower.run(once=True)]
+
+    assert told(0, 1) == [(name(0), "first"), (name(1), "next")]
+    assert told(4) == [(name(4), "gap")]
+    assert told(5) == [(name(5), "next")]
+    assert told(3) == [(name(3), "late"), (name(4), None), (name(5), None)], "these had come before"
+    assert told() == []
+    assert told(5, frame=FRAMES[9]) == [(name(5), "replaced")]
+    (out / name(1)).unlink()
+    assert told() == [(name(1), None)], "a product that had gone is no frame"
+    for path in (tmp_path / "incoming").iterdir():
+        path.unlink()
+    assert told(6) == [(name(6), "next")], "of files that have gone it is known that they came"
+    assert told(8) == [(name(8), "gap")]
+
+
+@pytest.mark.slow
 def test_a_run_that_reads_one_variable_of_several(run: Path, arrives: Arrives, tmp_path: Path) -> None:
     content = (run / "config.yaml").read_text()
     assert "variable: []" in content

@@ -22,9 +22,21 @@ import xarray as xr
 import nextframe
 from nextframe.forecasting.model_forecaster import ModelForecaster
 from nextframe.frames.sequence import FrameSequence
+from nextframe.service.follow import Follower
+from nextframe.service.service import Service
 from nextframe.service.stream import Stream
 from tests.service.conftest import BEGIN, FRAMES, STEP
-from tests.service.running import Last, all_at_once, free_port, hold_problem, httpx, npy, running, service_of, until
+from tests.service.running import (
+    Last,
+    all_at_once,
+    free_port,
+    hold_problem,
+    httpx,
+    npy,
+    running,
+    service_of,
+    until,
+)
 
 CODED = "squares-encoder-decoder"
 
@@ -250,6 +262,35 @@ def test_a_folder_has_its_newest_forecast_at_once_after_a_restart(
         assert (now.st_ino, now.st_mtime_ns) == (written.st_ino, written.st_mtime_ns), "nothing is written anew"
         arrives(6)
         until(lambda: httpx.get(f"{address}/streams/watch/forecasts").json()[-1] == "20160711T213000Z")
+
+
+@pytest.mark.slow
+def test_gaps_and_late_frames_of_a_folder_are_counted(
+    model: ModelForecaster, arrives: Callable[..., Path], tmp_path: Path
+) -> None:
+    incoming = arrives(0).parent
+    follower = Follower(model, str(incoming), tmp_path / "products", formats=("npy",), lead_times=2)
+    service = Service(models={"rain": model}, follower=follower)
+    with running(service) as address:
+
+        def counted() -> dict[str, float]:
+            lines = httpx.get(f"{address}/metrics").text.splitlines()
+            counts = (
+                re.fullmatch(r'nextframe_frames_total{arrival="(.*)",stream="watch"} (.*)', line) for line in lines
+            )
+            return {count[1]: float(count[2]) for count in counts if count}
+
+        until(lambda: counted() == {"first": 1})
+        for n, expected in (
+            (1, {"first": 1, "next": 1}),
+            (4, {"first": 1, "next": 1, "gap": 1}),
+            (3, {"first": 1, "next": 1, "gap": 1, "late": 1}),
+        ):
+            arrives(n)
+            until(lambda now=expected: counted() == now)  # type: ignore[misc]
+        # The model's are those of the late frame and, made again, of the one after it.
+        issued = 'nextframe_forecasts_total{by="model",stream="watch"} 2.0'
+        until(lambda: issued in httpx.get(f"{address}/metrics").text)
 
 
 def test_the_latest_forecast_is_that_of_the_newest_frame(model: ModelForecaster) -> None:

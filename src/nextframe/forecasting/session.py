@@ -465,7 +465,12 @@ class Session:
 
     def _apart(self, before: Any, after: Any) -> bool:
         """True where there is a gap between two times."""
-        return self.time_step is not None and bool(after - before > (1 + 5 * NEAR) * self.time_step)
+        return self.time_step is not None and is_gap(before, after, self.time_step)
+
+
+def is_gap(before: np.datetime64, after: np.datetime64, step: np.timedelta64) -> bool:
+    """True where a frame is missing between two that are to be a step apart."""
+    return bool(after - before > (1 + 5 * NEAR) * step)
 
 
 def _named(time: np.datetime64 | None) -> str:

@@ -23,6 +23,7 @@ from nextframe.errors import ConfigError, NextframeError
 from nextframe.files import remove_leftovers, write_text
 from nextframe.forecasting.adapt import Prepared, adapt
 from nextframe.forecasting.forecast import Forecast
+from nextframe.forecasting.session import Arrival, is_gap
 from nextframe.forecasting.trained import TrainedForecaster, with_given
 from nextframe.frames.sequence import FrameSequence
 from nextframe.frames.source import Source, open_source, open_together
@@ -61,6 +62,9 @@ class Product:
     """The frames that it starts from; None where they are there no more."""
     forecast: Forecast
     """The forecast itself."""
+    arrival: Arrival | None = None
+    """What became of its last frame, as a session says it; None where that had come before, and the product is made
+    again because of another frame, or of a file that has gone."""
     again: bool = False
     """Whether its files were there already, and it was made or read again to be shown."""
 
@@ -192,11 +196,13 @@ class Follower:
                 continue
             if self._too_old(moment, times[-1]):
                 continue
+            before_it = times[n - 1] if n else None
+            arrival = self._arrival(moment, before_it, step, replaced=bool(before) and basis[-1] not in before)
             product = self.turn(partial(self._make, moment, files, step))
             self._made[str(moment)] = basis
             self._remember()
             if product is not None:
-                yield product
+                yield replace(product, arrival=arrival)
         self._remove_old(times[-1])
 
     def names(self, init_time: np.datetime64) -> list[Path]:
@@ -211,6 +217,27 @@ class Follower:
     def judge(self) -> Judge | None:
         """Scores of what was issued; None before the first product."""
         return self._judge
+
+    def _arrival(
+        self, moment: np.datetime64, before_it: np.datetime64 | None, step: np.timedelta64, *, replaced: bool
+    ) -> Arrival | None:
+        """What became of the frame of a product that is about to be made.
+
+        Args:
+            moment: its time.
+            before_it: time of the frame before it in the folder.
+            step: time between frames.
+            replaced: whether its product was made of another file than is there now.
+        """
+        if str(moment) in self._made:
+            return "replaced" if replaced else None
+        others = [np.datetime64(text, "ns") for text in self._made]  # the files of some of them have gone
+        if any(other > moment for other in others):
+            return "late"
+        earlier = max((*others, *(() if before_it is None else (before_it,))), default=None)
+        if earlier is None:
+            return "first"
+        return "gap" if is_gap(earlier, moment, step) else "next"
 
     def _basis(
         self, places: Mapping[np.datetime64, Path], times: Sequence[np.datetime64], step: np.timedelta64

@@ -69,7 +69,7 @@ class Followed:
             key = stream.keep(product.past, product.forecast, self._streams.limits.kept)
             if product.again:
                 continue
-            stream.count += 1
-            self._monitor.came(NAME, "next", "fallback" if product.why else "model", stream.skill)
-            event = {"stream": NAME, "forecast": key, "why": product.why}
+            stream.count += product.arrival is not None
+            self._monitor.came(NAME, product.arrival, "fallback" if product.why else "model", stream.skill)
+            event = {"stream": NAME, "arrival": product.arrival, "forecast": key, "why": product.why}
             self._loop.call_soon_threadsafe(self._streams.announce, event)

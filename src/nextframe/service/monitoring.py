@@ -38,16 +38,17 @@ class Monitor:
 
         self._of_streams: dict[str, set[tuple[Counter | Gauge, tuple[str, ...]]]] = {}
 
-    def came(self, stream: str, arrival: str, by: str, skill: Mapping[str, Skill]) -> None:
+    def came(self, stream: str, arrival: str | None, by: str, skill: Mapping[str, Skill]) -> None:
         """Count a frame of a stream and the forecast from it, and take in its scores.
 
         Args:
             stream: name of the stream.
-            arrival: what became of the frame.
+            arrival: what became of the frame; None where none has come, and a forecast was made again.
             by: whether the model made the forecast, or another in its place.
             skill: scores by window.
         """
-        self._counter(self.frames, stream, arrival).inc()
+        if arrival is not None:
+            self._counter(self.frames, stream, arrival).inc()
         self._counter(self.forecasts, stream, by).inc()
         for window, each in skill.items():
             for forecaster, scores in each.scores.items():
