@@ -20,6 +20,7 @@ import pytest
 import xarray as xr
 
 import nextframe
+from nextframe.cli import main
 from nextframe.forecasting.model_forecaster import ModelForecaster
 from nextframe.frames.sequence import FrameSequence
 from nextframe.service.follow import Follower
@@ -262,6 +263,48 @@ def test_a_folder_has_its_newest_forecast_at_once_after_a_restart(
         assert (now.st_ino, now.st_mtime_ns) == (written.st_ino, written.st_mtime_ns), "nothing is written anew"
         arrives(6)
         until(lambda: httpx.get(f"{address}/streams/watch/forecasts").json()[-1] == "20160711T213000Z")
+
+
+@pytest.mark.slow
+def test_a_folder_is_followed_by_the_options_of_watch(
+    run: Path, model: ModelForecaster, arrives: Callable[..., Path], tmp_path: Path
+) -> None:
+    for n in range(6):
+        incoming = arrives(n).parent
+    out = tmp_path / "products"
+    options = ["--format", "npy,png", "--lead-times", "2", "--keep", "10min", "--thresholds", "2.5", "--crop", "none"]
+    with served(str(run), "--watch", str(incoming), "--out", str(out), *options) as (address, _):
+        newest = "20160711T212500Z"
+        until(lambda: newest in httpx.get(f"{address}/streams/watch/forecasts").text)
+        until(lambda: sorted(path.suffix for path in out.glob(f"{newest}.*")) == [".npy", ".png"])
+        np.testing.assert_allclose(np.load(out / f"{newest}.npy"), model.forecast(FRAMES[2:6], 2).values, atol=1e-5)
+        until(lambda: json.loads((out / ".nextframe" / "skill.json").read_text())["time"] == "2016-07-11T21:25:00Z")
+        assert json.loads((out / ".nextframe" / "skill.json").read_text())["thresholds"] == [2.5]
+        arrives(6)
+        until(lambda: not (out / "20160711T211500Z.npy").exists())
+        assert (out / "20160711T212000Z.npy").exists(), "ten minutes old, and not older"
+
+
+def test_options_of_a_folder_need_one(
+    run: Path, arrives: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for option in (
+        ["--format", "tif"],
+        ["--lead-times", "3"],
+        ["--keep", "7d"],
+        ["--out", "x"],
+        ["--rain-unit", "mm/h"],
+    ):
+        assert main(["serve", str(run), *option]) == 2
+        name = option[0][2:].replace("-", "_")
+        said = f"nextframe: {name}: is an option of a folder that is followed; give the files of --watch\n"
+        assert capsys.readouterr().err == said
+    products = str(tmp_path / "products")
+    assert main(["serve", str(run), "--watch", "x", "--out", products, "--format", "docx"]) == 2
+    assert "no format has this suffix" in capsys.readouterr().err
+    assert main(["serve", str(run), "--watch", "x", "--out", products, "--drift", "soon"]) == 2
+    assert "drift: is no length of time" in capsys.readouterr().err
+    assert not Path(products).exists()
 
 
 @pytest.mark.slow

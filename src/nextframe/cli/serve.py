@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Unpack
 
 from cyclopts import Parameter
+
+from nextframe.cli.watch import FOLLOWING
 
 
 def serve(
@@ -14,9 +16,9 @@ def serve(
     host: str = "127.0.0.1",
     token_file: Path | None = None,
     watch: Annotated[str | None, Parameter(show_default=False)] = None,
-    out: Path = Path("products"),
     streams: Path | None = None,
     upload: int = 64,
+    **options: Any,
 ) -> None:
     """Serve forecasts over HTTP: a page to look at, requests, and streams of frames.
 
@@ -25,11 +27,11 @@ def serve(
         port: Port to listen at.
         host: Address to listen at; the default can be reached from this machine alone.
         token_file: File with a token that every request has to bear (Authorization: Bearer TOKEN).
-        watch: Follow these files, too, with the first model, as `nextframe watch` does; their forecasts are the stream
-            `watch`.
-        out: Folder of the products of --watch.
+        watch: Follow these files, too, with the first model, as `nextframe watch` does and by its options; their
+            forecasts are the stream `watch`.
         streams: Folder for streams that have no room in memory, which then outlive the service.
         upload: Largest body of a request in MiB.
+        options: How to follow the files of --watch.
     """
     from nextframe.service.start import start
 
@@ -39,8 +41,11 @@ def serve(
         host=host,
         token_file=token_file,
         watch=watch,
-        out=out,
+        following=options,
         streams=streams,
         upload=upload,
         tell=lambda sentence: print(sentence, flush=True),
     )
+
+
+serve.__annotations__["options"] = Unpack[FOLLOWING]

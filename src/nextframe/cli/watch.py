@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from inspect import signature
 from pathlib import Path
-from typing import Annotated, Any, Unpack
+from typing import Annotated, Any, TypedDict, Unpack, get_args, get_origin, get_type_hints
 
-from cyclopts import Parameter
+from cyclopts import Group, Parameter
+from docstring_parser import parse_from_object
 
 from nextframe.cli.forecast import AREAS, COVERAGE, MEMBERS, POINTS, QUANTILES
 from nextframe.cli.options import COVARIATES, FUTURE_COVARIATES, NAMES, NUMBERS, reading_options
@@ -71,34 +74,30 @@ def watch(
     """
     from nextframe.cli.ending import until_terminated
     from nextframe.forecasting.load import load_run
-    from nextframe.frames.steps import length_of_time
     from nextframe.malloc import return_freed_memory
-    from nextframe.outputs.asked import Asked
-    from nextframe.outputs.writers import check_places
-    from nextframe.service.follow import Follower
+    from nextframe.service.following import following
     from nextframe.words import count
 
-    asked = Asked(exceed=exceed, quantiles=quantiles, coverage=coverage, members=members, points=points, areas=areas)
-    check_places([out / f"product.{suffix.lstrip('.')}" for suffix in formats], asked)
-    kept = None if keep is None else length_of_time(keep, where="keep")
-    behind = length_of_time(drift, where="drift")
-    return_freed_memory()
-    model = load_run(run)
-    follower = Follower(
-        model,
+    follow = following(
         source,
-        out,
+        out=out,
         formats=formats,
         lead_times=lead_times,
-        reading=options,
         covariates=covariates,
         future_covariates=future_covariates,
-        asked=asked,
+        keep=keep,
+        drift=drift,
         thresholds=thresholds,
-        keep=kept,
-        drift=behind,
-        tell=lambda sentence: print(sentence, flush=True),
+        exceed=exceed,
+        coverage=coverage,
+        quantiles=quantiles,
+        members=members,
+        points=points,
+        areas=areas,
+        **options,
     )
+    return_freed_memory()
+    follower = follow(load_run(run), tell=lambda sentence: print(sentence, flush=True))
     made = 0
     with until_terminated() as stop:
         for product in follower.run(once=once, stop=stop):
@@ -109,4 +108,29 @@ def watch(
         print(f"{count(made, 'product')} made in {out}")
 
 
+def following_options(leave_out: Collection[str]) -> Any:
+    """Options of `watch` and of how to read, as a `TypedDict` for a command that follows a folder, too: none of them
+    required, and absent where it is not given.
+
+    Args:
+        leave_out: parameters of `watch` that are no options there.
+    """
+    group = Group("A folder that is followed", sort_key=5)
+    descriptions = {param.arg_name: param.description or "" for param in parse_from_object(watch).params}
+    types = get_type_hints(watch, include_extras=True)
+    options: dict[str, Any] = {}
+    for name, parameter in signature(watch).parameters.items():
+        if parameter.kind is parameter.KEYWORD_ONLY and name not in leave_out:
+            said = " ".join(descriptions[name].split())
+            if isinstance(parameter.default, (str, Path)):
+                said += f" [default: {parameter.default}]"
+            # What the option says of itself stands after this, and so takes its place.
+            base, *own = get_args(types[name]) if get_origin(types[name]) is Annotated else (types[name],)
+            options[name] = Annotated[base, Parameter(help=said, group=group), *own]
+    options |= get_type_hints(reading_options(), include_extras=True)
+    return TypedDict("Following", options, total=False)  # type: ignore[operator]
+
+
+FOLLOWING = following_options(("source", "once", "covariates", "future_covariates"))
+"""Options of a folder that the service follows, whose models read no covariates."""
 watch.__annotations__["options"] = Unpack[reading_options()]

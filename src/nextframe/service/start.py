@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from nextframe.data.covariates import hold_without
 from nextframe.errors import ConfigError, first_line
@@ -13,6 +14,8 @@ from nextframe.forecasting.load import load_run
 from nextframe.forecasting.trained import TrainedForecaster
 from nextframe.malloc import return_freed_memory
 from nextframe.runs.shipped import shipped
+from nextframe.service.follow import Follower
+from nextframe.service.following import following as followed_by
 from nextframe.service.limits import Limits
 
 LIBRARIES = ("fastapi", "uvicorn", "multipart", "prometheus_client", "covjson_pydantic")
@@ -75,7 +78,7 @@ def start(
     host: str,
     token_file: Path | None,
     watch: str | None,
-    out: Path,
+    following: Mapping[str, Any],
     streams: Path | None,
     upload: int,
     tell: Callable[[str], None],
@@ -88,13 +91,14 @@ def start(
         host: address to listen at.
         token_file: file with the token that requests have to bear.
         watch: pattern of files to follow, too.
-        out: folder of their products.
+        following: how to follow them, as `nextframe.service.following.following` takes it.
         streams: folder of streams that outlive the service.
         upload: largest body in MiB.
         tell: takes the sentences that are to be said.
 
     Raises:
-        ConfigError: a library that is missing, options out of range, or an address that is taken.
+        ConfigError: a library that is missing, options out of range or of a folder that is not followed, or an address
+            that is taken.
     """
     check_libraries()
     if not 0 < port < 65536:
@@ -102,15 +106,15 @@ def start(
     if upload < 1:
         raise ConfigError("is too small", where="upload", expected="at least 1 MiB", received=upload)
     token = token_of(token_file)
+    follow = _follow(watch, following)
 
     from nextframe.service.app import make_app
-    from nextframe.service.follow import Follower
     from nextframe.service.server import Server
     from nextframe.service.service import Service
 
     return_freed_memory()
     models = models_of(runs)
-    follower = None if watch is None else Follower(next(iter(models.values())), watch, out, tell=tell)
+    follower = None if follow is None else follow(next(iter(models.values())), tell=tell)
     limits = Limits(upload=upload * 2**20)
     service = Service(models=models, limits=limits, token=token, folder=streams, follower=follower)
     server = Server(make_app(service), end=service.streams.end, host=host, port=port, patience=limits.patience)
@@ -124,3 +128,13 @@ def start(
         server.run(sockets)
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def _follow(watch: str | None, options: Mapping[str, Any]) -> Callable[..., Follower] | None:
+    """What follows a folder, where one is to be followed."""
+    if watch is not None:
+        return followed_by(watch, **options)
+    if options:
+        first = "format" if (name := next(iter(options))) == "formats" else name
+        raise ConfigError("is an option of a folder that is followed", where=first, hint="give the files of {watch}")
+    return None
