@@ -1,6 +1,7 @@
 """Sessions: equal to a forecast of the same frames, whichever way and in whatever order they come."""
 
 import copy
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from nextframe.errors import ConfigError, DataError, ShapeError
 from nextframe.forecasting.ensemble import EnsembleForecaster
 from nextframe.forecasting.model_forecaster import ModelForecaster
 from nextframe.forecasting.streaming import tensors_of
+from nextframe.frames.grid import Grid
 from nextframe.frames.sequence import FrameSequence
 from nextframe.models.build import build_model
 from nextframe.runs.manifest import Manifest
@@ -261,6 +263,37 @@ def test_it_is_saved_and_goes_on(options: dict[str, object], tmp_path: Path) -> 
         again.load(tmp_path / "bad.safetensors")
 
 
+def test_unit_and_grid_are_saved_and_scores_are_not(tmp_path: Path) -> None:
+    km = {"units": "km"}
+    grid = Grid(y=np.arange(12.0), x=np.arange(10.0), y_attributes=km, x_attributes=km)
+    session = MODEL.session()
+    for n in range(5):
+        frame = whole([n])
+        session.update(replace(frame, variables=("rain",), units=("mm/h",), grid=grid))
+        session.forecast(2)
+    assert session.skill() is not None
+    session.save(tmp_path / "live.safetensors")
+    again = MODEL.session()
+    for _ in range(2):  # what it had forecast of other frames goes, too
+        again.load(tmp_path / "live.safetensors")
+        assert again.skill() is None
+        made = again.forecast(2)
+        assert (made.variables, made.units) == (("rain",), ("mm/h",))
+        assert made.grid is not None
+        np.testing.assert_array_equal(made.grid.x, grid.x)
+        assert made.grid.y_attributes == {"units": "km"}
+        np.testing.assert_array_equal(made.valid_time, session.forecast(2).valid_time)
+    again.update(FRAMES[5], times(5)[0])
+    skill = again.skill()
+    assert skill is not None
+    assert skill.count == (1, 0, 0)
+    plain = MODEL.session()
+    plain.update(FRAMES[0], times(0)[0])
+    plain.save(tmp_path / "plain.safetensors")
+    again.load(tmp_path / "plain.safetensors")
+    assert again.like is None, "nor is it that of the session before"
+
+
 def test_the_skill_of_a_session_is_that_of_its_forecasts() -> None:
     session = MODEL.session()
     assert session.skill() is None
@@ -282,6 +315,31 @@ def test_the_skill_of_a_session_is_that_of_its_forecasts() -> None:
     assert again.count == (10, 9, 0)
     with pytest.raises(ConfigError, match="is no window"):
         session.skill("5 minutes")
+
+
+def test_the_coverage_of_a_session_is_that_of_its_intervals() -> None:
+    session = forecaster(quantiles=19, loss="quantile").session()
+    forecasts = []
+    for n in range(8):
+        session.update(FRAMES[n], times(n)[0])
+        forecasts.append(session.forecast(3))
+    skill = session.skill("6h")
+    assert skill is not None
+    assert skill.count == (7, 6, 5)
+    for k, share in enumerate(skill.coverage):
+        inside = []
+        for n in range(7 - k):
+            low, high = (bound[k] for bound in forecasts[n].interval(0.9))
+            inside.append((FRAMES[n + k + 1] >= low) & (FRAMES[n + k + 1] <= high))
+        assert share == pytest.approx(np.mean(inside))
+    assert 0 < skill.coverage[0] < 1
+    plain = MODEL.session()
+    for n in range(3):
+        plain.update(FRAMES[n], times(n)[0])
+        plain.forecast(1, members=False)
+    without = plain.skill()
+    assert without is not None
+    assert without.coverage == (), "nobody asked for an interval"
 
 
 def test_frames_without_times_are_graded_too(monkeypatch: pytest.MonkeyPatch) -> None:

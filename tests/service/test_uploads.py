@@ -15,9 +15,9 @@ import pytest
 from nextframe.forecasting.model_forecaster import ModelForecaster
 from nextframe.frames.grid import Grid
 from nextframe.frames.source import open_source
+from nextframe.frames.told import sequence_from, told_of
 from nextframe.service import reader
 from nextframe.service.limits import Limits, Refused
-from nextframe.service.reader import sequence_from, told_of
 from nextframe.service.uploads import plain_name
 from tests.frames.radar.test_composites import knmi, swiss
 from tests.service.conftest import FRAMES

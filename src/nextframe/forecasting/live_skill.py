@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from nextframe.forecasting.forecast import Forecast
+from nextframe.frames.sequence import FloatArray
+
 WINDOWS = {
     "1h": np.timedelta64(1, "h"),
     "6h": np.timedelta64(6, "h"),
@@ -14,6 +17,8 @@ WINDOWS = {
     "7d": np.timedelta64(7, "D"),
 }
 """Rolling windows by name."""
+COVERAGE = 0.9
+"""Probability of the interval whose coverage is counted."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,3 +39,13 @@ class Skill:
         """Mean over the lead times that have a value."""
         values = np.asarray(self.scores.get(forecaster, {}).get(metric, ()), float)
         return float(np.nanmean(values)) if np.isfinite(values).any() else float("nan")
+
+
+def interval_of(forecast: Forecast) -> tuple[FloatArray, FloatArray] | None:
+    """Lower and upper bound (K, C, H, W) of the interval whose coverage is counted; None where the forecast has no
+    members, or too few for one.
+    """
+    if forecast.members is None:
+        return None
+    reach = (len(forecast.members) - 1) / (len(forecast.members) + 1)
+    return forecast.interval(COVERAGE) if reach >= COVERAGE else None

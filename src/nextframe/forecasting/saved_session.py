@@ -1,4 +1,4 @@
-"""Sessions on disk: frames, times and what the networks remember, in one safetensors file; no pickle.
+"""Sessions on disk: frames, times, unit and grid, and what the networks remember, in one safetensors file; no pickle.
 
 The file holds the frames that are kept and one memory, the earliest since the last gap; what came after it is read
 again, which gives the same state to the last bit.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 
 from nextframe.errors import CheckpointError, first_line
 from nextframe.files import replacing
-from nextframe.frames.sequence import FloatArray
+from nextframe.frames.sequence import FloatArray, FrameSequence
+from nextframe.frames.told import sequence_from, told_of
 from nextframe.models.network import Network
 
 VERSION = 1
@@ -44,6 +45,8 @@ class Saved:
     """Number of the frame after which the memory is; -1 without one."""
     memory: tuple[torch.Tensor, ...]
     """Tensors of the memory."""
+    like: FrameSequence | None = None
+    """A frame with the variables, the unit and the grid of all; None where nobody said."""
 
 
 def save(path: str | Path, saved: Saved, networks: Sequence[Network]) -> None:
@@ -62,6 +65,7 @@ def save(path: str | Path, saved: Saved, networks: Sequence[Network]) -> None:
         "begins": list(saved.begins),
         "time_step": None if saved.time_step is None else int(saved.time_step.astype("timedelta64[ns]").astype(int)),
         "place": saved.place,
+        "like": None if saved.like is None else {**told_of(saved.like), "times": None},
     }
     content = safetensors.torch.save(tensors, metadata={"session": json.dumps(known)})
     with replacing(path) as temporary:
@@ -90,6 +94,8 @@ def load(path: str | Path, networks: Sequence[Network]) -> Saved:
             place=int(known["place"]),
             memory=tuple(tensors[name] for name in sorted(tensors)),
         )
+        if known.get("like") is not None:
+            saved = replace(saved, like=sequence_from(saved.frames[-1:], known["like"], name="session"))
         model = known["model"]
     except (OSError, RuntimeError, ValueError, KeyError, TypeError, safetensors.SafetensorError) as error:
         raise CheckpointError(

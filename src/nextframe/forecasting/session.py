@@ -306,8 +306,8 @@ class Session:
         )
 
     def save(self, path: str | Path) -> None:
-        """Write what is kept to a file (safetensors), from which a session of the same model goes on; of the frames
-        their values and times, and not their unit and grid (`like`).
+        """Write what is kept to a file (safetensors), from which a session of the same model goes on: frames with their
+        times, unit and grid, and the state; forecasts and their scores (`skill`) are not.
 
         Raises:
             ConfigError: no frame yet, or a place that cannot be written to.
@@ -326,11 +326,12 @@ class Session:
             seen=frames[0].frame == 0 if memory is None else memory.seen,
             place=place,
             memory=tuple(tensors_of(memory)),
+            like=self.like,
         )
         save(path, saved, self.forecaster.networks)
 
     def load(self, path: str | Path) -> None:
-        """Go on from what `save` has written, in place of what is kept.
+        """Go on from what `save` has written, in place of what is kept; the scores begin anew.
 
         Raises:
             CheckpointError: no such file, a damaged one, or a session of another model.
@@ -341,7 +342,8 @@ class Session:
             Seen(frame, time, begins=begins)
             for frame, time, begins in zip(saved.frames, times, saved.begins, strict=True)
         )
-        self.time_step = saved.time_step
+        self.time_step, self.like = saved.time_step, saved.like
+        self._log = None if self._log is None else self._log.anew()
         if self.stream is None:
             return
         begin = 0
@@ -349,7 +351,8 @@ class Session:
             like = self.stream.read(saved.frames[0], None)
             self.kept[saved.place].memory = refilled(like, iter(saved.memory))._replace(seen=saved.seen)
             begin = saved.place + 1
-        self._read_again(begin)
+        if begin < len(self.kept):  # else the memory is that of the last frame
+            self._read_again(begin)
         self._forget()
 
     def _taken(
@@ -378,7 +381,7 @@ class Session:
     def _logged(self, forecast: Forecast, past: FrameSequence) -> Forecast:
         if self._log is not None:
             recent = past.read(max(0, len(past) - 2), len(past))
-            self._log.issued(self.kept[-1].time, forecast.values, recent, self.time_step)
+            self._log.issued(self.kept[-1].time, forecast, recent, self.time_step)
         return forecast
 
     def _append(self, seen: Seen) -> None:

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 
 from nextframe.forecasting.baselines import DEFAULT, make_baseline
+from nextframe.forecasting.forecast import Forecast
+from nextframe.forecasting.live_skill import interval_of
 from nextframe.frames.sequence import FloatArray
 from nextframe.plugins import Late
 
@@ -47,9 +49,15 @@ class SessionLog:
         if self.entries or self.rolling is not None:
             self._note(("frame", self._moment(time), frame))
 
-    def issued(self, time: Any, values: FloatArray, recent: FloatArray, step: np.timedelta64 | None) -> None:
-        """Note a forecast (K, C, H, W), and the last two frames (T, C, H, W) that it was made from."""
-        self._note(("forecast", self._moment(time), values, recent, _SECOND if time is None else step))
+    def issued(self, time: Any, forecast: Forecast, recent: FloatArray, step: np.timedelta64 | None) -> None:
+        """Note a forecast, and the last two frames (T, C, H, W) that it was made from."""
+        members = 0 if forecast.members is None else forecast.members.nbytes
+        entry = ("forecast", self._moment(time), forecast, recent, _SECOND if time is None else step)
+        self._note(entry, size=forecast.values.nbytes + members)
+
+    def anew(self) -> SessionLog:
+        """An empty log of the same forecaster."""
+        return SessionLog(self.name, self.lead_times, self.threshold)
 
     def skill(self, window: str) -> Any:
         """Scores of the forecasts whose truth came within a window: `nextframe.verification.rolling.Skill`."""
@@ -59,9 +67,9 @@ class SessionLog:
     def _moment(self, time: Any) -> np.datetime64:
         return _BEGIN + self.count * _SECOND if time is None else time
 
-    def _note(self, entry: tuple[Any, ...]) -> None:
+    def _note(self, entry: tuple[Any, ...], size: int = 0) -> None:
         self.entries.append(entry)
-        self.size += sum(part.nbytes for part in entry if isinstance(part, np.ndarray))
+        self.size += size + sum(part.nbytes for part in entry if isinstance(part, np.ndarray))
         if self.size > LARGEST:
             self._work_through()
 
@@ -71,15 +79,20 @@ class SessionLog:
                 if self.rolling is not None:
                     self.rolling.observe(time, noted[0])
                 continue
-            values, recent, step = noted
+            forecast, recent, step = noted
             if self.rolling is None:
                 if step is None:
                     continue
                 settings = _SETTINGS(thresholds=(self.threshold,), scales=(5,))
                 self.rolling = _ROLLING(lead_times=self.lead_times, time_step=step, settings=settings)
-            made = {self.name: values}
+            made = {self.name: forecast.values}
             made |= {name: make_baseline(name).predict(recent[None], self.lead_times)[0] for name in DEFAULT}
-            self.rolling.issue(time, {name: self._fitted(each) for name, each in made.items()})
+            bounds = interval_of(forecast)
+            self.rolling.issue(
+                time,
+                {name: self._fitted(each) for name, each in made.items()},
+                bounds=None if bounds is None else tuple(map(self._fitted, bounds)),
+            )
         self.entries.clear()
         self.size = 0
 

@@ -13,7 +13,7 @@ import numpy as np
 from nextframe.files import write_text
 from nextframe.forecasting.baselines import DEFAULT, make_baseline
 from nextframe.forecasting.forecast import Forecast
-from nextframe.forecasting.live_skill import WINDOWS, Skill
+from nextframe.forecasting.live_skill import COVERAGE, WINDOWS, Skill, interval_of
 from nextframe.forecasting.trained import TrainedForecaster
 from nextframe.frames.sequence import FloatArray, FrameSequence
 from nextframe.verification.additive import Settings
@@ -23,8 +23,6 @@ from nextframe.words import duration, seconds
 
 SCALES = (5,)
 """Neighbourhoods of the fractions skill score, in pixels along each side."""
-COVERAGE = 0.9
-"""Probability of the interval whose coverage is counted."""
 DRIFT = np.timedelta64(6, "h")
 """Time for which the model may be behind extrapolation before it is said."""
 
@@ -83,12 +81,9 @@ class Judge:
             made = {self.name: self._judged(forecast.values)}
             recent = past.read(max(len(past) - 2, 0), len(past))[None]
             made |= {name: make_baseline(name).predict(recent, self.lead_times)[0] for name in DEFAULT}
-            bounds = None
-            if forecast.members is not None:
-                reach = (len(forecast.members) - 1) / (len(forecast.members) + 1)
-                if reach >= COVERAGE:
-                    low, high = forecast.interval(COVERAGE)
-                    bounds = self._judged(low), self._judged(high)
+            bounds = interval_of(forecast)
+            if bounds is not None:
+                bounds = self._judged(bounds[0]), self._judged(bounds[1])
             self.kept.issue(now, made, bounds=bounds)
         self.skills = self._skills()
         write_text(self._report, json.dumps(self.summary(), indent=1))

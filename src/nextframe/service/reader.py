@@ -13,7 +13,7 @@ import resource
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from queue import Empty, Queue
@@ -24,8 +24,8 @@ import numpy as np
 from nextframe.config import Reading
 from nextframe.errors import NextframeError
 from nextframe.files import FULL, write_array
-from nextframe.frames.grid import Grid
-from nextframe.frames.sequence import FloatArray, FrameSequence
+from nextframe.frames.sequence import FrameSequence
+from nextframe.frames.told import sequence_from, told_of
 from nextframe.service.json_frames import frames_in_json
 from nextframe.service.limits import NO_ROOM, Limits, Refused, said
 
@@ -131,22 +131,6 @@ def sequence_of(path: Path, told: dict[str, Any]) -> FrameSequence:
     return sequence_from(values, told)
 
 
-def sequence_from(values: FloatArray, told: Mapping[str, Any]) -> FrameSequence:
-    """Frames (T, C, H, W) of which `told_of` has told the rest."""
-    times, step, grid = told["times"], told["time_step"], told["grid"]
-    return FrameSequence(
-        values=values,
-        name="the file",
-        times=None if times is None else np.array(times, "datetime64[ns]"),
-        time_step=None if step is None else np.timedelta64(step, "ns"),
-        variables=tuple(told["variables"]),
-        units=tuple(told["units"]),
-        accumulation=tuple(None if length is None else np.timedelta64(length, "ns") for length in told["accumulation"]),
-        grid=None if grid is None else Grid(**{**grid, "y": np.array(grid["y"]), "x": np.array(grid["x"])}),
-        missing="mask",
-    )
-
-
 def _answer(asked: dict[str, Any]) -> dict[str, Any]:
     files = [Path(name) for name in asked["files"]]
     sequence = _opened(files, asked["reading"])
@@ -173,52 +157,6 @@ def _opened(files: Sequence[Path], reading: dict[str, Any]) -> FrameSequence:
     if files[0].suffix == ".json":
         return frames_in_json(files[0].read_bytes(), reading.get("axes", ""))
     return open_source(files[0], Reading(), **reading).sequences[0]
-
-
-def told_of(sequence: FrameSequence) -> dict[str, Any]:
-    """Facts of frames beside their values, for JSON."""
-    grid = sequence.grid
-    return {
-        "times": None if sequence.times is None else [str(t) for t in sequence.times.astype("datetime64[ns]")],
-        "time_step": None if sequence.time_step is None else _nanoseconds(sequence.time_step),
-        "variables": list(sequence.variables),
-        "units": list(sequence.units),
-        "accumulation": [None if length is None else _nanoseconds(length) for length in sequence.accumulation],
-        "grid": None
-        if grid is None
-        else {
-            "y": grid.y.tolist(),
-            "x": grid.x.tolist(),
-            "y_name": grid.y_name,
-            "x_name": grid.x_name,
-            "y_attributes": _plain(grid.y_attributes),
-            "x_attributes": _plain(grid.x_attributes),
-            "mapping": None if grid.mapping is None else _plain(grid.mapping),
-        },
-    }
-
-
-def _nanoseconds(step: np.timedelta64) -> int:
-    from nextframe.words import seconds
-
-    return round(seconds(step) * 1e9)
-
-
-def _plain(attributes: Any) -> dict[str, Any]:
-    """Attributes that JSON can hold: texts, numbers and lists of them; of others nothing is needed to place a grid."""
-    each = {str(name): _told(value) for name, value in attributes.items()}
-    return {name: value for name, value in each.items() if isinstance(value, (str, int, float, list))}
-
-
-def _told(value: Any) -> Any:
-    """A value as JSON has it; None for what it has no word for."""
-    plain = value.tolist() if isinstance(value, (np.ndarray, np.generic)) else value
-    if isinstance(plain, list):
-        each = [_told(part) for part in plain]
-        return None if None in each else each
-    if isinstance(plain, bytes):
-        return plain.decode("utf-8", "replace")
-    return plain if isinstance(plain, (str, int, float)) else None
 
 
 def main() -> None:

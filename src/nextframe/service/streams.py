@@ -31,7 +31,6 @@ from nextframe.frames.sequence import FrameSequence
 from nextframe.service.issue import Issued, issue_always
 from nextframe.service.judge import Judge
 from nextframe.service.limits import Limits, Refused, said
-from nextframe.service.reader import sequence_from, told_of
 from nextframe.service.starting import adapted_to, start_from
 from nextframe.service.stream import Stream
 
@@ -283,7 +282,6 @@ class Streams:
             "model": stream.model,
             "count": stream.count,
             "lead_times": last,
-            "like": told_of(stream.session.sequence()),
         }
         write_text(folder / _ABOUT, json.dumps(about))
 
@@ -297,7 +295,6 @@ class Streams:
         session = forecaster.session(past=forecaster.config.data.past, graded=False)
         try:
             session.load(folder / _SESSION)
-            session.like = sequence_from(session.kept[-1].frame[None], {**about["like"], "times": None})
             stream = Stream(name, about["model"], session, count=about["count"])
             if about["lead_times"] is not None:
                 stream.adapted = adapted_to(forecaster, session.sequence())

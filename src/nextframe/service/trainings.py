@@ -21,10 +21,10 @@ from nextframe.files import write_array
 from nextframe.forecasting.load import load_run
 from nextframe.forecasting.trained import TrainedForecaster
 from nextframe.frames.sequence import FrameSequence
+from nextframe.frames.told import told_of
 from nextframe.runs.metrics import METRICS, read_metrics
 from nextframe.service.judge import plain
 from nextframe.service.limits import Limits, Refused, room_on_disk, said
-from nextframe.service.reader import told_of
 
 _NAME = re.compile(r"trained-(\d+)")
 _LOOK = 0.3
