@@ -1,7 +1,9 @@
 """The service's page in a real browser: a file in, the slider moved, a value read, a stream that moves on."""
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -135,6 +137,66 @@ def test_radar_files_are_dropped_and_a_stream_is_looked_at(
         assert httpx.post(f"{address}/streams/radar/frames", files=form, timeout=60).is_success
         page.select_option("#when", "latest")
         page.wait_for_function("document.querySelector('#come').textContent === ''")
+
+
+def test_a_token_is_typed_once(run: Path, tmp_path: Path) -> None:
+    secret = tmp_path / "token"
+    secret.write_text("correct horse\n")
+    np.save(tmp_path / "clip.npy", FRAMES[:4])
+    with served(str(run), "--token-file", str(secret)) as (address, _), launched() as browser:
+        context = browser.new_context()
+        page = context.new_page()
+        page.goto(address)
+        assert page.evaluate("document.activeElement.name") == "token"
+        page.get_by_label("Token of this service").fill("wrong horse")
+        page.keyboard.press("Enter")
+        page.wait_for_selector("[role=alert]:has-text('not the token')")
+        assert page.locator("[name=token]").get_attribute("aria-describedby") == "wrong"
+        page.get_by_label("Token of this service").fill("correct horse")
+        page.get_by_role("button", name="Open the page").click()
+        page.wait_for_selector("#model option", state="attached")
+        assert page.evaluate("document.cookie") == "", "scripts cannot read it"
+        page.set_input_files("#file", tmp_path / "clip.npy")
+        page.wait_for_selector("#player canvas", timeout=60_000)
+        bearer = {"authorization": "Bearer correct horse"}
+        query = {"time": f"{BEGIN.astype('datetime64[s]')}Z"}
+        sent = httpx.post(f"{address}/streams/radar/frames", params=query, content=npy(FRAMES[:1]), headers=bearer)
+        assert sent.is_success
+        page.wait_for_selector("#streams button:has-text('radar')", timeout=60_000)  # the event stream is let in, too
+        other = context.new_page()
+        with opened_elsewhere(address) as elsewhere:
+            other.goto(elsewhere)
+            other.wait_for_function("document.title !== ''")
+            assert other.title() == "refused", "a page of another port of this host"
+        page.reload()
+        page.wait_for_selector("#model option", state="attached")
+        context.close()
+
+
+@contextmanager
+def opened_elsewhere(address: str) -> Iterator[str]:
+    """Another page of this host, at another port, which sends a request with the browser's cookies to an address."""
+    script = f"""<!doctype html><script>
+const frame = document.createElement("img");
+frame.onload = () => document.title = "let in";
+frame.onerror = () => document.title = "refused";
+frame.src = "{address}/streams/radar/forecasts/latest.png";
+</script>"""
+
+    class Page(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("content-type", "text/html")
+            self.end_headers()
+            self.wfile.write(script.encode())
+
+        def log_message(self, format: str, *arguments: Any) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Page) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
 
 
 def test_nothing_is_wider_than_a_phone(run: Path, arrives: Callable[..., Path]) -> None:

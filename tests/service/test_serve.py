@@ -446,6 +446,75 @@ def test_what_a_client_has_is_not_sent_again(service: str, model: ModelForecaste
         assert client.get("/forecasts").json() == ["20160711T210000Z", "20160711T210500Z"]
 
 
+def guarded(model: ModelForecaster) -> Service:
+    """A service that asks for a token."""
+    return Service(models={"last": Last(model)}, token="correct hörse")
+
+
+HTML = {"accept": "text/html,application/xhtml+xml;q=0.9,*/*;q=0.8"}
+"""What a browser says when it opens a page."""
+
+
+def test_a_form_asks_for_the_token_and_a_cookie_bears_it(model: ModelForecaster) -> None:
+    with running(guarded(model)) as address, httpx.Client(base_url=address, timeout=60) as client:
+        for path in ("/", "/models", "/page/service.js", "/events", "/metrics"):
+            problem = hold_problem(client.get(path), 401)
+            assert "no valid token" in problem["detail"]
+        hold_problem(client.get("/models", headers=HTML), 401)
+        asked = client.get("/", headers=HTML)
+        assert asked.status_code == 401
+        assert asked.headers["www-authenticate"] == "Bearer"
+        assert '<form method="post" action="/token"' in asked.text
+        assert "//" not in re.sub(r"/\*.*?\*/", "", asked.text), "nothing of it is elsewhere"
+        for wrong in ({"token": "correct horse"}, {"token": ""}, {}, {"other": "correct hörse"}):
+            refused = client.post("/token", data=wrong)
+            assert refused.status_code == 401
+            assert "not the token of this service" in refused.text
+            assert "set-cookie" not in refused.headers
+        assert client.post("/token", content=b"token=%ff\xff").status_code == 401
+        hold_problem(client.post("/token", data={"token": "x" * 5000}), 413)
+        let_in = client.post("/token", data={"token": "correct hörse\n"})
+        assert (let_in.status_code, let_in.headers["location"]) == (303, "/")
+        (cookie,) = let_in.headers.get_list("set-cookie")
+        said = [part.strip().lower() for part in cookie.split(";")]
+        assert {"httponly", "samesite=strict", "path=/"} <= set(said)
+        assert "correct" not in cookie
+        assert client.get("/models").status_code == 200, "by the cookie"
+        assert client.get("/", headers=HTML).text.startswith("<!doctype html>")
+        assert 'id="ask"' in client.get("/", headers=HTML).text
+    with running(guarded(model)) as address, httpx.Client(base_url=address, timeout=60) as client:
+        assert client.get("/models", headers={"cookie": cookie.partition(";")[0]}).status_code == 200, "after a restart"
+        for false in ("nextframe=", "nextframe=0", "other=1", "nextframe=ä", "=;;nextframe", "nextframe=correct"):
+            hold_problem(client.get("/models", headers={"cookie": false.encode()}), 401)
+        bearer = {"authorization": "Bearer correct hörse".encode()}
+        assert client.get("/models", headers=bearer).status_code == 200
+
+
+def test_the_cookie_counts_for_pages_of_this_service_alone(model: ModelForecaster) -> None:
+    with running(guarded(model)) as address, httpx.Client(base_url=address, timeout=60) as client:
+        client.post("/token", data={"token": "correct hörse"})
+        for own in ({"origin": address}, {"sec-fetch-site": "same-origin"}, {"sec-fetch-site": "none"}, {}):
+            assert client.get("/models", headers=own).status_code == 200, own
+        others = (
+            {"origin": "http://127.0.0.1:1"},
+            {"origin": "null"},
+            {"origin": "https://example.org"},
+            {"sec-fetch-site": "same-site"},
+            {"sec-fetch-site": "cross-site", "origin": address},
+        )
+        for other in others:
+            hold_problem(client.get("/models", headers=other), 401)
+            hold_problem(client.delete("/streams/x", headers=other), 401)
+        bearer = {"authorization": "Bearer correct hörse".encode(), "origin": "https://example.org"}
+        assert client.get("/models", headers=bearer).status_code == 200, "who bears the token is asked nothing more"
+
+
+def test_a_service_without_a_token_has_no_form(model: ModelForecaster) -> None:
+    with running(service_of(Last(model))) as address:
+        hold_problem(httpx.post(f"{address}/token", data={"token": "x"}), 404, 405)
+        assert 'id="ask"' in httpx.get(address, headers=HTML).text
+
+
 @pytest.mark.slow
 def test_a_token_and_an_end_that_finishes_what_it_began(run: Path, tmp_path: Path) -> None:
     secret = tmp_path / "token"

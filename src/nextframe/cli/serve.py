@@ -26,7 +26,8 @@ def serve(
         runs: Run folders of models, or names of shipped ones; by default all shipped ones. The first is the default.
         port: Port to listen at.
         host: Address to listen at; the default can be reached from this machine alone.
-        token_file: File with a token that every request has to bear (Authorization: Bearer TOKEN).
+        token_file: File with a token that every request has to bear (Authorization: Bearer TOKEN), and that the page
+            asks for.
         watch: Follow these files, too, with the first model, as `nextframe watch` does and by its options; their
             forecasts are the stream `watch`.
         streams: Folder for streams that have no room in memory, which then outlive the service.

@@ -21,6 +21,7 @@ from nextframe.service.interface import interface_page
 from nextframe.service.limits import Refused
 from nextframe.service.service import Service
 from nextframe.service.stream_routes import add_streams
+from nextframe.service.token import Token, add_token
 from nextframe.service.training_routes import add_trainings
 
 PAGE = Path(__file__).parent / "page"
@@ -44,15 +45,18 @@ def make_app(service: Service) -> FastAPI:
         docs_url=None,  # FastAPI's own loads its scripts from elsewhere
         redoc_url=None,
     )
+    token = None if service.token is None else Token(service.token)
     app.add_middleware(
         Gate,
         room=service.room,
         monitor=service.monitor,
         requests=service.limits.requests,
-        token=service.token,
+        token=token,
     )
     _add_refusals(app)
     _add_pages(app, service)
+    if token is not None:
+        add_token(app, token, service.limits.patience)
     add_forecasts(app, service)
     add_streams(app, service)
     add_trainings(app, service)

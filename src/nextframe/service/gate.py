@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import secrets
 import time
 from collections.abc import Iterator, MutableMapping
 from typing import Any
 
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from nextframe.service.limits import Refused
 from nextframe.service.monitoring import Monitor
 from nextframe.service.room import Held, Room
+from nextframe.service.token import ROUTE, Token, asks_for_page, form
 
 OPEN = ("/healthz", "/readyz")
 """Routes that need no token."""
@@ -37,10 +37,10 @@ class Gate:
         room: memory of all requests.
         monitor: takes latencies.
         requests: requests that may be under way, event streams apart.
-        token: token that every request has to bear; None for none.
+        token: token that every request has to bear, but for the form that asks for it; None for none.
     """
 
-    def __init__(self, app: ASGIApp, *, room: Room, monitor: Monitor, requests: int, token: str | None) -> None:
+    def __init__(self, app: ASGIApp, *, room: Room, monitor: Monitor, requests: int, token: Token | None) -> None:
         self.app, self.room, self.monitor, self.requests, self.token = app, room, monitor, requests, token
         self._under_way = 0
 
@@ -63,7 +63,7 @@ class Gate:
             if refused is None:
                 await _while_there(self.app, scope, receive, in_pieces)
             else:
-                await JSONResponse(refused.problem, refused.status, headers=refused.headers)(scope, receive, in_pieces)
+                await _answer(refused, scope)(scope, receive, in_pieces)
         finally:
             self._under_way -= counts
             held.release()
@@ -72,7 +72,7 @@ class Gate:
                 self.monitor.latency.labels(route, str(status or "gone")).observe(time.perf_counter() - started)
 
     def _refusal(self, scope: Scope, counts: bool) -> Refused | None:
-        if self.token is not None and scope["path"] not in OPEN and not _bears(scope, self.token):
+        if self.token is not None and scope["path"] not in (*OPEN, ROUTE) and not self.token.admits(scope):
             return Refused(401, "the request bears no valid token: Authorization: Bearer ...")
         if counts and self._under_way >= self.requests and scope["path"] not in OPEN:
             return Refused(503, f"{self.requests} requests are under way: come again in some seconds", retry_after=2)
@@ -85,9 +85,11 @@ def held_by(scope: MutableMapping[str, Any]) -> Held:
     return held
 
 
-def _bears(scope: Scope, token: str) -> bool:
-    said: bytes = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
-    return secrets.compare_digest(said, f"Bearer {token}".encode())
+def _answer(refused: Refused, scope: Scope) -> Response:
+    """A problem, or for a browser that asks for the page the form that lets it in."""
+    if refused.status == 401 and asks_for_page(scope):
+        return form()
+    return JSONResponse(refused.problem, refused.status, headers=refused.headers)
 
 
 def _parts(message: Message) -> Iterator[Message]:
