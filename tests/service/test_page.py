@@ -1,5 +1,6 @@
 """The service's page in a real browser: a file in, the slider moved, a value read, a stream that moves on."""
 
+import base64
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,8 +10,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image, ImageSequence
 
 import nextframe
+from nextframe.forecasting.model_forecaster import ModelForecaster
 from tests.browser import NEEDED, at, launched, opened
 from tests.service.conftest import BEGIN, FRAMES, STEP
 from tests.service.running import httpx, npy
@@ -137,6 +140,94 @@ def test_radar_files_are_dropped_and_a_stream_is_looked_at(
         assert httpx.post(f"{address}/streams/radar/frames", files=form, timeout=60).is_success
         page.select_option("#when", "latest")
         page.wait_for_function("document.querySelector('#come').textContent === ''")
+
+
+def dragged(page: Any, *files: Path) -> Any:
+    """Files that are dragged from elsewhere onto the page."""
+    script = """(files) => {
+        const dragged = new DataTransfer();
+        for (const [name, text] of files) {
+            dragged.items.add(new File([Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0))], name));
+        }
+        return dragged;
+    }"""
+    return page.evaluate_handle(script, [[path.name, base64.b64encode(path.read_bytes()).decode()] for path in files])
+
+
+def test_files_are_dropped_anywhere_and_their_forecast_downloaded(
+    run: Path, tmp_path: Path, arrives: Callable[..., Path]
+) -> None:
+    files = [arrives(n) for n in range(4)]
+    with page_of(str(run), height=1400) as (page, _):
+        page.wait_for_selector("#model option", state="attached")
+        given = {"dataTransfer": dragged(page, *files)}
+        where = page.locator("#drop")
+        page.dispatch_event("h1", "dragenter", given)
+        assert where.get_attribute("class").split() == ["drop", "over"], "where they are to go shows"
+        page.dispatch_event("h1", "dragleave", given)
+        assert where.get_attribute("class").split() == ["drop"]
+        page.dispatch_event("#drop", "dragover", given)
+        page.dispatch_event("#drop", "drop", given)
+        assert where.get_attribute("class").split() == ["drop"]
+        page.wait_for_selector("#said:has-text('3 frames from 4 of 4 files')", timeout=60_000)
+        page.wait_for_selector("#words:has-text('4 frames of 12 x 10 pixels.')", timeout=60_000)
+        page.dispatch_event("footer", "drop", {"dataTransfer": dragged(page)})  # a text, or nothing
+        assert "3 frames from 4 of 4 files" in page.text_content("#said"), "what was there stays"
+        for format in ("gif", "npy"):
+            with page.expect_download() as download:
+                page.click(f"#downloads [data-format={format}]")
+            assert download.value.suggested_filename == f"forecast.{format}"
+            download.value.save_as(tmp_path / f"forecast.{format}")
+        with Image.open(tmp_path / "forecast.gif") as clip:
+            assert len(list(ImageSequence.Iterator(clip))) == 4 + 3, "the frames before it, and its own"
+        expected = ModelForecaster.load(run).forecast(FRAMES[:4], 3).values
+        np.testing.assert_allclose(np.load(tmp_path / "forecast.npy"), expected, atol=1e-4)
+        np.save(tmp_path / "clip.npy", FRAMES[4:8])
+        page.dispatch_event("footer", "drop", {"dataTransfer": dragged(page, tmp_path / "clip.npy")})
+        page.wait_for_selector("#said:has-text('3 frames from 4 of clip.npy')", timeout=60_000)
+
+
+def test_all_of_the_page_is_reached_by_keyboard_and_has_a_name(run: Path, arrives: Callable[..., Path]) -> None:
+    files = [arrives(n) for n in range(8)]
+    listed = """() => {
+        const kinds = "a[href], button, input, select, textarea, summary, [tabindex]";
+        const there = [...document.querySelectorAll(kinds)].filter((one) =>
+            one.checkVisibility() && !one.disabled && one.tabIndex >= 0);
+        return there.map((one, n) => {
+            one.dataset.place = n;
+            const labels = [...(one.labels ?? [])].map((label) => label.textContent).join(" ");
+            return [one.outerHTML.slice(0, 80), one.tabIndex, one.ariaLabel || labels.trim() || one.textContent.trim()];
+        });
+    }"""
+    with page_of(str(run), height=1400) as (page, _):
+        page.wait_for_selector("#model option", state="attached")
+        for empty in (True, False):
+            if not empty:
+                page.check("#check")
+                page.set_input_files("#file", files)
+                page.wait_for_selector("#player .events tbody tr", timeout=60_000)
+                page.wait_for_selector("#words:has-text('frames of')", timeout=60_000)
+            there = page.evaluate(listed)
+            assert len(there) > (10 if empty else 20)
+            for part, order, name in there:
+                assert order == 0, f"{part} stands out of order"
+                assert name, f"{part} has no name"
+            page.evaluate("document.querySelector('[data-place=\"0\"]').focus()")
+            reached = [0]
+            for _ in there[1:]:
+                page.keyboard.press("Tab")
+                reached.append(page.evaluate("Number(document.activeElement.dataset.place ?? -1)"))
+                style = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
+                assert style != "none", f"what comes after {there[reached[-2]]} does not show that it is reached"
+            assert reached == list(range(len(there))), "as they stand on the page"
+            lines = page.evaluate("[...document.querySelectorAll('h1, h2')].map((one) => one.tagName)")
+            assert lines[0] == "H1"
+            assert lines.count("H1") == 1
+            regions = page.evaluate(
+                "[...document.querySelectorAll('section, form, nav')].map((one) => one.ariaLabel || "
+                "document.getElementById(one.getAttribute('aria-labelledby'))?.textContent)"
+            )
+            assert all(regions), regions
 
 
 def test_a_token_is_typed_once(run: Path, tmp_path: Path) -> None:
