@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -11,10 +12,15 @@ from numpy.typing import NDArray
 
 from nextframe.errors import NextframeError
 from nextframe.forecasting.forecast import Forecast
+from nextframe.frames.geography import Geography
 from nextframe.frames.sequence import FloatArray
 from nextframe.outputs.places import Area, Point, pixels_of, weights_of
 from nextframe.service.limits import Refused
 
+Axes = dict[str, dict[str, Any]]
+"""Axes of a CoverageJSON's domain."""
+LARGEST = "_maximum"
+"""End of the name of what holds a variable's largest values."""
 _POINT = re.compile(r"\s*POINT\s*\(\s*(\S+)\s+(\S+)\s*\)\s*", re.IGNORECASE)
 _POLYGON = re.compile(r"\s*POLYGON\s*\(\((.*?)\)\)\s*", re.IGNORECASE | re.DOTALL)
 
@@ -29,11 +35,13 @@ def position(forecast: Forecast, latitude: float, longitude: float) -> str:
         ((row, column),) = pixels_of([Point("the place", latitude, longitude)], forecast.grid, where="the forecast")
     except NextframeError as error:
         raise Refused.because(error) from error
-    return _covered(forecast, forecast.values[:, :, row, column], latitude, longitude)
+    parts = {"": ("", forecast.values[:, :, row, column])}
+    return _covered(forecast, "PointSeries", _place(latitude, longitude), ("t",), parts)
 
 
 def area(forecast: Forecast, ring: NDArray[np.float64]) -> str:
-    """The mean over the pixels of a polygon, as a CoverageJSON at its middle.
+    """The mean and the largest value over the pixels of a polygon, a CoverageJSON of domain type PointSeries at the
+    middle of its corners.
 
     Args:
         forecast: what is looked at.
@@ -42,17 +50,61 @@ def area(forecast: Forecast, ring: NDArray[np.float64]) -> str:
     Raises:
         Refused: a polygon outside of the grid, or a grid that does not say where it lies.
     """
-    try:
-        (weights,) = weights_of([Area("the area", (ring,))], forecast.grid, where="the forecast")
-    except NextframeError as error:
-        raise Refused.because(error) from error
+    weights = _weights(forecast, ring)
     there = np.isfinite(forecast.values) & (weights > 0)
     share = np.where(there, weights, 0.0)
     total = share.sum((2, 3))
     sums = (np.where(there, forecast.values, 0) * share).sum((2, 3))
     means = np.where(total > 0, sums / np.maximum(total, 1e-12), np.nan).astype(np.float32)
-    longitude, latitude = ring.mean(0)
-    return _covered(forecast, means, float(latitude), float(longitude))
+    largest = np.where(there, forecast.values, -np.inf).max((2, 3))
+    corners = ring[:-1] if len(ring) > 1 and (ring[0] == ring[-1]).all() else ring
+    longitude, latitude = corners.mean(0).tolist()
+    parts = {"": ("mean over the area", means), LARGEST: ("largest value in the area", largest)}
+    return _covered(forecast, "PointSeries", _place(latitude, longitude), ("t",), parts)
+
+
+def area_values(forecast: Forecast, ring: NDArray[np.float64], most: int) -> str:
+    """The values of the pixels of a polygon as a CoverageJSON: of domain type Grid, null outside of the polygon, where
+    rows are latitudes and columns longitudes; else MultiPointSeries, of the pixels' centres.
+
+    Args:
+        forecast: what is looked at.
+        ring: longitude and latitude of the polygon's corners, (N, 2).
+        most: number of values that there may be.
+
+    Raises:
+        Refused: a polygon outside of the grid or of too many pixels, or a grid that does not say where it lies.
+    """
+    inside = _weights(forecast, ring) > 0
+    assert forecast.grid is not None
+    longitudes, latitudes = Geography(forecast.grid).lonlat()
+    rows, columns = (slice(int(found.min()), int(found.max()) + 1) for found in np.nonzero(inside))
+    regular = (longitudes == longitudes[:1]).all() and (latitudes == latitudes[:, :1]).all()
+    pixels = inside[rows, columns].size if regular else int(inside.sum())
+    number = pixels * forecast.lead_times * len(forecast.variables)
+    if number > most:
+        raise Refused(422, f"the area has {number} values, more than {most}: ask for a smaller one, or for its mean")
+    if regular:
+        axes: Axes = {"x": {"values": longitudes[0, columns].tolist()}, "y": {"values": latitudes[rows, 0].tolist()}}
+        values = np.where(inside, forecast.values, np.nan)[:, :, rows, columns]
+        return _covered(forecast, "Grid", axes, ("t", "y", "x"), {"": ("", values)})
+    centres = np.stack([longitudes[inside], latitudes[inside]], axis=-1).tolist()
+    axes = {"composite": {"dataType": "tuple", "coordinates": ["x", "y"], "values": centres}}
+    parts = {"": ("", forecast.values[:, :, inside])}
+    return _covered(forecast, "MultiPointSeries", axes, ("t", "composite"), parts)
+
+
+def _weights(forecast: Forecast, ring: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Share of each pixel (H, W) in a polygon.
+
+    Raises:
+        Refused: a polygon outside of the grid, or a grid that does not say where it lies.
+    """
+    try:
+        (weights,) = weights_of([Area("the area", (ring,))], forecast.grid, where="the forecast")
+    except NextframeError as error:
+        raise Refused.because(error) from error
+    return weights
 
 
 def point_of(coords: str) -> tuple[float, float]:
@@ -108,20 +160,38 @@ def ring_of(coords: str) -> NDArray[np.float64]:
     return ring
 
 
-def _covered(forecast: Forecast, values: FloatArray, latitude: float, longitude: float) -> str:
-    """CoverageJSON of values (K, C) at a place."""
-    valid = forecast.valid_time
-    axis = (
-        [f"{time.astype('datetime64[s]')}Z" for time in valid]
-        if valid is not None
-        else [f"{n}" for n in range(1, forecast.lead_times + 1)]
-    )
+def _place(latitude: float, longitude: float) -> Axes:
+    return {"x": {"values": [longitude]}, "y": {"values": [latitude]}}
+
+
+def _covered(
+    forecast: Forecast,
+    kind: str,
+    axes: Axes,
+    names: tuple[str, ...],
+    parts: Mapping[str, tuple[str, FloatArray]],
+) -> str:
+    """CoverageJSON of a forecast's values somewhere.
+
+    Args:
+        forecast: what is looked at.
+        kind: domain type.
+        axes: axes of places.
+        names: names of the axes of values, lead times first.
+        parts: what is told of each variable, by the end of its name: in words, and values (K, C, ...).
+
+    Raises:
+        Refused: a forecast that does not say when it is valid.
+    """
+    if forecast.valid_time is None:
+        raise Refused(422, "the forecast does not say when it is valid: send frames with their times")
+    times = [f"{time.astype('datetime64[s]')}Z" for time in forecast.valid_time]
     told: dict[str, Any] = {
         "type": "Coverage",
         "domain": {
             "type": "Domain",
-            "domainType": "PointSeries",
-            "axes": {"x": {"values": [longitude]}, "y": {"values": [latitude]}, "t": {"values": axis}},
+            "domainType": kind,
+            "axes": {**axes, "t": {"values": times}},
             "referencing": [
                 {
                     "coordinates": ["x", "y"],
@@ -130,23 +200,20 @@ def _covered(forecast: Forecast, values: FloatArray, latitude: float, longitude:
                 {"coordinates": ["t"], "system": {"type": "TemporalRS", "calendar": "Gregorian"}},
             ],
         },
-        "parameters": {
-            name: {
-                "type": "Parameter",
-                "observedProperty": {"label": {"en": name}},
-                "unit": {"symbol": unit},
-            }
-            for name, unit in zip(forecast.variables, forecast.units, strict=True)
-        },
-        "ranges": {
-            name: {
+        "parameters": {},
+        "ranges": {},
+    }
+    for c, (name, unit) in enumerate(zip(forecast.variables, forecast.units, strict=True)):
+        for end, (words, values) in parts.items():
+            parameter = {"type": "Parameter", "observedProperty": {"label": {"en": name}}, "unit": {"symbol": unit}}
+            told["parameters"][name + end] = parameter | ({"description": {"en": words}} if words else {})
+            plain = values[:, c].astype(object)
+            plain[~np.isfinite(values[:, c])] = None
+            told["ranges"][name + end] = {
                 "type": "NdArray",
                 "dataType": "float",
-                "axisNames": ["t"],
-                "shape": [forecast.lead_times],
-                "values": [float(v) if np.isfinite(v) else None for v in values[:, c]],
+                "axisNames": list(names),
+                "shape": list(plain.shape),
+                "values": plain.ravel().tolist(),
             }
-            for c, name in enumerate(forecast.variables)
-        },
-    }
     return Coverage.model_validate(told).model_dump_json(exclude_none=True)

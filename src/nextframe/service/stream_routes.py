@@ -120,11 +120,18 @@ def add_streams(app: FastAPI, service: Service) -> None:
         return Response(answer, media_type=COVERAGE_JSON)
 
     @app.get("/streams/{name}/area")
-    async def area(name: str, coords: str) -> Response:
-        """The latest forecast's mean over an area, as CoverageJSON: `coords=POLYGON((...))`."""
+    async def area(name: str, coords: str, request: Request, values: bool = False) -> Response:
+        """The latest forecast's mean and largest value over an area, as CoverageJSON: `coords=POLYGON((...))`; the
+        values of its pixels with `values=true`.
+        """
         ring = places.ring_of(coords)
         _, forecast = latest_of(await service.stream(name))
-        return Response(await service.writing.compute(places.area, forecast, ring), media_type=COVERAGE_JSON)
+        if values:
+            answer = await service.writing.compute(places.area_values, forecast, ring, service.limits.told)
+        else:
+            answer = await service.writing.compute(places.area, forecast, ring)
+        held_by(request.scope).take(len(answer))
+        return Response(answer, media_type=COVERAGE_JSON)
 
     @app.get("/streams/{name}/skill")
     async def skill(name: str) -> dict[str, Any]:
