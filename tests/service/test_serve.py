@@ -349,6 +349,70 @@ def test_the_latest_forecast_is_that_of_the_newest_frame(model: ModelForecaster)
     assert list(stream.forecasts) == [f"20160711T21{minute}00Z" for minute in ("15", "20", "25", "30")]
 
 
+def test_what_a_client_accepts_is_answered(model: ModelForecaster) -> None:
+    with running(service_of(Last(model))) as address, httpx.Client(base_url=address, timeout=60) as client:
+
+        def answered(accept: str | None) -> Any:
+            headers = {} if accept is None else {"accept": accept}
+            return client.post("/forecast?lead_times=1", content=npy(FRAMES[:4]), headers=headers)
+
+        for accept, kind in (
+            (None, "application/json"),
+            ("", "application/json"),
+            ("*/*", "application/json"),
+            ("text/html, application/xhtml+xml, */*;q=0.8", "application/json"),
+            ("application/x-npy", "application/x-npy"),
+            ("application/json;q=0.2, Application/X-NPY; q=0.9", "application/x-npy"),
+            ("image/gif;q=0, application/x-npy;q=0.1, text/plain", "application/x-npy"),
+            ("application/x-npy, application/json", "application/x-npy"),
+            ("application/json, application/x-npy", "application/json"),
+            ("*/*, application/x-npy", "application/x-npy"),
+            ("application/*", "application/json"),
+            ("application/*, application/json;q=0.1, application/x-npy", "application/x-npy"),
+            ("image/*", "image/gif"),
+            ("image/*, image/gif;q=0.5", "image/png"),
+        ):
+            answer = answered(accept)
+            assert answer.status_code == 200, answer.text
+            assert answer.headers["content-type"].partition(";")[0] == kind, accept
+        for accept in (
+            "text/html",
+            "application/json;q=0",
+            "*/*;q=0",
+            "video/webm, image/bmp",
+            "application/octet-stream",
+        ):
+            detail = hold_problem(answered(accept), 406)["detail"]
+            assert "application/x-netcdf" in detail, "which there are"
+        assert client.post(
+            "/forecast?lead_times=1&format=npy", content=npy(FRAMES[:4]), headers={"accept": "text/html"}
+        ).is_success, "a name is plainer than a header"
+
+
+def test_no_other_site_may_read_it(model: ModelForecaster) -> None:
+    with running(service_of(Last(model))) as address, httpx.Client(base_url=address, timeout=60) as client:
+        origin = {"origin": "https://example.org"}
+        asked = {"access-control-request-method": "POST", "access-control-request-headers": "content-type"}
+        for answer in (
+            client.get("/", headers=origin),
+            client.get("/models", headers=origin),
+            client.post("/forecast?lead_times=1", content=npy(FRAMES[:4]), headers=origin),
+            client.get("/streams/none/skill", headers=origin),
+            client.options("/forecast", headers={**origin, **asked}),
+        ):
+            assert not [name for name in answer.headers if name.startswith("access-control-")]
+        assert client.options("/forecast", headers={**origin, **asked}).status_code == 405
+
+
+def test_it_listens_on_this_machine_alone(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    started: dict[str, Any] = {}
+    monkeypatch.setattr("nextframe.service.start.start", lambda runs, **options: started.update(options))
+    assert main(["serve", str(run)]) == 0
+    assert started["host"] == "127.0.0.1"
+    assert main(["serve", str(run), "--host", "0.0.0.0"]) == 0
+    assert started["host"] == "0.0.0.0", "where that is asked for"
+
+
 def test_the_interface_is_a_page_that_needs_no_network(model: ModelForecaster) -> None:
     with running(service_of(Last(model))) as address, httpx.Client(base_url=address, timeout=60) as client:
         answer = client.get("/docs")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import tempfile
 import zipfile
 from collections.abc import Mapping, Sequence
@@ -44,21 +45,62 @@ def formats() -> tuple[str, ...]:
 
 
 def format_of(asked: str | None, accept: str) -> str:
-    """The format that a request asks for: by name, else by its header Accept, else JSON.
+    """The format that a request asks for: by name, else by its header Accept (RFC 9110), else JSON.
+
+    Of several that are as welcome, that which is named the most exactly is taken, then the first in the header, then
+    JSON.
 
     Raises:
-        Refused: a format that there is not.
+        Refused: a format that there is not, or none that is accepted.
 
-    >>> format_of(None, "image/gif, */*;q=0.1"), format_of("nc", "")
-    ('gif', 'nc')
+    >>> format_of(None, "image/gif, */*;q=0.1"), format_of("nc", ""), format_of(None, "*/*")
+    ('gif', 'nc', 'json')
+    >>> format_of(None, "image/gif;q=0.3, application/x-netcdf;q=0.8, */*;q=0.1")
+    'nc'
     """
     if asked is not None:
         if asked not in formats():
             raise Refused(422, f"format {asked!r} is none of {', '.join(formats())}")
         return asked
-    wanted = [part.partition(";")[0].strip() for part in accept.split(",")]
-    by_type = {media.partition(";")[0]: name for name, media in MEDIA.items()}
-    return next((by_type[kind] for kind in wanted if kind in by_type), "json")
+    ranges = _ranges(accept) or [("*/*", 1.0)]
+    ranked = [(_rank(_plain(MEDIA[name]), ranges), name) for name in formats()]
+    rank, name = max(ranked, key=lambda each: each[0])  # the first of those that are alike
+    if rank[0] <= 0:
+        there = ", ".join(_plain(MEDIA[name]) for name in formats())
+        raise Refused(406, f"nothing of what the header Accept names is answered, but {there}")
+    return name
+
+
+def _plain(media: str) -> str:
+    """A media type without its parameters."""
+    return media.partition(";")[0].strip().lower()
+
+
+def _ranges(accept: str) -> list[tuple[str, float]]:
+    """Media ranges of a header Accept, each with its weight between 0 and 1; those that are malformed are left out.
+
+    >>> _ranges("image/*;q=0.5, text/html ,, x/y;q=much")
+    [('image/*', 0.5), ('text/html', 1.0)]
+    """
+    found = []
+    for part in accept.split(","):
+        kind, *parameters = (word.strip().lower() for word in part.split(";"))
+        said = next((word[2:] for word in parameters if word.startswith("q=")), "1")
+        if "/" in kind and re.fullmatch(r"0(\.\d*)?|1(\.0*)?", said):
+            found.append((kind, float(said)))
+    return found
+
+
+def _rank(media: str, ranges: Sequence[tuple[str, float]]) -> tuple[float, int, int]:
+    """Rank of a media type among others: its weight, by the range that names it the most exactly; how exactly that is;
+    and how early it stands.
+    """
+    family = f"{media.partition('/')[0]}/*"
+    for exactness, kind in ((2, media), (1, family), (0, "*/*")):
+        for n, (said, weight) in enumerate(ranges):
+            if said == kind:
+                return weight, exactness, -n
+    return 0.0, 0, 0
 
 
 def content(

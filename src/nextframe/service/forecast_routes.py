@@ -27,11 +27,11 @@ def add_forecasts(app: FastAPI, service: Service) -> None:
         """Forecast the frames that follow those of the request.
 
         The body is a form with a field `file` (a file in any input format; several make one sequence), an NPY array, or
-        JSON with "frames". Query: `model`, `lead_times`, `format` (or the header Accept); how to read: `axes`,
-        `variable`, `time_format`, `grey=true`, and `name` of a file that is the body itself. Of JSON also `past=true`
-        for the frames before it, `beside=persistence,extrapolation`, `threshold` for the probability of at least so
-        much, `check=true`, which holds the last frames back as the truth, and `packed=true` for frames as the player
-        takes them.
+        JSON with "frames". Query: `model`, `lead_times`, `format` (or the header Accept, which is answered by 406 where
+        it names nothing that there is); how to read: `axes`, `variable`, `time_format`, `grey=true`, and `name` of a
+        file that is the body itself. Of JSON also `past=true` for the frames before it,
+        `beside=persistence,extrapolation`, `threshold` for the probability of at least so much, `check=true`, which
+        holds the last frames back as the truth, and `packed=true` for frames as the player takes them.
         """
         query = request.query_params
         name, model = service.model_named(query.get("model"))
