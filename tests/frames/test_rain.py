@@ -143,3 +143,56 @@ def test_frames_that_are_not_rain(tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", np.zeros((2, 4, 4), np.float32))
     with pytest.raises(ConfigError, match="declares no unit"):
         open_source(tmp_path / "a.npy", rain_unit="mm/h")
+
+
+@pytest.mark.parametrize(
+    ("minutes", "rates"),
+    [
+        ([0, 5, 10, 30, 35, 40, 55, 60], [12] * 8),  # gaps change nothing
+        ([0, 5, 10, 25, 45, 50, 55], [12] * 7),  # nor does a frame between two of them
+        ([0, 10, 20, 30, 35, 40, 45, 50, 55], [None, None, None, 12, 12, 12, 12, 12, 12]),  # too few to tell
+        ([0, 10, 20, 30, 40, 45], [6, 6, 6, 6, None, None]),  # one that cannot be a gap
+        ([*range(0, 70, 10), *range(65, 100, 5)], [6] * 6 + [None] + [12] * 7),
+        ([*range(0, 70, 10), *range(75, 110, 5)], [6] * 7 + [12] * 7),
+        ([*range(0, 35, 5), *range(40, 200, 10)], [12] * 6 + [None] + [6] * 16),
+    ],
+)
+def test_amounts_are_divided_by_the_step_of_their_own_stretch(minutes: list[int], rates: list[float | None]) -> None:
+    times = np.datetime64("2020-01-01", "ns") + np.array(minutes) * np.timedelta64(1, "m")
+    rain = FrameSequence(values=np.ones((len(minutes), 1, 2, 2)), name="rain", units=("mm",), times=times)
+    converted = convert_rain(rain, "mm/h")
+    expected = np.array([np.nan if rate is None else rate for rate in rates])
+    np.testing.assert_allclose(converted.read(0, len(minutes))[:, 0, 0, 0], expected)
+    np.testing.assert_allclose(converted[2:].read(1, 3)[:, 0, 1, 1], expected[3:5])
+    assert (converted.missing == "mask") == (None in rates)
+    assert ("each frame's stretch" in converted.notes[0]) == (len(set(rates)) > 1)
+
+
+def test_a_rate_of_another_step_is_no_part_of_a_window() -> None:
+    times = np.datetime64("2020-01-01", "ns") + np.cumsum([0, *[10] * 9, *[5] * 4]) * np.timedelta64(1, "m")
+    rain = FrameSequence(values=np.ones((14, 1, 2, 2)), name="rain", times=times)
+    assert rain.segments()[0] == (0, 10)
+
+
+@pytest.mark.parametrize("stated", [True, False])
+def test_bounds_that_are_as_long_as_each_step_are_that(tmp_path: Path, stated: bool) -> None:
+    minutes = np.cumsum([10, *[10] * 9, *[5] * 12])
+    begin = minutes - np.array([10] * 10 + [5] * 12) if stated else minutes * 0
+    path = tmp_path / "a.nc"
+    xr.Dataset(
+        {
+            "rain": (("time", "y", "x"), np.ones((22, 4, 4), np.float32), {"units": "mm", "cell_methods": "time: sum"}),
+            "time_bnds": (("time", "bnds"), np.stack([begin, minutes], 1).astype(float)),
+        },
+        {"time": ("time", minutes, {"units": "minutes since 2020-01-01", "bounds": "time_bnds"})},
+    ).to_netcdf(path, engine="h5netcdf")
+    if not stated:  # sums since the start of a forecast
+        with (
+            pytest.warns(match="summed over differing times"),
+            pytest.raises(DataError, match="over times that differ"),
+        ):
+            open_source(path, rain_unit="mm/h")
+        return
+    (converted,) = open_source(path, rain_unit="mm/h").sequences
+    rates = converted.read(0, 22)[:, 0, 0, 0]
+    np.testing.assert_allclose(rates, [6] * 9 + [np.nan] + [12] * 12)

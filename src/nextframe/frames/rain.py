@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 from nextframe.config import RainUnit
 from nextframe.errors import ConfigError, DataError
 from nextframe.frames.sequence import FloatArray, FrameReader, FrameSequence
+from nextframe.frames.steps import own_steps
 from nextframe.frames.units import UnknownUnitError, factor
-from nextframe.words import duration, seconds
+from nextframe.words import count, duration, is_calendar, joined, seconds
 
 A, B = 200.0, 1.6
 DRY_RATE = 0.1
@@ -80,7 +81,8 @@ def convert_rain(sequence: FrameSequence, unit: RainUnit) -> FrameSequence:
     """Every channel in another unit of rain; lazy. Negative rain is missing.
 
     An amount is divided by the time that it was summed up over, as the source states it (`FrameSequence.accumulation`);
-    where the source states none, by the time step, and a note says so (`FrameSequence.notes`).
+    where the source states none, by the time step, each frame by that of its own stretch (`steps.own_steps`), and a
+    note says so (`FrameSequence.notes`). A frame of which that is not known is missing.
 
     Args:
         sequence: rates (length or mass on an area in a time), amounts (without the time) or reflectivities (dBZ), in
@@ -108,6 +110,7 @@ def convert_rain(sequence: FrameSequence, unit: RainUnit) -> FrameSequence:
         units=(unit,) * len(channels),
         variable_attributes=(_ATTRIBUTES[unit],) * len(channels),
         accumulation=(),
+        missing="mask" if any(channel.unknown for channel in channels) else sequence.missing,
         notes=(*sequence.notes, *(channel.note for channel in channels if channel.note)),
     )
 
@@ -129,10 +132,16 @@ def is_rain(unit: str) -> bool:
 class _Channel:
     """A channel on its way to mm/h."""
 
-    factor: float | None
-    """Factor that brings it there; None for reflectivity."""
+    factor: float | NDArray[np.float32] | None
+    """Factor that brings it there, one or that of each frame, (T,), NaN where it is not known; None for
+    reflectivity."""
     note: str = ""
     """Assumption that was made on the way."""
+
+    @property
+    def unknown(self) -> bool:
+        """True where there are frames of which the factor is not known."""
+        return self.factor is not None and bool(np.isnan(self.factor).any())
 
     @classmethod
     def of(cls, sequence: FrameSequence, number: int) -> Self:
@@ -153,20 +162,44 @@ class _Channel:
                 if unit == "1"
                 else "write its unit as UDUNITS does (mm h-1, kg m-2 s-1), or do without {rain_unit}",
             )
-        over, note = sequence.accumulation[number], ""
-        if over is None and sequence.time_step is not None:
-            over = sequence.time_step
-            note = (
-                f"{name} is an amount in {unit} over a time that its source does not state; "
-                f"it was taken to be one time step, {duration(over)}"
+        over = sequence.accumulation[number]
+        if over is not None and np.isnat(over):
+            raise DataError(
+                f"{name} is an amount in {unit}, summed over times that differ",
+                where=sequence.name,
+                hint="give data whose frames are sums over one time, or over their time step; or do without "
+                "{rain_unit}",
             )
+        if over is None and sequence.time_step is not None:
+            unstated = f"{name} is an amount in {unit} over a time that its source does not state; it was taken to be "
+            own = _own_steps(sequence)
+            if own is not None:
+                told = own[np.isfinite(own)]
+                steps = joined([duration(np.timedelta64(round(s * 1e9), "ns")) for s in dict.fromkeys(told)])
+                lost = own.size - told.size
+                left = f"; {count(lost, 'frame')} of which that is not known {'is' if lost == 1 else 'are'} missing"
+                return cls(
+                    (amount / own * 3600).astype(np.float32),
+                    f"{unstated}the time step of each frame's stretch, {steps}{left if lost else ''}",
+                )
+            over = sequence.time_step
+            return cls(amount / seconds(over) * 3600, f"{unstated}one time step, {duration(over)}")
         if over is None:
             raise DataError(
                 f"{name} is an amount in {unit}, but of an unknown time step",
                 where=sequence.name,
                 hint="give data with times (two files at least, where each holds one), or do without {rain_unit}",
             )
-        return cls(amount / seconds(over) * 3600, note)
+        return cls(amount / seconds(over) * 3600)
+
+
+def _own_steps(sequence: FrameSequence) -> NDArray[np.float64] | None:
+    """Step of each frame, where they are not all of the nominal one."""
+    instants, step = sequence.instants, sequence.time_step
+    if instants is None or step is None or is_calendar(step) or len(instants) < 2:
+        return None
+    own = own_steps(instants, step)
+    return None if (own == seconds(step)).all() else own
 
 
 def _factor(unit: str, to: str) -> float | None:
@@ -184,8 +217,8 @@ class _Converted:
     """Frames in another unit of rain."""
 
     reader: FrameReader
-    factors: tuple[float | None, ...]
-    """By channel: what brings it to mm/h, or None for reflectivity."""
+    factors: tuple[float | NDArray[np.float32] | None, ...]
+    """By channel: what brings it to mm/h, one factor or that of each frame, or None for reflectivity."""
     unit: RainUnit
 
     @property
@@ -203,7 +236,7 @@ class _Converted:
             if to_rate is None:
                 plane[:] = plane if self.unit == "dBZ" else rain_rate(plane)
             else:
-                plane *= to_rate
+                plane *= to_rate if isinstance(to_rate, float) else to_rate[frames, None, None]
                 plane[plane < _NEGATIVE] = np.nan
                 np.maximum(plane, 0, out=plane)  # what packing has left of a zero
                 if self.unit == "dBZ":

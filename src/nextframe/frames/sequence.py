@@ -70,7 +70,7 @@ class FrameSequence:
     """What else CF conventions say of each channel (long_name, standard_name, cell_methods), carried to the output."""
     accumulation: tuple[np.timedelta64 | None, ...] = ()
     """Time over which each channel is summed up, as the source states it ("sums of an hour"), for amounts; None where
-    it states none, and an amount is then taken to be that of one time step."""
+    it states none, and an amount is then taken to be that of one time step; NaT where it states that frames differ."""
     grid: Grid | None = None
     """Coordinates of the pixels, for gridded sources."""
     missing: Missing = "error"
@@ -268,7 +268,7 @@ class FrameSequence:
 
     def segments(self) -> list[tuple[int, int]]:
         """Stretches (start, stop) of frames evenly apart: no step longer than 1.5 nominal time steps, a gap, nor
-        shorter than half of one, where the rate is another.
+        half of one or shorter, where the rate is another.
 
         >>> seconds = np.array([0, 1, 2, 30, 31], "timedelta64[s]")
         >>> FrameSequence(values=np.zeros((5, 1, 4, 4)), name="film", elapsed=seconds).segments()
@@ -278,7 +278,7 @@ class FrameSequence:
         if instants is None or self.time_step is None or len(self) < 2:
             return [(0, len(self))]
         steps = steps_between(instants, self.time_step)
-        cuts = [0, *(np.flatnonzero((steps > 1.5) | (steps < 0.5)) + 1).tolist(), len(self)]
+        cuts = [0, *(np.flatnonzero((steps > 1.5) | (steps < 0.51)) + 1).tolist(), len(self)]
         return list(pairwise(cuts))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,8 @@ LONGEST = 2**62
 NEAR = 0.1
 """Share of a step within which two times are the same frame's."""
 
+_LASTING = 6
+"""Equal distances of neighbouring times that make a step of their own."""
 _MINUTE, _SECOND = np.timedelta64(60, "s"), np.timedelta64(1, "s")
 _DAY = np.timedelta64(1, "D")
 
@@ -130,6 +133,44 @@ def steps_between(instants: NDArray[Any], step: np.timedelta64) -> NDArray[np.fl
     array([1.01850141, 1.97129305])
     """
     return np.asarray(np.diff(instants).astype("timedelta64[ns]") / np.timedelta64(round(seconds(step) * 1e9), "ns"))
+
+
+def own_steps(instants: NDArray[Any], step: np.timedelta64) -> NDArray[np.float64]:
+    """Step that each frame stands for, in seconds: that of its stretch, where an archive goes over to another one.
+
+    A stretch of its own is a run of at least 6 equal distances. A longer distance is a gap, and tells nothing. NaN are
+    frames of which it is not known: the one where two steps meet, which may be of either; those beside a distance that
+    is shorter than the step, or between several longer ones that are equal, but too few for a stretch.
+
+    Args:
+        instants: at least two times, increasing.
+        step: the nominal step, none of the calendar.
+
+    >>> minutes = np.cumsum([0, *[10] * 6, *[5] * 6])
+    >>> (own_steps(minutes.astype("timedelta64[m]"), np.timedelta64(5, "m")) / 60).tolist()
+    [10.0, 10.0, 10.0, 10.0, 10.0, 10.0, nan, 5.0, 5.0, 5.0, 5.0, 5.0, 5.0]
+    """
+    nominal = seconds(step)
+    distances = np.diff(instants).astype("timedelta64[ns]").astype(np.float64) * 1e-9
+    told = np.where(np.abs(distances - nominal) <= 2 * NEAR * nominal, nominal, np.nan)
+    doubtful = np.zeros(len(distances), bool)
+    least = np.minimum(distances[1:], distances[:-1])
+    changes = np.flatnonzero(np.abs(np.diff(distances)) > NEAR * least) + 1
+    bounds = [0, *changes.tolist(), len(distances)]
+    for start, stop in pairwise(bounds):
+        if not np.isnan(told[start]):
+            continue
+        if stop - start >= _LASTING:
+            told[start:stop] = np.median(distances[start:stop])
+        else:
+            doubtful[start:stop] = distances[start] < nominal or stop - start > 1
+    before, after = np.append(np.nan, told), np.append(told, np.nan)
+    own = np.where(np.isnan(before), after, before)
+    own[np.isnan(own)] = nominal
+    short = doubtful & (distances < nominal)
+    between = np.append(True, doubtful) & np.append(doubtful, True)
+    unknown = np.append(False, short) | np.append(short, False) | (between & np.isnan(before) & np.isnan(after))
+    return np.asarray(np.where(unknown | (np.abs(before - after) > 0), np.nan, own))
 
 
 def nearest(times: NDArray[np.datetime64], wanted: np.datetime64, step: np.timedelta64 | None) -> int | None:

@@ -20,7 +20,10 @@ def told_of(sequence: FrameSequence) -> dict[str, Any]:
         "time_step": None if sequence.time_step is None else _nanoseconds(sequence.time_step),
         "variables": list(sequence.variables),
         "units": list(sequence.units),
-        "accumulation": [None if length is None else _nanoseconds(length) for length in sequence.accumulation],
+        "accumulation": [
+            None if length is None else int(length.astype("timedelta64[ns]").astype(np.int64))  # NaT, too, has a number
+            for length in sequence.accumulation
+        ],
         "grid": None
         if grid is None
         else {

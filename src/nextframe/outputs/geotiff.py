@@ -132,7 +132,7 @@ def _band_tags(forecast: Forecast, layer: Layer, lead: int) -> dict[str, str]:
     about = forecast.variable_attributes[layer.channel] if forecast.variable_attributes else {}
     tags |= {key: str(about[key]) for key in _CARRIED if about.get(key)}
     summed = forecast.accumulation[layer.channel] if forecast.accumulation else None
-    if summed is not None:
+    if summed is not None and not np.isnat(summed):
         tags["accumulation"] = f"{seconds(summed):g} s"
     return tags
 

@@ -142,6 +142,10 @@ def _product(forecast: Forecast, layer: Layer, quantity: Quantity, scale: float,
 def _summed(forecast: Forecast, channel: int) -> np.timedelta64:
     """Time over which a channel is summed up: as its source states it, else one time step."""
     stated = forecast.accumulation[channel] if forecast.accumulation else None
+    if stated is not None and np.isnat(stated):
+        raise ConfigError(
+            "is summed over times that differ", where=forecast.source or forecast.forecaster, hint="write NetCDF"
+        )
     assert forecast.time_step is not None
     summed: np.timedelta64 = (forecast.time_step if stated is None else stated).astype("timedelta64[s]")
     return summed

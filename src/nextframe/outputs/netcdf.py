@@ -134,7 +134,7 @@ def _history(earlier: str) -> str:
 
 def _bounds(forecast: Forecast) -> xr.Variable | None:
     """Begin and end of what amounts are summed up over, where all that state it state one time, as CF has bounds."""
-    stated = {summed for summed in forecast.accumulation if summed is not None}
+    stated = {summed for summed in forecast.accumulation if summed is not None and not np.isnat(summed)}
     if len(stated) != 1 or forecast.valid_time is None:
         return None
     end = forecast.valid_time.astype("datetime64[ns]")
@@ -149,6 +149,8 @@ def _methods(forecast: Forecast, channel: int, carried: Mapping[str, object]) ->
     bounds = _bounds(forecast)
     if summed is None:
         return {} if bounds is None or carried.get("cell_methods") else {"cell_methods": "time: point"}
+    if np.isnat(summed):
+        return {"cell_methods": "time: sum"}
     return {"cell_methods": "time: sum" if bounds is not None else f"time: sum (interval: {seconds(summed):g} s)"}
 
 

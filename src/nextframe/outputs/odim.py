@@ -78,6 +78,10 @@ def _duration(forecast: Forecast, channel: int, quantity: str) -> np.timedelta64
     if quantity != "ACRR" or forecast.time_step is None:
         return np.timedelta64(0, "s")
     stated = forecast.accumulation[channel] if forecast.accumulation else None
+    if stated is not None and np.isnat(stated):
+        raise ConfigError(
+            "is summed over times that differ", where=forecast.source or forecast.forecaster, hint="write NetCDF"
+        )
     return forecast.time_step if stated is None else stated
 
 

@@ -13,6 +13,7 @@ from nextframe.forecasting.persistence import Persistence
 from nextframe.frames.formats.stored import Stored, Variable
 from nextframe.frames.formats.times import decode
 from nextframe.frames.names import time_in_name
+from nextframe.frames.rain import convert_rain
 from nextframe.frames.sequence import FrameSequence
 from nextframe.frames.source import open_source
 from nextframe.outputs.writers import save_forecast
@@ -305,7 +306,9 @@ def test_sums_since_the_start_have_no_accumulation(tmp_path: Path) -> None:
     since: Any = ("time", "nv"), np.stack([COUNT * 0, COUNT], 1), {}
     path = write(tmp_path / "a.nc", None, {"units": "mm"}, time=(COUNT, {**HOURS, "bounds": "b"}), others={"b": since})
     with pytest.warns(NextframeWarning, match=r"rain is summed over differing times"):
-        assert opened(path).accumulation == (None,)
+        sequence = opened(path)
+    with pytest.raises(DataError, match=r"rain is an amount in mm, summed over times that differ"):
+        convert_rain(sequence, "mm/h")
 
 
 def series(path: Path, times: np.ndarray) -> Path:

@@ -14,6 +14,7 @@ import pytest
 
 from nextframe import open_source
 from nextframe.errors import ConfigError, DataError, NextframeWarning, ShapeError
+from nextframe.frames.rain import convert_rain
 
 eccodes = pytest.importorskip("eccodes", reason="needs ecCodes (extra grib)")
 
@@ -185,7 +186,9 @@ def test_amounts_since_the_start_of_a_forecast_have_no_one_accumulation(tmp_path
     path = written(tmp_path / "tp.grib2", [forecast(n + 1, fields()[n]) for n in range(3)])
     with pytest.warns(NextframeWarning, match="summed over differing times"):
         sequence = open_source(path).sequences[0]
-    assert sequence.accumulation == (None,)
+    assert str(sequence.accumulation[0]) == "NaT"
+    with pytest.raises(DataError, match="summed over times that differ"):
+        convert_rain(sequence, "mm/h")
 
 
 def test_levels_are_named_where_there_are_several(tmp_path: Path) -> None:

@@ -15,8 +15,11 @@ from nextframe.errors import NextframeWarning
 from nextframe.frames.formats.attributes import tell_once, text
 from nextframe.frames.formats.stored import Stored, Variable
 from nextframe.frames.formats.times import NAMES, decode, is_time, lies_along
+from nextframe.frames.steps import nominal_step, own_steps
 from nextframe.words import duration, is_calendar
 
+UNEVEN = np.timedelta64("NaT", "ns")
+"""Accumulation of what is summed over times that differ from frame to frame."""
 _SAME = 0.01
 """Share by which periods may differ and still be one, as months do not."""
 _INTERVAL = re.compile(r"interval:\s*([\d.]+)\s*([a-z]+)", re.IGNORECASE)
@@ -27,7 +30,8 @@ _RATE = re.compile(r"(/|per\b|s-1|s\*\*-1|s\^-1|h-1|hr-1|day-1|d-1)", re.IGNOREC
 
 
 def accumulation_of(stored: Stored, field: Variable, axis: str | None) -> np.timedelta64 | None:
-    """The time that each value of a field is a sum over; None where the file names none.
+    """The time that each value of a field is a sum over; None where the file names none, or for each its own step; NaT
+    where it names others that differ.
 
     Args:
         stored: the file.
@@ -43,18 +47,21 @@ def accumulation_of(stored: Stored, field: Variable, axis: str | None) -> np.tim
         return None
     if about_time is None and _RATE.search(text(field.attributes, "units")):
         return None
-    periods = _bounds(stored, axis)
-    if periods is not None and periods.size:
-        shortest, longest = periods.min(), periods.max()
-        if shortest > np.timedelta64(0) and longest - shortest <= _SAME * longest:
-            return np.timedelta64(np.median(periods), "ns")
-        if longest > np.timedelta64(0) and not _monthly(periods):
-            tell_once(
-                stored.path,
-                f"{field.name} is summed over differing times ({duration(shortest)} to {duration(longest)}), so that "
-                "it has no one accumulation",
-            )
-    return None
+    bounds = _bounds(stored, axis)
+    if bounds is None or not bounds.size:
+        return None
+    periods = np.abs(bounds[:, 1] - bounds[:, 0])
+    shortest, longest = periods.min(), periods.max()
+    if shortest > np.timedelta64(0) and longest - shortest <= _SAME * longest:
+        return np.timedelta64(np.median(periods), "ns")
+    if longest == np.timedelta64(0) or _monthly(periods) or _of_each_step(bounds, periods):
+        return None
+    tell_once(
+        stored.path,
+        f"{field.name} is summed over differing times ({duration(shortest)} to {duration(longest)}), so that it has no "
+        "one accumulation",
+    )
+    return UNEVEN
 
 
 def sampled(stored: Stored, field: Variable, axis: str | None) -> np.timedelta64 | None:
@@ -99,7 +106,7 @@ def common(
     begin, first = files[0]
     for path, stated in files[1:]:
         for variable, one, other in zip(variables, first, stated, strict=True):
-            if one != other and (one is None or other is None or abs(one - other) > _SAME * one):
+            if not _alike(one, other):
                 warnings.warn(
                     NextframeWarning(
                         f"{name}: {variable} is summed over another time in {path} than in {begin}, so that it has no "
@@ -107,8 +114,14 @@ def common(
                     ),
                     stacklevel=4,
                 )
-                return (None,) * len(variables)
+                return (UNEVEN,) * len(variables)
     return tuple(first)
+
+
+def _alike(one: np.timedelta64 | None, other: np.timedelta64 | None) -> bool:
+    if one is None or other is None or np.isnat(one) or np.isnat(other):
+        return str(one) == str(other)
+    return bool(abs(one - other) <= _SAME * one)
 
 
 def _of_time(methods: str) -> str | None:
@@ -117,8 +130,8 @@ def _of_time(methods: str) -> str | None:
     return found[1].lower() if found else None
 
 
-def _bounds(stored: Stored, axis: str | None) -> NDArray[np.timedelta64] | None:
-    """Lengths of the periods that the steps of a file stand for."""
+def _bounds(stored: Stored, axis: str | None) -> NDArray[np.datetime64] | None:
+    """Ends of the periods that the steps of a file stand for, (T, 2)."""
     for variable in stored.variables.values():
         called = is_time(variable) or variable.name.lower() in NAMES or variable.name == axis
         if not called or not lies_along(stored, variable.dims, axis):
@@ -131,13 +144,12 @@ def _bounds(stored: Stored, axis: str | None) -> NDArray[np.timedelta64] | None:
         ends = decode(bounds, stored, like=variable)
         if ends is not None:
             ends = ends.T if bounds.dims[-1:] == (axis,) else ends
-            ends = ends.reshape(-1, 2)
-            return np.abs(ends[:, 1] - ends[:, 0])
+            return ends.reshape(-1, 2)
     return _between_ends(stored, axis)
 
 
-def _between_ends(stored: Stored, axis: str | None) -> NDArray[np.timedelta64] | None:
-    """Lengths of the periods between two times that are called their start and end, as the Bureau of Meteorology has
+def _between_ends(stored: Stored, axis: str | None) -> NDArray[np.datetime64] | None:
+    """Ends of the periods between two times that are called their start and end, as the Bureau of Meteorology has
     them ("Start of accumulation period").
     """
     ends: dict[str, NDArray[np.datetime64]] = {}
@@ -147,7 +159,20 @@ def _between_ends(stored: Stored, axis: str | None) -> NDArray[np.timedelta64] |
         times = decode(variable, stored) if said is not None and along else None
         if said is not None and times is not None:
             ends[said[1].lower()] = times.reshape(-1)
-    return np.abs(ends["end"] - ends["start"]) if len(ends) == 2 else None
+    return np.stack([ends["start"], ends["end"]], axis=1) if len(ends) == 2 else None
+
+
+def _of_each_step(bounds: NDArray[np.datetime64], periods: NDArray[np.timedelta64]) -> bool:
+    """True where periods are as long as the steps in each stretch of an archive that goes over to another step."""
+    ends = bounds.max(axis=1)
+    if len(ends) < 2 or (np.diff(ends) <= np.timedelta64(0)).any():
+        return False
+    step = nominal_step(ends)
+    if is_calendar(step):
+        return False
+    own = own_steps(ends, step)
+    away = np.abs(own - periods.astype("timedelta64[ns]").astype(np.float64) * 1e-9)
+    return bool((away[np.isfinite(own)] <= _SAME * own[np.isfinite(own)]).all())
 
 
 def _monthly(periods: NDArray[np.timedelta64]) -> bool:

@@ -22,6 +22,7 @@ from nextframe.frames.formats.stores import Store, describe
 from nextframe.frames.formats.times import in_seconds
 from nextframe.frames.names import time_in_name
 from nextframe.frames.sequence import APART, FrameSequence, stands_beside
+from nextframe.words import count
 
 
 def open_stores(name: str, files: Sequence[Path], reading: Reading, damage: Damage | None) -> tuple[FrameSequence, ...]:
@@ -78,6 +79,12 @@ def sequence_of(name: str, stores: Sequence[Store], missing: Missing | None = No
     first = stores[0]
     times = None if first.times is None else np.concatenate([s.times for s in stores if s.times is not None])
     values = Stores(tuple(stores), (0, 0, *first.shape[2:]))
+    notes = [stands_beside(first.variables, first.aside)] if first.aside else []
+    if first.first and times is not None:
+        notes.append(
+            f"{count(first.first, 'step')} before {in_seconds(times[0])}, the consistent_timestep_start, from which on "
+            f"the time step is the same, {'is' if first.first == 1 else 'are'} left out"
+        )
     if missing is None:
         missing = "mask" if first.declares_missing or _unwritten(values) else "error"
     sequence = FrameSequence(
@@ -91,7 +98,7 @@ def sequence_of(name: str, stores: Sequence[Store], missing: Missing | None = No
         grid=first.grid,
         missing=missing,
         attributes=first.attributes,
-        notes=(stands_beside(first.variables, first.aside),) if first.aside else (),
+        notes=tuple(notes),
     )
     step = sequence.time_step
     bounds = common(name, first.variables, [(store.path.name, store.accumulation) for store in stores])

@@ -34,6 +34,7 @@ from nextframe.frames.formats.stored import LIBRARY, Stored, Variable, failures,
 from nextframe.frames.formats.times import is_time, times_of
 from nextframe.frames.grid import Grid
 from nextframe.frames.mapped import WholeFile
+from nextframe.frames.steps import instant
 
 _AT_ONCE = 3
 """Copies of what is read that lie in memory at once while it is unpacked."""
@@ -78,6 +79,8 @@ class Store:
     axes: tuple[str | None, str, str]
     """Names of the time, y and x axes."""
     shape: tuple[int, int, int, int]
+    first: int
+    """Number of the step that is read first: those before are of another time step, as the store says."""
     times: NDArray[np.datetime64] | None
     elapsed: NDArray[np.timedelta64] | None
     """Times since the first step, where the file knows these alone."""
@@ -143,7 +146,7 @@ class Store:
             DataError: numbers that cannot be read.
         """
         time, y, x = self.axes
-        part: dict[str | None, slice] = {time: slice(start, stop), y: rows, x: columns}
+        part: dict[str | None, slice] = {time: slice(self.first + start, self.first + stop), y: rows, x: columns}
         channels = []
         for n, (dims, packing) in enumerate(zip(self.dims, self.packing, strict=True)):
             left = [dim for dim in dims if dim in self.axes]
@@ -160,6 +163,7 @@ class Store:
             DataError: numbers that cannot be read.
         """
         time, y, x = self.axes
+        step += self.first
         part: dict[str | None, slice] = {time: slice(step, step + 1), y: slice(None), x: slice(None)}
         if time is not None and self.hdf5:
             lengths = zip(opened.arrays, self.dims, strict=True)
@@ -186,7 +190,7 @@ class Store:
     @property
     def _sizes(self) -> tuple[int, int, int]:
         """Lengths of the axes."""
-        return self.shape[0], *self.shape[2:]
+        return self.first + self.shape[0], *self.shape[2:]
 
     def _stored(self, opened: Opened, n: int, part: Mapping[str | None, slice]) -> NDArray[Any]:
         """Stored numbers of a variable."""
@@ -264,17 +268,22 @@ def _described(stored: Stored, names: Sequence[str], held: Sequence[str]) -> Sto
         if coordinate.dims in ((y,), (x,), (time,)):
             tell_odd(path, coordinate.name, coordinate.attributes)
     times, elapsed = times_of(stored, first, time)
-    steps = 1 if time is None else stored.sizes[time]
+    begin, steps = 0, 1 if time is None else stored.sizes[time]
     if times is not None and time is not None:
-        steps = _written(stored, times)
-        times = times[:steps]
+        begin, steps = _consistent(stored, times), _written(stored, times)
+        if begin >= steps:
+            raise DataError(
+                "holds no step between its consistent_timestep_start and its last_valid_timestep", where=path
+            )
+        times = times[begin:steps]
     return Store(
         path=path,
         group=stored.group,
         variables=tuple(each.name for each in chosen),
         dims=tuple(each.dims for each in chosen),
         axes=(time, y, x),
-        shape=(steps, len(chosen), stored.sizes[y], stored.sizes[x]),
+        shape=(steps - begin, len(chosen), stored.sizes[y], stored.sizes[x]),
+        first=begin,
         times=times,
         elapsed=elapsed,
         units=tuple(text(each.attributes, "units") or "1" for each in chosen),
@@ -298,17 +307,40 @@ def _written(stored: Stored, times: NDArray[np.datetime64]) -> int:
     Raises:
         DataError: that is no time, or one before all steps.
     """
-    said = text(stored.attributes, "last_valid_timestep")
-    if not said:
+    last = _stated(stored, "last_valid_timestep")
+    if last is None:
         return len(times)
-    try:
-        last = np.datetime64(said.removesuffix("Z"), "ns")
-    except ValueError as error:
-        raise DataError("has a last_valid_timestep that is no time", where=stored.path, received=said) from error
     steps = int(np.searchsorted(times, last, side="right"))
     if not steps:
-        raise DataError("holds no step until its last_valid_timestep", where=stored.path, received=said)
+        raise DataError("holds no step until its last_valid_timestep", where=stored.path, received=last)
     return steps
+
+
+def _consistent(stored: Stored, times: NDArray[np.datetime64]) -> int:
+    """Number of the first step from which on their distance is the same, where an archive says that it was another
+    before (the attribute `consistent_timestep_start` of MLCast's specification).
+
+    Raises:
+        DataError: that is no time, or one after all steps.
+    """
+    start = _stated(stored, "consistent_timestep_start")
+    step = 0 if start is None else int(np.searchsorted(times, start))
+    if step == len(times):
+        raise DataError("holds no step from its consistent_timestep_start on", where=stored.path, received=start)
+    return step
+
+
+def _stated(stored: Stored, name: str) -> np.datetime64 | None:
+    """Time that an attribute of a file states.
+
+    Raises:
+        DataError: it is none.
+    """
+    said = text(stored.attributes, name)
+    try:
+        return instant(said.removesuffix("Z"), stored.path) if said else None
+    except ValueError as error:
+        raise DataError(f"has a {name} that is no time", where=stored.path, received=said) from error
 
 
 def _located(path: Path, variable: Sequence[str]) -> tuple[str, list[str]]:

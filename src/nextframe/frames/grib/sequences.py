@@ -18,6 +18,7 @@ from nextframe.config import Reading
 from nextframe.errors import ConfigError, DataError
 from nextframe.frames.bounds import hold_frame
 from nextframe.frames.damage import Damage, describe_each
+from nextframe.frames.formats.accumulation import UNEVEN
 from nextframe.frames.formats.attributes import tell_once
 from nextframe.frames.formats.times import in_seconds
 from nextframe.frames.grib.fields import Field, Kind, describe, eccodes, values
@@ -157,7 +158,8 @@ def _by_time(called: str, fields: Sequence[Field]) -> dict[np.datetime64, Field]
 
 
 def _accumulation(called: str, fields: Sequence[Field]) -> np.timedelta64 | None:
-    """The time that all fields of a variable are summed up over; None where they are no sums, or of differing times.
+    """The time that all fields of a variable are summed up over; None where they are no sums, NaT where of differing
+    times.
 
     Warns:
         NextframeWarning: they are sums over differing times, as those since the start of a forecast.
@@ -174,7 +176,7 @@ def _accumulation(called: str, fields: Sequence[Field]) -> np.timedelta64 | None
         f"{called} is summed over differing times ({duration(shortest)} to {duration(longest)}), so that it has no one "
         "accumulation",
     )
-    return None
+    return UNEVEN
 
 
 @dataclass(frozen=True)
