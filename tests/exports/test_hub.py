@@ -104,6 +104,52 @@ def test_the_card_says_what_the_hub_asks_for(tmp_path: Path) -> None:
     assert "What it cannot do" in text
 
 
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of its own: an epoch on a few squares."""
+    folder = tmp_path_factory.mktemp("runs") / "small"
+    data = "--data=squares:movies=12,frames=6,size=16 --past=3 --future=2 --validation=0.2 --test=0.2"
+    options = "--filters=4 --norm=layer --epochs=1 --batch-size=4 --train-crop=none --no-progress"
+    assert main(["train", "stacked", *data.split(), *options.split(), "--out", str(folder)]) == 0
+    return folder
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("other", ["", "squares:movies=3,frames=5,size=16,seed=77"])
+def test_the_card_has_the_scores_that_the_run_was_verified_with(other: str, run: Path, tmp_path: Path) -> None:
+    data = ["--data", other] if other else []
+    assert main(["verify", str(run), *data, "--baselines=persistence", "--no-progress"]) == 0
+    verified = json.loads((run / "verification.json").read_text(encoding="utf-8"))
+    own = verified["scores"]["model"]
+    assert len(own["mse"]) == 2
+    assert own != verified["scores"]["persistence"]
+    assert main(["export", str(run), "--out", str(tmp_path / "hub")]) == 0
+    assert json.loads((tmp_path / "hub" / "verification.json").read_text(encoding="utf-8")) == verified
+    front = yaml.safe_load((tmp_path / "hub" / "README.md").read_text(encoding="utf-8").split("---\n")[1])
+    assert front["datasets"] == ["squares:movies=12,frames=6,size=16"]
+    (entry,) = front["model-index"]
+    (result,) = entry["results"]
+    assert entry["name"] == "small"
+    assert result["dataset"] == dict.fromkeys(
+        ("name", "type"), other or "squares:movies=12,frames=6,size=16, test part"
+    )
+    told = {metric["type"]: metric["value"] for metric in result["metrics"]}
+    defined = {name: values for name, values in own.items() if None not in values}
+    assert {"mse", "ssim", "csi_0.5"} <= defined.keys()
+    assert told == {name: pytest.approx(np.mean(values), rel=1e-12) for name, values in defined.items()}
+    assert front["metrics"] == sorted(defined)
+
+
+@pytest.mark.slow
+def test_a_run_that_was_not_verified_has_a_card_without_scores(run: Path, tmp_path: Path) -> None:
+    shutil.copytree(run, tmp_path / "run", ignore=shutil.ignore_patterns("verification.json"))
+    files = export(load_run(tmp_path / "run"), tmp_path / "hub").files
+    assert "verification.json" not in [file.name for file in files]
+    front = yaml.safe_load((tmp_path / "hub" / "README.md").read_text(encoding="utf-8").split("---\n")[1])
+    assert "model-index" not in front
+    assert front["metrics"] == []
+
+
 def test_an_address_is_served_from_the_cache_without_a_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     constants = pytest.importorskip("huggingface_hub.constants")
     model = small_model("stacked")

@@ -131,6 +131,7 @@ def _card(model: TrainedForecaster, scores: Mapping[str, Any] | None) -> str:
     if name is None:
         front["license_name"] = "unknown"
     if scores:
+        scored = str(scores.get("data") or data.data)  # a run may have been verified on other data than its own
         results = [
             {"type": metric, "name": f"{metric}, mean over lead times", "value": float(sum(v) / len(v))}
             for metric, v in sorted(_own(scores).items())
@@ -141,7 +142,7 @@ def _card(model: TrainedForecaster, scores: Mapping[str, Any] | None) -> str:
                 "results": [
                     {
                         "task": {"type": "other", "name": "forecasting of image sequences"},
-                        "dataset": {"name": str(scores.get("data", data.data)), "type": data.data},
+                        "dataset": {"name": scored, "type": scored},
                         "metrics": results,
                     }
                 ],
