@@ -2,8 +2,11 @@
 
 import json
 import os
+import subprocess
+import sys
 import zipfile
 from collections.abc import Callable, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +25,7 @@ from nextframe.forecasting.load import load_run
 from nextframe.forecasting.model_forecaster import ModelForecaster
 from nextframe.models.causality import check_causal
 from nextframe.models.encoder_decoder import EncoderDecoder
-from tests.exports.small import small_ensemble, small_model
+from tests.exports.small import RANGE, small_ensemble, small_model
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]  # remarks of Keras on its own backend
 
@@ -295,7 +298,52 @@ def test_a_network_of_ours_gives_the_same_numbers_in_keras(
     given = [movie[:, :-1], movie[:, -1:]] if architecture == "encoder-decoder" else movie
     forecast = loaded.predict(given, verbose=0)[:, -1].transpose(0, 3, 1, 2)
     true = model.predict(past, 1)[:, 0]
-    assert np.abs(forecast - true).max() < 1e-5 * max(40.0, float(np.ptp(true)))
+    assert np.abs(forecast - true).max() < 1e-5 * max(RANGE, float(np.ptp(true)))
+
+
+READ_BY_A_BACKEND = """
+import sys
+import numpy as np
+import keras
+
+assert keras.backend.backend() == sys.argv[2]
+for name in ("stacked", "encoder-decoder"):
+    movie = np.load(f"{sys.argv[1]}/{name}.npy")
+    given = [movie[:, :-1], movie[:, -1:]] if name == "encoder-decoder" else movie
+    model = keras.saving.load_model(f"{sys.argv[1]}/{name}.keras")
+    np.save(f"{sys.argv[1]}/{name}.{sys.argv[2]}.npy", np.asarray(model.predict(given, verbose=0))[:, -1])
+"""
+
+
+@pytest.fixture(scope="module")
+def left(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, np.ndarray]]:
+    """A folder of models in files of Keras and of movies to read, and the forecasts of the next frame."""
+    folder, forecasts = tmp_path_factory.mktemp("left"), {}
+    for name in ("stacked", "encoder-decoder"):
+        model = small_model(name, channels=2)
+        export(model, folder / f"{name}.keras")
+        past = np.random.default_rng(2).uniform(10, 50, (3, 5, 2, 20, 24)).astype(np.float32)
+        np.save(folder / f"{name}.npy", past.transpose(0, 1, 3, 4, 2))
+        forecasts[name] = model.predict(past, 1)[:, 0].transpose(0, 2, 3, 1)
+    return folder, forecasts
+
+
+@pytest.mark.parametrize(
+    "backend",
+    [
+        pytest.param(name, marks=pytest.mark.skipif(find_spec(name) is None, reason=f"{name} is not installed"))
+        for name in ("torch", "tensorflow", "jax")
+    ],
+)
+def test_every_backend_of_keras_forecasts_the_same(backend: str, left: tuple[Path, dict[str, np.ndarray]]) -> None:
+    folder, forecasts = left
+    command = [sys.executable, "-c", READ_BY_A_BACKEND, str(folder), backend]
+    done = subprocess.run(command, env={**os.environ, "KERAS_BACKEND": backend}, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    for name, true in forecasts.items():
+        read = np.load(folder / f"{name}.{backend}.npy")
+        assert read.shape == true.shape
+        assert np.abs(read - true).max() < 1e-5 * RANGE
 
 
 def test_there_and_back_is_the_same_run(tmp_path: Path) -> None:
