@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed
 TORCH := $(shell sed -n 's/^torch==/torch==/p' constraints.txt)
 
 .DEFAULT_GOAL := help
-.PHONY: help install lint format quick test thorough sanitize demo docs constraints clean
+.PHONY: help install lint format quick test thorough browser sanitize demo docs constraints clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|' 2>/dev/null \
@@ -49,6 +49,12 @@ test: lint ## lint, then the tests
 thorough: lint ## lint, then every test, those of many seconds too
 	$(TESTS)
 
+# The tests need no network: without the runtime that npm brings here, they leave out what runs in a page.
+WEB := build/onnxruntime-web
+browser: install ## the page that forecasts by itself, in Chromium, with the shipped models (npm brings what runs them)
+	test -f $(WEB)/ort.wasm.min.mjs || $(BIN)/python -m lab browser --runtime --out $(WEB)
+	NEXTFRAME_ONNXRUNTIME_WEB=$(abspath $(WEB)) $(BIN)/python -m pytest tests/lab/test_browser.py
+
 # An environment of its own: the sanitized build beside the packages of .venv, whose editable install it does not see.
 SANITIZED := build/sanitize
 sanitize: install ## the engine's tests under AddressSanitizer and UndefinedBehaviorSanitizer (needs GCC)
@@ -66,6 +72,7 @@ demo: install ## forecast with a shipped model at once; then train on moving squ
 
 docs: install ## build the documentation into site/
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+	$(BIN)/python -m lab browser --out site/assets/browser
 
 constraints: install ## pin the versions that are installed now
 	{ sed -n '/^#/p' constraints.txt; \

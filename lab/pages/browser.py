@@ -1,9 +1,10 @@
 """Write what docs/in-the-browser.md needs beside it: shipped models as step graphs, and ONNX Runtime for the web.
 
-    python -m lab browser --out site/assets/browser
+    python -m lab browser [--runtime] --out site/assets/browser
 
-`make docs` does it. ONNX Runtime comes from npm (`npm pack`), or from the folder that NEXTFRAME_ONNXRUNTIME_WEB names,
-the `dist` of the package onnxruntime-web. What cannot be had is told in `ready.json`, and by the page.
+`make docs` does it; with `--runtime`, for `make browser`, the runtime comes alone. ONNX Runtime comes from npm
+(`npm pack`), or from the folder that NEXTFRAME_ONNXRUNTIME_WEB names, the `dist` of the package onnxruntime-web. What
+cannot be had is told in `ready.json`, and by the page.
 """
 
 from __future__ import annotations
@@ -123,6 +124,12 @@ def write(folder: Path) -> str | None:
 def main(arguments: Sequence[str]) -> None:
     options = parser("browser", __doc__)
     options.add_argument("--out", type=Path, required=True, help="folder to write to")
+    options.add_argument("--runtime", action="store_true", help="the runtime alone, without the models")
     given = options.parse_args(arguments)
+    if given.runtime:
+        given.out.mkdir(parents=True, exist_ok=True)
+        runtime(given.out)
+        print(f"wrote {given.out}")
+        return
     missing = write(given.out)
     print(f"wrote {given.out}" if missing is None else f"{given.out}: the page goes without its models: {missing}")

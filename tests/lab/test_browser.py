@@ -20,7 +20,8 @@ from lab.pages import browser
 from lab.pages.browser import FOLDER, READY, Shown
 from lab.place import DOCS
 from nextframe.files import write_text
-from tests.exports.small import small_model
+from nextframe.forecasting.load import load_run
+from tests.exports.small import RANGE, small_model
 from tests.report.test_browser import CHROMIUM, Browser
 
 RUNTIME = os.environ.get(FOLDER)
@@ -121,7 +122,7 @@ def test_forecasts_in_the_browser_are_those_of_the_model(architecture: str, tmp_
         chromium.ask(f"{MODULE}.then(page => page.forecast(5))")
         after = np.array(chromium.ask(f"{MODULE}.then(page => page.movie.map(frame => [...frame]))"), np.float32)
         expected = model.predict(movie.reshape(1, 4, 1, 20, 24), 5)[0]
-        assert np.abs(after[4:].reshape(expected.shape) - expected).max() < 1e-3
+        assert np.abs(after[4:].reshape(expected.shape) - expected).max() < 1e-4 * RANGE
         assert "5 frames forecast from 4" in chromium.ask(STATUS)
 
         # A square that is drawn moves the way that the pointer went, by a pixel a frame.
@@ -133,6 +134,50 @@ def test_forecasts_in_the_browser_are_those_of_the_model(architecture: str, tmp_
         drawn = np.array(chromium.ask(f"{MODULE}.then(page => page.movie.map(frame => [...frame]))")).reshape(4, 20, 24)
         assert drawn[0].sum() == 36
         assert all((drawn[n] == np.roll(drawn[0], n, axis=1)).all() for n in range(4))
+
+
+STROKES = {"squares": [(0.3, 0.5), (0.6, 0.5)], "digits": [(0.4, 0.35), (0.65, 0.35), (0.5, 0.7)]}
+"""Ways of the pointer, in shares of the picture's sides: a square that goes to the right, and a seven."""
+
+
+@pytest.mark.slow
+@pytest.mark.long
+@pytest.mark.skipif(CHROMIUM is None, reason="no chromium to look at the page with")
+@pytest.mark.skipif(not RUNTIME, reason=f"{FOLDER} names no folder of onnxruntime-web: `make browser` has one")
+def test_what_is_drawn_with_the_mouse_moves_on_as_the_shipped_models_have_it(tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime")
+    assert browser.write(page(tmp_path)) is None
+    movie = f"{MODULE}.then(page => page.movie.map(frame => [...frame]))"
+    with opened(tmp_path, tmp_path / "profile") as chromium:
+        chromium.wait(f"{MODULE}.then(page => page.ready)")
+        for n, shown in enumerate(browser.MODELS):
+            model = load_run(shown.name)
+            past, sides = model.config.data.past, (model.manifest.height, model.manifest.width)
+            choice = "document.querySelector('[name=model]')"
+            chromium.ask(f"{choice}.selectedIndex = {n}, {choice}.dispatchEvent(new Event('change')), 0")
+            chromium.wait(f"{STATUS}.startsWith({json.dumps(f'{shown.title}: {past} frames')})")
+            assert f"{' x '.join(map(str, sides))} pixels" in chromium.ask(STATUS)
+
+            left, top, width, height = chromium.box("#model-in-page canvas")
+            points = [(left + x * width, top + y * height) for x, y in STROKES[shown.draws]]
+            chromium.mouse("Pressed", *points[0])
+            for point in points[1:]:
+                chromium.mouse("Moved", *point)
+            chromium.mouse("Released", *points[-1])
+            assert "1 drawn" in chromium.ask(STATUS)
+            drawn = np.array(chromium.ask(movie), np.float32).reshape(1, past, 1, *sides)
+            assert set(np.unique(drawn)) == {0, 1}
+            assert drawn[0, -1].sum() > 30
+            step = (0, 1) if shown.draws == "squares" else (2, 2)  # as the training's move: rows, columns
+            np.testing.assert_array_equal(drawn[0, -1], np.roll(drawn[0, -2], step, axis=(-2, -1)))
+
+            chromium.ask("document.querySelector('[name=forecast]').click()")
+            chromium.wait(f"{STATUS}.includes('frames forecast from {past}')")
+            forecast = np.array(chromium.ask(movie), np.float32).reshape(-1, 1, *sides)[past:]
+            assert len(forecast) == 20
+            expected = model.predict(drawn * shown.high, 3)[0] / shown.high
+            np.testing.assert_allclose(forecast[:3], expected, rtol=0, atol=1e-4)
+            assert expected[0].max() > 0.5  # something is there still
 
 
 def test_movies_of_the_page_are_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
