@@ -68,6 +68,7 @@ def describe(model: TrainedForecaster, parts: Mapping[str, Graph], files: Mappin
         "around": _around(model),
         "variables": list(manifest.variables),
         "units": list(manifest.units),
+        "tops": list(manifest.tops),
         "time_step": manifest.time_step,
         "past": model.config.data.past,
         "lead_times": model.config.data.future,
