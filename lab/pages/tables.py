@@ -22,7 +22,7 @@ from lab.pages.options import OPTIONS as OPTIONS_MODULE
 from lab.pages.options import options_module
 from lab.pages.pictures import PICTURES, make_pictures, pictured
 from lab.place import DOCS, ROOT
-from lab.studies import any_clip, own_data, runtimes
+from lab.studies import any_clip, own_data, runtime_tables
 from nextframe.architectures import OPTIONS, architectures
 from nextframe.cli.face import on_command_line
 from nextframe.exports.formats import FORMATS as EXPORT_FORMATS
@@ -237,8 +237,9 @@ SECTIONS = (
     Section(DOCS / "your-own-data.md", "recipes", recipes_table),
     Section(DOCS / "your-own-data.md", "any-clip", any_clip.tables),
     Section(DOCS / "your-own-data.md", "own-data", own_data.tables),
-    Section(DOCS / "results" / "runtimes.md", "runtimes", runtimes.section),
-    Section(DOCS / "results" / "runtimes.md", "parity", partial(runtimes.section, "parity")),
+    Section(DOCS / "results" / "runtimes.md", "runtimes", runtime_tables.section),
+    Section(DOCS / "results" / "runtimes.md", "parity", partial(runtime_tables.section, "parity")),
+    Section(DOCS / "results" / "runtimes.md", "exports", partial(runtime_tables.section, "exports")),
     *(
         Section(DOCS / "contributing" / f"{name}.md", mark, _shown(file.format(name)))
         for name in ("format", "writer", "model", "metric", "baseline")

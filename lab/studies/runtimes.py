@@ -1,11 +1,15 @@
 """One further frame of shipped models: nextframe's own step beside the runtimes that models are exported to.
 
-    python -m lab runtimes [--models NAME ...] [--rounds 9] [--steps 10] [--parity [NAME ...]] [--out FOLDER]
+    python -m lab runtimes [--models NAME ...] [--rounds 9] [--steps 10] [--out FOLDER]
+    python -m lab runtimes --parity [NAME ...] [--out FOLDER]
+    python -m lab runtimes --exports [NAME ...] [--out FOLDER]
 
-The parity is measured, too, of every shipped model in the formats of other libraries than PyTorch, and of every
-architecture after a short training in the first of these: how far forecasts are from the run's over 20 frames fed back,
-and how far the run's are from those of its network in float64. With `--parity` that alone is measured, of the models
-and architectures that are named, or of all; what was measured before stays.
+The parity is measured, too, of every shipped model, and of every architecture after a short training, in the formats
+of other libraries than PyTorch: how far forecasts are from the run's over 20 frames fed back, and how far the run's are
+from those of its network in float64, which is what rounding makes of the model without any export. And the seconds that
+the export of every shipped model takes in each format, comparison included, as `nextframe export` does it. With
+`--parity` or `--exports` that alone is measured, of the models (and, for the parity, architectures) that are named, or
+of all; what was measured before stays. Parities do not depend on what else the machine does.
 
 Each model is written in every format that holds a step graph, then all take turns, round by round, on the same frames
 and as many threads: rollouts from one frame, so that every step is a frame in and a frame out. Seconds are of one step.
@@ -28,17 +32,19 @@ from typing import Any
 
 import torch
 
-from lab.options import parser
+from lab.options import parser, wanted
 from lab.pages.marked import fill
-from lab.place import DOCS, RESULTS, this_command
+from lab.place import RESULTS, this_command
+from lab.studies.runtime_tables import DIFFERENCES, OWN, PAGE, RESULT, SECTIONS, section
 from nextframe.api import fit
 from nextframe.architectures import names
 from nextframe.errors import ConfigError, NextframeError
 from nextframe.exports.description import describe
+from nextframe.exports.export import export
 from nextframe.exports.forecaster import ExportedForecaster, open_exported
 from nextframe.exports.formats import FORMATS, ExportFormat, require
 from nextframe.exports.graph import graphs
-from nextframe.exports.parity import EARLY, ROLLOUT, compare
+from nextframe.exports.parity import compare
 from nextframe.exports.parts import part_path
 from nextframe.files import write_text
 from nextframe.forecasting.load import load_run
@@ -48,9 +54,6 @@ from nextframe.frames.source import open_source
 from nextframe.machine import describe_machine
 from nextframe.runs.shipped import shipped
 
-RESULT = RESULTS / "runtimes.json"
-PAGE = DOCS / "results" / "runtimes.md"
-OWN = "nextframe"
 MODELS = {
     "squares-stacked": "squares:movies=1,frames=20,seed=1007",
     "moving-mnist": "moving-mnist:movies=1,frames=20,seed=1000,part=test",
@@ -63,10 +66,13 @@ USUAL = ("squares-stacked", "moving-mnist")
 """Models that are timed where none is named: compiling the third one's two files takes minutes."""
 TRAINING = {"data": "squares:movies=200,frames=15", "filters": (8, 8), "minutes": 0.2}
 """Training of an architecture whose parity is measured."""
-REACHED = 1e-5
-"""Difference that an export is to stay below."""
-DIFFERENCES = ("early_difference", "difference", "own_rounding", "rounding")
-_NONE = "\nNot measured yet.\n\n"
+ROUNDING = {
+    "the run itself": ("early_own_rounding", "own_rounding"),
+    "the network by PyTorch's operations": ("early_rounding", "rounding"),
+}
+"""What is computed in float32 beside every export, and its differences from the network in float64."""
+EXPORTED = (".onnx", ".xml", ".pt2", ".keras", "")
+"""Suffixes of formats whose export is timed; AOTInductor compiles for minutes."""
 LIBRARIES = ("torch", "onnxruntime", "openvino", "numpy")
 
 
@@ -119,31 +125,66 @@ def measured(
     return {"size": list(first.shape[-2:]), "seconds": found, "left_out": left_out}
 
 
-def parity(model: TrainedForecaster, rows: Sequence[ExportFormat]) -> dict[str, dict[str, float | None]]:
-    """Differences of a model in each format from its run, and of the run from its network in float64."""
-    found = {}
+def parity(model: TrainedForecaster, rows: Sequence[ExportFormat]) -> dict[str, Any]:
+    """Differences of a model in each format from its run, and of what is computed in float32 from its network in
+    float64.
+    """
+    exports: dict[str, dict[str, float | None]] = {}
+    rounding: dict[str, dict[str, float | None]] = {}
     for row in rows:
         with tempfile.TemporaryDirectory() as folder:
             try:
                 compared = compare(model, written(model, row, Path(folder)))
             except ConfigError:  # a library that is missing, which the timing has named
                 continue
-        found[row.title] = {name: getattr(compared, name) for name in DIFFERENCES}
-    return found
+        exports[row.title] = {name: getattr(compared, name) for name in DIFFERENCES}
+        for what, names_ in ROUNDING.items():  # of the movie that this export was the farthest on
+            before = rounding.setdefault(what, dict.fromkeys(DIFFERENCES))
+            for name, own in zip(DIFFERENCES, names_, strict=True):
+                value = getattr(compared, own)
+                before[name] = value if before[name] is None or value is None else max(before[name] or 0.0, value)
+    return {"exports": exports, "rounding": rounding, **conditions()}
 
 
-def parities(
-    chosen: Sequence[str], rows: Sequence[ExportFormat]
-) -> Iterator[tuple[str, dict[str, dict[str, float | None]]]]:
-    """Parity of shipped models, and of architectures after a short training, one after the other; by default of all."""
-    for name in chosen or (*shipped(), *names()):
+def parities(chosen: Sequence[str], rows: Sequence[ExportFormat]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Parity of shipped models, and of architectures after a short training, one after the other."""
+    for name in chosen:
         print(f"{name}: parity", file=sys.stderr)
         if name in shipped():
             yield name, parity(load_run(name), rows)
             continue
         with tempfile.TemporaryDirectory() as folder:
             trained = fit(model=name, out=Path(folder) / "run", progress=False, **TRAINING)  # type: ignore[arg-type]
-            yield f"{name} (short)", parity(trained, rows[:1])
+            yield f"{name} (short)", parity(trained, rows)
+
+
+def export_times(name: str, rows: Sequence[ExportFormat]) -> dict[str, Any]:
+    """Seconds of the export of a shipped model in each format, and what was left out and why."""
+    model = load_run(name)
+    seconds: dict[str, float] = {}
+    left_out: list[str] = []
+    for row in rows:
+        print(f"{name}: export, {row.title}", file=sys.stderr)
+        with tempfile.TemporaryDirectory() as folder:
+            begun = time.perf_counter()
+            try:
+                export(model, Path(folder) / f"model{row.suffix}")
+            except NextframeError as error:
+                left_out.append(" ".join(str(error).split()))
+                continue
+            seconds[row.title] = time.perf_counter() - begun
+    return {"seconds": seconds, "left_out": left_out, **conditions()}
+
+
+def conditions() -> dict[str, Any]:
+    """What something was measured by, on and with."""
+    return {
+        "command": this_command(),
+        "machine": describe_machine(),
+        "date": date.today().isoformat(),
+        "versions": versions(),
+        "threads": torch.get_num_threads(),
+    }
 
 
 def versions() -> dict[str, str]:
@@ -157,69 +198,6 @@ def versions() -> dict[str, str]:
     return found
 
 
-def table(result: dict[str, Any]) -> str:
-    """Table of a result, and what it was measured on."""
-    lines = [
-        "| model | pixels | runtime | ms a frame | fastest to slowest | time |",
-        "| --- | --- | --- | ---: | ---: | ---: |",
-    ]
-    for model, found in result["models"].items():
-        own = found["seconds"][OWN]["median"]
-        for name, took in found["seconds"].items():
-            median, fastest, slowest = (1000 * took[key] for key in ("median", "fastest", "slowest"))
-            lines.append(
-                f"| `{model}` | {' x '.join(map(str, found['size']))} | {name} | {median:.2f} | "
-                f"{fastest:.2f} to {slowest:.2f} | {took['median'] / own:.2f} |"
-            )
-    left_out = list(dict.fromkeys(line for found in result["models"].values() for line in found["left_out"]))
-    libraries = ", ".join(f"{name} {number}" for name, number in result["versions"].items())
-    said = (
-        f"{result['rounds']} rounds of {result['steps']} steps, {result['threads']} threads. `{result['command']}` on "
-        f"{result['machine']}, {result['date']} ({libraries})."
-    )
-    return "\n" + "\n".join([*lines, "", *(f"Left out: {line}\n" for line in left_out), said]) + "\n\n"
-
-
-def parity_table(result: dict[str, Any]) -> str:
-    """Table of the parity of every model, and which of them stay above what is to be reached."""
-    lines = [
-        f"| model | runtime | first {EARLY} frames | {ROLLOUT} frames | the run from float64 | "
-        "PyTorch's float32 from float64 |",
-        "| --- | --- | ---: | ---: | ---: | ---: |",
-    ]
-    for model, found in result["parity"].items():
-        for title, differences in found.items():
-            told = [differences.get(name) for name in DIFFERENCES]
-            shown = " | ".join("" if value is None else f"{value:.1e}" for value in told)
-            lines.append(f"| `{model}` | {title} | {shown} |")
-    return "\n" + "\n".join([*lines, "", *parity_words(result["parity"])]) + "\n\n"
-
-
-def parity_words(compared: dict[str, dict[str, dict[str, float | None]]]) -> list[str]:
-    """Sentences on which models stay above what is to be reached, and on what rounding alone makes of them."""
-    least = {
-        model: tuple(max(row[name] or 0.0 for row in rows.values()) for name in ("difference", "own_rounding"))
-        for model, rows in compared.items()
-        if rows
-    }
-    above = {model: pair for model, pair in least.items() if pair[0] >= REACHED}
-    below = len(least) - len(above)
-    words = [f"{below} of {len(least)} stay below {REACHED:.0e} of the range after {ROLLOUT} frames."]
-    words += [
-        f"`{model}` does not: {difference:.1e}, where the run itself is {rounding:.1e} from its own network in float64."
-        for model, (difference, rounding) in above.items()
-    ]
-    return words
-
-
-def section(mark: str = "runtimes") -> str:
-    """What the page shows between its marks, "runtimes" or "parity": a table, or that there is none yet."""
-    result = json.loads(RESULT.read_text(encoding="utf-8")) if RESULT.is_file() else {}
-    if mark == "parity":
-        return parity_table(result) if "parity" in result else _NONE
-    return table(result) if result else _NONE
-
-
 def all_timed(chosen: Sequence[str], rows: Sequence[ExportFormat], rounds: int, steps: int) -> dict[str, Any]:
     """Times of models, and what they were measured on."""
     models = {}
@@ -228,16 +206,7 @@ def all_timed(chosen: Sequence[str], rows: Sequence[ExportFormat], rounds: int, 
         model = load_run(name)
         first = open_source(MODELS[name]).sequences[0].read(0, 1)[None]
         models[name] = measured(model, first, rows, rounds, steps)
-    return {
-        "command": this_command(),
-        "machine": describe_machine(),
-        "date": date.today().isoformat(),
-        "versions": versions(),
-        "threads": torch.get_num_threads(),
-        "rounds": rounds,
-        "steps": steps,
-        "models": models,
-    }
+    return {**conditions(), "rounds": rounds, "steps": steps, "models": models}
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -246,20 +215,29 @@ def main(arguments: Sequence[str]) -> None:
     options.add_argument("--rounds", type=int, default=9)
     options.add_argument("--steps", type=int, default=10)
     options.add_argument("--parity", nargs="*", metavar="NAME", help="measure the parity alone, and keep the times")
+    options.add_argument("--exports", nargs="*", metavar="NAME", help="time the exports alone, and keep the rest")
     options.add_argument("--out", type=Path, help="folder for the JSON file; the page is left as it is")
     given = options.parse_args(arguments)
     rows = [row for row in FORMATS if row.write is not None]
-    compared = [row for row in rows if row.suffix in COMPARED]
-    if given.parity is not None:
-        result = json.loads(RESULT.read_text(encoding="utf-8"))
-    else:
+    whole = given.parity is None and given.exports is None
+    if whole:
         result = all_timed(given.models, rows, given.rounds, given.steps)
-    result.setdefault("parity", {})
-    for name, found in parities(given.parity or (), compared):
-        result["parity"][name] = found
-        keep(result, given.out)
+    else:
+        result = json.loads(RESULT.read_text(encoding="utf-8"))
+    if whole or given.exports is not None:
+        timed_rows = [row for row in FORMATS if row.suffix in EXPORTED]
+        for name in wanted(options, given.exports or None, shipped(), kind="shipped model"):
+            result.setdefault("exports", {})[name] = export_times(name, timed_rows)
+            keep(result, given.out)
+    if whole or given.parity is not None:
+        compared = [row for row in FORMATS if row.suffix in COMPARED]
+        for name, found in parities(
+            wanted(options, given.parity or None, (*shipped(), *names()), kind="model"), compared
+        ):
+            result.setdefault("parity", {})[name] = found
+            keep(result, given.out)
     keep(result, given.out)
-    print(table(result), parity_table(result), sep="")
+    print(*(shown(result) for needed, shown in SECTIONS.values() if needed in result), sep="")
 
 
 def keep(result: dict[str, Any], out: Path | None) -> None:
@@ -267,6 +245,6 @@ def keep(result: dict[str, Any], out: Path | None) -> None:
     write_text((out or RESULTS) / RESULT.name, json.dumps(result, indent=1) + "\n")
     if out is None:
         page = PAGE.read_text(encoding="utf-8")
-        for mark in ("runtimes", "parity"):
+        for mark in SECTIONS:
             page = fill(page, mark, section(mark))
         write_text(PAGE, page)

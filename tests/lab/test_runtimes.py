@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from lab.__main__ import main
-from lab.studies import runtimes
+from lab.studies import runtime_tables, runtimes
 from nextframe.exports.formats import FORMATS, ExportFormat
 from tests.exports.small import past_frames, small_model
 
@@ -45,15 +45,48 @@ def test_the_parity_of_a_model_is_that_of_each_format_beside_rounding() -> None:
     pytest.importorskip("onnxruntime")
     onnx = next(row for row in FORMATS if row.suffix == ".onnx")
     found = runtimes.parity(small_model("stacked"), [onnx, MISSING])
-    assert list(found) == [onnx.title]
-    assert all(value is not None and 0 <= value < 1e-5 for value in found[onnx.title].values())
-    shown = runtimes.parity_table({"parity": {"small": found}})
-    assert f"| `small` | {onnx.title} | " in shown
+    assert list(found["exports"]) == [onnx.title]
+    assert list(found["rounding"]) == list(runtimes.ROUNDING)
+    for differences in (*found["exports"].values(), *found["rounding"].values()):
+        early, late = (differences[name] for name in runtime_tables.DIFFERENCES)
+        assert 0 <= early <= late < 1e-5
+    assert {"date", "versions", "machine"} <= found.keys()
+    shown = runtime_tables.parity_table({"parity": {"small": {**found, "date": "2026-01-02"}}})
+    assert f"| `small` | {onnx.title} | the run | " in shown
+    assert "| `small` | the run itself | float64 | " in shown
+    assert shown.count("| 2026-01-02 |") == 3
     assert "1 of 1 stay below 1e-05" in shown
-    unsure = {onnx.title: {**found[onnx.title], "difference": 2e-4, "own_rounding": 1e-4}}
-    words = " ".join(runtimes.parity_words({"small": found, "unsure": unsure}))
+    unsure = {
+        "exports": {onnx.title: {"early_difference": 2e-6, "difference": 2e-4}},
+        "rounding": {"the run itself": {"early_difference": 1e-6, "difference": 1e-4}},
+    }
+    words = " ".join(runtime_tables.parity_words({"small": found, "unsure": unsure}))
     assert "1 of 2 stay below" in words
-    assert "`unsure` does not: 2.0e-04, where the run itself is 1.0e-04 from its own network in float64" in words
+    assert (
+        "`unsure` does not. After 3 frames its exports are up to 2.0e-06 from the run, and the run is 1.0e-06" in words
+    )
+    assert "from its own network in float64; after 20, 2.0e-04 and 1.0e-04." in words
+
+
+@pytest.mark.slow
+def test_the_seconds_of_an_export_are_kept_and_what_it_cannot_be_is_named() -> None:
+    pytest.importorskip("onnxruntime")
+    onnx = next(row for row in FORMATS if row.suffix == ".onnx")
+    found = runtimes.export_times(
+        "moving-mnist", [onnx, ExportFormat(suffix=".none", title="None", needs=(), extra="")]
+    )
+    assert list(found["seconds"]) == [onnx.title]
+    assert found["seconds"][onnx.title] > 0
+    (line,) = found["left_out"]
+    assert "is no format that models are exported to" in line
+    one = {**found, "seconds": {onnx.title: 3.0}, "date": "2026-01-02", "left_out": []}
+    shown = runtime_tables.exports_table({"exports": {"fast": one}})
+    assert "| `fast` | 3.0 | 2026-01-02 |" in shown
+    assert "All stay below 20 s" in shown
+    slow = {**one, "seconds": {onnx.title: 25.0, "Another": 2.0}}
+    shown = runtime_tables.exports_table({"exports": {"fast": one, "slow": slow}})
+    assert "| `fast` | 3.0 |  | 2026-01-02 |" in shown
+    assert f"`slow` as {onnx.title}: 25 stay above 20 s" in shown
 
 
 def test_the_task_keeps_what_it_has_measured(
@@ -61,10 +94,11 @@ def test_the_task_keeps_what_it_has_measured(
 ) -> None:
     monkeypatch.setattr(runtimes, "FORMATS", ())
     monkeypatch.setattr(runtimes, "parities", lambda *_: ())
-    page = runtimes.PAGE.read_text(encoding="utf-8")
+    monkeypatch.setattr(runtimes, "shipped", lambda: ())
+    page = runtime_tables.PAGE.read_text(encoding="utf-8")
     command = ["runtimes", "--models", "squares-stacked", "--rounds", "1", "--steps", "1", "--out", str(tmp_path)]
     assert main(command) == 0
     result = json.loads((tmp_path / "runtimes.json").read_text(encoding="utf-8"))
     assert {"machine", "versions", "date", "threads"} <= result.keys()
     assert "| `squares-stacked` | 40 x 40 | nextframe |" in capsys.readouterr().out
-    assert runtimes.PAGE.read_text(encoding="utf-8") == page
+    assert runtime_tables.PAGE.read_text(encoding="utf-8") == page

@@ -55,6 +55,10 @@ class Comparison:
     network of the user's that knows no float64."""
     rounding: float | None
     """The same of the network by PyTorch's operations in float32."""
+    early_own_rounding: float | None
+    """`own_rounding` over the first `EARLY` frames alone."""
+    early_rounding: float | None
+    """`rounding` over the first `EARLY` frames alone."""
     seconds: float
     """Seconds of one further frame of the export, of the size that the model was trained on, one movie."""
     own_seconds: float
@@ -82,7 +86,8 @@ def compare(model: TrainedForecaster, exported: ExportedForecaster) -> Compariso
     own_rounding = None if double is None else _by_lead(model, double, run)[0]
     rounding = None if double is None or single is None else _by_lead(model, double, single)[0]
     early = float(np.max([by_lead[:EARLY] for *_, by_lead in movies]))  # NaN, where there is one
-    allowed = ALLOWED if own_rounding is None else max(ALLOWED, 10 * float(own_rounding[:EARLY].max()))
+    early_own_rounding = _largest(own_rounding, EARLY)
+    allowed = ALLOWED if early_own_rounding is None else max(ALLOWED, 10 * early_own_rounding)
     if not early <= allowed:
         raise NextframeError(
             "forecasts something else than the model, and is not written",
@@ -96,11 +101,17 @@ def compare(model: TrainedForecaster, exported: ExportedForecaster) -> Compariso
     return Comparison(
         difference=float(difference.max()),
         early_difference=early,
-        own_rounding=None if own_rounding is None else float(own_rounding.max()),
-        rounding=None if rounding is None else float(rounding.max()),
+        own_rounding=_largest(own_rounding, ROLLOUT),
+        rounding=_largest(rounding, ROLLOUT),
+        early_own_rounding=early_own_rounding,
+        early_rounding=_largest(rounding, EARLY),
         seconds=seconds,
         own_seconds=own_seconds,
     )
+
+
+def _largest(by_lead: FloatArray | None, lead_times: int) -> float | None:
+    return None if by_lead is None else float(by_lead[:lead_times].max())
 
 
 def _computed(own: Sequence[ModelForecaster], kind: torch.dtype, past: FloatArray) -> FloatArray | None:
