@@ -1,5 +1,6 @@
 """One training on many radars: cuts of one size in a batch, splits by source, weights, resuming and verifying."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import xarray as xr
 import yaml
 
 import nextframe
@@ -16,14 +18,17 @@ from nextframe.cli import main
 from nextframe.config import RunConfig
 from nextframe.data.loading import SeededSampler, WindowDataset
 from nextframe.data.mixed import Epochs, SameSize, cut_that_fits, draw_by_source, repeated_by_source
-from nextframe.data.normalise import Normaliser
-from nextframe.data.split import split, split_as, whole_spans
+from nextframe.data.normalise import Normaliser, fit_normaliser
+from nextframe.data.split import Span, split, split_as, whole_spans
 from nextframe.data.windows import Windows, runs_of_one_size
 from nextframe.errors import ConfigError, DataError
+from nextframe.frames.sequence import FrameSequence
 from nextframe.runs.folder import load_config
 from nextframe.training.lengths import fit_lengths
+from nextframe.verification.thresholds import usual_threshold
 from tests.frames.test_together import radar
 
+REAL = Path(__file__).parents[3] / "shared" / "data"
 SMALL: dict[str, Any] = {
     "filters": (4,), "past": 3, "future": 2, "epochs": 1, "batch_size": 8, "train_crop": 12, "stride": 3,
     "validation": 0.2, "test": 0.2, "progress": False,
@@ -118,6 +123,68 @@ def test_splits_by_source_and_by_name(radars: list[str]) -> None:
         split(source, test_source=["nc"])
     with pytest.raises(DataError, match="too few sources"):
         split(nextframe.open_source(radars[:2]), by="source")
+
+
+def test_normalisation_and_threshold_are_of_all_together(tmp_path: Path) -> None:
+    paths = [radar(tmp_path / "weak.nc", seed=1), radar(tmp_path / "strong.nc", seed=2, unit="mm", minutes=10)]
+    source = nextframe.open_source([str(path) for path in paths])
+    parts = [[Span(sequence, 0, len(sequence))] for sequence in source.sequences]
+    frames = [sequence.read(0, len(sequence)) for sequence in source.sequences]
+    pooled = FrameSequence(values=np.concatenate(frames), name="pooled", units=source.sequences[0].units)
+    both = parts[0] + parts[1]
+    apart = [fit_normaliser(part) for part in parts]
+    for method in ("auto", "standard", "range"):
+        found, expected = (
+            fit_normaliser(spans, method, output="linear") for spans in (both, [Span(pooled, 0, len(pooled))])
+        )
+        assert found.method == expected.method
+        np.testing.assert_allclose(found.offset + found.scale, expected.offset + expected.scale, rtol=1e-4)
+    assert all(one.scale != pytest.approx(fit_normaliser(both).scale, rel=1e-4) for one in apart)
+    assert usual_threshold(both) == usual_threshold([Span(pooled, 0, len(pooled))])
+
+
+def test_a_training_keeps_the_normalisation_of_all_its_training_parts(tmp_path: Path) -> None:
+    paths = [str(radar(tmp_path / "one.nc", seed=1)), str(radar(tmp_path / "two.nc", seed=2, unit="mm", minutes=10))]
+    model = nextframe.fit(paths, out=tmp_path / "run", split="time", normalisation="standard", **SMALL)
+    parts = split_as(nextframe.open_source(paths), load_config(tmp_path / "run" / "config.yaml").data)
+    values = np.concatenate([span.sequence.read(span.start, span.stop).ravel() for span in parts.train])
+    assert len({span.sequence.origin for span in parts.train}) == 2
+    assert model.manifest.normaliser.offset[0] == pytest.approx(values.mean(), rel=1e-3)
+
+
+def test_events_of_all_sources_are_divided_whole_and_in_order_of_time(tmp_path: Path) -> None:
+    days = {"one": 1, "two": 2, "three": 3, "four": 4, "five": 5}
+    paths = [
+        str(radar(tmp_path / f"{name}.nc", size=16 + 4 * day, frames=12, start=f"2020-06-0{day}T00:00", seed=day))
+        for name, day in reversed(days.items())
+    ]
+    later = xr.open_dataset(paths[-1], engine="h5netcdf").load()  # a second event in one of the files
+    later["time"] = later["time"] + np.where(np.arange(12) < 6, 0, 6 * 86400).astype("timedelta64[s]")
+    later.to_netcdf(tmp_path / "gap.nc", engine="h5netcdf")
+    source = nextframe.open_source([*paths[:-1], str(tmp_path / "gap.nc")])
+    parts = split(source, by="event", validation=0.2, test=0.2, minimum=5)
+    seen = [
+        [(Path(span.sequence.origin).stem, span.start, span.stop) for span in part]
+        for part in (parts.train, parts.validation, parts.test)
+    ]
+    in_order = [("gap", 0, 6), ("two", 0, 12), ("three", 0, 12), ("four", 0, 12), ("five", 0, 12), ("gap", 6, 12)]
+    assert [event for part in seen for event in part] == in_order
+    assert all(seen)
+
+
+@pytest.mark.long
+@pytest.mark.skipif(not (REAL / "radar-more").is_dir(), reason="the real radar archives (../shared/data) are not here")
+@pytest.mark.filterwarnings("ignore")  # of the archives: each is tested for its own
+def test_all_radars_at_hand_train_in_one_run(tmp_path: Path) -> None:
+    paths = sorted([*(REAL / "radar").iterdir(), *(REAL / "radar-more").glob("*.nc")])
+    data = [token for path in paths for token in ("--data", str(path))]
+    size = ["--filters", "4", "--past", "3", "--future", "2", "--train-crop", "32", "--stride", "20"]
+    how = ["--resolution", "4km", "--split", "event", "--epochs", "1", "--no-progress"]
+    assert main(["train", "stacked", *data, *size, *how, "--out", str(tmp_path / "run")]) == 0
+    config = load_config(tmp_path / "run" / "config.yaml")
+    assert len(config.data.sources) == len(paths)
+    manifest = json.loads((tmp_path / "run" / "model.json").read_text())
+    assert manifest["units"] == ["mm/h"]
 
 
 @pytest.mark.slow
