@@ -83,7 +83,7 @@ def _read_by(row: Format) -> str:
 
 
 def formats_table() -> str:
-    """Input formats: files, options that they alone take, library, facts that they carry, test of what is read."""
+    """Input formats: files, options that they alone take, library, facts that they carry, tests of what is read."""
     facts = get_args(Fact)
     rows = (
         (
@@ -92,11 +92,11 @@ def formats_table() -> str:
             options_of(sorted(row.takes)),
             _read_by(row),
             *("yes" if fact in row.carries else "" for fact in facts),
-            f"`{row.tests}`" if row.tests else "",
+            code(row.test_files),
         )
         for row in formats()
     )
-    return markdown(("format", "files", "options of its own", "read by", *facts, "test"), rows)
+    return markdown(("format", "files", "options of its own", "read by", *facts, "tests"), rows)
 
 
 def architectures_table() -> str:

@@ -49,8 +49,13 @@ class Format:
     """Facts that are read of it beside the values."""
     zipped: bool = False
     """True where its files may be zipped one by one, which a further suffix tells: ".grib2.gz"."""
-    tests: str = ""
-    """File of the repository that compares what is read with what another library decodes, or with what was written."""
+    tests: str | tuple[str, ...] = ()
+    """Files of the repository that compare what is read with what another library decodes, or with what was written."""
+
+    @property
+    def test_files(self) -> tuple[str, ...]:
+        """Files of the repository that test it; rows of other packages may name one as a text."""
+        return tuple(filter(None, (self.tests,))) if isinstance(self.tests, str) else self.tests
 
     def matches(self, path: Path) -> bool:
         """True where a path is of this kind."""

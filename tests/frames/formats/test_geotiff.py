@@ -1,4 +1,4 @@
-"""GeoTIFF and COG are read as rasterio decodes them: values, gaps, scale, place and time."""
+"""GeoTIFF and COG are read as rasterio and tifffile decode them: values, gaps, scale, place and time."""
 
 import sys
 from pathlib import Path
@@ -72,6 +72,25 @@ def test_values_are_what_rasterio_makes_of_them(tmp_path: Path) -> None:
     assert sequence.units == ("mm/h",)
     assert sequence.times is not None
     assert [str(time)[11:16] for time in sequence.times] == ["12:00", "12:05", "12:10"]
+
+
+@pytest.mark.parametrize("compress", [None, "deflate"])
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "int16", "float32", "float64"])
+def test_values_and_places_are_what_tifffile_decodes(tmp_path: Path, dtype: str, compress: str | None) -> None:
+    tifffile = pytest.importorskip("tifffile")
+    frame = counts(1).astype(dtype)
+    frame[0, 3, 4] = 0
+    path = write(tmp_path / "a.tif", frame, nodata=0, compress=compress)
+    with tifffile.TiffFile(path) as file:
+        page = file.pages[0]
+        stored, nodata = page.asarray().astype(float), float(page.tags["GDAL_NODATA"].value)
+        scale, corner = page.tags["ModelPixelScaleTag"].value, page.tags["ModelTiepointTag"].value
+    (sequence,) = open_source(path).sequences
+    np.testing.assert_array_equal(sequence.read(0, 1)[0, 0], np.where(stored == nodata, np.nan, stored))
+    grid = sequence.grid
+    assert grid is not None
+    np.testing.assert_allclose(grid.x, corner[3] + (np.arange(30) + 0.5) * scale[0])
+    np.testing.assert_allclose(grid.y, corner[4] - (np.arange(20) + 0.5) * scale[1])
 
 
 def test_pixels_lie_where_rasterio_puts_them(tmp_path: Path) -> None:

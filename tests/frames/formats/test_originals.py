@@ -20,8 +20,10 @@ needs_data = pytest.mark.skipif(not UKMO.is_dir(), reason="needs the data beside
 
 def test_every_row_names_a_test_that_is_there() -> None:
     for row in formats():
-        assert (ROOT / row.tests).is_file(), row.name
-        assert f"{row.tests}`" in (ROOT / "docs" / "data.md").read_text(encoding="utf-8"), row.name
+        assert row.test_files, row.name
+        for file in row.test_files:
+            assert (ROOT / file).is_file(), row.name
+            assert f"{file}`" in (ROOT / "docs" / "data.md").read_text(encoding="utf-8"), row.name
 
 
 @needs_data

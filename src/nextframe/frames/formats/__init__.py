@@ -48,7 +48,12 @@ _FORMATS = (
         extra="radar",
         library="h5py, pysteps",
         carries=_EVERYTHING,
-        tests="tests/frames/radar/test_composites.py",
+        tests=(
+            "tests/frames/radar/test_odim.py",
+            "tests/frames/radar/test_knmi.py",
+            "tests/frames/radar/test_composites.py",
+            "tests/frames/formats/test_originals.py",
+        ),
     ),
     Format(
         name="NetCDF",
@@ -58,7 +63,10 @@ _FORMATS = (
         takes=frozenset({"variable", "time_format"}),
         library="xarray, h5netcdf, scipy",
         carries=_EVERYTHING,
-        tests="tests/frames/formats/test_gridded.py",
+        tests=(
+            "tests/frames/formats/test_gridded.py",
+            "tests/frames/formats/test_originals.py",
+        ),
     ),
     Format(
         name="Zarr",
@@ -69,7 +77,10 @@ _FORMATS = (
         takes=frozenset({"variable"}),
         library="xarray, zarr; obstore for stores on servers (extra `cloud`)",
         carries=_EVERYTHING,
-        tests="tests/frames/formats/test_gridded.py",
+        tests=(
+            "tests/frames/formats/test_originals.py",
+            "tests/frames/formats/test_mlcast.py",
+        ),
     ),
     Format(
         name="GRIB",
