@@ -1,4 +1,4 @@
-"""What becomes of freed memory: a training keeps it in the process, what runs for days gives it back."""
+"""Freed memory: a training keeps it in the process, what runs for days gives it back."""
 
 from __future__ import annotations
 
