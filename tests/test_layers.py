@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from nextframe.plugins import GROUPS
+
 PACKAGE = Path(__file__).parent.parent / "src" / "nextframe"
 
 # A module imports from its own package and from those of earlier lines; packages of one line do not know each other.
@@ -34,6 +36,17 @@ LEVELS = (
     ("__main__",),
 )
 LEVEL = {package: level for level, packages in enumerate(LEVELS) for package in packages}
+# What a module names in a string ("module:name", imported when it is called) goes the same way, but for these: the
+# module, the room above it whose parts it names, and why.
+UPWARD = {
+    ("architectures", "models"): "a row names its network, so that networks are listed where torch is not loaded",
+    ("frames.sequence", "outputs"): "a sequence shows itself in a notebook",
+    ("forecasting.forecast", "outputs"): "a forecast shows itself, and is a dataset with `to_xarray`",
+    ("forecasting.trained", "outputs"): "a model shows itself in a notebook",
+    ("forecasting.load", "exports"): "`load_run` takes models that have left, too, by rows of its table",
+    ("forecasting.session_log", "verification"): "a session is asked how good it was, and makes no scores unasked",
+    ("verification.result", "outputs"): "scores show themselves in a notebook",
+}
 WITHOUT_TORCH = (
     "words",
     "errors",
@@ -83,6 +96,22 @@ def imports(path: Path) -> set[str]:
     return found
 
 
+def names_in_strings(path: Path) -> set[str]:
+    """Modules of the package that the strings of a module name, but its docstrings: "nextframe.outputs.show:plot", and
+    what stands before the first part that is put in ("nextframe.cli" of f"nextframe.cli.{name}:{name}").
+    """
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    docstrings = {node.value for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    named: set[str] = set()
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Constant) or node in docstrings or node.value in GROUPS:
+            continue
+        match = re.fullmatch(r"(nextframe(?:\.\w+)+)\.?(:[\w.]*)?", str(node.value))
+        if match and (match[1] in NAMES or match[2]):
+            named.add(match[1])
+    return named
+
+
 def layer(module: str) -> str:
     """The layer of a module of the package: "data" for "nextframe.data.split"."""
     return module.split(".")[1] if "." in module else ""
@@ -91,6 +120,9 @@ def layer(module: str) -> str:
 def module_name(path: Path) -> str:
     parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
     return ".".join(part for part in parts if part != "__init__")
+
+
+NAMES = {module_name(path) for path in MODULES}
 
 
 def within(module: str, packages: tuple[str, ...]) -> bool:
@@ -107,6 +139,19 @@ def test_imports_go_one_way(path: Path) -> None:
             continue
         other = layer(imported)
         assert other == own or LEVEL[other] < LEVEL[own], f"{name} imports {imported}, which does not stand below it"
+
+
+def test_names_in_strings_go_the_same_way_but_for_those_with_a_reason() -> None:
+    upward = set()
+    for path in MODULES:
+        name = module_name(path)
+        own = layer(name)
+        for other in names_in_strings(path):
+            assert other in NAMES, f"{name} names {other}, which there is not"
+            room = layer(other)
+            if room != own and LEVEL[room] >= LEVEL[own]:
+                upward.add((name.removeprefix("nextframe."), room))
+    assert upward == set(UPWARD)
 
 
 @pytest.mark.slow
@@ -156,6 +201,20 @@ def test_the_check_sees_what_it_is_to_see(tmp_path: Path) -> None:
         encoding="utf-8",
     )
     assert imports(module) == {"typing", "torch", "nextframe", "nextframe.api", "lightning.pytorch"}
+
+
+def test_the_check_sees_names_in_strings(tmp_path: Path) -> None:
+    module = tmp_path / "module.py"
+    module.write_text(
+        '"""nextframe.api"""\n'
+        'HERE = "nextframe.outputs"\n'
+        'ROW = Late("nextframe.exports.hub:write")\n'
+        'GROUP = "nextframe.formats"\n'
+        'def late(name):\n    return Late(f"nextframe.training.start:{name}"), Late(f"nextframe.cli.{name}:{name}")\n',
+        encoding="utf-8",
+    )
+    named = {"nextframe.outputs", "nextframe.exports.hub", "nextframe.training.start", "nextframe.cli"}
+    assert names_in_strings(module) == named
 
 
 @pytest.mark.slow

@@ -2,19 +2,24 @@
 
 import importlib.util
 from pathlib import Path
+from types import ModuleType
 
 from lab.place import DOCS, ROOT
 
 PACKAGE = ROOT / "src" / "nextframe"
 
 
-def levels_of_the_test() -> list[tuple[str, ...]]:
+def the_test() -> ModuleType:
     spec = importlib.util.spec_from_file_location("layers", ROOT / "tests" / "test_layers.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    return [tuple(name or "nextframe" for name in names) for names in module.LEVELS]
+    return module
+
+
+def levels_of_the_test() -> list[tuple[str, ...]]:
+    return [tuple(name or "nextframe" for name in names) for names in the_test().LEVELS]
 
 
 def levels_of_the_page(page: Path) -> list[tuple[str, ...]]:
@@ -25,6 +30,13 @@ def levels_of_the_page(page: Path) -> list[tuple[str, ...]]:
 
 def test_the_page_shows_the_levels_that_imports_are_held_to() -> None:
     assert levels_of_the_page(DOCS / "architecture.md") == levels_of_the_test()
+
+
+def test_the_page_shows_the_names_that_point_up_and_why() -> None:
+    text = (DOCS / "architecture.md").read_text(encoding="utf-8")
+    block = text.partition("<!-- upward:")[2].partition("<!-- /upward -->")[0]
+    rows = [f"| `{module}` | `{room}` | {why} |" for (module, room), why in the_test().UPWARD.items()]
+    assert block.splitlines()[3:] == rows
 
 
 def test_every_room_stands_on_the_page() -> None:
