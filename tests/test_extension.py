@@ -35,6 +35,16 @@ print(json.dumps(results))
 """
 """Commands one after the other in one process, which imports torch once; a line of JSON with exit codes and texts."""
 
+SERVED = """
+import json
+from nextframe import Persistence, open_source
+from nextframe.service.answers import MEDIA, content, format_of
+movie = open_source("squares:movies=1,frames=4,size=8").sequences[0]
+answer = content(Persistence().forecast(movie, lead_times=2), "frames").decode()
+print(json.dumps([format_of("frames", ""), format_of(None, "text/plain"), MEDIA["frames"], answer.splitlines()[0]]))
+"""
+"""What the service answers with."""
+
 SMALL = "--data squares:movies=8,frames=6,size=16 --past 3 --future 3 --filters 4 --epochs 1 --train-crop none"
 COMMANDS = {
     "train": f"train leaky {SMALL} --test 0.25 --no-progress --out run",
@@ -132,6 +142,20 @@ def test_its_writer_writes_what_its_format_reads(said: dict[str, Said], folder: 
     assert "4 frames" in said["inspect"].text
     assert said["forecast on"].code == 0, said["forecast on"].text
     assert (folder / "second.frames").read_text().splitlines()[0] == "2 1 16 16"
+
+
+def test_its_writer_is_served(site: Path, tmp_path: Path) -> None:
+    pytest.importorskip("starlette", reason="the extra serve is not installed")
+    done = subprocess.run(
+        [sys.executable, "-c", SERVED],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(site), os.environ.get("PYTHONPATH", "")])},
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == ["frames", "frames", "text/plain", "2 1 8 8"]
 
 
 def test_what_is_no_file_of_its_format_is_told_in_a_sentence(said: dict[str, Said]) -> None:

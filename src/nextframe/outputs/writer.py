@@ -49,6 +49,8 @@ class Writer:
     write: Callable[[Forecast, Path, Beside], None]
     """Writes a forecast to a path that is not there yet; the table's own rows import it when it is first called
     (`plugins.Late`). The file's replacement, whole or not at all, is not its business, but where it `appends`."""
+    media: str = "application/octet-stream"
+    """Media type of such a file in answers of the service; where it is a folder, that of an archive of it."""
     also: tuple[str, ...] = ()
     """Further suffixes of the same files."""
     holds: frozenset[Part] = frozenset()

@@ -29,6 +29,7 @@ _WRITERS = (
     Writer(
         name="GIF",
         suffix=".gif",
+        media="image/gif",
         write=Late(f"{_HERE}.pictures:write_gif"),
         holds=_SHOWN,
         about="an animation of past, truth, forecast and error side by side",
@@ -36,6 +37,7 @@ _WRITERS = (
     Writer(
         name="MP4",
         suffix=".mp4",
+        media="video/mp4",
         write=Late(f"{_HERE}.pictures:write_mp4"),
         check=Late(f"{_HERE}.pictures:check_encoder"),
         holds=_SHOWN,
@@ -44,6 +46,7 @@ _WRITERS = (
     Writer(
         name="PNG",
         suffix=".png",
+        media="image/png",
         write=Late(f"{_HERE}.pictures:write_png"),
         holds=_SHOWN,
         about="a strip with a row for each of these, a column for each lead time (20 of more)",
@@ -51,12 +54,14 @@ _WRITERS = (
     Writer(
         name="NumPy array",
         suffix=".npy",
+        media="application/x-npy",
         write=Late(f"{_HERE}.arrays:write_npy"),
         about="the values (lead time, channel, height, width) in source units",
     ),
     Writer(
         name="NetCDF",
         suffix=".nc",
+        media="application/x-netcdf",
         also=(".nc4", ".netcdf"),
         write=Late(f"{_HERE}.netcdf:write_netcdf"),
         holds=STATISTICS,
@@ -65,6 +70,7 @@ _WRITERS = (
     Writer(
         name="Zarr",
         suffix=".zarr",
+        media="application/zip",
         write=Late(f"{_HERE}.zarr_store:append_zarr"),
         holds=STATISTICS,
         appends=True,
@@ -73,6 +79,7 @@ _WRITERS = (
     Writer(
         name="GeoTIFF",
         suffix=".tif",
+        media="image/tiff; application=geotiff; profile=cloud-optimized",
         also=(".tiff",),
         write=Late(f"{_HERE}.geotiff:write_geotiff"),
         holds=STATISTICS,
@@ -83,6 +90,7 @@ _WRITERS = (
     Writer(
         name="GRIB2",
         suffix=".grib2",
+        media="application/x-grib2",
         also=(".grib", ".grb2", ".grb"),
         write=Late(f"{_HERE}.grib:write_grib"),
         holds=STATISTICS,
@@ -93,6 +101,7 @@ _WRITERS = (
     Writer(
         name="ODIM HDF5",
         suffix=".h5",
+        media="application/x-hdf5",
         also=(".hdf", ".hdf5"),
         write=Late(f"{_HERE}.odim:write_odim"),
         modules=("h5py", "pyproj"),
@@ -102,6 +111,7 @@ _WRITERS = (
     Writer(
         name="CSV",
         suffix=".csv",
+        media="text/csv",
         write=Late(f"{_HERE}.tables:write_csv"),
         holds=STATISTICS | {"points", "areas"},
         needs=frozenset({"points", "areas"}),

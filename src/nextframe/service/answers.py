@@ -16,32 +16,23 @@ from numpy.typing import NDArray
 
 from nextframe.forecasting.forecast import Forecast
 from nextframe.frames.sequence import FloatArray, FrameSequence
-from nextframe.outputs.writers import save_forecast, suffixes
+from nextframe.outputs.writers import save_forecast, writers
 from nextframe.report.player import described, encoded, packed, told
 from nextframe.service.limits import Refused
 
-MEDIA: Mapping[str, str] = {
-    "json": "application/json",
-    "npy": "application/x-npy",
-    "nc": "application/x-netcdf",
-    "zarr": "application/zip",
-    "tif": "image/tiff; application=geotiff; profile=cloud-optimized",
-    "gif": "image/gif",
-    "mp4": "video/mp4",
-    "png": "image/png",
-    "grib2": "application/x-grib2",
-    "h5": "application/x-hdf5",
+MEDIA: Mapping[str, str] = {"json": "application/json"} | {
+    row.suffix.removeprefix("."): row.media for row in writers() if not row.needs
 }
-"""Media type of each format that is answered."""
+"""Media type of each format that is answered: JSON, and those of the writers' table that need a forecast alone."""
 
 
 def formats() -> tuple[str, ...]:
-    """Formats that are answered: JSON, and those of the writers' table that need nothing more than a forecast.
+    """Formats that are answered.
 
     >>> "nc" in formats(), "csv" in formats()
     (True, False)
     """
-    return ("json", *(suffix[1:] for suffix in suffixes() if suffix[1:] in MEDIA))
+    return tuple(MEDIA)
 
 
 def format_of(asked: str | None, accept: str) -> str:

@@ -10,6 +10,7 @@ FORMAT = Format(name="plain text", suffixes=(".frames",), open=Late("tiny.format
 WRITER = Writer(
     name="plain text",
     suffix=".frames",
+    media="text/plain",
     write=Late("tiny.writer:write_text"),
     about="the values, a frame a line",
 )
