@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import partial
 from operator import attrgetter
 from pathlib import Path
-from typing import get_args
+from textwrap import wrap
+from typing import Any, get_args
 
 from lab.options import parser
 from lab.pages.marked import fill
@@ -30,11 +31,13 @@ from nextframe.files import write_text
 from nextframe.forecasting.baselines import baselines
 from nextframe.frames.format import Fact, Format
 from nextframe.frames.formats import formats
+from nextframe.frames.generated import GENERATED
 from nextframe.outputs.asked import OPTION
 from nextframe.outputs.writers import writers
 from nextframe.training.recipe import RECIPES
 from nextframe.verification.metrics import metrics
 from nextframe.verification.protocols import PROTOCOLS
+from nextframe.words import joined
 
 EXTENSION = ROOT / "tests" / "extension"
 """The package that adds a row to each table; the pages for contributors show its files."""
@@ -97,6 +100,37 @@ def formats_table() -> str:
         for row in formats()
     )
     return markdown(("format", "files", "options of its own", "read by", *facts, "tests"), rows)
+
+
+def sources_table() -> str:
+    """Sources: what is drawn, by name and options, then files by format, and what each is read as."""
+    classes: dict[str, Any] = {name: source.load() for name, source in GENERATED.items()}
+    drawn = (
+        (
+            f"`{name}:" + ",".join(f"{field.name}={field.default}" for field in fields(kind)) + "`",
+            f"{kind.__doc__.partition(';')[0].lower()}, drawn as they are read",
+        )
+        for name, kind in classes.items()
+    )
+    read = ((f"{row.name}: {code(row.suffixes)}", row.about) for row in formats())
+    return markdown(("source", "read as"), (*drawn, *read))
+
+
+def reads_and_writes() -> str:
+    """README's paragraph of formats: what is read, drawn and written."""
+    text = (
+        f"Input formats are {joined([row.name for row in formats()])}, read lazily, from files and folders (Zarr "
+        f"from servers, too), with units, times and missing values ([formats](docs/data.md)); {code(GENERATED)} are "
+        f"drawn. Output formats are {joined([row.name for row in writers()])} "
+        "([outputs](docs/command-line.md#forecast)), with probabilities, quantiles and intervals where asked for "
+        "([uncertainty](docs/uncertainty.md)):"
+    )
+    return "\n" + "\n".join(wrap(text, 120, break_on_hyphens=False, break_long_words=False)) + "\n\n"
+
+
+def baseline_names() -> str:
+    """Names of the baselines, for README's row."""
+    return code(row.name for row in baselines())
 
 
 def architectures_table() -> str:
@@ -227,6 +261,9 @@ def recipes_table() -> str:
 
 
 SECTIONS = (
+    Section(ROOT / "README.md", "formats", reads_and_writes),
+    Section(ROOT / "README.md", "baselines", baseline_names),
+    Section(DOCS / "data.md", "sources", sources_table),
     Section(DOCS / "data.md", "formats", formats_table),
     Section(DOCS / "command-line.md", "writers", writers_table),
     Section(DOCS / "taking-a-model-elsewhere.md", "export-formats", export_formats_table),

@@ -43,6 +43,8 @@ class Format:
     """Options of `Reading` that only some formats have and this one has: "variable", "axes"."""
     extra: str | None = None
     """Extra of the package that installs its library, where that is none of the package's own."""
+    about: str = ""
+    """What it is read as, in a clause."""
     library: str = ""
     """Library that reads it."""
     carries: tuple[Fact, ...] = ()
