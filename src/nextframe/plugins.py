@@ -212,7 +212,7 @@ def _loaded(group: str) -> tuple[tuple[EntryPoint, Any], ...]:
     for point in (point for point in _entry_points() if point.group == group):
         try:
             found.append((point, point.load()))
-        except Exception as error:  # another package's code: whatever it raises
+        except Exception as error:  # noqa: BLE001 - another package's code: whatever it raises
             warnings.warn(
                 f"{_named(point)} cannot be loaded ({first_line(error)}), and is left out",
                 NextframeWarning,

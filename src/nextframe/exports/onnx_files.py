@@ -120,7 +120,7 @@ class OnnxPart:
         """Inputs by name to outputs by name."""
         try:
             outputs = self.session.run(self.names, inputs)
-        except Exception as error:  # as above
+        except Exception as error:  # of many types, as above
             raise CheckpointError("cannot be run on these frames", where=self.path, received=said(error)) from error
         return dict(zip(self.names, outputs, strict=True))
 

@@ -135,13 +135,13 @@ def help_another() -> None:
     try:
         work, task, place, threads = pickle.load(sys.stdin.buffer)
         torch.set_num_threads(threads)
-    except Exception:
+    except Exception:  # noqa: BLE001 - whatever it is, the first process tells it
         _report(reports, traceback.format_exc())
         raise SystemExit(1) from None
     _report(reports, None)
     try:
         work(task, place)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - as above: nobody reads what this process says
         _report(reports, error if isinstance(error, NextframeError) else traceback.format_exc())
         raise SystemExit(1) from None
 

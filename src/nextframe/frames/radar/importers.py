@@ -138,7 +138,7 @@ def read_file(path: Path) -> tuple[NDArray[np.float32], Mapping[str, Any]]:
                 warnings.simplefilter("ignore")
                 field, _, metadata = importer(str(path))
             values = np.asarray(np.ma.filled(np.ma.asarray(field, np.float64), np.nan), np.float32)
-        except Exception as error:  # another package's code: whatever it raises
+        except Exception as error:  # noqa: BLE001 - another package's code: whatever it raises
             said.append(f"{point.name}: {first_line(error)}")
             continue
         if values.ndim != 2 or min(values.shape) == 0:
