@@ -93,6 +93,7 @@ STUDIES = (
         Late("lab.studies.served_memory:main"),
     ),
     Task("squares-errors", "what is wrong in the forecasts of moving squares", Late("lab.studies.squares_errors:main")),
+    Task("startup", "what commands cost beside the imports that they need", Late("lab.studies.startup:main")),
     Task("step-profile", "where the time of a training step goes", Late("lab.studies.step_profile:main")),
     Task("tuning", "the shipped radar model tuned to radars that it never saw", Late("lab.studies.tuning:main")),
 )

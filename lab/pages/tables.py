@@ -23,7 +23,7 @@ from lab.pages.options import OPTIONS as OPTIONS_MODULE
 from lab.pages.options import options_module
 from lab.pages.pictures import PICTURES, make_pictures, pictured
 from lab.place import DOCS, ROOT
-from lab.studies import any_clip, own_data, runtime_tables
+from lab.studies import any_clip, own_data, runtime_tables, startup
 from nextframe.architectures import OPTIONS, architectures
 from nextframe.cli.face import on_command_line
 from nextframe.exports.formats import FORMATS as EXPORT_FORMATS
@@ -266,6 +266,7 @@ SECTIONS = (
     Section(DOCS / "data.md", "sources", sources_table),
     Section(DOCS / "data.md", "formats", formats_table),
     Section(DOCS / "command-line.md", "writers", writers_table),
+    Section(DOCS / "command-line.md", "startup", startup.section),
     Section(DOCS / "taking-a-model-elsewhere.md", "export-formats", export_formats_table),
     Section(DOCS / "how-it-works.md", "architectures", architectures_table),
     Section(DOCS / "verification.md", "metrics", metrics_table),
