@@ -13,8 +13,8 @@ from nextframe.frames.source import open_source
 
 @pytest.mark.slow
 def test_a_process_that_waits_costs_wall_time_and_one_that_counts_cpu_time(tmp_path: Path) -> None:
-    cpu, wall = started(["-c", "import time; time.sleep(1)"], tmp_path)
-    assert wall - cpu > 0.5
+    _, wall = started(["-c", "import time; time.sleep(1)"], tmp_path)
+    assert wall >= 1
     until = "import time\nwhile time.process_time() < 1: pass"
     assert started(["-c", until], tmp_path)[0] >= 1
 
