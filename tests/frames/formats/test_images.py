@@ -449,6 +449,31 @@ def test_a_gif_of_absurd_size_takes_no_memory(tmp_path: Path, size: tuple[int, i
         tracemalloc.stop()
 
 
+@pytest.mark.parametrize(
+    ("side", "said"),
+    [
+        (4000, r"claims 160,000,000,000 pixels, which its \S+ kB cannot hold"),
+        (1000, r"takes 30 GB decoded, more than the 1 GB that are free"),
+    ],
+    ids=str,
+)
+@pytest.mark.slow
+def test_a_gif_of_absurdly_many_frames_takes_neither_memory_nor_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, side: int, said: str
+) -> None:
+    screen = b"GIF89a" + struct.pack("<HHBBB", side, side, 0x80, 0, 0) + bytes(3) + b"\xff" * 3
+    dot = b"\x2c" + struct.pack("<HHHHB", 0, 0, 1, 1, 0) + b"\x02\x02\x44\x01\0"  # a frame that changes one pixel
+    (tmp_path / "a.gif").write_bytes(screen + 10_000 * dot + b";")
+    monkeypatch.setattr("nextframe.frames.bounds.shutil.disk_usage", lambda folder: SimpleNamespace(free=10**9))
+    tracemalloc.start()
+    try:
+        with pytest.raises(DataError, match=rf"a\.gif: {said}"):
+            open_source(tmp_path / "a.gif")
+        assert tracemalloc.get_traced_memory()[1] < 10_000_000
+    finally:
+        tracemalloc.stop()
+
+
 @pytest.mark.parametrize(("name", "at", "layout"), [("a.png", 16, ">II"), ("a.bmp", 18, "<ii")])
 def test_an_image_of_absurd_size_is_refused(tmp_path: Path, name: str, at: int, layout: str) -> None:
     for size in ((9000, 9000), (30000, 30000), (2**31 - 1, 2**31 - 1)):
