@@ -107,17 +107,17 @@ def row_of(rows: Sequence[NamedRow], name: str, *, kind: str, where: str) -> Nam
     Raises:
         ConfigError: no row of this name; the nearest one is named.
     """
-    known = {row.name: row for row in rows}
-    if name not in known:
-        near = difflib.get_close_matches(str(name), known, n=1)
+    by_name = {row.name: row for row in rows}
+    if name not in by_name:
+        near = difflib.get_close_matches(str(name), by_name, n=1)
         raise ConfigError(
             f"unknown {kind}",
             where=where,
-            expected=f"one of {', '.join(known)}",
+            expected=f"one of {', '.join(by_name)}",
             received=name,
             hint=f"did you mean {near[0]!r}?" if near else None,
         )
-    return known[name]
+    return by_name[name]
 
 
 def library(name: str, *, extra: str, where: object, fails: tuple[type[Exception], ...] = (ImportError,)) -> Any:
@@ -208,17 +208,17 @@ def _entry_points() -> tuple[EntryPoint, ...]:
 @cache
 def _loaded(group: str) -> tuple[tuple[EntryPoint, Any], ...]:
     """Entry points of a group and what they name."""
-    found = []
+    rows = []
     for point in (point for point in _entry_points() if point.group == group):
         try:
-            found.append((point, point.load()))
+            rows.append((point, point.load()))
         except Exception as error:  # noqa: BLE001 - another package's code: whatever it raises
             warnings.warn(
                 f"{_named(point)} cannot be loaded ({first_line(error)}), and is left out",
                 NextframeWarning,
                 stacklevel=3,
             )
-    return tuple(found)
+    return tuple(rows)
 
 
 def _named(point: EntryPoint) -> str:

@@ -105,7 +105,7 @@ def forecast(
     outs = out or [Path("forecast.gif")]
     asked = Asked(exceed=exceed, quantiles=quantiles, coverage=coverage, members=members, points=points, areas=areas)
     check_places(outs, asked)  # before the work, not after it
-    made, past, truth = forecast_file(
+    product, past, truth = forecast_file(
         run,
         source,
         lead_times=lead_times,
@@ -120,7 +120,7 @@ def forecast(
         **options,
     )
     written = save_forecast(
-        made,
+        product,
         outs,
         past=past.read(0, len(past)),
         truth=None if truth is None else truth.read(0, len(truth)),
@@ -134,12 +134,16 @@ def forecast(
     shows = truth is not None and any("truth" in writer_for(one).holds for one in outs)
     beside = ", beside the truth" if shows else ""
     if truth is None and start is not None:
-        beside = f" (no truth beside it: the frames hold fewer than {made.lead_times} from {start} on)"
-    when = "" if made.valid_time is None else f", valid {minute(made.valid_time[0])} to {minute(made.valid_time[-1])}"
+        beside = f" (no truth beside it: the frames hold fewer than {product.lead_times} from {start} on)"
+    when = (
+        ""
+        if product.valid_time is None
+        else f", valid {minute(product.valid_time[0])} to {minute(product.valid_time[-1])}"
+    )
     names = joined(
         [str(file) for file in (written if len(written) <= _NAMED else [*written[:1], f"{len(written) - 1} more"])]
     )
-    print(f"wrote {names}: {made.lead_times} frames from {len(past)} of {past.name}{when}{beside}")
+    print(f"wrote {names}: {product.lead_times} frames from {len(past)} of {past.name}{when}{beside}")
 
 
 forecast.__annotations__["options"] = Unpack[reading_options()]

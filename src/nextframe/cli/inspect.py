@@ -99,14 +99,14 @@ def _compare(sources: list[str], as_json: bool, console: Any, options: dict[str,
     from nextframe.api import compare_sources
     from nextframe.cli.show_sources import sources_tables
 
-    found = compare_sources(sources, face=on_command_line, **options)
+    comparison = compare_sources(sources, face=on_command_line, **options)
     if as_json:
-        print(json.dumps(found.to_dict(), indent=2))
+        print(json.dumps(comparison.to_dict(), indent=2))
         return
-    for table in sources_tables(found):
+    for table in sources_tables(comparison):
         console.print(table)
         console.print()
-    for line in (*found.misfits, *found.notes):
+    for line in (*comparison.misfits, *comparison.notes):
         console.print(f"- {spell(line, on_command_line)}", highlight=False, markup=False)
 
 

@@ -101,15 +101,15 @@ def by_variable(given: Sequence[str] | None) -> list[float] | dict[str, list[flo
         return None
     if not any("=" in text for text in given):
         return [float(text) for text in given]
-    found: dict[str, list[float]] = {}
+    numbers: dict[str, list[float]] = {}
     variable = ""
     for text in given:
         name, _, number = text.rpartition("=")
         variable = name or variable
         if not variable:
             raise ConfigError("is of no variable", where="thresholds", received=number, hint="name one: rain=1,5")
-        found.setdefault(variable, []).append(float(number))
-    return found
+        numbers.setdefault(variable, []).append(float(number))
+    return numbers
 
 
 def option_types(sections: Collection[str], defaults: Mapping[str, str], leave_out: Collection[str] = ()) -> Any:

@@ -46,18 +46,18 @@ _TABLES = (
 """What the sources are, and what is in them: two tables, since one would be wider than a terminal."""
 
 
-def sources_tables(found: SideBySide) -> Iterator[Table]:
+def sources_tables(comparison: SideBySide) -> Iterator[Table]:
     """Tables with a row for each source, whose numbers are never cut short."""
     for columns in _TABLES:
         table = Table(box=None, pad_edge=False)
         table.add_column("source", overflow="fold")
         for column in columns:
-            table.add_column(column.title, justify="right", no_wrap=True, min_width=_width(column, found))
-        for side in found.sides:
+            table.add_column(column.title, justify="right", no_wrap=True, min_width=_width(column, comparison))
+        for side in comparison.sides:
             cells = (Text(printable(column.cell(side))) for column in columns)
             table.add_row(Text(printable(Path(side.name).name or side.name)), *cells)
         yield table
 
 
-def _width(column: _Column, found: SideBySide) -> int:
-    return max(len(column.title), *(len(printable(column.cell(side))) for side in found.sides))
+def _width(column: _Column, comparison: SideBySide) -> int:
+    return max(len(column.title), *(len(printable(column.cell(side))) for side in comparison.sides))

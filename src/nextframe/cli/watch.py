@@ -98,14 +98,14 @@ def watch(
     )
     return_freed_memory()
     follower = follow(load_run(run), tell=lambda sentence: print(sentence, flush=True))
-    made = 0
+    products = 0
     with until_terminated() as stop:
         for product in follower.run(once=once, stop=stop):
-            made += 1
+            products += 1
             names = joined([path.name for path in product.files])
             print(f"{names}: from {count(product.frames, 'frame')}, in {product.seconds:.2f} s", flush=True)
     if once:
-        print(f"{count(made, 'product')} made in {out}")
+        print(f"{count(products, 'product')} made in {out}")
 
 
 def following_options(leave_out: Collection[str]) -> Any:

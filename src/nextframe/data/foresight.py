@@ -145,10 +145,10 @@ def _some(frame: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def _likeness(own: NDArray[np.float32], truth: NDArray[np.float32]) -> float:
     """The largest correlation between a channel of the one, over all frames, and a channel of the other."""
-    found = [0.0]
+    correlations = [0.0]
     for channel in np.moveaxis(own, 1, 0):
         for other in np.moveaxis(truth, 1, 0):
             both = np.isfinite(channel) & np.isfinite(other)
             if both.sum() > 2 and np.ptp(channel[both]) > 0 and np.ptp(other[both]) > 0:
-                found.append(float(np.corrcoef(channel[both], other[both])[0, 1]))
-    return max(found)
+                correlations.append(float(np.corrcoef(channel[both], other[both])[0, 1]))
+    return max(correlations)

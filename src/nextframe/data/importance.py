@@ -27,20 +27,20 @@ def window_content(windows: Windows, scale: float) -> NDArray[np.float64]:
         scale: where the content of a value levels off, in source units: positive.
     """
     frames: dict[int, dict[int, tuple[float, float]]] = {}  # sequence -> frame -> sum and number of valid values
-    found = np.empty(len(windows))
+    contents = np.empty(len(windows))
     for n, window in enumerate(windows):
-        known = frames.setdefault(id(window.sequence), {})
+        amounts = frames.setdefault(id(window.sequence), {})
         for start in range(window.start, window.stop):
-            if start in known:
+            if start in amounts:
                 continue
             stop = min(start + _CHUNK, window.stop)
             for frame, values in enumerate(window.sequence.read(start, stop), start):
                 valid = np.isfinite(values)
                 amount = -np.expm1(-np.maximum(values[valid], 0) / scale)
-                known[frame] = float(amount.sum(dtype=np.float64)), float(valid.sum())
-        sums, counts = zip(*(known[frame] for frame in range(window.start, window.stop)), strict=True)
-        found[n] = sum(sums) / max(sum(counts), 1)
-    return found
+                amounts[frame] = float(amount.sum(dtype=np.float64)), float(valid.sum())
+        sums, counts = zip(*(amounts[frame] for frame in range(window.start, window.stop)), strict=True)
+        contents[n] = sum(sums) / max(sum(counts), 1)
+    return contents
 
 
 def draw_probabilities(content: NDArray[np.float64], least: float) -> NDArray[np.float64]:

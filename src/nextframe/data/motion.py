@@ -48,14 +48,14 @@ def motion_field(frames: FloatArray, radius: int | None = None) -> Motion | None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # pixels missing in all channels
         before, after = np.nanmean(frames, axis=1)
-    known = np.isfinite(before) & np.isfinite(after)
-    if not known.any():
+    valid = np.isfinite(before) & np.isfinite(after)
+    if not valid.any():
         return None
-    low, high = min(before[known].min(), after[known].min()), max(before[known].max(), after[known].max())
+    low, high = min(before[valid].min(), after[valid].min()), max(before[valid].max(), after[valid].max())
     if low == high:
         return None
     # A pixel missing in one frame is hidden in both, or the edge of what is missing would pass for something moving.
-    before, after = (np.where(known, (frame - low) / (high - low), 0) for frame in (before, after))
+    before, after = (np.where(valid, (frame - low) / (high - low), 0) for frame in (before, after))
     radius = radius_for(after.shape) if radius is None else radius
     # The flow stands on the grid of its first argument: the last frame, whose pixels are moved on. It points back in
     # time.

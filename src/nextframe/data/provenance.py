@@ -22,7 +22,7 @@ def provenance(spans: Sequence[Span]) -> dict[str, str]:
     height, width = first.shape[2:]
     several = f", in {len(spans)} sequences" if len(spans) > 1 else ""
     frames = f"{sum(map(len, spans)):,} of {height} x {width} pixels{several}"
-    found = {"variables": first.described(), "frames": frames}
+    facts = {"variables": first.described(), "frames": frames}
     times = [
         (span.sequence.times[span.start], span.sequence.times[span.stop - 1])
         for span in spans
@@ -30,11 +30,11 @@ def provenance(spans: Sequence[Span]) -> dict[str, str]:
     ]
     if times:
         begin, end = min(start for start, _ in times), max(stop for _, stop in times)
-        found["period"] = f"{minute(begin)} to {minute(end)}"
+        facts["period"] = f"{minute(begin)} to {minute(end)}"
     for key in _TOLD:
         if told := str(first.attributes.get(key, "")).strip():
-            found[key] = told if len(told) <= _LONGEST else told[:_LONGEST] + " ..."
-    return found
+            facts[key] = told if len(told) <= _LONGEST else told[:_LONGEST] + " ..."
+    return facts
 
 
 def reading_in_words(config: DataConfig, face: Face = in_python) -> dict[str, str]:

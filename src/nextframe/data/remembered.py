@@ -43,14 +43,14 @@ class Remembered:
             if key in self._kept:
                 self._kept.move_to_end(key)
                 return self._kept[key]
-        made = self.function(frames, number)
-        if made is not None:
-            made.flags.writeable = False
+        motion = self.function(frames, number)
+        if motion is not None:
+            motion.flags.writeable = False
         with self._lock:
             if key not in self._kept:
-                self._kept[key] = made
-                self._bytes += 0 if made is None else made.nbytes
+                self._kept[key] = motion
+                self._bytes += 0 if motion is None else motion.nbytes
             while self._bytes > self.limit:
                 _, old = self._kept.popitem(last=False)
                 self._bytes -= 0 if old is None else old.nbytes
-        return made
+        return motion

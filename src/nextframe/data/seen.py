@@ -72,24 +72,24 @@ class Seen:
         place is not known. Of others, frames of one file are told by their number in it, and those of other files, or
         of none, by their content.
         """
-        found = np.zeros(len(sequence), bool)
+        mask = np.zeros(len(sequence), bool)
         file, box = _file(sequence), _box(sequence)
         by_content: list[Stretch] = []
         for stretch in self.stretches:
             if len(stretch.times) and sequence.times is not None:
                 same = np.isin(sequence.times.astype("datetime64[ns]"), stretch.times)
                 if same.any() and _same_place(stretch, sequence, file, box):
-                    found |= same
+                    mask |= same
             elif file and stretch.file == file:
                 numbers = sequence.first + np.arange(len(sequence))
-                found |= (stretch.start <= numbers) & (numbers < stretch.stop)
+                mask |= (stretch.start <= numbers) & (numbers < stretch.stop)
             elif stretch.marks:
                 by_content.append(stretch)
         if by_content:
-            self._mark_contents(sequence, by_content, found)
-        return found
+            self._mark_contents(sequence, by_content, mask)
+        return mask
 
-    def _mark_contents(self, sequence: FrameSequence, stretches: Sequence[Stretch], found: NDArray[np.bool_]) -> None:
+    def _mark_contents(self, sequence: FrameSequence, stretches: Sequence[Stretch], mask: NDArray[np.bool_]) -> None:
         at: dict[int, list[int]] = {}
         for number, mark in _marked(sequence, range(len(sequence))):
             at.setdefault(mark, []).append(number)
@@ -97,13 +97,13 @@ class Seen:
             offsets: dict[int, int] = {}
             for number, mark in zip(stretch.frames, stretch.marks, strict=True):
                 for here in at.get(mark, ()):
-                    found[here] = True
+                    mask[here] = True
                     offsets[here - number] = offsets.get(here - number, 0) + 1
             for offset, hits in offsets.items():
                 first, last = stretch.start + offset, stretch.stop + offset
                 inside = sum(0 <= number + offset < len(sequence) for number in stretch.frames)
                 if 2 * hits > inside:  # a copy, and not one frame that is there twice
-                    found[max(first, 0) : max(last, 0)] = True
+                    mask[max(first, 0) : max(last, 0)] = True
 
 
 def seen_in(spans: Sequence[Span]) -> Seen:

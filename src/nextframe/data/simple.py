@@ -141,8 +141,8 @@ def measure_simple(
         if done >= FEWEST and time.perf_counter() - started > seconds:
             break
         past, truth = windows[number].read()
-        known = np.isfinite(truth) & np.isfinite(past[-1])
-        count += known.sum((1, 2, 3))
+        valid = np.isfinite(truth) & np.isfinite(past[-1])
+        count += valid.sum((1, 2, 3))
         for name, make in forecasts.items():
             forecast = make(past, lead_times)
             pairs = [(forecast, truth)]
@@ -150,7 +150,7 @@ def measure_simple(
                 pairs.append((normaliser.apply(forecast), normaliser.apply(truth)))
             for n, (said, was) in enumerate(pairs):
                 squared[name][n] += np.square(
-                    np.subtract(said, was, dtype=np.float64), where=known, out=np.zeros(known.shape)
+                    np.subtract(said, was, dtype=np.float64), where=valid, out=np.zeros(valid.shape)
                 ).sum((1, 2, 3))
         done += 1
     with np.errstate(invalid="ignore", divide="ignore"):

@@ -139,13 +139,13 @@ def windows_with_past(windows: Sequence[Window]) -> Sequence[Window]:
 
     About one frame of each window is read, and none where a source declares no missing values.
     """
-    known: dict[tuple[int, int], bool] = {}
+    answers: dict[tuple[int, int], bool] = {}
 
     def has_value(sequence: FrameSequence, frame: int) -> bool:
         key = id(sequence), frame
-        if key not in known:
-            known[key] = bool(np.isfinite(sequence.read(frame, frame + 1)).any())
-        return known[key]
+        if key not in answers:
+            answers[key] = bool(np.isfinite(sequence.read(frame, frame + 1)).any())
+        return answers[key]
 
     if all(window.sequence.missing == "error" for window in windows):
         return windows

@@ -199,7 +199,7 @@ def _correlation(
     """Covariance of errors over that of fully dependent ones, at each distance, of all pairs together."""
     from scipy.fft import irfft2, next_fast_len, rfft2
 
-    found, full = np.zeros(len(rings)), np.zeros(len(rings))
+    covariance, full = np.zeros(len(rings)), np.zeros(len(rings))
     for first, spread, second, other in pairs:
         reach = int(rings[-1] * 1.2) + 1
         shape = tuple(next_fast_len(n + reach, real=True) for n in first.shape)
@@ -207,13 +207,13 @@ def _correlation(
         inside = which >= 0
         known, also = np.isfinite(first), np.isfinite(second)
         for total, one, two in (
-            (found, np.where(known, first, 0), np.where(also, second, 0)),
+            (covariance, np.where(known, first, 0), np.where(also, second, 0)),
             (full, np.where(known, spread, 0), np.where(also, other, 0)),
         ):
             product = irfft2(np.conj(rfft2(one, shape)) * rfft2(two, shape), shape)
             total += np.bincount(which[inside], product[inside], len(rings))
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(full > 0, found / full, np.nan)
+        return np.where(full > 0, covariance / full, np.nan)
 
 
 @cache

@@ -64,15 +64,15 @@ def issue(
     data = model.config.data
     lead_times = data.future if lead_times is None else lead_times
     how = way(matched)
-    known = model.quantile_map(lead_times) if how == "validation" else None
+    quantile_map = model.quantile_map(lead_times) if how == "validation" else None
     adapted = Adapted((source,)) if isinstance(source, FrameSequence) else adapt(model.manifest, source, reading)
     sequence = adapted.sequences[0]
     prepared = adapted.prepared(
         sequence, len(sequence) if first is None else first, past=data.past, lead_times=lead_times
     )
     forecast = model.forecast_prepared(prepared, lead_times, members=members, tile=tile, overlap=overlap)
-    if known is not None:
-        values = mapped(forecast.values, known, model.door.limits)
+    if quantile_map is not None:
+        values = mapped(forecast.values, quantile_map, model.door.limits)
         forecast = replace(forecast, values=values, forecaster=f"{forecast.forecaster}, matched to validation")
     return _issued(forecast, prepared, tell, matched=how == "last")
 

@@ -164,7 +164,7 @@ class ModelForecaster(TrainedForecaster):
         return self.door.proves and self.model.quantiles == 1 and plain
 
     def _along_motion(self, past: FloatArray, lead_times: int) -> tuple[FloatArray, list[Motion | None]]:
-        """What the network says, (B, Q, K, C, H, W), moved to where it belongs, and the motion of each past."""
+        """Outputs of the network, (B, Q, K, C, H, W), moved to where it belongs, and the motion of each past."""
         motions = [self.door.motion(movie) for movie in past]
         seen = np.stack([self.door.align(movie, len(movie), along) for movie, along in zip(past, motions, strict=True)])
 

@@ -126,7 +126,7 @@ class Steps(_PystepsNowcast):
 
     def nowcast(self, rain: NDArray[Any], motion: NDArray[Any], lead_times: int, levels: int) -> NDArray[Any]:
         decibels = np.where(rain >= _DRY, 10 * np.log10(np.maximum(rain, _DRY)), _DRY_DB)
-        made = quietly(
+        forecast = quietly(
             self._method,
             decibels,
             motion,
@@ -141,7 +141,7 @@ class Steps(_PystepsNowcast):
             timestep=5.0,
             seed=self.seed,
         )
-        amounts: NDArray[Any] = np.where(made <= 10 * np.log10(_DRY), 0, 10 ** (made / 10))
+        amounts: NDArray[Any] = np.where(forecast <= 10 * np.log10(_DRY), 0, 10 ** (forecast / 10))
         return amounts
 
 
@@ -161,5 +161,5 @@ class Anvil(_PystepsNowcast):
         return 1
 
     def nowcast(self, rain: NDArray[Any], motion: NDArray[Any], lead_times: int, levels: int) -> NDArray[Any]:
-        made: NDArray[Any] = quietly(self._method, rain, motion, lead_times, n_cascade_levels=levels)[None]
-        return made
+        forecast: NDArray[Any] = quietly(self._method, rain, motion, lead_times, n_cascade_levels=levels)[None]
+        return forecast

@@ -171,21 +171,25 @@ def _chosen(members: NDArray[Any], number: int, seed: int | None) -> NDArray[Any
     return np.concatenate([members, members[again]])
 
 
-def _back(made: NDArray[Any], past: FrameSequence, metadata: Mapping[str, Any]) -> tuple[NDArray[Any], dict[str, Any]]:
+def _back(
+    forecast: NDArray[Any], past: FrameSequence, metadata: Mapping[str, Any]
+) -> tuple[NDArray[Any], dict[str, Any]]:
     """A forecast in the unit and the transform of the fields that were given, and its metadata."""
     given = str(metadata.get("unit") or "mm/h")
     result = dict(metadata)
     if past.units[0] != given:
-        flat = made.reshape(-1, 1, *made.shape[-2:])
+        flat = forecast.reshape(-1, 1, *forecast.shape[-2:])
         if given == "dBZ" or past.units[0] == "dBZ":
             rate = FrameSequence(values=flat, name="forecast", missing="mask", variables=("rain",), units=past.units)
             flat = convert_rain(rate, "dBZ" if given == "dBZ" else "mm/h").read(0, len(flat))
         if given == "mm":
             flat = flat * (float(metadata["accutime"]) / 60)
-        made = flat.reshape(made.shape)
+        forecast = flat.reshape(forecast.shape)
     if metadata.get("transform") == "dB" and given != "dBZ":
         low = float(metadata.get("threshold") or -10.0)
         dry = float(metadata.get("zerovalue") or low - _DRY_DB)
         with np.errstate(divide="ignore", invalid="ignore"):
-            made = np.where(made < 10 ** (low / 10), np.where(np.isnan(made), np.nan, dry), 10 * np.log10(made))
-    return made, result
+            forecast = np.where(
+                forecast < 10 ** (low / 10), np.where(np.isnan(forecast), np.nan, dry), 10 * np.log10(forecast)
+            )
+    return forecast, result

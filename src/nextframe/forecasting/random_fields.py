@@ -129,14 +129,14 @@ def ranks(values: NDArray[np.float32]) -> NDArray[np.uint8]:
     """
     members = len(values)
     flat = values.reshape(members, -1)
-    found = np.zeros(flat.shape, np.uint8)
+    places = np.zeros(flat.shape, np.uint8)
     for start in range(0, flat.shape[1], _BLOCK):
-        part, rank = flat[:, start : start + _BLOCK], found[:, start : start + _BLOCK]
+        part, rank = flat[:, start : start + _BLOCK], places[:, start : start + _BLOCK]
         for member in range(1, members):
             above = part[member] >= part[:member]
             rank[member] += above.view(np.uint8).sum(0, dtype=np.uint8)
             rank[:member] += ~above
-    return found.reshape(values.shape)
+    return places.reshape(values.shape)
 
 
 def in_order(values: NDArray[np.float32], order: NDArray[np.uint8]) -> NDArray[np.float32]:

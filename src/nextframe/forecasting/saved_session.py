@@ -58,7 +58,7 @@ def save(path: str | Path, saved: Saved, networks: Sequence[Network]) -> None:
     tensors = {f"memory_{n:03}": tensor.contiguous().cpu() for n, tensor in enumerate(saved.memory)}
     tensors["frames"] = torch.from_numpy(np.ascontiguousarray(saved.frames))
     tensors["seen"] = torch.from_numpy(np.ascontiguousarray(saved.seen))
-    known = {
+    state = {
         "version": VERSION,
         "model": fingerprint(networks),
         "times": None if saved.times is None else [str(time) for time in saved.times.astype("datetime64[ns]")],
@@ -67,7 +67,7 @@ def save(path: str | Path, saved: Saved, networks: Sequence[Network]) -> None:
         "place": saved.place,
         "like": None if saved.like is None else {**told_of(saved.like), "times": None},
     }
-    content = safetensors.torch.save(tensors, metadata={"session": json.dumps(known)})
+    content = safetensors.torch.save(tensors, metadata={"session": json.dumps(state)})
     with replacing(path) as temporary:
         temporary.write_bytes(content)
 
@@ -80,23 +80,23 @@ def load(path: str | Path, networks: Sequence[Network]) -> Saved:
     """
     try:
         with safetensors.safe_open(path, framework="pt") as file:
-            known: dict[str, Any] = json.loads((file.metadata() or {})["session"])
+            state: dict[str, Any] = json.loads((file.metadata() or {})["session"])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
-        if known["version"] != VERSION:
-            raise CheckpointError("is of another version", where=path, expected=VERSION, received=known["version"])
-        times, step = known["times"], known["time_step"]
+        if state["version"] != VERSION:
+            raise CheckpointError("is of another version", where=path, expected=VERSION, received=state["version"])
+        times, step = state["times"], state["time_step"]
         saved = Saved(
             frames=tensors.pop("frames").numpy(),
             seen=tensors.pop("seen").numpy(),
             times=None if times is None else np.array(times, "datetime64[ns]"),
-            begins=tuple(map(bool, known["begins"])),
+            begins=tuple(map(bool, state["begins"])),
             time_step=None if step is None else np.timedelta64(step, "ns"),
-            place=int(known["place"]),
+            place=int(state["place"]),
             memory=tuple(tensors[name] for name in sorted(tensors)),
         )
-        if known.get("like") is not None:
-            saved = replace(saved, like=sequence_from(saved.frames[-1:], known["like"], name="session"))
-        model = known["model"]
+        if state.get("like") is not None:
+            saved = replace(saved, like=sequence_from(saved.frames[-1:], state["like"], name="session"))
+        model = state["model"]
     except (OSError, RuntimeError, ValueError, KeyError, TypeError, safetensors.SafetensorError) as error:
         raise CheckpointError(
             "cannot be read", where=path, received=first_line(error), hint="it holds no session, or is damaged"

@@ -108,17 +108,17 @@ def _walk(distances: NDArray[np.float64], steps: int, gap: int) -> list[tuple[in
         steps: how far to go.
         gap: frames that may be missing in a row.
     """
-    found = [(0, 0)]
+    way = [(0, 0)]
     while True:
-        place, at = found[-1]
+        place, at = way[-1]
         apart = distances[at + 1 :] - distances[at]
         if not len(apart):
-            return found
+            return way
         to_one = int(np.argmin(np.abs(apart - 1)))  # frames that are nearer belong to a higher rate
         jump = max(1, round(float(apart[to_one])))
         if place + jump > steps or jump > gap + 1 or apart[to_one] < 0.5:
-            return found
-        found.append((place + jump, at + 1 + to_one))
+            return way
+        way.append((place + jump, at + 1 + to_one))
 
 
 def _cut(sequence: FrameSequence, numbers: list[int], step: np.timedelta64 | None) -> FrameSequence:

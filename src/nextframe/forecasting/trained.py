@@ -392,22 +392,22 @@ class TrainedForecaster(Forecaster):
         Raises:
             ConfigError: none, as of a run that was calibrated by an earlier version, or more lead times than it is for.
         """
-        known = None if self.calibration is None else self.calibration.quantile_map
-        if known is None:
+        mapping = None if self.calibration is None else self.calibration.quantile_map
+        if mapping is None:
             raise ConfigError(
                 "knows no distribution of its validation part",
                 where=self.run or self.name,
                 hint="calibrate the run (again), or give {matched=last}",
             )
-        if lead_times > known.lead_times:
+        if lead_times > mapping.lead_times:
             raise ConfigError(
                 "is calibrated for fewer lead times",
                 where=self.run or self.name,
-                expected=f"{known.lead_times} at most",
+                expected=f"{mapping.lead_times} at most",
                 received=lead_times,
                 hint="ask for fewer {lead_times}, or give {matched=last}",
             )
-        return known
+        return mapping
 
     def why_no_members(self, lead_times: int) -> str:
         """Says so where more lead times are asked for than were calibrated."""

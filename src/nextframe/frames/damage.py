@@ -50,20 +50,20 @@ def describe_each(
     Raises:
         DataError: a file that cannot be read where no count is kept, or not one that can.
     """
-    found = []
+    descriptions = []
     fault: DataError | None = None
     for path in files:
         try:
             hold_file(path)
-            found.append(describe(path))
+            descriptions.append(describe(path))
         except DataError as error:
             if damage is None:
                 raise
             damage.files[path] = str(error)
             fault = fault or error
-    if fault is not None and not found:
+    if fault is not None and not descriptions:
         raise fault
-    return found
+    return descriptions
 
 
 def hold_file(path: Path) -> None:

@@ -81,11 +81,11 @@ def _expression(pattern: str) -> str:
             expected="the codes %Y %m %d %H %M %S (%y, %j, %b), a whole date at least",
             received=pattern,
         )
-    known = {
+    patterns = {
         **{f"%{code}": rf"\d{{{digits}}}" for code, digits in _CODES.items()},
         "%b": "[A-Za-z]{3}",
         "%B": "[A-Za-z]+",
         "%%": "%",
     }
-    expression = "".join(known.get(part, re.escape(part)) for part in parts)
+    expression = "".join(patterns.get(part, re.escape(part)) for part in parts)
     return rf"(?<!\d){expression}" if expression.startswith(r"\d") else expression

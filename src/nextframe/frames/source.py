@@ -392,17 +392,17 @@ def _costs_nothing(sequence: FrameSequence) -> bool:
 
 def _generate(text: str) -> tuple[FrameSequence, ...]:
     name, _, options = text.partition(":")
-    made = GENERATED[name].load()
-    known = {f.name: isinstance(f.default, int) for f in fields(made)}  # type: ignore[arg-type]  # whether it is a number
+    kind = GENERATED[name].load()
+    numeric = {f.name: isinstance(f.default, int) for f in fields(kind)}  # type: ignore[arg-type]  # whether it is a number
     chosen: dict[str, Any] = {}
     for option in filter(None, options.split(",")):
         key, _, value = option.partition("=")
-        if key not in known or (known[key] and not value.isdecimal()):
-            expected = ", ".join(f"{field}={'NUMBER' if number else 'NAME'}" for field, number in known.items())
-            what = f"is no value of {key}" if key in known else f"unknown option of {name}"
-            raise ConfigError(what, where=text, expected=expected, received=value if key in known else option)
-        chosen[key] = int(value) if known[key] else value
-    sequences: tuple[FrameSequence, ...] = made(**chosen).sequences()
+        if key not in numeric or (numeric[key] and not value.isdecimal()):
+            expected = ", ".join(f"{field}={'NUMBER' if number else 'NAME'}" for field, number in numeric.items())
+            what = f"is no value of {key}" if key in numeric else f"unknown option of {name}"
+            raise ConfigError(what, where=text, expected=expected, received=value if key in numeric else option)
+        chosen[key] = int(value) if numeric[key] else value
+    sequences: tuple[FrameSequence, ...] = kind(**chosen).sequences()
     return sequences
 
 
@@ -521,12 +521,12 @@ def _open_files(
     text: str, files: Sequence[Path], reading: Reading, damage: Damage | None, *, nested: bool = False
 ) -> tuple[FrameSequence, ...]:
     """Files that belong together: of some formats they are one sequence, of others one each."""
-    known = [(row, path) for path in files if (row := _format_of(path)) is not None]
+    matches = [(row, path) for path in files if (row := _format_of(path)) is not None]
     others = [path for path in files if path.is_file()]
-    if not known and others and (imported := _imported()) is not None:
-        known = [(imported, path) for path in others]
-    rows = list(dict.fromkeys(row.open for row, _ in known))
-    if not known:
+    if not matches and others and (imported := _imported()) is not None:
+        matches = [(imported, path) for path in others]
+    rows = list(dict.fromkeys(row.open for row, _ in matches))
+    if not matches:
         folders = [p for p in files if p.is_dir()]
         if folders and not nested:
             return _open_folders(folders, reading, damage)
@@ -537,10 +537,10 @@ def _open_files(
             expected=what_can_be_read(),
             received=f"{len(files)} others ({', '.join(s or 'no suffix' for s in suffixes)})" if files else "nothing",
         )
-    if len({row.together for row, _ in known}) > 1 or (known[0][0].together and len(rows) > 1):
-        suffixes = sorted({path.suffix for _, path in known})
-        usual = Counter(row.name for row, _ in known).most_common(1)[0][0]
-        odd = next(path for row, path in known if row.name != usual)
+    if len({row.together for row, _ in matches}) > 1 or (matches[0][0].together and len(rows) > 1):
+        suffixes = sorted({path.suffix for _, path in matches})
+        usual = Counter(row.name for row, _ in matches).most_common(1)[0][0]
+        odd = next(path for row, path in matches if row.name != usual)
         if len(suffixes) == 1:
             raise DataError(
                 f"is no {usual}, as the others are",
@@ -553,25 +553,25 @@ def _open_files(
             received=", ".join(suffixes),
             hint="name a pattern, such as 'folder/*.nc'",
         )
-    for row, _ in known:
+    for row, _ in matches:
         _hold_options(text, reading, row.takes)
-    if known[0][0].together:
-        return known[0][0].open(text, [path for _, path in known], reading, damage)
-    opened = describe_each([path for _, path in known], lambda p: _open_path(str(p), reading, None), damage)
+    if matches[0][0].together:
+        return matches[0][0].open(text, [path for _, path in matches], reading, damage)
+    opened = describe_each([path for _, path in matches], lambda p: _open_path(str(p), reading, None), damage)
     return tuple(sequence for sequences in opened for sequence in sequences)
 
 
 def _open_folders(folders: Sequence[Path], reading: Reading, damage: Damage | None) -> tuple[FrameSequence, ...]:
     """Several folders, as one has them where each holds one event; in order of time where all know theirs."""
-    found = [
+    sequences = [
         sequence
         for folder in folders
         for sequence in _open_files(str(folder), _listed(folder), reading, damage, nested=True)
     ]
-    starts = [sequence.times[0] for sequence in found if sequence.times is not None]
-    if len(starts) == len(found):
-        found = [found[n] for n in np.argsort(np.array(starts), kind="stable")]
-    return tuple(found)
+    starts = [sequence.times[0] for sequence in sequences if sequence.times is not None]
+    if len(starts) == len(sequences):
+        sequences = [sequences[n] for n in np.argsort(np.array(starts), kind="stable")]
+    return tuple(sequences)
 
 
 def _listed(folder: Path) -> list[Path]:

@@ -149,17 +149,17 @@ def _checked(path: Any, given: Mapping[str, Any]) -> Described:
     return Described(path, {key: getattr(sound, key) for key in typed}, share, name)
 
 
-def _typed(key: str, value: Any, known: Mapping[str, Any]) -> Any:
+def _typed(key: str, value: Any, kinds: Mapping[str, Any]) -> Any:
     """A value out of a text as its field takes it."""
     if not isinstance(value, str):
         return value
-    if known[key] is int:
+    if kinds[key] is int:
         return int(value) if value.isdecimal() else value
-    if known[key] is bool:
+    if kinds[key] is bool:
         return {"true": True, "yes": True, "false": False, "no": False}.get(value.lower(), value)
-    if "tuple" in str(known[key]):
+    if "tuple" in str(kinds[key]):
         parts = tuple(part.strip() for part in value.split(","))
-        return tuple(map(int, parts)) if "int" in str(known[key]) and all(p.isdecimal() for p in parts) else parts
+        return tuple(map(int, parts)) if "int" in str(kinds[key]) and all(p.isdecimal() for p in parts) else parts
     return value
 
 
@@ -281,8 +281,8 @@ def to_resolution(sequence: FrameSequence, resolution: str) -> FrameSequence:
         )
     own = float(np.sqrt(pixel[0] * pixel[1]))
     blocks = max(1, round(wanted / own))
-    made = own * blocks
-    if abs(made / wanted - 1) > _NEAR_PIXEL:
+    averaged = own * blocks
+    if abs(averaged / wanted - 1) > _NEAR_PIXEL:
         raise DataError(
             f"has pixels of {own:.3g} km, of which {resolution} cannot be made without inventing values",
             where=sequence.name,
@@ -291,8 +291,8 @@ def to_resolution(sequence: FrameSequence, resolution: str) -> FrameSequence:
         )
     if blocks > 1:
         sequence = coarsen(sequence, blocks)
-    if abs(made / wanted - 1) > 0.02:
-        note = f"{sequence.name}: its pixels are of {made:.3g} km, the nearest to {resolution} that averaging makes"
+    if abs(averaged / wanted - 1) > 0.02:
+        note = f"{sequence.name}: its pixels are of {averaged:.3g} km, the nearest to {resolution} that averaging makes"
         sequence = replace(sequence, notes=(*sequence.notes, note))
     return sequence
 

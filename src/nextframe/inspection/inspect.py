@@ -198,7 +198,7 @@ def inspect_as(
     """
     read_static(config, source.sequences[0])
     beside = look_beside(source, config, held or {}, face)
-    found = inspect_source(
+    inspection = inspect_source(
         source,
         past=config.past,
         future=config.future,
@@ -214,8 +214,8 @@ def inspect_as(
         recipe=recipe,
         face=face,
     )
-    problems = (*found.problems, *(spell(problem, face) for problem in beside.problems))
-    return replace(found, covariates=beside.rows, foresight=beside.foresight, problems=problems)
+    problems = (*inspection.problems, *(spell(problem, face) for problem in beside.problems))
+    return replace(inspection, covariates=beside.rows, foresight=beside.foresight, problems=problems)
 
 
 def _channels(sequence: FrameSequence, statistics: FrameStatistics) -> tuple[ChannelSummary, ...]:

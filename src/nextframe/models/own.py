@@ -188,7 +188,7 @@ def class_of(home: str) -> type[nn.Module]:
     name, _, qualified = home.partition(":")
     hint = "load the run with an instance of it: load_run(run, module=…)"
     try:
-        found = attrgetter(qualified)(import_module(name))
+        kind = attrgetter(qualified)(import_module(name))
     except (ImportError, AttributeError, ValueError) as error:
         of_a_session = "<locals>" in qualified or name == "__main__"
         if of_a_session:
@@ -202,9 +202,9 @@ def class_of(home: str) -> type[nn.Module]:
             received=None if of_a_session else first_line(error),
             hint=hint,
         ) from error
-    if not (isinstance(found, type) and issubclass(found, nn.Module)) or issubclass(found, Network):
+    if not (isinstance(kind, type) and issubclass(kind, nn.Module)) or issubclass(kind, Network):
         raise ConfigError("is no torch.nn.Module of your own", where=f"the class {home} of the network")
-    return found
+    return kind
 
 
 def built(home: str, arguments: Mapping[str, Any] | None) -> nn.Module:

@@ -204,7 +204,7 @@ def _mapping(grid: Grid) -> Mapping[str, object] | None:
 
 def _beside(forecast: Forecast, data: Mapping[str, xr.Variable], beside: Beside) -> dict[str, xr.Variable]:
     """Variables that say how uncertain each variable is, named in its `ancillary_variables` as CF has it."""
-    found: dict[str, xr.Variable] = {}
+    variables: dict[str, xr.Variable] = {}
     for n, (name, variable) in enumerate(data.items()):
         mapped = {key: value for key, value in variable.attrs.items() if key == "grid_mapping"}
         parts: dict[str, xr.Variable] = {}
@@ -231,5 +231,5 @@ def _beside(forecast: Forecast, data: Mapping[str, xr.Variable], beside: Beside)
             parts[f"{name}_member"] = part(drawn, ("member", *dims), f"members of {name}", unit)
         if parts:
             variable.attrs["ancillary_variables"] = " ".join(parts)
-        found |= parts
-    return found
+        variables |= parts
+    return variables

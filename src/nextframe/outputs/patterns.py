@@ -44,10 +44,10 @@ def fields_of(path: str | Path) -> list[str]:
     (['init', 'lead'], [])
     """
     try:
-        found = [name for _, name, _, _ in Formatter().parse(str(path)) if name is not None]
+        names = [name for _, name, _, _ in Formatter().parse(str(path)) if name is not None]
     except ValueError as error:
         raise ConfigError("is no pattern of names", where=path, received=str(error)) from error
-    for name in found:
+    for name in names:
         if name not in FIELDS:
             raise ConfigError(
                 "has a field that no forecast fills in",
@@ -55,7 +55,7 @@ def fields_of(path: str | Path) -> list[str]:
                 expected=" or ".join(f"{{{field}}}" for field in FIELDS),
                 received=f"{{{name}}}",
             )
-    return found
+    return names
 
 
 def written_to(path: str | Path, forecast: Forecast, beside: Beside) -> Iterator[tuple[Path, Forecast, Beside]]:

@@ -162,8 +162,8 @@ def pixels_of(points: Sequence[Point], grid: Grid | None, *, where: object) -> l
         DataError: a grid that does not say where it lies.
     """
     geography = _geography(grid, where)
-    found = [geography.pixel(point.latitude, point.longitude) for point in points]
-    outside = [point for point, pixel in zip(points, found, strict=True) if pixel is None]
+    pixels = [geography.pixel(point.latitude, point.longitude) for point in points]
+    outside = [point for point, pixel in zip(points, pixels, strict=True) if pixel is None]
     if outside:
         named = ", ".join(f"{p.name} ({p.latitude:g}, {p.longitude:g})" for p in outside[:5])
         more = f" and {len(outside) - 5} more" if len(outside) > 5 else ""
@@ -175,7 +175,7 @@ def pixels_of(points: Sequence[Point], grid: Grid | None, *, where: object) -> l
             f"longitude {np.nanmin(longitudes):.4g} to {np.nanmax(longitudes):.4g}",
             hint="leave them out of {points}",
         )
-    return [pixel for pixel in found if pixel is not None]
+    return [pixel for pixel in pixels if pixel is not None]
 
 
 def weights_of(areas: Sequence[Area], grid: Grid | None, *, where: object) -> list[NDArray[np.float64]]:
@@ -191,7 +191,7 @@ def weights_of(areas: Sequence[Area], grid: Grid | None, *, where: object) -> li
     longitudes, latitudes = geography.lonlat()
     size = np.cos(np.deg2rad(latitudes)) if geography.crs is None or geography.crs.is_geographic else 1.0
     spots = np.stack([longitudes, latitudes], axis=-1).reshape(-1, 2)
-    found = []
+    by_area = []
     for area in areas:
         turn = next((t for t in (0.0, 360.0, -360.0) if _overlaps(area, spots, t)), 0.0)
         inside = np.zeros(len(spots), bool)
@@ -206,8 +206,8 @@ def weights_of(areas: Sequence[Area], grid: Grid | None, *, where: object) -> li
                 raise DataError(f"lies outside of the grid of {where}", where=area.name, hint="leave it out of {areas}")
             weights = np.zeros(longitudes.shape)
             weights[pixel] = 1.0
-        found.append(weights / weights.sum())
-    return found
+        by_area.append(weights / weights.sum())
+    return by_area
 
 
 def _overlaps(area: Area, spots: NDArray[np.float64], turn: float) -> bool:

@@ -57,13 +57,13 @@ def _of_areas(forecast: Forecast, beside: Beside) -> Iterator[Row]:
     levels = sorted({*beside.quantiles, *(() if beside.coverage is None else bounds(beside.coverage))})
     members = forecast.require_members() if beside.probabilities or levels or beside.members else None
     for area, weight in zip(beside.areas, weights, strict=True):
-        means, largest, known = _over(forecast.values, weight)
+        means, largest, shares = _over(forecast.values, weight)
         drawn = None if members is None else _over(members, weight)
         for channel in range(len(forecast.variables)):
             for lead in range(forecast.lead_times):
                 at = (lead, channel)
                 row: Row = {"name": area.name, **_when(forecast, channel, lead)}
-                row |= {"mean": _plain(means[at]), "maximum": _plain(largest[at]), "known": _plain(known[at])}
+                row |= {"mean": _plain(means[at]), "maximum": _plain(largest[at]), "known": _plain(shares[at])}
                 if drawn is not None:
                     row |= _of_members(beside, levels, drawn[0][:, lead, channel], drawn[1][:, lead, channel])
                 yield row

@@ -115,14 +115,14 @@ def _begin(dataset: xr.Dataset, path: Path, folder: Path) -> None:
         else:
             encoding[name] = {"chunks": (1, *longer.shape[1:-2], *(min(n, _TILE) for n in longer.shape[-2:]))}
     first = xr.Dataset(data, coordinates, dataset.attrs)
-    made = folder / "store"
-    first.to_zarr(made, mode="w", zarr_format=3, consolidated=False, encoding=encoding)
+    store = folder / "store"
+    first.to_zarr(store, mode="w", zarr_format=3, consolidated=False, encoding=encoding)
     described = {}
-    for array in sorted(part for part in made.iterdir() if part.is_dir()):
+    for array in sorted(part for part in store.iterdir() if part.is_dir()):
         described[array.name] = _described(array)
         shutil.rmtree(path / array.name, ignore_errors=True)
         array.replace(path / array.name)
-    root = _described(made)
+    root = _described(store)
     _publish(path, root, described, dataset)
 
 

@@ -54,16 +54,16 @@ def reliability(verification: Verification) -> Figure | None:
     threshold; None without any ensemble. Curves on the diagonal can be trusted; below it, events are
     forecast too often.
     """
-    found = verification.reliability
-    thresholds = list(next(iter(found.values()))) if found else []
+    curves = verification.reliability
+    thresholds = list(next(iter(curves.values()))) if curves else []
     if not thresholds:
         return None
     figure, panels = _panels(len(thresholds))
     for panel, threshold in zip(panels, thresholds, strict=True):
         panel.plot((0, 1), (0, 1), color=_INK, lw=1, ls=":")
         for colour, name in zip(COLOURS * 9, verification.scores, strict=False):
-            if name in found:
-                curve = found[name][threshold]
+            if name in curves:
+                curve = curves[name][threshold]
                 panel.plot(curve.probability, curve.frequency, "o-", color=colour, ms=3.5, lw=1.4, label=_label(name))
         unit = "" if verification.units[0] == "1" else f" {verification.units[0]}"
         panel.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal")

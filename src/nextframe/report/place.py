@@ -68,18 +68,18 @@ class Graticule:
 
     def levels(self) -> list[tuple[NDArray[np.float64], list[float]]]:
         """Latitudes and longitudes with those of them that have a line; the ones without are left out."""
-        found = []
+        crossings = []
         for field in (self.latitude, self.longitude):
             step = _step(field)
             levels = np.arange(np.ceil(field.min() / step), np.floor(field.max() / step) + 1) * step
             inside = [float(level) for level in levels if field.min() < level < field.max()]
             if inside:
-                found.append((field, inside))
-        return found
+                crossings.append((field, inside))
+        return crossings
 
     def labels(self, height: int, width: int) -> list[tuple[int, int, str]]:
         """Row, column and text of the lines' names, where latitudes meet the right edge and longitudes the top one."""
-        found = []
+        texts = []
         for field, (north, south), edge in (
             (self.latitude, ("°N", "°S"), (slice(None), -1)),
             (self.longitude, ("°E", "°W"), (0, slice(None))),
@@ -90,8 +90,8 @@ class Graticule:
             for n in np.flatnonzero(np.diff(classes)).tolist():
                 value = max(classes[n], classes[n + 1]) * step
                 text = _named(value, (north, south))
-                found.append((n, width - 1, text) if field is self.latitude else (0, n, text))
-        return found
+                texts.append((n, width - 1, text) if field is self.latitude else (0, n, text))
+        return texts
 
 
 def edges_of(grid: Grid | None) -> Edges | None:
@@ -136,15 +136,15 @@ def graticule_of(grid: Grid | None) -> Graticule | None:
 
 def _fields(grid: Grid) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
     """Latitude and longitude of each pixel, where the source has them."""
-    found: dict[str, NDArray[np.float64]] = {}
+    fields: dict[str, NDArray[np.float64]] = {}
     for name, field in grid.fields.items():
         unit = str(field.attributes.get("units", "")).lower()
         for kind, start in (("latitude", "lat"), ("longitude", "lon")):
             if name.lower().startswith(start) or (
                 (kind == "latitude") == ("north" in unit) and unit.startswith("degree")
             ):
-                found.setdefault(kind, field.values)
-    return (found["latitude"], found["longitude"]) if len(found) == 2 else None
+                fields.setdefault(kind, field.values)
+    return (fields["latitude"], fields["longitude"]) if len(fields) == 2 else None
 
 
 def _in_degrees(grid: Grid) -> bool:

@@ -158,17 +158,17 @@ def skill_table(verification: Verification, metrics: Sequence[str]) -> str:
     """The first forecaster's mean skill over each of the others by each metric, with its interval, as a Markdown table;
     in bold what is really better or really worse.
     """
-    chosen = [m for m in metrics if any(m in found for found in verification.skill.values())]
+    chosen = [m for m in metrics if any(m in skill for skill in verification.skill.values())]
     names = [heading(m, verification.units).partition(" in (")[0] for m in chosen]
     lines = [f"| skill over | {' | '.join(names)} |", "|---" + "|---:" * len(chosen) + "|"]
-    for other, found in verification.skill.items():
+    for other, skill in verification.skill.items():
         cells = []
         for metric in chosen:
             same = repeats(verification, other, metric)
-            if same or metric not in found or math.isnan(found[metric].mean[0]):
+            if same or metric not in skill or math.isnan(skill[metric].mean[0]):
                 cells.append("-")
                 continue
-            cells.append(skill_cell(*found[metric].mean))
+            cells.append(skill_cell(*skill[metric].mean))
         if any(cell != "-" for cell in cells):
             lines.append(f"| {other} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"

@@ -147,13 +147,13 @@ def skill_sentences(verification: Verification, metric: str) -> list[str]:
     """The first forecaster's mean skill over each of the others, with its interval, and whether it is real."""
     first = next(iter(verification.scores))
     sentences = []
-    for other, found in verification.skill.items():
+    for other, skill in verification.skill.items():
         if repeats(verification, other, metric):
             continue
-        if metric in found and not math.isnan(found[metric].mean[0]):
+        if metric in skill and not math.isnan(skill[metric].mean[0]):
             what = heading(metric, verification.units)
-            said = _skill_words(found[metric].mean, perfect(metric))
-            _, low, high = found[metric].mean
+            said = _skill_words(skill[metric].mean, perfect(metric))
+            _, low, high = skill[metric].mean
             word = _TOO_FEW if math.isnan(low) else _real(low, high)
             sentences.append(f"{what}: {first} against {other}, {said}: {word}.")
     return sentences

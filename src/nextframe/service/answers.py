@@ -73,13 +73,13 @@ def _ranges(accept: str) -> list[tuple[str, float]]:
     >>> _ranges("image/*;q=0.5, text/html ,, x/y;q=much")
     [('image/*', 0.5), ('text/html', 1.0)]
     """
-    found = []
+    ranges = []
     for part in accept.split(","):
         kind, *parameters = (word.strip().lower() for word in part.split(";"))
         said = next((word[2:] for word in parameters if word.startswith("q=")), "1")
         if "/" in kind and re.fullmatch(r"0(\.\d*)?|1(\.0*)?", said):
-            found.append((kind, float(said)))
-    return found
+            ranges.append((kind, float(said)))
+    return ranges
 
 
 def _rank(media: str, ranges: Sequence[tuple[str, float]]) -> tuple[float, int, int]:

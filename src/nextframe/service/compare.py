@@ -127,21 +127,21 @@ def compared(
     past = prepared.start.past
     _, channels, height, width = past.shape
     room = lead_times * channels * height * width * _DRAWN <= limits.values
-    made = forecast_from(model, name, prepared, lead_times, members=asked.threshold is not None and room)
+    forecast = forecast_from(model, name, prepared, lead_times, members=asked.threshold is not None and room)
     probability: FloatArray | None = None
     if asked.threshold is not None:
         try:
-            probability = made.probability(asked.threshold)
+            probability = forecast.probability(asked.threshold)
         except NextframeError as error:
             notes.append(f"No probabilities: {said(error) if room else 'the frames are too large for them here'}.")
     beside, remarks = baselines_of(asked.beside, past, lead_times)
     notes += remarks
     frames: dict[str, Any] = {"truth": truth, "probability": probability, "threshold": asked.threshold}
     if asked.past:
-        return described(made, past=past.read(0, len(past)), beside=beside, notes=notes, **frames)
+        return described(forecast, past=past.read(0, len(past)), beside=beside, notes=notes, **frames)
     wanted: dict[str, Any] = {"beside": list(beside.items()) or None, **frames}
     there = {name: value for name, value in wanted.items() if value is not None}
-    return {**told(made), "values": made.values, **there, "notes": notes}
+    return {**told(forecast), "values": forecast.values, **there, "notes": notes}
 
 
 def said_of(inspection: Any) -> Sequence[str]:

@@ -221,7 +221,7 @@ class Follower:
     def _arrival(
         self, moment: np.datetime64, before_it: np.datetime64 | None, step: np.timedelta64, *, replaced: bool
     ) -> Arrival | None:
-        """What became of the frame of a product that is about to be made.
+        """Fate of the frame of a product that is about to be made.
 
         Args:
             moment: its time.
@@ -437,14 +437,14 @@ class Follower:
         gone = sorted(self._made.keys() - there)
         for text in gone[:-_REMEMBERED]:
             del self._made[text]
-        known = {
+        state = {
             "products": self._made,
             "files": [
                 [str(file.path), *file.stat, [str(moment) for moment in file.times], file.trouble]
                 for file in self.incoming.files.values()
             ],
         }
-        write_text(self._state / "state.json", json.dumps(known))
+        write_text(self._state / "state.json", json.dumps(state))
 
 
 def forecast_in(path: Path, moment: np.datetime64, step: np.timedelta64, variables: Sequence[str]) -> Forecast:

@@ -33,7 +33,7 @@ def following(
     areas: Path | None = None,
     **reading: Any,
 ) -> Callable[..., Follower]:
-    """What follows a folder once it has its model, and `tell`: `Follower` with its other arguments.
+    """Maker of what follows a folder once it has its model, and `tell`: `Follower` with its other arguments.
 
     Args:
         pattern: files of frames that come.

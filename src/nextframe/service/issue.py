@@ -80,13 +80,13 @@ def issue_always(
         if name == "extrapolation" and len(past) < 2:
             continue
         try:
-            made = make_baseline(name).forecast(past, lead_times, members=False)
+            forecast = make_baseline(name).forecast(past, lead_times, members=False)
         except NextframeError:
             continue
         note = f"{name} in place of the model: {why}"
-        return _alone(replace(made, attributes={**made.attributes, FALLBACK: note}), note)
-    made = make_baseline(LEADS_ON[-1]).forecast(past, lead_times, members=False)  # which says what is wrong
-    return _alone(made, why)
+        return _alone(replace(forecast, attributes={**forecast.attributes, FALLBACK: note}), note)
+    forecast = make_baseline(LEADS_ON[-1]).forecast(past, lead_times, members=False)  # which says what is wrong
+    return _alone(forecast, why)
 
 
 def _alone(forecast: Forecast, why: str) -> Issued:

@@ -78,13 +78,13 @@ class Judge:
         last = past.read(len(past) - 1, len(past))[0]
         self.kept.observe(now, last)
         if by_model:  # all are judged on the same forecasts
-            made = {self.name: self._judged(forecast.values)}
+            forecasts = {self.name: self._judged(forecast.values)}
             recent = past.read(max(len(past) - 2, 0), len(past))[None]
-            made |= {name: make_baseline(name).predict(recent, self.lead_times)[0] for name in DEFAULT}
+            forecasts |= {name: make_baseline(name).predict(recent, self.lead_times)[0] for name in DEFAULT}
             bounds = interval_of(forecast)
             if bounds is not None:
                 bounds = self._judged(bounds[0]), self._judged(bounds[1])
-            self.kept.issue(now, made, bounds=bounds)
+            self.kept.issue(now, forecasts, bounds=bounds)
         self.skills = self._skills()
         write_text(self._report, json.dumps(self.summary(), indent=1))
         self._notice(tell)

@@ -131,7 +131,7 @@ def start(
 
 
 def _follow(watch: str | None, options: Mapping[str, Any]) -> Callable[..., Follower] | None:
-    """What follows a folder, where one is to be followed."""
+    """Follower of a folder, where one is to be followed."""
     if watch is not None:
         return followed_by(watch, **options)
     if options:

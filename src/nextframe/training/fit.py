@@ -243,10 +243,10 @@ def _train(
         shared=config.model.channelwise,
     )
     start = config.training.from_
-    known = None if start is None else read_start(start, config.training.seed)
-    if start is not None and known is not None:
-        hold_start(start, known, source, statistics)
-        normaliser = known.normaliser
+    origin = None if start is None else read_start(start, config.training.seed)
+    if start is not None and origin is not None:
+        hold_start(start, origin, source, statistics)
+        normaliser = origin.normaliser
     channels, height, width = source.frame_shape
     first = source.sequences[0]
     static, grid, step = read_static(config.data, first), first.grid, first.time_step
@@ -254,14 +254,14 @@ def _train(
     absent = [] if covariates is None else covariates.absent([*parts.train, *parts.validation, *parts.test])
     if covariates is not None:
         covariates = covariates.normalised(parts.train)
-    masks = _reads_mask(config, run, statistics, goes_on=not overwrite) if known is None else known.mask
+    masks = _reads_mask(config, run, statistics, goes_on=not overwrite) if origin is None else origin.mask
     own = None
     if architecture(config.model.model).own:
         if covariates is not None:
             raise ConfigError(
                 "are for networks of the package", where="covariates", hint="leave them out, or name an architecture"
             )
-        kept = None if known is None else known.own
+        kept = None if origin is None else origin.own
         module = module or _drawn(config, {} if kept is None else kept.arguments)
         own = facts_of(
             module,

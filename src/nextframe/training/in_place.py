@@ -13,12 +13,12 @@ _KNOWN = 0.999  # share of what arrives at a pixel that has to be known
 _MOST = 0.9  # share of the ways that have to bring something known
 
 
-def moved_back(frames: Tensor, known: Tensor, shares: Tensor, places: Tensor) -> tuple[Tensor, Tensor]:
+def moved_back(frames: Tensor, valid: Tensor, shares: Tensor, places: Tensor) -> tuple[Tensor, Tensor]:
     """Frames (B, K, C, H, W) as they arrive, and where something known does, (B, K, 1, H, W).
 
     Args:
         frames: of the moved coordinates.
-        known: where the last frame seen has a value, in the same coordinates, (B, 1, H, W), booleans.
+        valid: where the last frame seen has a value, in the same coordinates, (B, 1, H, W), booleans.
         shares: of each way (B, M, H, W).
         places: where what arrives at each pixel comes from, rows and columns in pixels, (B, M, K, 2, H, W).
 
@@ -30,7 +30,7 @@ def moved_back(frames: Tensor, known: Tensor, shares: Tensor, places: Tensor) ->
     ([0.0, 0.0, 1.0, 2.0], [False, True, True, True])
     """
     batch, leads, channels, height, width = frames.shape
-    there = known[:, None].expand(batch, leads, 1, height, width).to(frames.dtype)
+    there = valid[:, None].expand(batch, leads, 1, height, width).to(frames.dtype)
     both = torch.cat([frames, there], dim=2).flatten(0, 1)
     size = frames.new_tensor([max(height - 1, 1), max(width - 1, 1)]).view(2, 1, 1)
     total = frames.new_zeros(frames.shape)

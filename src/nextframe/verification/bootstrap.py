@@ -34,13 +34,13 @@ def independent_blocks(windows: Sequence[Window]) -> float:
 def count_events(windows: Sequence[Window]) -> int:
     """Number of events that the windows are of: stretches of frames of one sequence without a gap in time."""
     stops: dict[int, list[int]] = {}
-    found: set[tuple[int, int]] = set()
+    events: set[tuple[int, int]] = set()
     for window in windows:
         key = id(window.sequence)
         if key not in stops:
             stops[key] = [stop for _, stop in window.sequence.segments()]
-        found.add((key, bisect_right(stops[key], window.start)))
-    return len(found)
+        events.add((key, bisect_right(stops[key], window.start)))
+    return len(events)
 
 
 def draw_weights(windows: Sequence[Window], *, resamples: int = RESAMPLES, seed: int = 0) -> NDArray[np.float64]:
@@ -87,10 +87,10 @@ def _runs(windows: Sequence[Window]) -> list[tuple[NDArray[np.int64], int]]:
         else:
             runs.append([n])
         previous = window
-    found = []
+    lengths = []
     for run in runs:
         starts = np.array([windows[n].start for n in run])
         # The smallest step: a gap in time, or windows left out, make some steps longer.
         stride = int(np.diff(starts).min()) if len(starts) > 1 else 1
-        found.append((np.array(run), block_length(windows[run[0]], stride)))
-    return found
+        lengths.append((np.array(run), block_length(windows[run[0]], stride)))
+    return lengths

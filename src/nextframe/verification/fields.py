@@ -165,14 +165,14 @@ def _aligned(
 
 def _number(axis: Axis, names: Sequence[str], leading: int, *, flat: bool) -> int:
     """The number of a leading axis."""
-    known = ", ".join(names[:leading]) if names else f"{leading} before the last two"
+    axes = ", ".join(names[:leading]) if names else f"{leading} before the last two"
     if isinstance(axis, str):
         if axis not in names[:leading]:
-            raise ConfigError("is no leading axis of the observation", where="keep", expected=known, received=axis)
+            raise ConfigError("is no leading axis of the observation", where="keep", expected=axes, received=axis)
         return names.index(axis)
     number = axis if axis >= 0 else axis + leading + (1 if flat else 2)
     if flat or not 0 <= number < leading:
-        raise ConfigError("is no leading axis of the observation", where="keep", expected=known, received=axis)
+        raise ConfigError("is no leading axis of the observation", where="keep", expected=axes, received=axis)
     return number
 
 

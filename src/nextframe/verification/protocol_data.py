@@ -29,8 +29,8 @@ def applied(name: str | None, sequence: FrameSequence, data_range: float) -> App
     """
     if name is None:
         return None
-    found = named(name)
-    data = found.data
+    chosen = named(name)
+    data = chosen.data
     plain = [unit in _PLAIN for unit in sequence.units]
     factor: float | None = None
     if not any(plain) and all(same_unit(unit, data.unit) for unit in sequence.units):
@@ -38,14 +38,14 @@ def applied(name: str | None, sequence: FrameSequence, data_range: float) -> App
     elif all(plain):
         factor = {1.0: data.full, 255.0: data.byte / 255}.get(data_range, 1.0 if data.unit == "count" else None)
     if factor is None:
-        others = [f"{found.protocol.name}:{other.name}" for other in found.protocol.sets if other is not data]
+        others = [f"{chosen.protocol.name}:{other.name}" for other in chosen.protocol.sets if other is not data]
         given = dict.fromkeys(
             f"plain numbers with a range of {data_range:g}" if unit in _PLAIN else unit for unit in sequence.units
         )
         raise ConfigError(
             f"is for {data.title}",
-            where=f"protocol {found.name}",
+            where=f"protocol {chosen.name}",
             received=f"frames in {joined(list(given))}",
             hint=f"choose one for other data, {joined(others, 'or')}" if others else "leave {protocol} out",
         )
-    return replace(found, factor=factor)
+    return replace(chosen, factor=factor)

@@ -91,7 +91,7 @@ class RollingFolder:
                 tensors[f"{f}.{kind.__name__}"] = np.array([n for n, _ in there], np.int64)
                 for field in there[0][1].arrays():
                     tensors[f"{f}.{kind.__name__}.{field}"] = np.stack([part.arrays()[field] for _, part in there])
-        known = {
+        state = {
             "version": VERSION,
             "names": names,
             "settings": _described(rolling),
@@ -106,7 +106,7 @@ class RollingFolder:
                 for issued in rolling.pending
             ],
         }
-        content = safetensors.numpy.save(tensors, metadata={"rolling": json.dumps(known)})
+        content = safetensors.numpy.save(tensors, metadata={"rolling": json.dumps(state)})
         with replacing(self.folder / STATISTICS) as temporary:
             temporary.write_bytes(content)
 
@@ -128,14 +128,14 @@ def _read(folder: Path, like: Rolling) -> Rolling | None:
         return None
     try:
         with safetensors.safe_open(path, framework="np") as file:
-            known = json.loads((file.metadata() or {})["rolling"])
+            state = json.loads((file.metadata() or {})["rolling"])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
-        if known["version"] != VERSION or known["settings"] != _described(like):
+        if state["version"] != VERSION or state["settings"] != _described(like):
             return None  # scores of other thresholds or lead times cannot be added to these
         rolling = Rolling(lead_times=like.lead_times, time_step=like.time_step, settings=like.settings)
         times = tensors["times"].astype("datetime64[ns]")
-        rolling.now = None if known["now"] is None else np.datetime64(known["now"], "ns")
-        for f, name in enumerate(known["names"]):
+        rolling.now = None if state["now"] is None else np.datetime64(state["now"], "ns")
+        for f, name in enumerate(state["names"]):
             for kind in _KINDS:
                 key = f"{f}.{kind.__name__}"
                 for row, n in enumerate(tensors.get(key, ())):
@@ -143,7 +143,7 @@ def _read(folder: Path, like: Rolling) -> Rolling | None:
                     part = kind(**sums, **_settings_of(kind, like.settings))
                     parts: Parts = rolling.bins.setdefault(times[n], {}).get(name, ())
                     rolling.bins[times[n]][name] = (*parts, part)
-        for waiting in known["pending"]:
+        for waiting in state["pending"]:
             names = [*waiting["forecasts"].values(), *(waiting["bounds"] or ())]
             if not all((folder / Path(name).name).is_file() for name in names):
                 continue

@@ -46,10 +46,10 @@ def similarities(
     from scipy.ndimage import minimum_filter
     from skimage.metrics import structural_similarity
 
-    found = np.full(truth.shape[:2], np.nan)
+    means = np.full(truth.shape[:2], np.nan)
     side = 2 * window.reach + 1
     if min(truth.shape[-2:]) < side:
-        return found
+        return means
     options: dict[str, Any] = (
         {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False}
         if window.gaussian
@@ -61,5 +61,5 @@ def similarities(
         _, similarity = structural_similarity(  # type: ignore[no-untyped-call]
             truth[movie, lead], forecast[movie, lead], channel_axis=0, data_range=data_range, full=True, **options
         )
-        found[movie, lead] = similarity[inner][whole[movie, lead]].mean(dtype=np.float64)
-    return found
+        means[movie, lead] = similarity[inner][whole[movie, lead]].mean(dtype=np.float64)
+    return means

@@ -40,9 +40,9 @@ def skill_over(
         scores: forecaster -> its scores.
         samples: the same of each resample; empty where there are too few independent forecasts.
     """
-    found: dict[str, dict[str, Skill]] = {}
+    skill: dict[str, dict[str, Skill]] = {}
     for other in others:
-        found[other] = {}
+        skill[other] = {}
         for metric, own in scores[name].items():
             best = perfect(metric)
             if best is None or metric not in scores[other]:
@@ -54,8 +54,8 @@ def skill_over(
                 drawn = samples[name][metric], samples[other][metric]
                 low, high = interval(_skill_score(*drawn, best))
                 mean[1:] = (float(bound) for bound in interval(_skill_score(*_means(*drawn), best)))
-            found[other][metric] = Skill(score=score.tolist(), low=low.tolist(), high=high.tolist(), mean=mean)
-    return found
+            skill[other][metric] = Skill(score=score.tolist(), low=low.tolist(), high=high.tolist(), mean=mean)
+    return skill
 
 
 def verdicts(

@@ -30,14 +30,14 @@ def shows_pictures(spans: Sequence[Span]) -> bool:
     first = spans[0].sequence
     if not named_as_pictures(first.variables, first.units):
         return False
-    known: set[float] = set()
+    distinct: set[float] = set()
     for span in evenly(spans, _LOOKED_AT):
         for start in np.linspace(span.start, span.stop - 1, max(1, _LOOKED_AT // len(spans))).astype(int):
             values = np.unique(_finite(span.sequence.read(start, start + 1)))
-            known.update(values[:3].tolist())
+            distinct.update(values[:3].tolist())
             if values.size and not (values[0] >= 0 and (values[-1] <= 1 or _are_bytes(first, values))):
                 return False
-    return len(known) > 2
+    return len(distinct) > 2
 
 
 def chosen_thresholds(

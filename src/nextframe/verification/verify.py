@@ -82,7 +82,7 @@ def verify(
     )
     lead_times = windows[0].future
     batch_size = max(1, min(batch_size, _VALUES // (lead_times * math.prod(windows[0].sequence.shape[1:]))))
-    found: dict[str, list[list[Additive]]] = {name: [] for name in names}
+    sums: dict[str, list[list[Additive]]] = {name: [] for name in names}
     finite, compared = dict.fromkeys(names, False), False
     stretches = runs_of_one_size(windows, batch_size)
     for start, stop in track(stretches, "verifying") if progress else stretches:
@@ -100,14 +100,14 @@ def verify(
         truth = np.where(common, truth, np.nan)
         ensembles = any(members.shape[1] > 1 for _, members in forecasts.values())
         for name, (forecast, members) in forecasts.items():
-            found[name].append(measure(forecast, truth, settings, members=members if ensembles else None))
+            sums[name].append(measure(forecast, truth, settings, members=members if ensembles else None))
     for name, any_value in finite.items():
         if not any_value:
             hint = "leave it out, or look for what went wrong in its training"
             raise DataError("forecasts no finite value", where=name, hint=hint)
     if not compared:
         raise DataError("no value that every forecast and the truth have", where=data or "verification")
-    parts = {name: [join(kind, axis=0) for kind in zip(*batches, strict=True)] for name, batches in found.items()}
+    parts = {name: [join(kind, axis=0) for kind in zip(*batches, strict=True)] for name, batches in sums.items()}
     how: dict[str, Any] = {"settings": settings, "command": command, "judged": judged, "video": video}
     together = summarise(parts, windows[0].sequence, lead_times, windows=windows, data=data, **how)
     return replace(together, by_source=dict(_by_source(parts, windows, how)))

@@ -106,16 +106,16 @@ def open_geotiff(
     first = described[0]
     for other in described[1:]:
         _hold_alike(first, other)
-    known = [file.times is not None for file in described]
-    if any(known) and not all(known):
+    have_times = [file.times is not None for file in described]
+    if any(have_times) and not all(have_times):
         raise DataError(
             "has no time, as the others have",
-            where=described[known.index(False)].path,
+            where=described[have_times.index(False)].path,
             hint="name what times look like in the names of the files with {time_format}",
         )
     steps = [(file, n) for file in described for n in range(len(file.steps))]
     times = None
-    if all(known):
+    if all(have_times):
         steps.sort(key=lambda step: step[0].times[step[1]] if step[0].times else np.datetime64("NaT"))
         times = np.array([file.times[n] for file, n in steps if file.times], "datetime64[ns]")
         for (before, _), (after, _), earlier, later in zip(steps, steps[1:], times, times[1:], strict=False):

@@ -133,8 +133,8 @@ class _Video:
         with _open(self.path) as container:
             streams = container.streams.video
             films = [s for s in streams if not Disposition(s.disposition) & _NO_FILM]
-            known = [s.index for s in films if s.codec_context is not None]
-            if not known:
+            readable = [s.index for s in films if s.codec_context is not None]
+            if not readable:
                 raise DataError(
                     "holds a picture, such as cover art, but no film"
                     if streams and not films
@@ -145,7 +145,7 @@ class _Video:
                     hint="the file is damaged, or is to be converted with ffmpeg" if films else None,
                 )
         single: tuple[int, list[_Packet]] | None = None
-        for number in known:
+        for number in readable:
             with _open_video(self.path, number) as (container, stream):
                 packets = list(_packets(self.path, container, stream))
             frames = sum(p.size > 0 and not p.is_discard for p in packets)

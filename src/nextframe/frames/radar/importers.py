@@ -59,8 +59,8 @@ def open_imported(
     if len(kinds) > 1:
         raise DataError("holds files of differing grid or unit", where=name, received=sorted(map(str, kinds)))
     times = [step.time for step in described]
-    known = all(time is not None for time in times)
-    if known:
+    have_times = all(time is not None for time in times)
+    if have_times:
         described.sort(key=lambda step: str(step.time))
     elif len(described) > 1:
         lacking = next(step.path for step in described if step.time is None)
@@ -70,7 +70,7 @@ def open_imported(
         FrameSequence(
             values=_Imported(tuple(step.path for step in described), first.field.shape),
             name=name,
-            times=np.array([step.time for step in described], "datetime64[ns]") if known else None,
+            times=np.array([step.time for step in described], "datetime64[ns]") if have_times else None,
             variables=(_UNITS.get(first.unit, "frame"),),
             units=(first.unit,),
             accumulation=(summed,),
