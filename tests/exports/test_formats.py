@@ -207,6 +207,19 @@ def test_members_of_an_ensemble_read_their_own_forecasts(architecture: str, quan
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("coordinates", ["lagrangian", "adaptive"])
+def test_members_of_an_exported_ensemble_are_moved_and_put_to_the_test_each_by_itself(
+    coordinates: str, tmp_path: Path
+) -> None:
+    model = small_ensemble("stacked", coordinates=coordinates)
+    assert model.models[0].proves == (coordinates == "adaptive")
+    export(model, tmp_path / "model.onnx")
+    past, again = past_frames(2, 1, 20, 24), load_run(tmp_path / "model.onnx")
+    for true, read in zip(model.raw_distribution(past, 5), again.raw_distribution(past, 5), strict=True):
+        assert np.abs(read - true).max() < 1e-5 * RANGE
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("architecture", ["encoder-decoder", "simvp"])
 def test_static_fields_are_inside_and_fix_the_grid(architecture: str, tmp_path: Path) -> None:
     static = np.random.default_rng(5).normal(size=(2, 15, 21)).astype(np.float32)

@@ -59,3 +59,4 @@ def test_every_shipped_model_forecasts_the_same_when_exported(name: str, suffix:
     around = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))["around"]
     assert any(f"in {model.config.data.coordinates} coordinates" in sentence for sentence in around) == moves
     assert any("take only the share" in sentence for sentence in around) == (name == "radar-rain")
+    assert any("forecast its last frame from those before it" in sentence for sentence in around) == (name == "video")

@@ -12,6 +12,7 @@ from importlib.metadata import version
 from typing import Any
 
 from nextframe.config import Coordinates
+from nextframe.data.hindcast import FEWEST, MOST
 from nextframe.errors import CheckpointError, first_line
 from nextframe.exports.graph import Graph, members_of
 from nextframe.forecasting.trained import TrainedForecaster
@@ -142,6 +143,14 @@ def _around(model: TrainedForecaster) -> list[str]:
                 "Before it is moved on: of its difference from the last frame seen, take only the share of its lead "
                 f"time: {factors}, and beyond these the last one. What is fed back is the forecast without that."
             )
+    if members_of(model)[0].proves:
+        sentences.append(
+            f"Last of all, where the past has {FEWEST} frames or more: forecast its last frame from those before it, "
+            "in the same way. By least squares, find the share (0 to 1) of what the network added to frames that only "
+            "move, and then the share of the whole change since the frame before, with which that would have been "
+            f"nearest to the frame seen (of frames above {MOST:,} pixels, in their middle). Of the forecast take these "
+            "shares at lead time 1, and 1 - (1 - share)^2 at later ones; each member of an ensemble has its own."
+        )
     if data.edges == "last":
         sentences.append("Before it: give every NaN of the past the value that the last frame seen has there.")
     return [*sentences, "nextframe.load_run on the file does all of it."] if sentences else []

@@ -147,16 +147,19 @@ class ModelForecaster(TrainedForecaster):
         self.check_frames(past)
         self.door.hold_motion(past.shape[1], self.name)
         quantiles, motions = self._along_motion(past, lead_times)
-        if self._proves and past.shape[1] >= FEWEST:
+        if self.proves and past.shape[1] >= FEWEST:
             hindcasts, earlier = self._along_motion(past[:, :-1, :, *middle(past.shape)], 1)
-            for forecast, motion, hindcast, before, movie in zip(
-                quantiles, motions, hindcasts.mean(axis=1)[:, 0], earlier, past, strict=True
-            ):
-                forecast[:] = proven(forecast, motion, hindcast, before, movie)
+            for forecasts, motion, own, before, movie in zip(
+                quantiles, motions, hindcasts[:, :, 0], earlier, past, strict=True
+            ):  # an exported ensemble has members, and each its hindcast
+                forecasts[:] = [
+                    proven(forecast, motion, hindcast, before, movie)
+                    for forecast, hindcast in zip(forecasts, own, strict=True)
+                ]
         return quantiles
 
     @property
-    def _proves(self) -> bool:
+    def proves(self) -> bool:
         """True where each forecast is held to its hindcast. Distributions are wide where little is sure, covariates and
         static fields belong to the frames as they are, and networks of others may be made for one number of frames.
         """
