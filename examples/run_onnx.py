@@ -62,5 +62,5 @@ options.add_argument("--lead-times", type=int, default=8)
 given = options.parse_args()
 try:
     forecast(**vars(given))
-except Exception as error:  # of many types: Pillow's, the runtime's, and those of a description that is none
+except Exception as error:  # noqa: BLE001 - of many types: Pillow's, the runtime's, and those of a description that is none
     options.error(f"cannot read {given.past}, or forecast with {given.model}: {error}")
