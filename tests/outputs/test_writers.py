@@ -153,6 +153,36 @@ def test_fields_get_a_colour_bar_and_rain_a_stretched_scale(tmp_path: Path) -> N
     assert heights["field"] > heights["grey"]  # by the bar below the panel
 
 
+@pytest.mark.parametrize(
+    ("unit", "levels"),
+    [("mm/h", [0.1, 0.5, 20.0, 100.0]), ("mm", [0.01, 0.05, 2.0, 10.0]), ("dBZ", [10.0, 20.0, 45.0, 55.0])],
+)
+def test_rain_and_reflectivity_have_the_classes_of_a_radar_map(unit: str, levels: list[float]) -> None:
+    frame = np.array([[[levels[0] * 0.9, *levels]]], np.float32)
+    palette = Palette(frame[None], unit=unit)
+    blue, deeper, red, violet = (208, 231, 251), (90, 160, 230), (224, 48, 30), (75, 10, 85)
+    np.testing.assert_array_equal(palette.frame(frame)[0], [(255, 255, 255), blue, deeper, red, violet])
+    assert palette.needs_bar
+    assert [float(text) for _, text in palette.ticks()][::9] == [levels[0], levels[-1]]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("suffix", [".gif", ".png", ".mp4"])
+def test_pictures_of_reflectivity_are_in_its_own_classes(tmp_path: Path, suffix: str) -> None:
+    values = np.full((2, 1, 40, 40), 47.0, np.float32)
+    values[:, :, :20] = 5
+    made = Forecast(values=values, forecaster="model", variables=("reflectivity",), units=("dBZ",))
+    save_forecast(made, path := tmp_path / f"f{suffix}")
+    if suffix == ".mp4":
+        with av.open(str(path)) as container:
+            picture = next(container.decode(video=0)).to_ndarray(format="rgb24")
+    else:
+        picture = np.asarray(iio.imread(path))
+        picture = (picture[0] if picture.ndim == 4 else picture)[..., :3]
+    away = np.abs(picture.astype(int) - (224, 48, 30)).max(axis=-1)
+    assert (away <= (12 if suffix == ".mp4" else 2)).mean() > 0.01  # 45 dBZ and more is red
+
+
 def test_the_error_is_blue_where_too_low_white_where_right_red_where_too_high() -> None:
     error = np.array([[[-0.5, 0.0, 0.5]]], np.float32)
     low, right, high = ErrorScale(error).frame(error)[0].astype(int)

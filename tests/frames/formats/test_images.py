@@ -127,6 +127,20 @@ def test_an_animated_png_is_a_movie(tmp_path: Path, colour: bool) -> None:
         open_source(path)
 
 
+@pytest.mark.parametrize("colour", [True, False])
+def test_an_animated_webp_is_a_movie(tmp_path: Path, colour: bool) -> None:
+    draw = np.random.default_rng(0)
+    frames = draw.integers(0, 255, (4, 12, 16, 3 if colour else 1), np.uint8).repeat(1 if colour else 3, axis=-1)
+    first, *rest = (Image.fromarray(frame) for frame in frames)
+    first.save(tmp_path / "a.webp", save_all=True, append_images=rest, duration=[100, 100, 100, 40], lossless=True)
+    (sequence,) = open_source(tmp_path / "a.webp").sequences
+    assert sequence.shape == (4, 3 if colour else 1, 12, 16)
+    expected = np.moveaxis(frames, -1, 1) if colour else frames[..., :1].transpose(0, 3, 1, 2)
+    np.testing.assert_array_equal(sequence.read(0, 4), expected)
+    assert sequence.elapsed is not None
+    np.testing.assert_array_equal(sequence.elapsed / np.timedelta64(1, "ms"), [0, 100, 200, 300])
+
+
 def test_the_still_of_an_animated_png_is_no_frame_of_it(tmp_path: Path) -> None:
     still, *rest = (Image.fromarray(frame) for frame in pages())
     still.save(tmp_path / "a.png", save_all=True, append_images=rest, duration=100, default_image=True)

@@ -170,7 +170,7 @@ _FORMATS = (
         takes=frozenset({"time_format", "palette"}),
         about="a sequence in natural order of the names, or of the pictures in one file (GIF, TIFF)",
         library="Pillow, tifffile",
-        carries=("time", "missing"),
+        carries=("time", "units", "missing"),
         tests="tests/frames/formats/test_images.py",
     ),
     Format(
