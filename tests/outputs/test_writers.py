@@ -158,7 +158,7 @@ def test_fields_get_a_colour_bar_and_rain_a_stretched_scale(tmp_path: Path) -> N
     [("mm/h", [0.1, 0.5, 20.0, 100.0]), ("mm", [0.01, 0.05, 2.0, 10.0]), ("dBZ", [10.0, 20.0, 45.0, 55.0])],
 )
 def test_rain_and_reflectivity_have_the_classes_of_a_radar_map(unit: str, levels: list[float]) -> None:
-    frame = np.array([[[levels[0] * 0.9, *levels]]], np.float32)
+    frame = np.array([[[levels[0] * 0.9, *(level * 1.01 for level in levels[:-1]), levels[-1]]]], np.float32)
     palette = Palette(frame[None], unit=unit)
     blue, deeper, red, violet = (208, 231, 251), (90, 160, 230), (224, 48, 30), (75, 10, 85)
     np.testing.assert_array_equal(palette.frame(frame)[0], [(255, 255, 255), blue, deeper, red, violet])
