@@ -107,9 +107,22 @@ def write_zarr(folder: Path, frames: int, size: int) -> Path:
 
 def write_mp4(folder: Path, frames: int, size: int) -> Path:
     """An H.264 video of grey pictures, with the encoder's usual distance between key frames."""
-    path = folder / "showers.mp4"
+    return _write_video(folder / "showers.mp4", "libx264", frames, size)
+
+
+def write_ts(folder: Path, frames: int, size: int) -> Path:
+    """The same in a transport stream, which has no index of its frames."""
+    return _write_video(folder / "showers.ts", "libx264", frames, size)
+
+
+def write_mpg(folder: Path, frames: int, size: int) -> Path:
+    """An MPEG-2 video in a program stream."""
+    return _write_video(folder / "showers.mpg", "mpeg2video", frames, size)
+
+
+def _write_video(path: Path, codec: str, frames: int, size: int) -> Path:
     with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=25)
+        stream: Any = container.add_stream(codec, rate=25)
         stream.height = stream.width = size
         stream.pix_fmt = "yuv420p"
         for piece in showers(frames, size):
@@ -155,8 +168,11 @@ ARCHIVES = (
     Archive(name="NetCDF, one file a step", write=write_steps, most=1000),
     Archive(name="Zarr", write=write_zarr),
     Archive(name="MP4", write=write_mp4, options=lambda path, size: {"grey": True}),
+    Archive(name="MPEG-TS", write=write_ts, options=lambda path, size: {"grey": True}),
+    Archive(name="MPG", write=write_mpg, options=lambda path, size: {"grey": True}),
     Archive(name="Zarr on a local server", write=_consolidated, served=True),
     Archive(name="GRIB 2, one file", write=_of(operations.write_grib), most=2000),
+    Archive(name="GRIB 2, zipped, one file a step", write=_of(operations.write_zipped_grib), most=1000),
     Archive(
         name="RADOLAN, zipped, one file a step, cut to the frames",
         write=_of(operations.write_radolan),
@@ -168,6 +184,12 @@ ARCHIVES = (
         name="PNG by a palette, one file a step",
         write=_of(operations.write_pictures),
         options=lambda path, size: {"palette": str(operations.palette_of(path))},
+        most=1000,
+    ),
+    Archive(
+        name="WebP, one file a step",
+        write=_of(operations.write_webp),
+        options=lambda path, size: {"grey": True},
         most=1000,
     ),
 )

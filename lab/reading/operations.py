@@ -31,22 +31,36 @@ Showers = Callable[[int, int], Iterator[FloatArray]]
 
 def write_grib(folder: Path, frames: int, size: int, showers: Showers) -> Path:
     """One file of GRIB 2 messages, packed in 16 bits."""
+    path = folder / "showers.grib2"
+    with path.open("wb") as file:
+        for message in _messages(frames, size, showers):
+            file.write(message)
+    return path
+
+
+def write_zipped_grib(folder: Path, frames: int, size: int, showers: Showers) -> Path:
+    """A zipped file of one such message a step."""
+    path = folder / "grib"
+    path.mkdir()
+    for n, message in enumerate(_messages(frames, size, showers)):
+        (path / f"{n:06}.grib2.gz").write_bytes(gzip.compress(message, 6))
+    return path
+
+
+def _messages(frames: int, size: int, showers: Showers) -> Iterator[bytes]:
     pyproj_first()
     import eccodes
 
-    path = folder / "showers.grib2"
     handle = eccodes.codes_grib_new_from_samples("regular_ll_sfc_grib2")
     said = {"Ni": size, "Nj": size, "bitsPerValue": 16, "shortName": "prate"}
     for key, value in said.items():
         eccodes.codes_set(handle, key, value)
-    with path.open("wb") as file:
-        for time_of, frame in _steps(frames, size, showers):
-            eccodes.codes_set(handle, "dataDate", int(f"{time_of:%Y%m%d}"))
-            eccodes.codes_set(handle, "dataTime", int(f"{time_of:%H%M}"))
-            eccodes.codes_set_values(handle, frame.astype(np.float64).ravel())
-            file.write(eccodes.codes_get_message(handle))
+    for time_of, frame in _steps(frames, size, showers):
+        eccodes.codes_set(handle, "dataDate", int(f"{time_of:%Y%m%d}"))
+        eccodes.codes_set(handle, "dataTime", int(f"{time_of:%H%M}"))
+        eccodes.codes_set_values(handle, frame.astype(np.float64).ravel())
+        yield eccodes.codes_get_message(handle)
     eccodes.codes_release(handle)
-    return path
 
 
 def write_radolan(folder: Path, frames: int, size: int, showers: Showers) -> Path:
@@ -94,6 +108,17 @@ def write_pictures(folder: Path, frames: int, size: int, showers: Showers) -> Pa
     palette_of(path).write_text("\n".join(("# units: mm/h", *rows)) + "\n", encoding="utf-8")
     for n, (_, frame) in enumerate(_steps(frames, size, showers)):
         Image.fromarray(colours[frame.clip(0, _CLASSES - 1).astype(int)]).save(path / f"{n:06}.png")
+    return path
+
+
+def write_webp(folder: Path, frames: int, size: int, showers: Showers) -> Path:
+    """A grey WebP a step, without loss."""
+    from PIL import Image
+
+    path = folder / "webp"
+    path.mkdir()
+    for n, (_, frame) in enumerate(_steps(frames, size, showers)):
+        Image.fromarray((frame * 20).clip(0, 255).astype(np.uint8)).save(path / f"{n:06}.webp", lossless=True)
     return path
 
 
