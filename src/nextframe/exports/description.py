@@ -15,6 +15,7 @@ from nextframe.config import Coordinates
 from nextframe.data.hindcast import FEWEST, MOST
 from nextframe.errors import CheckpointError, first_line
 from nextframe.exports.graph import Graph, members_of
+from nextframe.exports.portable import portable, portable_manifest
 from nextframe.forecasting.trained import TrainedForecaster
 from nextframe.runs.manifest import FORMAT
 from nextframe.runs.shipped import card_content, shipped_name
@@ -77,8 +78,8 @@ def describe(model: TrainedForecaster, parts: Mapping[str, Graph], files: Mappin
         "card": _card(model),
         "members": len(members),
         "static": None if static is None else list(static.shape),
-        "config": model.config.to_dict(),
-        "manifest": {"format": FORMAT, **manifest.to_dict()},
+        "config": portable(model.config).to_dict(),
+        "manifest": {"format": FORMAT, **portable_manifest(manifest).to_dict()},
         "calibration": None if model.calibration is None else asdict(model.calibration),
     }
 

@@ -24,6 +24,7 @@ from torch import Tensor
 from nextframe.config import RunConfig
 from nextframe.errors import CheckpointError, ConfigError, first_line
 from nextframe.exports.graph import members_of
+from nextframe.exports.portable import portable, portable_manifest, without_folders
 from nextframe.files import replacing, write_text
 from nextframe.forecasting.calibration import Calibration
 from nextframe.forecasting.ensemble import EnsembleForecaster
@@ -78,8 +79,8 @@ def write(model: TrainedForecaster, folder: Path) -> tuple[list[Path], None]:
         "nextframe": version("nextframe"),
         "model_type": model.manifest.config.model.model,
         "weights": {"file": WEIGHTS, "sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)},
-        "members": [member.manifest.to_dict() for member in members],
-        "config": model.config.to_dict(),
+        "members": [portable_manifest(member.manifest).to_dict() for member in members],
+        "config": portable(model.config).to_dict(),
         "calibration": None if model.calibration is None else asdict(model.calibration),
     }
     scores = _scores(model)
@@ -111,7 +112,11 @@ def _scores(model: TrainedForecaster) -> dict[str, Any] | None:
         scores = json.loads((model.run / SCORES).read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
         return None
-    return scores if isinstance(scores, dict) and isinstance(scores.get("scores"), dict) else None
+    if not isinstance(scores, dict) or not isinstance(scores.get("scores"), dict):
+        return None
+    data, command = (str(scores.get(key, "")) for key in ("data", "command"))
+    parts = command.split()
+    return {**scores, "data": without_folders(data), "command": " ".join(map(without_folders, parts))}
 
 
 def _card(model: TrainedForecaster, scores: Mapping[str, Any] | None) -> str:
@@ -119,7 +124,7 @@ def _card(model: TrainedForecaster, scores: Mapping[str, Any] | None) -> str:
     name = None if model.run is None else shipped_name(model.run.name)
     card = {} if name is None else card_content(name)
     title = name or (model.run.name if model.run is not None else model.name)
-    manifest, data = model.manifest, model.config.data
+    manifest, data = model.manifest, portable(model.config).data
     front: dict[str, Any] = {
         "license": "other" if name is None else "apache-2.0",
         "library_name": "nextframe",
