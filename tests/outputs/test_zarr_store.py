@@ -199,6 +199,22 @@ def test_forecasts_of_another_kind_are_refused_and_change_nothing(tmp_path: Path
         save_forecast(rain(), tmp_path / "other.zarr")
 
 
+def test_a_store_of_sums_from_before_their_bounds_were_written_grows_on(tmp_path: Path) -> None:
+    hour = np.timedelta64(1, "h")
+    made = [replace(rain(hour=n, seed=n), variables=("rain",), units=("mm",), accumulation=(hour,)) for n in (3, 4)]
+    store = tmp_path / "f.zarr"
+    save_forecast(made[0], store)
+    shutil.rmtree(store / "valid_time_bnds")
+    index = json.loads((store / "zarr.json").read_text())
+    del index["consolidated_metadata"]["metadata"]["valid_time_bnds"]
+    (store / "zarr.json").write_text(json.dumps(index))
+    save_forecast(made[1], store)
+    with xr.open_zarr(store) as dataset:
+        assert "valid_time_bnds" not in dataset
+        for n, forecast in enumerate(made):
+            np.testing.assert_array_equal(dataset["rain"].values[n], forecast.values[:, 0])
+
+
 def test_frames_without_times_are_numbered(tmp_path: Path) -> None:
     made = replace(rain(), init_time=None, time_step=None, grid=None)
     for _ in range(2):

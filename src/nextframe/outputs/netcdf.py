@@ -26,6 +26,8 @@ from nextframe.outputs.writer import Beside
 from nextframe.words import seconds
 
 CONVENTIONS = "CF-1.11"
+BOUNDS = "valid_time_bnds"
+"""Variable of the begin and end of what amounts are summed up over."""
 _NO_LEAP = {"units_metadata": "leap_seconds: none"}
 _EPOCH = {"units": "seconds since 1970-01-01", "calendar": "standard", "dtype": "float64"}
 
@@ -112,8 +114,8 @@ def to_dataset(forecast: Forecast, beside: Beside | None = None) -> xr.Dataset:
     if mapping is not None:
         data["crs"] = xr.Variable((), np.int32(0), attributes_for_netcdf(mapping))
     if "valid_time" in coordinates and (bounds := _bounds(forecast)) is not None:
-        coordinates["valid_time"].attrs["bounds"] = "valid_time_bnds"
-        data["valid_time_bnds"] = bounds
+        coordinates["valid_time"].attrs["bounds"] = BOUNDS
+        data[BOUNDS] = bounds
     about = attributes_for_netcdf(forecast.attributes)
     told = f" ({about['source']})" if "source" in about else ""
     about |= {

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from nextframe.errors import ConfigError
 from nextframe.files import write_text
 from nextframe.forecasting.forecast import Forecast
-from nextframe.outputs.netcdf import to_dataset
+from nextframe.outputs.netcdf import BOUNDS, to_dataset
 from nextframe.outputs.writer import Beside
 
 _ALONG = "init_time"
@@ -129,6 +129,8 @@ def _begin(dataset: xr.Dataset, path: Path, folder: Path) -> None:
 def _add(dataset: xr.Dataset, path: Path, folder: Path) -> None:
     """Add a forecast to those that are there."""
     root, described = _read_index(path)
+    if BOUNDS in dataset and BOUNDS not in described:  # a store of a version that did not write them
+        dataset = dataset.drop_vars(BOUNDS)
     count = _hold_to_kind(dataset, path, described)
     _hold_to_new(dataset, path, root)
     for name in filter(lambda name: _grows(dataset, name), described):
