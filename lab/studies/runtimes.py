@@ -34,7 +34,7 @@ import torch
 
 from lab.options import parser, wanted
 from lab.pages.marked import fill
-from lab.place import RESULTS, this_command
+from lab.place import RESULTS, ROOT, this_command
 from lab.studies.runtime_tables import DIFFERENCES, OWN, PAGE, RESULT, SECTIONS, section
 from nextframe.api import fit
 from nextframe.architectures import names
@@ -120,7 +120,7 @@ def measured(
             try:
                 forecasters[row.title] = written(model, row, Path(folder))
             except NextframeError as error:
-                left_out.append(" ".join(str(error).split()))
+                left_out.append(" ".join(str(error).split()).replace(f"{ROOT}/", ""))
         found = timed(forecasters, first, rounds, steps)
     return {"size": list(first.shape[-2:]), "seconds": found, "left_out": left_out}
 
@@ -170,7 +170,7 @@ def export_times(name: str, rows: Sequence[ExportFormat]) -> dict[str, Any]:
             try:
                 export(model, Path(folder) / f"model{row.suffix}")
             except NextframeError as error:
-                left_out.append(" ".join(str(error).split()))
+                left_out.append(" ".join(str(error).split()).replace(f"{ROOT}/", ""))
                 continue
             seconds[row.title] = time.perf_counter() - begun
     return {"seconds": seconds, "left_out": left_out, **conditions()}
