@@ -50,7 +50,8 @@ _FASTER = 10.0
 
 
 class OwnBlocks(Blocks):
-    """A module from past to future as a network of blocks.
+    """A module from past to future as a network of blocks; further arguments are those of `Outputs`. Of a residual
+    forecast the share of what the module says is learnt, from 0 on, so that an untrained one forecasts persistence.
 
     Args:
         module: a past (B, P, C + S, H, W) to logits (B, K, Q C, H, W).
@@ -58,8 +59,6 @@ class OwnBlocks(Blocks):
         past: frames P that it reads.
         future: frames K that it returns.
         stride: pixels of which the heights and widths that it takes are multiples.
-        **outputs: see `Outputs`. Of a residual forecast the share of what the module says is learnt, from 0 on, so that
-            an untrained one forecasts persistence.
     """
 
     def __init__(
@@ -88,7 +87,6 @@ class OwnSteps(FromPast):
         module: a frame (B, C + S, H, W) and a state to logits (B, Q C, H, W) and a state.
         in_channels: channels C of the frames.
         stride: pixels of which the heights and widths that it takes are multiples.
-        **outputs: see `OwnBlocks`.
     """
 
     def __init__(self, module: nn.Module, in_channels: int = 1, *, stride: int = 1, **outputs: Unpack[Outputs]) -> None:
