@@ -3,13 +3,14 @@
 import json
 import math
 import shlex
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from lab.radar import measure, page
+from lab.radar import forecasters, measure, page
 from lab.radar.networks import NETWORKS, network
 from lab.radar.pooled import Event, difference, events, pooled
 from nextframe.verification.result import Verification
@@ -94,6 +95,9 @@ def test_a_training_is_given_all_networks_but_one_and_watches_whole_events(
 def test_the_page_names_the_best_and_what_is_sure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(page, "RADAR", tmp_path)
     monkeypatch.setattr(page, "PAGE", tmp_path / "radar.md")
+    shutil.copyfile(forecasters.PAGE, tmp_path / "forecasters.md")
+    monkeypatch.setattr(forecasters, "PAGE", tmp_path / "forecasters.md")
+    monkeypatch.setattr(forecasters, "WINNERS", tmp_path / "winners.png")
     for n, row in enumerate(NETWORKS):
         for folder, scores in (
             ("general", {"model": 0.6 + n / 500, "model, matched": 0.55, "model, matched to validation": 0.5}),
@@ -119,3 +123,7 @@ def test_the_page_names_the_best_and_what_is_sure(tmp_path: Path, monkeypatch: p
     assert cells[0].startswith("**+0.307 (")  # against persistence
     assert cells[3].startswith("**-0.093 (")  # against ANVIL
     assert "**0.700**" in text
+    text = (tmp_path / "forecasters.md").read_text()
+    (told,) = (line for line in text.splitlines() if line.startswith("| Switzerland |"))
+    assert [cell.strip() for cell in told.split("|")[3:6]] == ["", "anvil (-0.098)", ""]  # CSI at 0.2, 1 and 3 mm/h
+    assert (tmp_path / "winners.png").is_file()
