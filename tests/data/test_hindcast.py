@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter, shift
 
 from nextframe.data.door import Door
-from nextframe.data.hindcast import Trust, middle, proven, trust
+from nextframe.data.hindcast import Trust, held_to_hindcasts, middle, trust
 from nextframe.forecasting.load import load_run
 from nextframe.frames.sequence import FloatArray
 
@@ -50,8 +50,16 @@ def test_of_large_frames_the_middle_tells() -> None:
     assert (rows.stop - rows.start) * (columns.stop - columns.start) == pytest.approx(400_000, rel=0.01)
     forecast = np.repeat(past[-1:] + 1, 2, axis=0)
     seen = past[-2, :, rows, columns] + 0.5 * (past[-1] - past[-2])[:, rows, columns]
-    same = proven(forecast, None, seen, None, past)
-    assert same.shape == forecast.shape
+    asked: list[tuple[int, ...]] = []
+
+    def along_motion(frames: FloatArray, lead_times: int) -> tuple[FloatArray, list[None]]:
+        asked.append(frames.shape)
+        return (forecast if lead_times == 2 else seen[None])[None, None].copy(), [None]
+
+    same = held_to_hindcasts(past[None], 2, along_motion)
+    assert same.shape == (1, 1, *forecast.shape)
+    assert asked == [(1, *past.shape), (1, 3, *seen.shape)]
+    np.testing.assert_allclose(same[0, 0], forecast, rtol=1e-6)  # a hindcast of half the change is trusted whole
 
 
 def scene() -> FloatArray:

@@ -6,11 +6,12 @@ the correction, and one is that of the whole change; where a camera shakes or a 
 the forecast stays nearer to the last frame. Of the first lead time that is direct evidence. Of later ones it is little,
 since what went wrong once need not do so again: there, what lacks to the whole is squared.
 
-Axes: T time of the past, K lead time, C channel, H height, W width.
+Axes: B batch, T time of the past, Q quantile or member, K lead time, C channel, H height, W width.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -18,6 +19,9 @@ import numpy as np
 from nextframe.data.motion import Box, Motion, extrapolate
 from nextframe.frames.sequence import FloatArray
 
+Moved = Callable[[FloatArray, int], tuple[FloatArray, Sequence[Motion | None]]]
+"""Forecasts (B, Q, K, C, H, W), moved to where they belong, of pasts (B, T, C, H, W), of so many lead times; and the
+motion of each past."""
 FEWEST = 3
 """Frames of a past of which the last can be forecast along a motion of the others."""
 
@@ -87,21 +91,27 @@ def _by_lead_time(share: float, lead_times: int) -> FloatArray:
     return shares
 
 
-def proven(
-    forecast: FloatArray, motion: Motion | None, hindcast: FloatArray, earlier: Motion | None, past: FloatArray
-) -> FloatArray:
-    """A forecast of a past (T, C, H, W), as far as the hindcast of its last frame was right.
+def held_to_hindcasts(past: FloatArray, lead_times: int, along_motion: Moved) -> FloatArray:
+    """Forecasts (B, Q, K, C, H, W) of pasts (B, T, C, H, W), each as far as the hindcast of its last frame was right;
+    as they are where there are too few frames to make one of.
 
     Args:
-        forecast: (..., K, C, H, W).
-        motion: along which it was moved.
-        hindcast: the last frame as it was forecast from those before, (C, h, w) of the `middle`.
-        earlier: the motion along which that was moved.
         past: the frames seen.
+        lead_times: K.
+        along_motion: what forecasts, the hindcasts, too.
     """
+    forecasts, motions = along_motion(past, lead_times)
+    if past.shape[1] < FEWEST:
+        return forecasts
     seen = past[..., *middle(past.shape)]
-    trusted = trust(hindcast, extrapolate(seen[:-1], earlier, 1)[0], seen[-2], seen[-1])
-    return trusted.apply(forecast, extrapolate(past, motion, forecast.shape[-4]), past[-1])
+    hindcasts, earlier = along_motion(seen[:, :-1], 1)
+    for own, motion, hindcast, before, near, movie in zip(
+        forecasts, motions, hindcasts[:, :, 0], earlier, seen, past, strict=True
+    ):
+        moving, moved = extrapolate(movie, motion, lead_times), extrapolate(near[:-1], before, 1)[0]
+        for forecast, frame in zip(own, hindcast, strict=True):  # members have a hindcast each
+            forecast[:] = trust(frame, moved, near[-2], near[-1]).apply(forecast, moving, movie[-1])
+    return forecasts
 
 
 def _share(said: FloatArray, came: FloatArray) -> float:

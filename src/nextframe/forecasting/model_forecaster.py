@@ -17,7 +17,7 @@ from torch import nn
 
 from nextframe.data.covariates import Covariates
 from nextframe.data.door import Door
-from nextframe.data.hindcast import FEWEST, middle, proven
+from nextframe.data.hindcast import held_to_hindcasts
 from nextframe.data.motion import Motion
 from nextframe.data.static import check_size
 from nextframe.engine import same_weights, subnormals_are_zero
@@ -146,17 +146,9 @@ class ModelForecaster(TrainedForecaster):
         """
         self.check_frames(past)
         self.door.hold_motion(past.shape[1], self.name)
-        quantiles, motions = self._along_motion(past, lead_times)
-        if self.proves and past.shape[1] >= FEWEST:
-            hindcasts, earlier = self._along_motion(past[:, :-1, :, *middle(past.shape)], 1)
-            for forecasts, motion, own, before, movie in zip(
-                quantiles, motions, hindcasts[:, :, 0], earlier, past, strict=True
-            ):  # an exported ensemble has members, and each its hindcast
-                forecasts[:] = [
-                    proven(forecast, motion, hindcast, before, movie)
-                    for forecast, hindcast in zip(forecasts, own, strict=True)
-                ]
-        return quantiles
+        if self.proves:
+            return held_to_hindcasts(past, lead_times, self._along_motion)
+        return self._along_motion(past, lead_times)[0]
 
     @property
     def proves(self) -> bool:

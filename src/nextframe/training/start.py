@@ -16,7 +16,7 @@ from torch import nn
 
 from nextframe.config import Coordinates, DataConfig, ModelConfig, RunConfig
 from nextframe.data.door import Door
-from nextframe.data.hindcast import FEWEST, middle, proven
+from nextframe.data.hindcast import held_to_hindcasts
 from nextframe.data.motion import Motion
 from nextframe.data.simple import Model
 from nextframe.data.statistics import FrameStatistics
@@ -125,18 +125,19 @@ def model_of(start: str, coordinates: Coordinates) -> Model:
         shrinkage=manifest.shrinkage,
     )
 
-    def along_motion(past: FloatArray, lead_times: int) -> tuple[FloatArray, Motion | None]:
-        motion = door.motion(past)
-        frames, _ = door.enter(door.align(past, len(past), motion))
+    def along_motion(past: FloatArray, lead_times: int) -> tuple[FloatArray, list[Motion | None]]:
+        (movie,) = past
+        motion = door.motion(movie)
+        frames, _ = door.enter(door.align(movie, len(movie), motion))
         with torch.inference_mode(), subnormals_are_zero():
             said = door.leave(rollout(network, frames[None], lead_times)[0])
-        return door.move_on(said, past[-1], motion), motion
+        return door.move_on(said, movie[-1], motion)[None, None], [motion]
 
     def forecast(past: FloatArray, lead_times: int) -> FloatArray:
-        moved, motion = along_motion(past, lead_times)
-        if door.proves and len(past) >= FEWEST:
-            hindcast, earlier = along_motion(past[:-1, :, *middle(past.shape)], 1)
-            moved = proven(moved, motion, hindcast[0], earlier, past)
+        if door.proves:
+            ((moved,),) = held_to_hindcasts(past[None], lead_times, along_motion)
+        else:
+            ((moved,),) = along_motion(past[None], lead_times)[0]
         held: FloatArray = door.hold(moved[None], past[None])[0]
         return held
 
