@@ -12,9 +12,10 @@ from matplotlib.figure import Figure
 from lab.pages.marked import fill
 from lab.pictures import save_figure
 from lab.place import DOCS, RESULTS
+from lab.radar.lines import table
 from lab.radar.measure import BASELINES
 from lab.radar.networks import HORIZON, NETWORKS, Network, network
-from lab.radar.pooled import ALL, Band, Event, pooled
+from lab.radar.pooled import ALL, BANDS, Band, Event, pooled
 from nextframe.files import write_text
 from nextframe.report.figures import COLOURS
 
@@ -33,7 +34,6 @@ SCORES = {
     "crps": "CRPS",
 }
 LOWER = ("mse", "crps", "area_crps_4px", "area_crps_16px", "area_crps_64px")
-BANDS: Sequence[Band] = ((0, 20), (20, 40), (40, HORIZON))
 SCALES = {
     "fss_1_5px": "FSS at 1 mm/h, 20 km",
     "fss_1_15px": "FSS at 1 mm/h, 60 km",
@@ -93,26 +93,22 @@ def _scored(found: Sequence[Event]) -> list[Network]:
 
 def _climates(found: Sequence[Event]) -> Iterator[str]:
     yield f"The best of all, means over lead times up to {HORIZON} minutes; in bold where it is ours.\n"
-    yield f"| | climate | {' | '.join(SCORES.values())} |"
-    yield f"|---|---|{'---|' * len(SCORES)}"
-    for row in _scored(found):
-        cells = (_cell(_of(found, row), metric) for metric in SCORES)
-        yield f"| {row.where} | {row.climate} | {' | '.join(cells)} |"
+    yield from table(
+        ("", "climate", *SCORES.values()),
+        ((row.where, row.climate, *(_cell(_of(found, row), metric) for metric in SCORES)) for row in _scored(found)),
+    )
 
 
 def _leads(found: Sequence[Event]) -> Iterator[str]:
     yield "All networks together.\n"
-    yield f"| lead time | {' | '.join(SCORES.values())} |"
-    yield f"|---|{'---|' * len(SCORES)}"
-    for band in BANDS:
-        cells = (_cell(found, metric, band) for metric in SCORES)
-        yield f"| {band[0]:g} to {band[1]:g} minutes | {' | '.join(cells)} |"
+    yield from table(
+        ("lead time", *SCORES.values()),
+        ((f"{band[0]:g} to {band[1]:g} minutes", *(_cell(found, metric, band) for metric in SCORES)) for band in BANDS),
+    )
 
 
 def _scales(found: Sequence[Event]) -> Iterator[str]:
     yield "All networks together; squares where the baselines were scored on them, too.\n"
-    yield f"| | {' | '.join(SCALES.values())} |"
-    yield f"|---|{'---|' * len(SCALES)}"
     # A mean is of the same networks for everyone, or the easier ones would make somebody look better.
     whole = {
         metric: [
@@ -122,9 +118,12 @@ def _scales(found: Sequence[Event]) -> Iterator[str]:
         ]
         for metric in SCALES
     }
-    for who in EVERYONE:
-        values = (pooled(whole[metric], who, metric) for metric in SCALES)
-        yield f"| {who} | {' | '.join(f'{value:.3f}' if math.isfinite(value) else '' for value in values)} |"
+    rows = ((who, *(_number(pooled(whole[metric], who, metric)) for metric in SCALES)) for who in EVERYONE)
+    yield from table(("", *SCALES.values()), rows)
+
+
+def _number(value: float | None) -> str:
+    return f"{value:.3f}" if value is not None and math.isfinite(value) else ""
 
 
 def _tuning() -> Iterator[str]:
@@ -135,11 +134,13 @@ def _tuning() -> Iterator[str]:
     for name, result in results.items():
         row = network(name)
         yield f"{row.where[0].upper()}{row.where[1:]} ({row.climate}), {result['windows']} forecasts:\n"
-        yield f"| | {' | '.join(SCORES.values())} | power below 32 km |"
-        yield f"|---|{'---|' * (len(SCORES) + 1)}"
-        for who, scores in result["scores"].items():
-            values = (scores.get(metric) for metric in (*SCORES, "power_8px"))
-            yield f"| {who} | {' | '.join('' if value is None else f'{value:.3f}' for value in values)} |"
+        yield from table(
+            ("", *SCORES.values(), "power below 32 km"),
+            (
+                (who, *(_number(scores.get(metric)) for metric in (*SCORES, "power_8px")))
+                for who, scores in result["scores"].items()
+            ),
+        )
         yield ""
     made = {(result["command"], result["machine"], result["threads"], result["date"]) for result in results.values()}
     for command, machine, threads, day in sorted(made):

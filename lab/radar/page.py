@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 from lab.place import DOCS
 from lab.radar.forecasters import write_forecasters
+from lab.radar.lines import table
 from lab.radar.measure import BASELINES, RADAR
 from lab.radar.networks import HORIZON, NETWORKS, PAST, RESOLUTION
 from lab.radar.picture import save_picture
-from lab.radar.pooled import ALL, FEWEST, Band, Event, difference, events, pooled
+from lab.radar.pooled import ALL, BANDS, FEWEST, Band, Event, difference, events, pooled
 from nextframe.files import write_text
 from nextframe.verification.result import Verification
 from nextframe.words import joined
@@ -37,7 +38,6 @@ OTHERS = {
 }
 LOWER = ("mse", "crps")
 OURS = ("model", "matched", "mapped")
-BANDS: Sequence[Band] = ((0, 20), (20, 40), (40, HORIZON))
 
 
 def write_page(variant: str) -> None:
@@ -62,7 +62,7 @@ def _lines(found: Sequence[Event], variant: str) -> Iterator[str]:
         f"frames seen, lead times up to {HORIZON} minutes. Each network counts as one in every mean. Written by "
         "`python -m lab radar`.\n"
     )
-    yield from _table(
+    yield from table(
         ("network", "where", "climate", "events", "forecasts", "step"),
         (
             (
@@ -93,7 +93,7 @@ def _lines(found: Sequence[Event], variant: str) -> Iterator[str]:
     for own in OURS:
         yield f"`{own}` against\n"
         rows = ((title, *(_cell(found, own, who, metric) for who in BASELINES)) for metric, title in COMPARED.items())
-        yield from _table(("", *BASELINES), rows)
+        yield from table(("", *BASELINES), rows)
         yield ""
     yield "\n## By lead time\n"
     chosen = {name: COMPARED[name] for name in ("csi_1", "csi_3", "mse", "crps")}
@@ -138,7 +138,7 @@ def _means(found: Sequence[Event], metrics: dict[str, str], band: Band) -> Itera
         (who, *(_bold(value := pooled(found, who, metric, band), value == best[metric]) for metric in metrics))
         for who in names
     )
-    yield from _table(("", *metrics.values()), rows)
+    yield from table(("", *metrics.values()), rows)
 
 
 def _cell(found: Sequence[Event], own: str, other: str, metric: str) -> str:
@@ -156,10 +156,3 @@ def _cell(found: Sequence[Event], own: str, other: str, metric: str) -> str:
 def _bold(value: float, best: bool) -> str:
     text = f"{value:.3f}" if math.isfinite(value) else ""
     return f"**{text}**" if best else text
-
-
-def _table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
-    yield f"| {' | '.join(titles)} |"
-    yield f"|{'---|' * len(titles)}"
-    for row in rows:
-        yield f"| {' | '.join(row)} |"

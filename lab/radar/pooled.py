@@ -24,6 +24,8 @@ Scores = Mapping[str, Mapping[str, Sequence[float]]]
 Band = tuple[float, float]
 """Lead times in minutes, beyond the first number and up to the second."""
 ALL: Band = (0, HORIZON)
+BANDS: Sequence[Band] = ((0, 20), (20, 40), (40, HORIZON))
+"""Bands that the pages tell apart."""
 
 
 @dataclass(frozen=True)
