@@ -1,5 +1,6 @@
 """Every model in every format: the forecasts are those of the model, after 20 frames fed back."""
 
+import json
 import subprocess
 import sys
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnxruntime
 import pytest
 import torch
 
@@ -17,8 +19,10 @@ from nextframe.architectures import names
 from nextframe.data.limits import Limits
 from nextframe.data.normalise import Normaliser
 from nextframe.errors import ConfigError
+from nextframe.exports.description import describe
 from nextframe.exports.export import export
 from nextframe.exports.formats import FORMATS
+from nextframe.exports.graph import graphs
 from nextframe.forecasting.load import load_run
 from nextframe.forecasting.model_forecaster import ModelForecaster
 from nextframe.forecasting.trained import TrainedForecaster
@@ -186,6 +190,12 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "logarithm and group norm": {"output": "linear", "norm": "group", "loss": "mse"},
     "residual": {"output": "linear", "residual": True, "norm": "none", "loss": "mse"},
     "quantiles": {"output": "linear", "quantiles": 3, "loss": "quantile"},
+    "quantiles that are moved": {
+        "output": "linear",
+        "quantiles": 3,
+        "loss": "quantile",
+        "coordinates": "lagrangian",
+    },
 }
 
 
@@ -220,9 +230,30 @@ def test_members_of_an_exported_ensemble_are_moved_and_put_to_the_test_each_by_i
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("options", [{}, {"quantiles": 3, "output": "linear", "loss": "quantile"}], ids=str)
+def test_members_of_an_exported_ensemble_are_shrunk_each_as_it_was_in_its_training(
+    options: dict[str, Any], tmp_path: Path
+) -> None:
+    model = small_ensemble("stacked", coordinates="lagrangian", **options)
+    first, second = model.models
+    first.door = replace(first.door, shrinkage=(0.25, 0.5))
+    second.door = replace(second.door, shrinkage=(0.75,))
+    description = describe(model, graphs(model), {})
+    assert any("of member 1 0.25, 0.5; of member 2 0.75" in sentence for sentence in description["around"])
+    export(model, tmp_path / "model.onnx")
+    past, again = past_frames(2, 1, 20, 24), load_run(tmp_path / "model.onnx")
+    for true, read in zip(model.raw_distribution(past, 5), again.raw_distribution(past, 5), strict=True):
+        assert np.abs(read - true).max() < 1e-5 * RANGE
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("architecture", ["encoder-decoder", "simvp"])
 def test_static_fields_are_inside_and_fix_the_grid(architecture: str, tmp_path: Path) -> None:
     static = np.random.default_rng(5).normal(size=(2, 15, 21)).astype(np.float32)
     model = small_model(architecture, static=static)
     export(model, tmp_path / "model.onnx")
     hold_alike(model, tmp_path / "model.onnx", size=(15, 21))
+    assert "N movies at once, of 15 x 21 pixels" in json.loads((tmp_path / "model.json").read_text())["use"][0]
+    for path in tmp_path.glob("*.onnx"):
+        for output in onnxruntime.InferenceSession(path).get_outputs():
+            assert output.shape[0] == "N", output.name

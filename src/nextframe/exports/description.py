@@ -6,7 +6,7 @@ It stands in the file itself (metadata) and beside it, as JSON.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from importlib.metadata import version
 from typing import Any
@@ -16,10 +16,11 @@ from nextframe.data.hindcast import FEWEST, MOST
 from nextframe.errors import CheckpointError, first_line
 from nextframe.exports.graph import Graph, members_of
 from nextframe.exports.portable import portable, portable_manifest
+from nextframe.forecasting.model_forecaster import ModelForecaster
 from nextframe.forecasting.trained import TrainedForecaster
 from nextframe.runs.manifest import FORMAT
 from nextframe.runs.shipped import card_content, shipped_name
-from nextframe.words import count
+from nextframe.words import count, joined
 
 KIND = "nextframe step graph"
 VERSION = 1
@@ -53,8 +54,9 @@ def describe(model: TrainedForecaster, parts: Mapping[str, Graph], files: Mappin
     spread = forecasting.outputs[1:]
     many = getattr(forecasting, "members", 1)
     for name in spread:
-        holds = "quantiles of each value, in order" if name == "quantiles" else "forecasts of the members"
-        outputs.append({"name": name, "shape": ["N", many, *frame[1:]], "holds": f"{holds}, in source units"})
+        outputs.append(
+            {"name": name, "shape": ["N", many, *frame[1:]], "holds": f"{_spread(members)}, in source units"}
+        )
     return {
         "kind": KIND,
         "format": VERSION,
@@ -66,7 +68,7 @@ def describe(model: TrainedForecaster, parts: Mapping[str, Graph], files: Mappin
         ],
         "outputs": outputs,
         "states": {name: _states(graph, size) for name, graph in parts.items()},
-        "use": _use(parts, apart=model.config.model.channelwise),
+        "use": _use(parts, size, apart=model.config.model.channelwise),
         "around": _around(model),
         "variables": list(manifest.variables),
         "units": list(manifest.units),
@@ -77,6 +79,7 @@ def describe(model: TrainedForecaster, parts: Mapping[str, Graph], files: Mappin
         "grid": None if grid is None else dict(zip("yx", map(list, grid), strict=True)),
         "card": _card(model),
         "members": len(members),
+        "shrinkage": [list(member.door.shrinkage) for member in members],
         "static": None if static is None else list(static.shape),
         "config": portable(model.config).to_dict(),
         "manifest": {"format": FORMAT, **portable_manifest(manifest).to_dict()},
@@ -103,9 +106,23 @@ def _states(graph: Graph, size: list[Any]) -> list[dict[str, Any]]:
     ]
 
 
-def _use(parts: Mapping[str, Graph], *, apart: bool) -> list[str]:
-    """Instructions to run the graphs, a sentence each; of a network that forecasts each channel apart, or not."""
-    start = "Begin with states of zeros, in the shapes given under `states`; N movies at once, of any size."
+def _spread(members: Sequence[ModelForecaster]) -> str:
+    """Content of the quantiles or members of a graph, in words."""
+    quantiles = members[0].model.quantiles
+    levels = joined([f"{m}/{quantiles + 1}" for m in range(1, quantiles + 1)], "and")
+    of_each = f"the quantiles {levels} of each value, in order, as the network says them, without calibration"
+    if len(members) == 1:
+        return of_each
+    return "forecasts of the members" + (f", of each {of_each}" if quantiles > 1 else "")
+
+
+def _use(parts: Mapping[str, Graph], size: Sequence[Any], *, apart: bool) -> list[str]:
+    """Instructions to run the graphs, a sentence each; of frames of a size, or of any ("H", "W"), and of a network that
+    forecasts each channel apart, or not.
+    """
+    free = not isinstance(size[0], int)
+    sizes = "any size" if free else f"{size[0]} x {size[1]} pixels, the grid of its static fields"
+    start = f"Begin with states of zeros, in the shapes given under `states`; N movies at once, of {sizes}."
     carry = "After each step, the outputs `next_state_0`, `next_state_1`, ... are the inputs `state_0`, `state_1`, ..."
     feed = (
         "Then feed `next_frame` back as the next `frame`, unchanged, as often as frames are wanted; each step's "
@@ -127,7 +144,8 @@ def _use(parts: Mapping[str, Graph], *, apart: bool) -> list[str]:
 
 def _around(model: TrainedForecaster) -> list[str]:
     """Tasks that are left to do outside of the graph, a sentence each."""
-    data, sentences = model.config.data, []
+    data, sentences = model.config.data, list[str]()
+    shares = [member.door.shrinkage for member in members_of(model)]
     of_roots = ", of the cube roots of the values" if model.door.normaliser.skewed else ""
     if data.coordinates != "eulerian":
         sentences += [
@@ -138,11 +156,12 @@ def _around(model: TrainedForecaster) -> list[str]:
             "After it: move the forecast of lead time k on along the same motion by k steps; where nothing known "
             "arrives, take the last frame seen. What is fed back is the forecast before it is moved on.",
         ]
-        if model.door.shrinkage:
-            factors = ", ".join(f"{factor:g}" for factor in model.door.shrinkage)
+        if any(shares):
+            of_each = "; ".join(f"of member {n} {_factors(factors)}" for n, factors in enumerate(shares, start=1))
             sentences.append(
                 "Before it is moved on: of its difference from the last frame seen, take only the share of its lead "
-                f"time: {factors}, and beyond these the last one. What is fed back is the forecast without that."
+                f"time: {of_each if len(set(shares)) > 1 else _factors(shares[0])}, and beyond these the last one. "
+                "What is fed back is the forecast without that."
             )
     if members_of(model)[0].proves:
         sentences.append(
@@ -152,9 +171,15 @@ def _around(model: TrainedForecaster) -> list[str]:
             f"nearest to the frame seen (of frames above {MOST:,} pixels, in their middle). Of the forecast take these "
             "shares at lead time 1, and 1 - (1 - share)^2 at later ones; each member of an ensemble has its own."
         )
+    if data.coordinates != "eulerian" and len(shares) > 1:
+        sentences.append("What is done after it is done with each of `members`; the forecast is their mean.")
     if data.edges == "last":
         sentences.append("Before it: give every NaN of the past the value that the last frame seen has there.")
     return [*sentences, "nextframe.load_run on the file does all of it."] if sentences else []
+
+
+def _factors(shrinkage: Sequence[float]) -> str:
+    return ", ".join(f"{factor:g}" for factor in shrinkage) or "all of it"
 
 
 def _card(model: TrainedForecaster) -> dict[str, Any] | None:

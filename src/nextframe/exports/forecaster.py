@@ -5,6 +5,8 @@ Axes: B batch, M member or quantile, T time of the past, K lead time, C channel,
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -46,6 +48,10 @@ class ExportedForecaster(ModelForecaster):
         super().__init__(_shape_of(manifest), manifest, name=name, static=fields)
         self.config = RunConfig.from_dict(description["config"])
         self.runner, self.path, self.members = runner, path, int(description["members"])
+        shrinkages = description.get("shrinkage", [manifest.shrinkage])  # earlier files have that of the first member
+        self.shrinkages = tuple(tuple(map(float, factors)) for factors in shrinkages)
+        if len(self.shrinkages) not in (1, self.members):
+            raise ValueError(f"it has factors for {len(self.shrinkages)} members of {self.members}")
         if description["calibration"] is not None:
             self.calibration = Calibration.from_dict(description["calibration"])
 
@@ -90,6 +96,10 @@ class ExportedForecaster(ModelForecaster):
 
     def point(self, members: FloatArray) -> FloatArray:
         return super().point(members) if self.members == 1 else np.asarray(members.mean(1), np.float32)
+
+    def doors_of(self, count: int) -> Sequence[Door]:
+        doors = [replace(self.door, shrinkage=factors) for factors in self.shrinkages]
+        return [doors[n * len(doors) // count] for n in range(count)]  # all quantiles of a member after each other
 
     def stream(self) -> None:
         """None: a session reads the past again."""

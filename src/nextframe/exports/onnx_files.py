@@ -40,7 +40,7 @@ def write(graph: Graph, description: Description, path: Path) -> list[Path]:
             p = state.pixels
             coarse = {2: "H", 3: "W"} if p == 1 else {2: f"ceil(H/{p})", 3: f"ceil(W/{p})"}
             changing[f"state_{n}"].update(coarse)
-            changing[f"next_state_{n}"] = {0: "N", **coarse}
+        changing[f"next_state_{n}"] = changing[f"state_{n}"]
     for name in graph.outputs:
         changing[name] = axes if name == "next_frame" else {a + (a > 0): n for a, n in axes.items()}
     with warnings.catch_warnings(), torch.no_grad():

@@ -137,7 +137,7 @@ class _Plain(ModelForecaster):
         frames, _ = door.enter(seen)
         with torch.inference_mode():
             future = rollout_outputs(self.model, frames.to(self.kind), lead_times)
-        return door.leave(future.unflatten(2, (self.model.quantiles, seen.shape[2])).transpose(1, 2))
+        return np.sort(door.leave(future.unflatten(2, (self.model.quantiles, seen.shape[2])).transpose(1, 2)), axis=1)
 
 
 def _by_lead(model: TrainedForecaster, true: FloatArray, read: FloatArray) -> FloatArray:

@@ -134,10 +134,8 @@ class ModelForecaster(TrainedForecaster):
         return self.raw_distribution(past, lead_times)[0]
 
     def raw_distribution(self, past: FloatArray, lead_times: int) -> tuple[FloatArray, FloatArray]:
-        """The median and all quantiles; each pixel's in order, which a network does not see to by itself (V.
-        Chernozhukov et al. 2010, doi 10.3982/ECTA7880).
-        """
-        quantiles = self.door.hold(np.sort(self._quantiles(past, lead_times), axis=1), past)
+        """The median and all quantiles, each pixel's in order."""
+        quantiles = self.door.hold(self._quantiles(past, lead_times), past)
         return self.point(quantiles), quantiles
 
     def _quantiles(self, past: FloatArray, lead_times: int) -> FloatArray:
@@ -176,9 +174,16 @@ class ModelForecaster(TrainedForecaster):
             reach = self.model.reach(past.shape[1], lead_times)
             quantiles = forecast_in_tiles(piece, (height, width), self.tiling, reach=reach, stride=self.model.stride)
         if self.door.moves:
+            doors = self.doors_of(quantiles.shape[1])
             for forecast, movie, along in zip(quantiles, past, motions, strict=True):
-                forecast[:] = [self.door.move_on(frames, movie[-1], along) for frames in forecast]
+                forecast[:] = [
+                    door.move_on(frames, movie[-1], along) for door, frames in zip(doors, forecast, strict=True)
+                ]
         return quantiles, motions
+
+    def doors_of(self, count: int) -> Sequence[Door]:
+        """The door that each of so many quantiles or members leaves by."""
+        return (self.door,) * count
 
     def check_frames(self, past: FloatArray) -> None:
         """Hold frames (B, T, C, H, W) to the channels and the range of values of the training, and to the size of its
@@ -250,11 +255,14 @@ class ModelForecaster(TrainedForecaster):
         return np.stack([covariates.read(sequence, lead_times) for sequence in self._pasts])
 
     def _outputs(self, seen: FloatArray, door: Door, lead_times: int, beside: FloatArray | None = None) -> FloatArray:
-        """All that the network says of frames (B, T, C, H, W), (B, Q, K, C, H, W) in source units."""
+        """All that the network says of frames (B, T, C, H, W), (B, Q, K, C, H, W) in source units: the quantiles of
+        each pixel in order, which a network does not see to by itself (V. Chernozhukov et al. 2010, doi
+        10.3982/ECTA7880), and before they are moved, which leaves them in order.
+        """
         device, later, count = next(self.model.parameters()).device, None, seen.shape[1]
         if beside is not None:
             later = door.ahead(seen, beside[:, count:]).to(device)
         frames, _ = door.enter(seen, beside=None if beside is None else beside[:, :count])
         with torch.inference_mode(), subnormals_are_zero(), same_weights():
             future = rollout_outputs(self.model, frames.to(device), lead_times, later)
-        return door.leave(future.unflatten(2, (self.model.quantiles, seen.shape[2])).transpose(1, 2))
+        return np.sort(door.leave(future.unflatten(2, (self.model.quantiles, seen.shape[2])).transpose(1, 2)), axis=1)
