@@ -30,6 +30,20 @@ def test_gaps_short_stretches_and_empty_frames_are_told() -> None:
     )
 
 
+def test_frames_of_another_step_are_no_gaps() -> None:
+    sequence = every_five_minutes([*range(0, 14, 2), *range(14, 34), *range(36, 46)])
+    seen = coverage([Span(sequence, 0, 37)], past=3, future=2)
+    assert (len(seen.gaps), seen.windows, seen.windows_lost, seen.short_frames) == (1, 22, 11, 0)
+    assert seen.sentence == (
+        "frames of another time step are in no window (2016-07-11 00:00 to 2016-07-11 01:00, where 7 are 10 min apart "
+        "and not 5 min); 1 gap in time (2016-07-11 02:45 to 2016-07-11 03:00) and that took 11 of 33 windows"
+    )
+    assert coverage([Span(sequence, 0, 27)], past=3, future=2).sentence.endswith(
+        "not 5 min), which took 7 of 23 windows"
+    )
+    assert coverage([Span(sequence, 7, 27)], past=3, future=2).sentence == ""
+
+
 def test_only_the_first_gaps_are_named() -> None:
     many = every_five_minutes([n + n // 5 for n in range(30)])
     assert "and 2 more) took 10 of 28 windows" in coverage([Span(many, 0, 30)], past=2, future=1).sentence
@@ -53,9 +67,10 @@ def test_windows_and_what_is_lost_add_up(steps: list[int], past: int, future: in
     span = Span(sequence, 0, len(sequence))
     found = coverage([span], past=past, future=future, stride=stride)
     assert found.windows == len(Windows([span], past=past, future=future, stride=stride))
-    assert len(found.gaps) == len(span.segments()) - 1
+    if not found.others:
+        assert len(found.gaps) == len(span.segments()) - 1
     assert found.frames == len(sequence)
     if stride == 1:
         without_gaps = max(0, len(sequence) - past - future + 1)
         assert found.windows + found.windows_lost == without_gaps
-    assert bool(found.sentence) == bool(found.gaps or found.short_frames)
+    assert bool(found.sentence) == bool(found.gaps or found.others or found.short_frames)

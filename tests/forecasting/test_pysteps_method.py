@@ -43,6 +43,18 @@ def test_it_is_called_as_pysteps_calls_its_own() -> None:
 
 
 @pytest.mark.slow
+def test_lead_times_may_be_a_list_of_whole_steps() -> None:
+    fields = rain()
+    method = get_method("radar-rain")
+    first, _, third = method(fields, None, 3, n_ens_members=2).swapaxes(0, 1)
+    made = method(fields, None, [1, 3.0], n_ens_members=2)
+    np.testing.assert_array_equal(made, np.stack([first, third], axis=1))
+    for wrong in ([0.5, 1], [2, 1], [], [0, 1], 0, 2.5):
+        with pytest.raises(ConfigError, match="timesteps: are no lead times of the run"):
+            method(fields, None, wrong)
+
+
+@pytest.mark.slow
 def test_metadata_say_the_unit_and_the_transform() -> None:
     fields = rain()
     method = get_method("radar-rain")

@@ -56,6 +56,24 @@ def test_what_no_window_can_use_is_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_a_change_of_the_time_step_is_told_and_how_to_bring_it_to_one(tmp_path: Path) -> None:
+    minutes = np.cumsum([0, *[10] * 12, *[5] * 30, 60, *[5] * 9])
+    times = np.datetime64("2020-01-01", "ns") + minutes * np.timedelta64(1, "m")
+    rain = np.random.default_rng(0).random((len(times), 6, 7)).astype(np.float32)
+    field = xr.Dataset({"rain": (("time", "y", "x"), rain)}, {"time": times})
+    field.to_netcdf(tmp_path / "rain.nc", engine="h5netcdf")
+    seen = inspect_path(tmp_path / "rain.nc", past=3, future=2)
+    (change,) = (problem for problem in seen.problems if "time step" in problem)
+    assert "another one from 2020-01-01 00:00 to 2020-01-01 02:00 (10 min, else 5 min)" in change
+    assert "time_step='10min'" in change
+    (gap,) = (problem for problem in seen.problems if "missing in time" in problem)
+    assert "2020-01-01 04:30 to 2020-01-01 05:30 (1 h); no window" in gap
+    assert "another time step are in no window (2020-01-01 00:00 to 2020-01-01 01:50, where 12 are" in seen.lost
+    even = inspect_path(tmp_path / "rain.nc", past=3, future=2, time_step="10min")
+    assert not [problem for problem in even.problems if "time step" in problem]
+
+
+@pytest.mark.slow
 def test_persistence_scores_are_those_of_verification(tmp_path: Path) -> None:
     rain = np.random.default_rng(3).gamma(0.4, 2.0, (60, 1, 12, 14)).astype(np.float32)
     rain[np.random.default_rng(4).random(rain.shape) < 0.1] = np.nan

@@ -5,7 +5,7 @@ Axes: M member, T time of the past, K lead time, H height, W width.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -31,7 +31,7 @@ class Nowcast(Protocol):
         self,
         precip: ArrayLike,
         velocity: ArrayLike | None,
-        timesteps: int,
+        timesteps: int | Sequence[float],
         n_ens_members: int | None = None,
         *,
         metadata: Mapping[str, Any] | None = None,
@@ -48,7 +48,7 @@ def get_method(name: str | Path | Forecaster) -> Nowcast:
     - `precip`: the last fields (T, H, W), oldest first, of which as many as the run starts from are used;
     - `velocity`: pysteps' motion field (2, H, W), or None; a network finds the motion in the fields, so that it is
       held to the shape of the fields and not used otherwise;
-    - `timesteps`: the number of lead times;
+    - `timesteps`: the number of lead times, or a list of those wanted, in whole steps;
     - `n_ens_members`: the number of members, or None for the forecast alone;
     - `metadata`: pysteps' metadata of `precip`. Its `unit` and `transform` ("dB") are brought to what the run was
       trained on, and the forecast back to them. Without it, values are in the unit of the run;
@@ -74,7 +74,7 @@ def get_method(name: str | Path | Forecaster) -> Nowcast:
     def nowcast(
         precip: ArrayLike,
         velocity: ArrayLike | None,
-        timesteps: int,
+        timesteps: int | Sequence[float],
         n_ens_members: int | None = None,
         *,
         metadata: Mapping[str, Any] | None = None,
@@ -84,15 +84,33 @@ def get_method(name: str | Path | Forecaster) -> Nowcast:
         fields = np.ma.filled(np.ma.asarray(precip, np.float64), np.nan)
         _hold_shapes(fields, velocity, forecaster)
         past = _past(fields, metadata, forecaster)
-        forecast = forecaster.forecast(past, int(timesteps), members=n_ens_members is not None)
-        made = forecast.values[:, 0]
+        wanted = _lead_times(timesteps)
+        forecast = forecaster.forecast(past, wanted[-1], members=n_ens_members is not None)
+        ahead = forecast.values[:, 0]
         if n_ens_members is not None:
-            made = _chosen(forecast.require_members()[:, :, 0], int(n_ens_members), seed)
-        if metadata is None:
-            return made
-        return _back(made, past, metadata)
+            ahead = _chosen(forecast.require_members()[:, :, 0], int(n_ens_members), seed)
+        ahead = ahead[..., [step - 1 for step in wanted], :, :]
+        return ahead if metadata is None else _back(ahead, past, metadata)
 
     return nowcast
+
+
+def _lead_times(timesteps: int | Sequence[float]) -> list[int]:
+    """Lead times in steps, of their number or of a list of some, as pysteps' methods take it.
+
+    Raises:
+        ConfigError: no whole steps in ascending order; a network forecasts none between them.
+    """
+    given = np.asarray(timesteps, np.float64)
+    steps = 1 + np.arange(int(given)) if given.ndim == 0 and given % 1 == 0 else given
+    if steps.ndim != 1 or not steps.size or (steps % 1 != 0).any() or steps[0] < 1 or (np.diff(steps) <= 0).any():
+        raise ConfigError(
+            "are no lead times of the run",
+            where="timesteps",
+            expected="a number of steps, or a list of whole ones, ascending",
+            received=timesteps,
+        )
+    return [int(step) for step in steps]
 
 
 def _hold_shapes(fields: NDArray[Any], velocity: ArrayLike | None, forecaster: Forecaster) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from datetime import datetime
 from itertools import pairwise
 from typing import Any
@@ -154,10 +155,7 @@ def own_steps(instants: NDArray[Any], step: np.timedelta64) -> NDArray[np.float6
     distances = np.diff(instants).astype("timedelta64[ns]").astype(np.float64) * 1e-9
     told = np.where(np.abs(distances - nominal) <= 2 * NEAR * nominal, nominal, np.nan)
     doubtful = np.zeros(len(distances), bool)
-    least = np.minimum(distances[1:], distances[:-1])
-    changes = np.flatnonzero(np.abs(np.diff(distances)) > NEAR * least) + 1
-    bounds = [0, *changes.tolist(), len(distances)]
-    for start, stop in pairwise(bounds):
+    for start, stop in _runs(distances):
         if not np.isnan(told[start]):
             continue
         if stop - start >= _LASTING:
@@ -171,6 +169,34 @@ def own_steps(instants: NDArray[Any], step: np.timedelta64) -> NDArray[np.float6
     between = np.append(True, doubtful) & np.append(doubtful, True)
     unknown = np.append(False, short) | np.append(short, False) | (between & np.isnan(before) & np.isnan(after))
     return np.asarray(np.where(unknown | (np.abs(before - after) > 0), np.nan, own))
+
+
+def other_steps(instants: NDArray[Any], step: np.timedelta64) -> list[tuple[int, int, np.timedelta64]]:
+    """Stretches of an archive that have another step than the nominal one: first frame, last frame, step.
+
+    A stretch is a run of at least 6 equal distances, each longer than one and a half steps or not longer than half a
+    one, so that no window is cut there (`FrameSequence.segments`).
+
+    >>> minutes = np.cumsum([0, *[10] * 6, *[5] * 7, 20, 5]).astype("timedelta64[m]")
+    >>> other_steps(minutes, np.timedelta64(5, "m"))
+    [(0, 6, np.timedelta64(600000000000,'ns'))]
+    """
+    if is_calendar(step) or len(instants) < 2:
+        return []
+    distances = np.diff(instants).astype("timedelta64[ns]").astype(np.float64) * 1e-9
+    stretches: list[tuple[int, int, np.timedelta64]] = []
+    for start, stop in _runs(distances):
+        own = float(np.median(distances[start:stop]))
+        if stop - start >= _LASTING and not 0.51 <= own / seconds(step) <= 1.5:
+            stretches.append((start, stop, np.timedelta64(round(own * 1e9), "ns")))
+    return stretches
+
+
+def _runs(distances: NDArray[np.float64]) -> Iterator[tuple[int, int]]:
+    """Runs (start, stop) of equal distances."""
+    least = np.minimum(distances[1:], distances[:-1])
+    changes = np.flatnonzero(np.abs(np.diff(distances)) > NEAR * least) + 1
+    return pairwise([0, *changes.tolist(), len(distances)])
 
 
 def nearest(times: NDArray[np.datetime64], wanted: np.datetime64, step: np.timedelta64 | None) -> int | None:

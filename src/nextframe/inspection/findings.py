@@ -13,8 +13,9 @@ from nextframe.data.windows import share_that_fits
 from nextframe.frames.formats.fills import usual_fill
 from nextframe.frames.rain import kind_of_rain
 from nextframe.frames.sequence import FrameSequence, FrameSource
+from nextframe.frames.steps import other_steps
 from nextframe.inspection.survey import EVERYTHING, FrameFacts, Survey
-from nextframe.words import duration, listing, moment
+from nextframe.words import duration, listing, moment, seconds
 
 SHOWN = 3
 """Places named in one sentence."""
@@ -35,6 +36,7 @@ def findings(source: FrameSource, seen: Survey) -> list[str]:
         *_missing(source, seen.frames, statistics),
         *_still(source, seen.frames),
         *_gaps(source.sequences),
+        *_changes_of_step(source.sequences),
         *_overlaps(seen.frames),
         *_fill_values(source, statistics),
         *_sums(source, seen.frames),
@@ -136,9 +138,12 @@ def _gaps(sequences: Sequence[FrameSequence]) -> Iterator[str]:
     missing: list[str] = []
     hasty: list[str] = []
     for sequence in sequences:
+        others = _other_steps(sequence)
         for _, stop in sequence.segments()[:-1]:
             assert sequence.instants is not None
             assert sequence.time_step is not None
+            if any(first < stop <= last for first, last, _ in others):
+                continue
             before, after = sequence.instants[stop - 1], sequence.instants[stop]
             place = f"{moment(before)} to {moment(after)} ({duration(after - before)})"
             (missing if after - before > sequence.time_step else hasty).append(place)
@@ -152,6 +157,31 @@ def _gaps(sequences: Sequence[FrameSequence]) -> Iterator[str]:
         yield (
             f"Frames follow each other in less than half the step of {duration(step)}: {listing(hasty)}; "
             "no window is cut across them, so bring all frames to one rate."
+        )
+
+
+def _other_steps(sequence: FrameSequence) -> list[tuple[int, int, np.timedelta64]]:
+    instants, step = sequence.instants, sequence.time_step
+    return [] if instants is None or step is None else other_steps(instants, step)
+
+
+def _changes_of_step(sequences: Sequence[FrameSequence]) -> Iterator[str]:
+    stretches: list[str] = []
+    steps: set[float] = set()
+    for sequence in sequences:
+        for first, last, own in _other_steps(sequence):
+            assert sequence.instants is not None
+            assert sequence.time_step is not None
+            steps |= {seconds(own), seconds(sequence.time_step)}
+            ends = f"{moment(sequence.instants[first])} to {moment(sequence.instants[last])}"
+            stretches.append(f"{ends} ({duration(own)}, else {duration(sequence.time_step)})")
+    if stretches:
+        longest = max(steps)
+        one = longest % 60 == 0 and all(longest % step == 0 for step in steps)
+        hint = f"{{time_step={longest / 60:g}min}}" if one else "giving the stretches apart"
+        yield (
+            f"The time step is another one from {listing(stretches)}; windows are cut at the commonest step alone, so "
+            f"bring all frames to one by {hint}."
         )
 
 

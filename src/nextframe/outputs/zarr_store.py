@@ -219,7 +219,7 @@ def _hold_to_kind(dataset: xr.Dataset, path: Path, described: Mapping[str, Descr
         else:
             there, here = tuple(array["shape"]), variable.shape
         if there != here:
-            raise _another_kind(path, f"a shape of {name}", there, here)
+            raise _another_kind(path, f"shape of {name}", there, here)
         unit, own = array.get("attributes", {}).get("units"), variable.attrs.get("units")
         if variable.dtype.kind != "M" and unit != own:
             raise _another_kind(path, f"a unit of {name}", unit, own)

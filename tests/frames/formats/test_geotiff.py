@@ -74,6 +74,31 @@ def test_values_are_what_rasterio_makes_of_them(tmp_path: Path) -> None:
     assert [str(time)[11:16] for time in sequence.times] == ["12:00", "12:05", "12:10"]
 
 
+@pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
+def test_without_a_place_what_gdal_says_of_the_values_is_read(tmp_path: Path) -> None:
+    frames = counts()
+    nowhere = {"crs": None, "transform": rasterio.Affine.identity()}
+    steps(tmp_path, frames, nodata=7, scale=0.5, offset=-2.0, unit="mm/h", names=("rain",), **nowhere)
+    (sequence,) = open_source(tmp_path, time_format="%Y%m%d%H%M").sequences
+    expected = np.where(frames == 7, np.nan, frames * 0.5 - 2)
+    np.testing.assert_array_equal(sequence.read(0, 3)[:, 0], expected)
+    assert (sequence.variables, sequence.units, sequence.grid) == (("rain",), ("mm/h",), None)
+    assert sequence.times is not None
+    write(tmp_path / "rain_202001311220.tif", counts(1), unit="mm/h", names=("rain",), **{**nowhere, "crs": LAEA})
+    with pytest.raises(DataError, match=r"has another projection than rain_202001311200\.tif"):
+        open_source(tmp_path, time_format="%Y%m%d%H%M")
+    write(tmp_path / "rain_202001311220.tif", counts(1), unit="mm/h", names=("rain",), crs=None)
+    with pytest.raises(DataError, match=r"rain_202001311220\.tif: and rain_202001311200\.tif do not both say where"):
+        open_source(tmp_path, time_format="%Y%m%d%H%M")
+
+
+def test_pages_with_places_of_their_own_are_not_dropped(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.tif", counts(1))
+    write(path, counts(1), APPEND_SUBDATASET="YES")
+    with pytest.raises(DataError, match=r"a.tif: holds several pictures, .*received 2 pages"):
+        open_source(path)
+
+
 @pytest.mark.parametrize("compress", [None, "deflate"])
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "int16", "float32", "float64"])
 def test_values_and_places_are_what_tifffile_decodes(tmp_path: Path, dtype: str, compress: str | None) -> None:

@@ -95,7 +95,9 @@ def test_a_colour_that_the_palette_lacks_is_told(folder: Path, palette: Path) ->
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("colour,value\n#zzz,1\n", "holds no colour"),
+        ("colour,value\n#zzz,1\n", "line 2 of .* is no colour and value"),
+        ("#zzz,1\n#ff0000,2\n", "line 1 of .* is no colour and value"),
+        ("colour,value\n", "holds no colour"),
         ("#ff0000,1\n#00ff00,much\n", "line 2 of .* is no colour and value"),
         ("#ff0000,1\n300,0,0,2\n", "line 2 of .* is no colour and value"),
         ("#ff0000,1\nred,2\n", "line 2 of .* gives a colour a second value"),

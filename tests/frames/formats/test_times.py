@@ -382,3 +382,24 @@ def test_a_field_of_one_step_has_the_time_of_a_scalar(tmp_path: Path) -> None:
     }
     path = write(tmp_path / "a.nc", rain()[0], dims=("y", "x"), time=None, others=others)
     np.testing.assert_array_equal(opened(path).times, np.array(["2000-01-01T12:10"], "datetime64[ns]"))
+
+
+@pytest.mark.parametrize("stated", [True, False])
+def test_sums_of_many_files_over_the_steps_of_an_archive_that_changes_them(tmp_path: Path, stated: bool) -> None:
+    lengths = np.array([10] * 8 + [5] * 12) if stated else np.array([10, 5] * 10)
+    for n, (end, length) in enumerate(zip(np.cumsum(lengths), lengths, strict=True)):
+        said: Any = {"bounds": "b", "units": "minutes since 2020-01-01"}
+        xr.Dataset(
+            {
+                "rain": (("time", "y", "x"), np.ones((1, 4, 4), np.float32), {"units": "mm"}),
+                "b": (("time", "nv"), [[float(end - length), float(end)]]),
+            },
+            {"time": ("time", [end], said)},
+        ).to_netcdf(tmp_path / f"{n:02}.nc", engine="h5netcdf")
+    if not stated:  # sums over other times than the steps of a stretch
+        with pytest.warns(NextframeWarning, match=r"over another time in 01.nc than in 00.nc"):
+            assert np.isnat(opened(tmp_path).accumulation[0])
+        return
+    assert opened(tmp_path).accumulation == (None,)
+    rates = opened(tmp_path, rain_unit="mm/h").read(0, 20)[:, 0, 0, 0]
+    np.testing.assert_allclose(rates, [6] * 7 + [np.nan] + [12] * 12)

@@ -91,14 +91,19 @@ def accumulated(
 
 
 def common(
-    name: str, variables: Sequence[str], files: Sequence[tuple[str, Sequence[np.timedelta64 | None]]]
+    name: str,
+    variables: Sequence[str],
+    files: Sequence[tuple[str, Sequence[np.timedelta64 | None]]],
+    times: Sequence[NDArray[np.datetime64] | None] = (),
 ) -> tuple[np.timedelta64 | None, ...]:
-    """Accumulation of each variable, where all files of an archive say the same.
+    """Accumulation of each variable, where all files of an archive say the same; None where each frame is summed over
+    its own step, as in an archive that goes over to another one.
 
     Args:
         name: the archive.
         variables: their names.
         files: name of each file, and what each variable is summed over there.
+        times: of the frames of each file, at the ends of their sums; in order of time.
 
     Warns:
         NextframeWarning: they differ.
@@ -107,6 +112,8 @@ def common(
     for path, stated in files[1:]:
         for variable, one, other in zip(variables, first, stated, strict=True):
             if not _alike(one, other):
+                if _each_over_its_step([stated for _, stated in files], times):
+                    return (None,) * len(variables)
                 warnings.warn(
                     NextframeWarning(
                         f"{name}: {variable} is summed over another time in {path} than in {begin}, so that it has no "
@@ -116,6 +123,28 @@ def common(
                 )
                 return (UNEVEN,) * len(variables)
     return tuple(first)
+
+
+def _each_over_its_step(
+    files: Sequence[Sequence[np.timedelta64 | None]], times: Sequence[NDArray[np.datetime64] | None]
+) -> bool:
+    """True where all variables of all files are summed over the steps of their stretches."""
+    periods = [period for stated in files for period in stated]
+    if (
+        not times
+        or any(part is None for part in times)
+        or any(period is None or np.isnat(period) for period in periods)
+    ):
+        return False
+    ends = [part.astype("datetime64[ns]") for part in times if part is not None]
+    whole = np.concatenate(ends)
+    return all(
+        _of_each_step(
+            np.stack([whole, whole], axis=1),
+            np.concatenate([np.full(len(part), stated[n]) for part, stated in zip(ends, files, strict=True)]),
+        )
+        for n in range(len(files[0]))
+    )
 
 
 def _alike(one: np.timedelta64 | None, other: np.timedelta64 | None) -> bool:

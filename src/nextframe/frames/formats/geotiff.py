@@ -35,6 +35,8 @@ from nextframe.plugins import library, pyproj_first
 
 _GEOGRAPHIC = (33550, 34264, 34735)
 """Tags by which a TIFF says where it lies: size of a pixel, transformation, keys of the projection."""
+_GDAL = 42112
+"""Tag in which GDAL says what the values are: scale, offset, unit, names of bands, times."""
 _TIME_TAGS = ("valid_time", "time", "datetime", "acquisitiondatetime", "timestamp", "date_time")
 """Tags that hold a time, in lower case, the likeliest first."""
 _DIMENSION = re.compile(r"NETCDF_DIM_(\w*time\w*)", re.IGNORECASE)
@@ -44,7 +46,7 @@ _LIBRARY = (OSError, ValueError, RuntimeError, LookupError, TypeError, MemoryErr
 
 
 def is_geotiff(path: Path) -> bool:
-    """True where a TIFF says where on the earth it lies, by the tags of its first page."""
+    """True where a TIFF says where on the earth it lies, or in GDAL's way what its values are, by its first page."""
     if path.suffix.lower() not in (".tif", ".tiff") or not path.is_file():
         return False
     try:
@@ -60,7 +62,7 @@ def is_geotiff(path: Path) -> bool:
             size = 20 if big else 12
             entries = file.read(size * min(count, 4096))
             return any(
-                struct.unpack(order + "H", entries[at : at + 2])[0] in _GEOGRAPHIC
+                struct.unpack(order + "H", entries[at : at + 2])[0] in (*_GEOGRAPHIC, _GDAL)
                 for at in range(0, len(entries) - size + 1, size)
             )
     except (OSError, struct.error):
@@ -85,7 +87,8 @@ class _File:
     declares_missing: bool
     place: tuple[object, ...]
     """Projection and transformation."""
-    grid: Grid
+    grid: Grid | None
+    """None where the file says nothing of its place."""
     saved: bool
     """True where its time is that of the tag for when a file was made."""
 
@@ -166,7 +169,11 @@ def _hold_alike(first: _File, other: _File) -> None:
         )
     if other.place[0] != first.place[0]:
         raise DataError(f"has another projection than {first.path.name}", where=other.path, hint=APART)
-    first.grid.hold_in_place(other.grid, where=other.path, than=first.path.name)
+    if first.grid is None or other.grid is None:
+        if first.grid is not other.grid:
+            raise DataError(f"and {first.path.name} do not both say where they lie", where=other.path, hint=APART)
+    else:
+        first.grid.hold_in_place(other.grid, where=other.path, than=first.path.name)
 
 
 def _rasterio(where: object) -> Any:
@@ -204,6 +211,7 @@ def _opened(path: Path) -> Iterator[Any]:
 
 def _described(path: Path, reading: Reading) -> _File:
     with _opened(path) as file:
+        pages = len(file.subdatasets)
         said = _Said(
             path=path,
             tags=dict(file.tags()),
@@ -221,9 +229,19 @@ def _described(path: Path, reading: Reading) -> _File:
             masked=any(v is not None for v in file.nodatavals)
             or any(flag.name != "all_valid" for flags in file.mask_flag_enums for flag in flags),
         )
+    if pages > 1:
+        raise DataError(
+            "holds several pictures, each with a place of its own",
+            where=path,
+            expected="a picture, whose bands are channels or steps",
+            received=f"{pages} pages",
+            hint="save each in a file of its own (gdal_translate GTIFF_DIR:1:FILE)",
+        )
     return said.file(reading)
 
 
+_NOWHERE = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
+"""Transformation of a file that has none: rows and columns."""
 _ALPHA = 6
 """How GDAL counts the interpretation of a band as opacity."""
 
@@ -353,7 +371,9 @@ class _Said:
             return int(wanted) - 1
         raise ConfigError("holds no such band", where=self.path, expected=f"one of {', '.join(names)}", received=wanted)
 
-    def _grid(self) -> Grid:
+    def _grid(self) -> Grid | None:
+        if not self.wkt and self.transform == _NOWHERE:
+            return None
         a, b, c, d, e, f = self.transform
         rows, columns = np.arange(self.height, dtype=np.float64), np.arange(self.width, dtype=np.float64)
         if b or d:  # turned: rows and columns have no coordinates of their own

@@ -101,7 +101,12 @@ def sequence_of(name: str, stores: Sequence[Store], missing: Missing | None = No
         notes=tuple(notes),
     )
     step = sequence.time_step
-    bounds = common(name, first.variables, [(store.path.name, store.accumulation) for store in stores])
+    bounds = common(
+        name,
+        first.variables,
+        [(store.path.name, store.accumulation) for store in stores],
+        [store.times for store in stores],
+    )
     over = zip(bounds, first.sampled, strict=True)
     return replace(sequence, accumulation=tuple(accumulated(stated, interval, step) for stated, interval in over))
 

@@ -122,7 +122,7 @@ def read_palette(path: Path) -> Palette:
         parts = [part.strip() for part in next(csv.reader([line], skipinitialspace=True))]
         code, value = _row(parts)
         if code is None or value is None:
-            if not values and code is None:  # the names of the columns
+            if not values and code is None and value is None:  # the names of the columns
                 continue
             raise ConfigError(
                 f"line {number} of {path} is no colour and value",
