@@ -70,6 +70,31 @@ def encoder_decoder() -> Any:
     return shaken(keras.Model([past, future], frames))
 
 
+def deep_encoder_decoder(*, norms: bool = False) -> Any:
+    """Two layers each: Keras stores the decoder's first one before the encoder's second."""
+    layers = keras.layers
+    past, future = (keras.Input((None, 12, 14, 2)) for _ in range(2))
+    features, *first = layers.ConvLSTM2D(3, 3, padding="same", return_sequences=True, return_state=True)(past)
+    features = layers.BatchNormalization()(features) if norms else features
+    _, *second = layers.ConvLSTM2D(3, 3, padding="same", return_state=True)(features)
+    decoded = layers.ConvLSTM2D(3, 3, padding="same", return_sequences=True)(future, initial_state=first)
+    decoded = layers.BatchNormalization()(decoded) if norms else decoded
+    decoded = layers.ConvLSTM2D(3, 3, padding="same", return_sequences=True)(decoded, initial_state=second)
+    frames = layers.TimeDistributed(layers.Conv2D(2, 1, activation="sigmoid"))(decoded)
+    return shaken(keras.Model([past, future], frames))
+
+
+def with_states(order: Sequence[int]) -> Any:
+    """An encoder-decoder whose decoder begins with these of the encoder's outputs, after the frames that it reads."""
+    past, future = (keras.Input((5, 12, 14, 1)) for _ in range(2))
+    encoder = keras.layers.ConvLSTM2D(3, 3, padding="same", return_sequences=True, return_state=True, name="encoder")
+    states = encoder(past)
+    decoder = keras.layers.ConvLSTM2D(3, 3, padding="same", return_sequences=True, name="odd")
+    decoded = decoder(future if len(order) == 2 else states[0], initial_state=[states[n] for n in order[-2:]])
+    frames = keras.layers.TimeDistributed(keras.layers.Conv2D(1, 1, activation="sigmoid"))(decoded)
+    return keras.Model([past, future] if len(order) == 2 else past, frames)
+
+
 def ours(run: Path, frames: np.ndarray) -> Any:
     network = ModelForecaster.load(run).model
     read = torch.from_numpy(frames.transpose(0, 1, 4, 2, 3))
@@ -106,8 +131,13 @@ def test_a_stack_of_keras_gives_the_same_numbers_here(options: dict[str, Any], t
     assert said[1] == causality.sentence
 
 
-def test_an_encoder_decoder_of_keras_gives_the_same_numbers_here(tmp_path: Path) -> None:
-    model = encoder_decoder()
+@pytest.mark.parametrize(
+    "build",
+    [encoder_decoder, deep_encoder_decoder, lambda: deep_encoder_decoder(norms=True)],
+    ids=["one", "two", "norms"],
+)
+def test_an_encoder_decoder_of_keras_gives_the_same_numbers_here(build: Callable[[], Any], tmp_path: Path) -> None:
+    model = build()
     model.save(tmp_path / "model.keras")
     assert main(["import", str(tmp_path / "model.keras"), "--out", str(tmp_path / "run")]) == 0
     frames = movies(2, 7, 12, 14, 2)
@@ -222,6 +252,15 @@ NO_COUNTERPART: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: lone(activation="relu", after=[keras.layers.Activation("sigmoid")]),
         "last with activation='relu' before another",
     ),
+    "an activation twice": (
+        lambda: lone(activation="linear", after=[keras.layers.Activation("sigmoid") for _ in range(2)]),
+        "a second activation of the output",
+    ),
+    "states in each other's place": (
+        lambda: with_states((2, 1)),
+        "odd, which does not begin with hidden and cell state of encoder",
+    ),
+    "states within a stack": (lambda: with_states((0, 1, 2)), "odd, which reads more than one tensor"),
     "a norm here and none there": (
         lambda: lone(another(), keras.layers.LayerNormalization(), another()),
         "layer normalisation after some ConvLSTM2D and not after others",
@@ -251,6 +290,13 @@ def test_what_would_come_out_as_other_numbers_is_named(build: Callable[[], Any],
     with pytest.raises(CheckpointError) as caught:
         import_keras(tmp_path / "model.keras", tmp_path / "run", tell=lambda _: None)
     assert clause in str(caught.value)
+    assert not (tmp_path / "run").exists()
+
+
+def test_weights_alone_do_not_tell_several_layers_of_an_encoder_from_those_of_its_decoder(tmp_path: Path) -> None:
+    deep_encoder_decoder().save_weights(tmp_path / "model.weights.h5")
+    with pytest.raises(CheckpointError, match="do not tell which are whose"):
+        import_keras(tmp_path / "model.weights.h5", tmp_path / "run", tell=lambda _: None, model="encoder-decoder")
     assert not (tmp_path / "run").exists()
 
 

@@ -34,7 +34,7 @@ def check_axes(layers: Sequence[KerasLayer], faults: list[str]) -> None:
     """Name the layers that read axes in another order than the layer before leaves them in."""
     start, after = order_of(layers), dict[str, str]()
     for layer in layers:
-        order = after.get(layer.inputs[0], start) if layer.inputs else start
+        order = start if layer.before is None else after.get(layer.before, start)
         wanted = _read_by(layer)
         if wanted is not None and wanted != order:
             faults.append(f"{layer.name}, which reads axes {' '.join(order)} as {' '.join(wanted)}")

@@ -6,7 +6,7 @@ import io
 import json
 import re
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,14 +28,19 @@ class KerasLayer:
     name: str
     """Its name in the model."""
     config: Mapping[str, Any]
-    inputs: tuple[str, ...]
-    """Names of the layers that it reads, states included, in order."""
+    reads: tuple[tuple[str, int], ...]
+    """Tensors that it reads, in order: the name of the layer, and which of its outputs; its states among them."""
     weights: tuple[Weights, ...]
+
+    @property
+    def before(self) -> str | None:
+        """Name of the layer whose output it works on; None for an input."""
+        return self.reads[0][0] if self.reads else None
 
 
 @dataclass(frozen=True, kw_only=True)
 class KerasFile:
-    """Layers of a model in order."""
+    """Layers of a model; of a chain of them each after the one that it reads."""
 
     version: str
     """Version of Keras that wrote it."""
@@ -66,20 +71,39 @@ def read_archive(path: Path) -> KerasFile:
             kind, config = entry["class_name"], entry["config"]
             snake = snake_case(kind)
             number = counts[snake] = counts.get(snake, -1) + 1
-            inputs = entry.get("inbound_nodes")
-            sequential = [layers[-1].name] if layers else []
+            nodes = entry.get("inbound_nodes")
+            sequential = [(layers[-1].name, 0)] if layers else []
             layers.append(
                 KerasLayer(
                     kind=kind,
                     name=str(config["name"]),
                     config=config,
-                    inputs=tuple(sequential if inputs is None else _names(inputs)),
+                    reads=tuple(sequential if nodes is None else _reads(nodes)),
                     weights=groups.get(snake if number == 0 else f"{snake}_{number}", ()),
                 )
             )
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError, IndexError) as error:
         raise _unreadable(path, error) from error
-    return KerasFile(version=version, layers=tuple(layers))
+    return KerasFile(version=version, layers=tuple(_in_chains(layers)))
+
+
+def _in_chains(layers: Sequence[KerasLayer]) -> list[KerasLayer]:
+    """Layers in the order in which they work: of several inputs, all that follows one of them after each other, and
+    first what begins with no state of another. Keras stores them by their distance from the output.
+    """
+    by_name = {layer.name: layer for layer in layers}
+
+    def way(layer: KerasLayer) -> list[str]:
+        names = [layer.name]
+        while layer.before is not None and layer.before in by_name and layer.before not in names:
+            layer = by_name[layer.before]
+            names.append(layer.name)
+        return names
+
+    ways = {layer.name: way(layer) for layer in layers}
+    given = {ways[layer.name][-1] for layer in layers if len(layer.reads) > 1}
+    roots = sorted(dict.fromkeys(names[-1] for names in ways.values()), key=lambda root: root in given)
+    return sorted(layers, key=lambda layer: (roots.index(ways[layer.name][-1]), len(ways[layer.name])))
 
 
 def read_weights(path: Path) -> dict[str, tuple[Weights, ...]]:
@@ -126,27 +150,28 @@ def snake_case(name: str) -> str:
     return re.sub(r"([a-z])([A-Z])", r"\1_\2", parted).lower()
 
 
-def _names(nodes: Any) -> list[str]:
-    """Names of the layers that inbound nodes name, as Keras 3 and Keras 2 write them, each once."""
-    names: list[str] = []
+def _reads(nodes: Any) -> list[tuple[str, int]]:
+    """Layers, and which of their outputs, that inbound nodes name, as Keras 3 and Keras 2 write them."""
+    reads: list[tuple[str, int]] = []
 
     def look(node: Any) -> None:
         if isinstance(node, Mapping):
             history = node.get("keras_history")
             if isinstance(history, list):
-                names.append(str(history[0]))
+                reads.append((str(history[0]), int(history[2])))
+                return
             for value in node.values():
                 look(value)
         elif isinstance(node, list):
             if len(node) >= 3 and isinstance(node[0], str) and isinstance(node[1], int) and isinstance(node[2], int):
-                names.append(node[0])
+                reads.append((node[0], node[2]))
                 look(node[3:])
             else:
                 for value in node:
                     look(value)
 
     look(nodes)
-    return list(dict.fromkeys(names))
+    return reads
 
 
 def _unreadable(path: Path, error: BaseException) -> CheckpointError:

@@ -80,6 +80,8 @@ def _plan_of(file: KerasFile, faults: list[str]) -> KerasPlan | None:
             inverse = (tuple(1 / a for a in scale), tuple(-b / a for a, b in zip(scale, shift, strict=False)))
             scaled_back = np.allclose(inverse, [_column(layer.config[name]) for name in ("scale", "offset")])
         elif layer.kind == "Activation" and readout is not None:
+            if activated:
+                faults.append(f"{layer.name}, a second activation of the output")
             activated = _activation(layer.config.get("activation"))
         elif layer.kind not in _SILENT:
             faults.append(f"{layer.name} ({layer.kind})")
@@ -220,19 +222,22 @@ def _readout(layer: KerasLayer, padded: tuple[int, int], faults: list[str]) -> t
 def _check_order(file: KerasFile, double: bool, recurrent: Sequence[KerasLayer], faults: list[str]) -> None:
     """Hold the layers to a chain, or to two of which the second begins with the states of the first."""
     names = [layer.name for layer in file.layers]
-    half = len(recurrent) // 2
+    half = len(recurrent) // 2 if double else len(recurrent)
     states = {decoder.name: encoder.name for encoder, decoder in zip(recurrent[:half], recurrent[half:], strict=False)}
     chains, read = 0, list[str]()
     for layer in file.layers:
         if layer.kind == "InputLayer":
             chains += 1
             continue
-        others = [name for name in layer.inputs if not (double and states.get(layer.name) == name)]
-        if len(others) != 1 or others[0] not in names:
+        if not layer.reads or layer.before not in names or layer.reads[0][1] != 0:
             faults.append(f"{layer.name}, which does not read one layer")
-        if double and layer.name in states and states[layer.name] not in layer.inputs:
-            faults.append(f"{layer.name}, which does not begin with a state of the encoder")
-        read += others
+        if layer.name in states:
+            encoder = states[layer.name]
+            if layer.reads[1:] != ((encoder, 1), (encoder, 2)):
+                faults.append(f"{layer.name}, which does not begin with hidden and cell state of {encoder}")
+        elif len(layer.reads) > 1:
+            faults.append(f"{layer.name}, which reads more than one tensor")
+        read += [layer.before] if layer.before is not None else []
     faults += [f"{name}, which several layers read" for name in names if read.count(name) > 1]
     if not faults and len(set(names) - set(read)) != max(chains, 1):
         faults.append(f"layers that nothing reads: {', '.join(sorted(set(names) - set(read)))}")
@@ -276,6 +281,12 @@ def _plan_of_weights(path: Path, options: Mapping[str, Any]) -> KerasPlan:
             f"does not hold the weights of a network here: {', '.join(groups)}",
             where=path,
             expected="conv_lstm2d, batch_normalization and conv3d",
+        )
+    if parts == 2 and len(recurrent) > 2:  # Keras numbers them by their distance from the output
+        raise CheckpointError(
+            "has several layers in encoder and decoder, and weights alone do not tell which are whose",
+            where=path,
+            hint="save the whole model: model.save('model.keras')",
         )
     between, after = len(recurrent) - parts, len(recurrent)
     if len(batch) not in (0, between, after) or any(len(weights) != 4 for weights in batch):
