@@ -177,7 +177,7 @@ ARCHIVES = (
         name="RADOLAN, zipped, one file a step, cut to the frames",
         write=_of(operations.write_radolan),
         options=lambda path, size: {"crop": (0, 0, size, size)},
-        most=300,
+        most=2000,
     ),
     Archive(name="GeoTIFF, one file a step", write=_of(operations.write_geotiff), most=1000),
     Archive(

@@ -31,11 +31,12 @@ from lab.speed.process import gist
 from lab.speed.results import provenance
 from nextframe.data.loading import SeededSampler, WindowDataset
 from nextframe.data.normalise import Normaliser
+from nextframe.data.pools import pools_of
 from nextframe.data.split import Span
 from nextframe.data.windows import cut_windows
 from nextframe.errors import ConfigError
 from nextframe.files import write_text
-from nextframe.frames.readers import CACHE_BYTES, Cached
+from nextframe.frames.cache import CACHE_BYTES, Cached, Kept
 from nextframe.frames.sequence import FrameSequence
 from nextframe.frames.source import open_source
 
@@ -247,8 +248,11 @@ def _read(archive: Archive, path: Path, place: str, setting: Setting) -> Reading
         windows = cut_windows(spans, past=setting.past, future=setting.future)
         if shuffled:
             opening = time.perf_counter() - started
-        data = WindowDataset(windows, _NORMALISER)
+        pools = pools_of(windows, len(windows), batch=setting.batch) if shuffled else None
+        data = WindowDataset(windows, _NORMALISER, pools=pools)
         order = SeededSampler(len(windows)) if shuffled else SequentialSampler(data)
+        if isinstance(order, SeededSampler):
+            order.pools = pools
         loader = DataLoader(data, batch_size=setting.batch, sampler=order, drop_last=True)
         rates[shuffled] = rate(loader, setting.seconds)
     return Reading(
@@ -302,7 +306,7 @@ def _keep_less(sequence: FrameSequence) -> FrameSequence:
     if not isinstance(sequence.values, Cached):
         return sequence
     size = int(np.prod(sequence.shape)) * sequence.values.dtype.itemsize
-    return replace(sequence, values=Cached(sequence.values.reader, min(CACHE_BYTES, size // KEPT)))
+    return replace(sequence, values=Cached(sequence.values.reader, Kept(min(CACHE_BYTES, size // KEPT))))
 
 
 Table = tuple[list[str], list[list[str]]]

@@ -11,7 +11,8 @@ import xarray as xr
 from PIL import Image
 
 from nextframe.errors import ConfigError, DataError, NextframeError, ShapeError
-from nextframe.frames.readers import Cached, Coarsened, Cropped, Grey
+from nextframe.frames.cache import Cached, Kept
+from nextframe.frames.readers import Coarsened, Cropped, Grey
 from nextframe.frames.sequence import FrameSequence
 from nextframe.frames.source import open_source
 
@@ -274,10 +275,10 @@ def test_only_the_frames_asked_for_are_read_and_each_once() -> None:
 
 def test_the_cache_stays_within_its_limit() -> None:
     reader = Counting(np.zeros((100, 1, 8, 8), np.float32))
-    cached = Cached(reader, limit=10 * 8 * 8 * 4)
+    cached = Cached(reader, Kept(10 * 8 * 8 * 4))
     for n in range(100):
         cached[n : n + 1]
-    assert len(cached._kept) == 10
+    assert len(cached.kept.frames) == 10
 
 
 def test_coarsening_leaves_missing_values_out(tmp_path: Path) -> None:

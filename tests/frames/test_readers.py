@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from nextframe.errors import ConfigError, DataError
+from nextframe.frames.cache import Cached, cached
 from nextframe.frames.grid import Grid
-from nextframe.frames.readers import Cached, Cropped, cached, coarsen, crop
+from nextframe.frames.readers import Cropped, coarsen, crop
 from nextframe.frames.sequence import FrameSequence
 from nextframe.frames.source import open_source
 
@@ -106,9 +107,10 @@ def test_all_sequences_together_stay_within_one_budget() -> None:
     for sequence in sequences:
         for n in range(len(sequence)):
             sequence.read(n, n + 1)
-    kept = [len(s.values._kept) for s in sequences if isinstance(s.values, Cached)]
-    assert sum(kept) <= 25
-    assert kept == [2, 10, 12]  # to each by its size
+    caches = [s.values for s in sequences if isinstance(s.values, Cached)]
+    (kept,) = {id(cache.kept): cache.kept for cache in caches}.values()
+    assert list(kept.frames) == [(2, n) for n in range(25, 50)]  # those read last, of whichever sequence
+    assert kept.size == limit
 
 
 def test_within_the_budget_every_frame_is_read_once() -> None:

@@ -16,8 +16,8 @@ from lab.reading.operations import served
 from lab.reading.picture import reading_bars
 from lab.studies.served_memory import write_sparse
 from nextframe.errors import ConfigError, DataError
+from nextframe.frames.cache import AHEAD, Cached, Kept
 from nextframe.frames.formats.reader import Stores
-from nextframe.frames.readers import AHEAD, Cached
 from nextframe.frames.source import open_source
 
 SMALL = Setting(frames=60, gigabytes=(), seconds=0.05, steps=1, size=32, crop=12, past=2, future=2, batch=3)
@@ -102,7 +102,7 @@ def test_less_is_kept_than_the_archive_holds(tmp_path: Path) -> None:
     less = reading._keep_less(sequence)
     less.read(0, 80)
     assert isinstance(less.values, Cached)
-    assert len(less.values._kept) == 10
+    assert len(less.values.kept.frames) == 10
 
 
 @pytest.mark.long
@@ -268,12 +268,12 @@ def test_in_order_of_time_a_stretch_is_read_at_once_and_each_frame_once() -> Non
 
 def test_in_any_other_order_no_more_is_read_than_asked_for() -> None:
     reader = Asked()
-    cached = Cached(reader, limit=0)
+    cached = Cached(reader, Kept(0))
     starts = np.random.default_rng(0).permutation(480).tolist()
     for n in starts:
         assert cached[n : n + 15][:, 0, 0, 0].tolist() == list(range(n, n + 15))
     assert reader.asked == [(n, n + 15) for n in starts]
-    assert not cached._kept
+    assert not cached.kept.frames
 
 
 def test_damage_ahead_of_what_is_asked_for_is_nobodys_fault() -> None:

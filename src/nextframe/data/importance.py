@@ -77,11 +77,11 @@ class ImportanceSampler(SeededSampler):
         super().__init__(max(1, int(probabilities.sum() + 1e-9)), seed, share=share)
         self.probabilities = probabilities
 
-    def order(self) -> list[int]:
+    def drawn(self) -> list[int]:
         draw = np.random.default_rng((self.seed, self.epoch))
         order = draw.permutation(len(self.probabilities))
         ends = np.cumsum(self.probabilities[order])
         points = (draw.random() + np.arange(self.length)) * ends[-1] / self.length
         chosen = order[np.minimum(np.searchsorted(ends, points, side="right"), len(order) - 1)]
-        drawn: list[int] = draw.permutation(chosen).tolist()
-        return drawn
+        shuffled: list[int] = draw.permutation(chosen).tolist()
+        return shuffled

@@ -19,6 +19,7 @@ from nextframe.data.covariates import Covariates
 from nextframe.data.door import Door
 from nextframe.data.motion import WHOLE, Box, Motion, ways
 from nextframe.data.normalise import Normaliser
+from nextframe.data.pools import Pools
 from nextframe.data.windows import Window
 from nextframe.frames.sequence import FloatArray
 
@@ -48,6 +49,7 @@ class WindowDataset(Dataset[dict[str, Tensor]]):
         mask: tell which values are real in C further channels of `past` and `future`, too, after all others.
         in_place: give what moves forecasts back, too: an item then has `shares` and `places` (`motion.ways`), and as
             `truth` (K, C, H, W) the future in source units, NaN where a value is missing.
+        pools: of a sampler that gives the windows in their order; frames are then read by their blocks.
 
     Where damaged frames are skipped, `damaged` (N,) tells which windows were met that hold one, whichever process has
     read them.
@@ -67,12 +69,13 @@ class WindowDataset(Dataset[dict[str, Tensor]]):
         in_place: bool = False,
         cut: int | None = None,
         seed: int = 0,
+        pools: Pools | None = None,
     ) -> None:
         self.in_place = in_place
         self.windows, self.weights = windows, weights
         inputs: dict[str, Any] = {"static": static, "covariates": covariates, "mask": mask}
         self.door = Door(normaliser, coordinates=coordinates, edges=edges, **inputs)
-        self.cut, self.seed = cut, seed
+        self.cut, self.seed, self.pools = cut, seed, pools
         self._moved: dict[int, FloatArray] = {}
         self._motions: dict[int, Motion | None] = {}
         skips = len(windows) > 0 and windows[0].sequence.damage is not None
@@ -107,10 +110,16 @@ class WindowDataset(Dataset[dict[str, Tensor]]):
         covariates = self.door.covariates
         return None if covariates is None else covariates.read(window.seen, window.future)[..., *box]
 
+    def _frames(self, index: int, window: Window) -> FloatArray:
+        """Frames of a window (T + K, C, H, W), in source units."""
+        if self.pools is not None:
+            self.pools.bring(index)
+        return window.sequence.read(window.start, window.stop)
+
     def _read(self, index: int, window: Window) -> FloatArray:
         if index in self._moved:
             return self._moved[index]
-        frames = window.sequence.read(window.start, window.stop)
+        frames = self._frames(index, window)
         if not self.door.moves:
             return frames
         moved = self.door.align(frames, window.past, self.motion(index, frames[: window.past]))
@@ -130,7 +139,7 @@ class WindowDataset(Dataset[dict[str, Tensor]]):
         if isinstance(index, tuple):
             index, draw = index
             window = self.windows[index]
-            whole = window.sequence.read(window.start, window.stop)
+            whole = self._frames(index, window)
             box = self._box(draw, whole.shape)
             read = self.door.align(whole, window.past, self.motion(index, whole[: window.past]), box)
         else:
@@ -208,12 +217,16 @@ class SeededSampler(Sampler[int]):
         share: (n, of): take every `of`-th item from the n-th on, the share of one of several processes whose batches
             together are those of one process alone.
 
+    Where `pools` are set, windows are shuffled within these (`data.pools`), and the order is a function of the size of
+    a batch and the number of processes, too.
+
     >>> list(SeededSampler(6)), list(SeededSampler(6, share=(0, 2))), list(SeededSampler(6, share=(1, 2)))
     ([3, 2, 5, 4, 0, 1], [3, 5, 0], [2, 4, 1])
     """
 
     def __init__(self, length: int, seed: int = 0, *, share: tuple[int, int] = (0, 1)) -> None:
         self.length, self.seed, self.share, self.epoch = length, seed, share, 0
+        self.pools: Pools | None = None
         self._begun: tuple[int, int] | None = None
 
     def set_epoch(self, epoch: int) -> None:
@@ -227,6 +240,10 @@ class SeededSampler(Sampler[int]):
 
     def order(self) -> list[int]:
         """The order of this epoch."""
+        return _pooled(self.pools, self.drawn(), (self.seed, self.epoch))
+
+    def drawn(self) -> list[int]:
+        """The items of this epoch, shuffled as a whole."""
         order: list[int] = np.random.default_rng((self.seed, self.epoch)).permutation(self.length).tolist()
         return order
 
@@ -259,6 +276,7 @@ class RoundSampler(Sampler[tuple[int, int]]):
 
     def __init__(self, windows: int, items: int, seed: int = 0, *, share: tuple[int, int] = (0, 1)) -> None:
         self.windows, self.items, self.seed, self.share, self.epoch = windows, items, seed, share, 0
+        self.pools: Pools | None = None
         self._begun: tuple[int, int] | None = None
 
     def set_epoch(self, epoch: int) -> None:
@@ -273,9 +291,22 @@ class RoundSampler(Sampler[tuple[int, int]]):
         first, processes = self.share
         taken = self._begun[1] if self._begun is not None and self._begun[0] == self.epoch else 0
         start = self.epoch * self.items
+        at, order = -1, list[int]()
         for draw in range(start + taken + first, start + self.items // processes * processes, processes):
             turn, place = divmod(draw, self.windows)
-            yield int(np.random.default_rng((self.seed, turn)).permutation(self.windows)[place]), draw
+            if turn != at:
+                at, order = turn, self._order(turn)
+            yield order[place], draw
+
+    def _order(self, turn: int) -> list[int]:
+        """The order of a pass over the windows."""
+        order: list[int] = np.random.default_rng((self.seed, turn)).permutation(self.windows).tolist()
+        return _pooled(self.pools, order, (self.seed, turn))
 
     def __len__(self) -> int:
         return self.items // self.share[1]
+
+
+def _pooled(pools: Pools | None, order: list[int], key: tuple[int, int]) -> list[int]:
+    """Windows in the order of their pools, by another draw than the one that chose them; as they are without pools."""
+    return order if pools is None else pools.order(order, np.random.default_rng((*key, 1)))

@@ -1,25 +1,16 @@
-"""Readers around readers: crop, coarsen, grey, and a cache of the frames read last. All lazy, on (T, C, H, W)."""
+"""Readers around readers: crop, coarsen, grey. All lazy, on (T, C, H, W)."""
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nextframe.errors import ConfigError, DataError, NextframeError, ShapeError
+from nextframe.errors import ConfigError, DataError, ShapeError
 from nextframe.frames.damage import Damage
 from nextframe.frames.sequence import FrameReader, FrameSequence
-
-CACHE_BYTES = 2**30
-"""Bytes of a source's decoded frames that are kept in memory; sources larger than that are read again and again."""
-AHEAD = 32
-"""Frames that are read beyond those asked for, where these are asked for in order."""
-AHEAD_BYTES = 2**26
-"""Bytes that are read ahead at most."""
 
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 """Shares of red, green and blue in grey (ITU-R BT.601)."""
@@ -161,96 +152,6 @@ class Channel:
 
     def __getitem__(self, frames: slice, /) -> NDArray:  # type: ignore[type-arg]
         return self.reader[frames][:, self.channel : self.channel + 1]
-
-
-@dataclass
-class _InOrder:
-    """Place where the last read from below the cache ended, and how many reads before it ended where the next began."""
-
-    stop: int = -1
-    reads: int = 0
-
-
-@dataclass(frozen=True)
-class Cached:
-    """Keeps the frames read last, up to a number of bytes, so that windows that overlap are decoded once.
-
-    Where frames are asked for in order of time, as a validation does, a stretch beyond them is read along: a video has
-    to be decoded from its last key frame on, and NetCDF and Zarr by the chunk, even where each window lacks one frame.
-    """
-
-    reader: FrameReader
-    limit: int = CACHE_BYTES
-    """Bytes to keep; nothing is kept where they do not suffice for a frame."""
-    ahead: bool = True
-    """True to read ahead; not where damaged frames are counted as they are met."""
-    _kept: OrderedDict[int, NDArray] = field(default_factory=OrderedDict)  # type: ignore[type-arg]
-    _in_order: _InOrder = field(default_factory=_InOrder)
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return self.reader.shape
-
-    @property
-    def dtype(self) -> np.dtype:
-        return self.reader.dtype
-
-    def __getitem__(self, frames: slice, /) -> NDArray:  # type: ignore[type-arg]
-        start, stop, _ = frames.indices(self.shape[0])
-        wanted = {n: self._kept[n] for n in range(start, stop) if n in self._kept}
-        missing = [n for n in range(start, stop) if n not in wanted]
-        if missing:
-            first, last = missing[0], missing[-1] + 1  # one stretch: a reader is quickest in order
-            for n, frame in enumerate(self._read(first, last), first):
-                wanted[n] = frame
-        for n in sorted(wanted, reverse=True):  # of what was read ahead, the next frame is dropped last
-            self._keep(n, wanted[n])
-        return np.stack([wanted[n] for n in range(start, stop) if n in wanted])
-
-    def __getstate__(self) -> dict[str, object]:
-        # A worker process keeps its own.
-        own = {"_kept": OrderedDict(), "_in_order": _InOrder()}
-        return {"reader": self.reader, "limit": self.limit, "ahead": self.ahead, **own}
-
-    def __setstate__(self, state: dict[str, object]) -> None:
-        for name, value in state.items():
-            object.__setattr__(self, name, value)
-
-    def _read(self, first: int, last: int) -> NDArray:  # type: ignore[type-arg]
-        """Frames `first` to `last`, and those after them where the two reads before were in order, too."""
-        at = self._in_order
-        at.reads = at.reads + 1 if first == at.stop else 0
-        further = last
-        if self.ahead and at.reads > 1:
-            size = max(int(np.prod(self.shape[1:])) * self.dtype.itemsize, 1)
-            room = min(AHEAD, AHEAD_BYTES // size, self.limit // size - (last - first))
-            further = min(last + max(room, 0), self.shape[0])
-        try:
-            read = self.reader[first:further]
-        except NextframeError:
-            if further == last:
-                raise
-            further = last  # nobody has asked for what is damaged there
-            read = self.reader[first:last]
-        at.stop = further
-        return read
-
-    def _keep(self, number: int, frame: NDArray) -> None:  # type: ignore[type-arg]
-        # A view would hold on to all that was read with it: the other frames, and what a crop has cut off.
-        self._kept[number] = frame if frame.base is None else frame.copy()
-        self._kept.move_to_end(number)
-        while len(self._kept) > self.limit // max(frame.nbytes, 1):
-            self._kept.popitem(last=False)
-
-
-def cached(sequences: Sequence[FrameSequence], limit: int = CACHE_BYTES) -> tuple[FrameSequence, ...]:
-    """Keep decoded frames of all these sequences, together within `limit` bytes, to each its share by size."""
-    sizes = [int(np.prod(s.shape)) * s.values.dtype.itemsize for s in sequences]
-    shares = [limit * size // sum(sizes) if sum(sizes) > limit else size for size in sizes]
-    return tuple(
-        replace(s, values=Cached(s.values, share, ahead=s.damage is None))
-        for s, share in zip(sequences, shares, strict=True)
-    )
 
 
 def crop(sequence: FrameSequence, box: tuple[int, ...]) -> FrameSequence:

@@ -13,15 +13,15 @@ from numpy.typing import NDArray
 
 from nextframe.config import DataConfig, Reading
 from nextframe.errors import ConfigError, DataError, ShapeError, first_line
+from nextframe.frames.cache import cached
 from nextframe.frames.damage import Damage, describe_each, hold_file
 from nextframe.frames.format import Format
 from nextframe.frames.formats import formats, what_can_be_read
 from nextframe.frames.formats.axes import axes_for
 from nextframe.frames.generated import GENERATED
 from nextframe.frames.listed import listed
-from nextframe.frames.mapped import Mapped
 from nextframe.frames.names import natural_order
-from nextframe.frames.readers import Cached, Drawn, cached, coarsen, crop, to_grey, tolerate
+from nextframe.frames.readers import coarsen, crop, to_grey, tolerate
 from nextframe.frames.remote import Remote, is_address
 from nextframe.frames.sequence import FrameSequence, FrameSource
 from nextframe.frames.together import (
@@ -99,9 +99,7 @@ def open_source(source: Source, reading: Reading | None = None, **options: Unpac
         sequences = tuple(_shaped(s, reading) for s in sequences)
         if damage is not None:
             sequences = tuple(tolerate(s, damage) for s in sequences)
-    if not all(map(_costs_nothing, sequences)):
-        sequences = cached(sequences)
-    return FrameSource(name=name, sequences=sequences, several=many)
+    return FrameSource(name=name, sequences=cached(sequences), several=many)
 
 
 def _numbers(source: Any) -> Any:
@@ -381,13 +379,6 @@ def _shaped(sequence: FrameSequence, reading: Reading) -> FrameSequence:
     if reading.resolution:
         sequence = to_resolution(sequence, reading.resolution)
     return to_time_step(sequence, reading.time_step, average=summed) if reading.time_step else sequence
-
-
-def _costs_nothing(sequence: FrameSequence) -> bool:
-    """Tell frames in memory, mapped to it, drawn at once or kept already: keeping them would only cost memory."""
-    if isinstance(sequence.values, Drawn):
-        return sequence.values.at_once
-    return isinstance(sequence.values, (np.ndarray, Mapped, Cached))
 
 
 def _generate(text: str) -> tuple[FrameSequence, ...]:

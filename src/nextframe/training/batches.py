@@ -15,6 +15,7 @@ from nextframe.data.importance import ImportanceSampler, draw_probabilities, dra
 from nextframe.data.loading import HeldOutDataset, RoundSampler, SeededSampler, WindowDataset
 from nextframe.data.mixed import Epochs, SameSize, cut_that_fits, draw_by_source, repeated_by_source
 from nextframe.data.normalise import Normaliser
+from nextframe.data.pools import pools_of
 from nextframe.data.split import Split
 from nextframe.data.windows import Window, Windows, cut_windows, differ
 from nextframe.errors import ConfigError, DataError
@@ -95,6 +96,9 @@ def make_loaders(
     own = max(1, min(training.batch_size // place.processes, len(sampler)))  # windows of a batch
     if plan is not None and training.importance is None:
         sampler = RoundSampler(len(some), plan.round * own * place.processes, training.seed, share=share)
+    draws = len(some) if isinstance(sampler, RoundSampler) else len(sampler) * place.processes
+    pools = pools_of(some, draws, batch=own, processes=place.processes, workers=training.workers)
+    sampler.pools = pools
     if resumed is not None:
         sampler.resume(resumed.epochs, resumed.batches * own * place.processes)
     inputs: dict[str, Any] = {
@@ -119,7 +123,9 @@ def make_loaders(
         if mixed or training.train_crop is not None:
             cut = cut_that_fits(some, training.train_crop, patch=config.model.patch)
         order = sampler if isinstance(sampler, RoundSampler) else Epochs(sampler, len(some))
-    train_set = WindowDataset(some, normaliser, weights, cut=cut, seed=training.seed, in_place=in_place, **inputs)
+    train_set = WindowDataset(
+        some, normaliser, weights, cut=cut, seed=training.seed, in_place=in_place, pools=pools, **inputs
+    )
     validation_set = HeldOutDataset(held_out, normaliser, losses=plan is None, **inputs)
     size = training.batch_size // place.processes if plan is None else 1
     batches: dict[str, Any] = {

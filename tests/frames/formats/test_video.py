@@ -1,6 +1,7 @@
 """Video files: every frame is the one a plain decoding gives, wherever a read begins, and damage is loud."""
 
 import io
+import pickle
 import struct
 from fractions import Fraction
 from pathlib import Path
@@ -13,7 +14,9 @@ from PIL import Image
 from nextframe.data.split import Span
 from nextframe.data.windows import cut_windows
 from nextframe.errors import DataError, NextframeError
+from nextframe.frames.cache import Cached
 from nextframe.frames.formats.video import open_video
+from nextframe.frames.readers import CutsItself
 from nextframe.frames.source import open_source
 
 FRAMES = 40
@@ -73,6 +76,20 @@ def test_any_stretch_is_what_a_plain_decoding_gives(
         for length in (1, 2, 9):
             stop = min(start + length, FRAMES)
             np.testing.assert_array_equal(sequence.read(start, stop), truth[start:stop])
+
+
+def test_a_crop_is_kept_of_every_frame_as_it_is_decoded(tmp_path: Path) -> None:
+    write(tmp_path / "v.mp4", "libx264", {})
+    truth = decoded(tmp_path / "v.mp4")[:, :, 6:18, 11:31]
+    (sequence,) = open_source(tmp_path / "v.mp4", crop=(6, 11, 12, 20)).sequences
+    (again,) = open_source(sequence, crop=(1, 2, 5, 9)).sequences
+    cache = sequence.values
+    assert isinstance(cache, Cached)
+    assert isinstance(cache.reader, CutsItself)
+    np.testing.assert_array_equal(sequence.read(13, 22), truth[13:22])
+    np.testing.assert_array_equal(again.read(13, 22), truth[13:22, :, 1:6, 2:11])
+    np.testing.assert_array_equal(cache.reader.cropped((1, 2, 5, 9))[13:22], truth[13:22, :, 1:6, 2:11])
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(sequence)).read(3, 9), truth[3:9])
 
 
 def test_a_grey_video_has_one_channel(tmp_path: Path) -> None:

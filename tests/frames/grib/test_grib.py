@@ -14,7 +14,9 @@ import pytest
 
 from nextframe import open_source
 from nextframe.errors import ConfigError, DataError, NextframeWarning, ShapeError
+from nextframe.frames.cache import Cached
 from nextframe.frames.rain import convert_rain
+from nextframe.frames.readers import CutsItself
 
 eccodes = pytest.importorskip("eccodes", reason="needs ecCodes (extra grib)")
 
@@ -110,6 +112,19 @@ def test_both_editions_are_read_zipped_or_not(tmp_path: Path, sample: str, suffi
     assert [str(t)[:16] for t in sequence.times] == [f"2020-01-31T0{n}:00" for n in range(3)]
     again = pickle.loads(pickle.dumps(sequence))
     np.testing.assert_array_equal(again.read(1, 2), sequence.read(1, 2))
+
+
+def test_a_crop_is_kept_of_every_field(tmp_path: Path) -> None:
+    frames = fields()
+    path = written(tmp_path / "hours.grib2", [hour(n, frames[n]) for n in range(3)])
+    (sequence,) = open_source(path, crop=(1, 2, 3, 4)).sequences
+    np.testing.assert_allclose(sequence.read(1, 3)[:, 0], frames[1:, 1:, 2:], atol=1e-4)
+    cache = sequence.values
+    assert isinstance(cache, Cached)
+    assert isinstance(cache.reader, CutsItself)
+    part = cache.reader.cropped((1, 0, 2, 3))
+    np.testing.assert_allclose(part[0:3][:, 0], frames[:, 2:4, 2:5], atol=1e-4)
+    assert part[3:3].shape == (0, 1, 2, 3)
 
 
 def test_files_of_a_folder_are_one_sequence_and_headings_between_messages_are_passed_over(tmp_path: Path) -> None:

@@ -10,6 +10,8 @@ import pytest
 
 from nextframe import open_source
 from nextframe.errors import ConfigError, DataError
+from nextframe.frames.cache import Cached
+from nextframe.frames.readers import CutsItself
 
 pytest.importorskip("wradlib", reason="needs wradlib (extra radolan)")
 
@@ -79,6 +81,21 @@ def test_pixels_lie_where_dwd_says() -> None:
     np.testing.assert_allclose(
         [place(*corner, inverse=True) for corner in corners], [(3.5889, 46.9526), (15.7208, 54.7405)], atol=2e-4
     )
+
+
+def test_a_crop_is_kept_of_every_composite(tmp_path: Path) -> None:
+    counts = np.random.default_rng(0).integers(0, 4096, (3, 900, 900))
+    for n in range(3):
+        composite(tmp_path, 5 * n, counts[n])
+    truth = (counts * 0.01).astype(np.float32)
+    (sequence,) = open_source(tmp_path, crop=(600, 30, 20, 50)).sequences
+    np.testing.assert_array_equal(sequence.read(1, 3)[:, 0], truth[1:, 600:620, 30:80])
+    cache = sequence.values
+    assert isinstance(cache, Cached)
+    assert isinstance(cache.reader, CutsItself)
+    part = cache.reader.cropped((3, 4, 5, 6))
+    np.testing.assert_array_equal(part[0:2][:, 0], truth[:2, 603:608, 34:40])
+    assert part[1:1].shape == (0, 1, 5, 6)
 
 
 def test_missing_pixels_and_forecast_times(tmp_path: Path) -> None:

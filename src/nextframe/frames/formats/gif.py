@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from nextframe.errors import DataError
 from nextframe.frames.bounds import hold_claim, hold_disk, hold_frame, hold_memory
+from nextframe.frames.cache import CACHE_BYTES
 from nextframe.frames.formats.still import PER_BYTE, is_deep_png, opened, png_has_end, reported
-from nextframe.frames.readers import CACHE_BYTES
 from nextframe.frames.sequence import FrameSequence
 
 

@@ -42,6 +42,17 @@ class Stores:
     def dtype(self) -> np.dtype:
         return np.dtype(np.float32)
 
+    @property
+    def at_random(self) -> bool:
+        """True where any frame costs no more than to fetch its numbers: a few files that hold them as they are.
+
+        Raises:
+            DataError: the first file cannot be opened any more.
+        """
+        if len(self.stores) > _OPEN_FILES:
+            return False
+        return all(store.mapped is not None or store.is_plain(self._opened(store)) for store in self.stores)
+
     def cropped(self, box: tuple[int, int, int, int]) -> Stores:
         """The same, of which no more than a box of every frame is read."""
         return Stores(self.stores, (self.box[0] + box[0], self.box[1] + box[1], *box[2:]))

@@ -34,6 +34,7 @@ from nextframe.frames.formats.stored import LIBRARY, Stored, Variable, failures,
 from nextframe.frames.formats.times import is_time, times_of
 from nextframe.frames.grid import Grid
 from nextframe.frames.mapped import WholeFile
+from nextframe.frames.remote import Remote
 from nextframe.frames.steps import instant
 
 _AT_ONCE = 3
@@ -156,6 +157,10 @@ class Store:
             channels.append(values[None] if time is None else values)
         return np.stack(channels, axis=1)
 
+    def is_plain(self, opened: Opened) -> bool:
+        """True where its numbers stand in a file of this computer, or in memory, as they are: not compressed."""
+        return not isinstance(self.path, Remote) and all(map(_is_plain, opened.arrays))
+
     def unwritten(self, opened: Opened, step: int) -> bool:
         """True where a step holds NetCDF's fill value in a variable that declares none.
 
@@ -203,6 +208,17 @@ class Store:
             return np.asarray(opened.arrays[n][index])
         except failures() as error:
             raise unreadable(self.path, error, f"{self.variables[n]} cannot be read") from error
+
+
+def _is_plain(array: Any) -> bool:
+    """True where an array, or a file's variable, is stored without compression or filters."""
+    if isinstance(array, np.ndarray):
+        return True
+    if isinstance(array, h5py.Dataset):
+        return bool(array.id.get_create_plist().get_nfilters() == 0)
+    if not hasattr(array, "compressors"):  # of Zarr
+        return False
+    return not (array.compressors or array.filters or array.shards)
 
 
 def describe(path: Path, variable: Sequence[str] = ()) -> Store:

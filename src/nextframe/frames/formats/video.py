@@ -85,6 +85,8 @@ class _Video:
     """
 
     path: Path
+    box: tuple[int, int, int, int] | None = None
+    """What is kept of every frame: top, left, height, width; by default all."""
 
     @cached_property
     def index(self) -> _Index:
@@ -176,7 +178,18 @@ class _Video:
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
-        return len(self.index.times), self.index.layout.channels, self.index.height, self.index.width
+        _, _, height, width = self._box
+        return len(self.index.times), self.index.layout.channels, height, width
+
+    @property
+    def _box(self) -> tuple[int, int, int, int]:
+        return self.box or (0, 0, self.index.height, self.index.width)
+
+    def cropped(self, box: tuple[int, int, int, int]) -> _Video:
+        """The same, of which no more than a box of every frame is kept."""
+        part = _Video(self.path, (self._box[0] + box[0], self._box[1] + box[1], *box[2:]))
+        part.__dict__["index"] = self.index
+        return part
 
     @property
     def dtype(self) -> np.dtype:
@@ -212,6 +225,7 @@ class _Video:
 
     def _decode(self, key: int | None, start: int, result: NDArray[Any], lacking: set[int]) -> None:
         """Fill in the frames from `start` on that are lacking, decoding from a key frame on."""
+        top, left, height, width = self._box
         with _open_video(self.path, self.index.stream) as (container, stream):
             if key is not None:
                 with _reported(self.path):
@@ -225,7 +239,7 @@ class _Video:
                     # happens to make valid code is not flagged; most codecs carry no checksum that would tell it.
                     if frame.is_corrupt:
                         return
-                    result[number - start] = self._whole(frame, number)
+                    result[number - start] = self._whole(frame, number)[:, top : top + height, left : left + width]
                     lacking.discard(number)
                 if not lacking or number >= start + len(result):
                     return

@@ -122,7 +122,7 @@ def _sequence(name: str, channels: dict[str, list[Field]], notes: tuple[str, ...
     hold_frame(first.message.path, *shape)
     heads = [each.kind for each in frames[0]]
     return FrameSequence(
-        values=_Fields(frames, shape),
+        values=_Fields(frames, shape, (0, 0, *shape)),
         name=name,
         times=np.array(times, "datetime64[ns]"),
         variables=tuple(by_time),
@@ -186,12 +186,15 @@ class _Fields:
     frames: tuple[tuple[Field, ...], ...]
     """By time and channel."""
     size: tuple[int, int]
+    """Height and width of the fields."""
+    box: tuple[int, int, int, int]
+    """What is kept of every field: top, left, height, width."""
     _open: dict[Path, IO[bytes]] = field(default_factory=dict)
     """The zipped file read last, unzipped in memory."""
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
-        return len(self.frames), len(self.frames[0]), *self.size
+        return len(self.frames), len(self.frames[0]), *self.box[2:]
 
     @property
     def dtype(self) -> np.dtype:
@@ -199,10 +202,34 @@ class _Fields:
 
     def __getitem__(self, frames: slice, /) -> NDArray[np.float32]:
         chosen = self.frames[frames]
-        fields = [[self._read(each) for each in frame] for frame in chosen]
-        return np.array(fields, np.float32) if fields else np.empty((0, *self.shape[1:]), np.float32)
+        fields = np.empty((len(chosen), *self.shape[1:]), np.float32)
+        top, left, height, width = self.box
+        for n, frame in enumerate(chosen):
+            for channel, each in enumerate(frame):
+                fields[n, channel] = self._read(each)[top : top + height, left : left + width]
+        return fields
+
+    def cropped(self, box: tuple[int, int, int, int]) -> _Fields:
+        """The same, of which no more than a box of every field is kept."""
+        return _Fields(self.frames, self.size, (self.box[0] + box[0], self.box[1] + box[1], *box[2:]))
 
     def _read(self, each: Field) -> NDArray[np.float32]:
+        """A whole field.
+
+        Raises:
+            DataError: it is damaged, or has another shape than it had when it was opened.
+        """
+        whole = self._values(each)
+        if whole.shape != self.size:
+            raise DataError(
+                "has another shape than it had when it was opened",
+                where=each.message.path,
+                expected=self.size,
+                received=whole.shape,
+            )
+        return whole
+
+    def _values(self, each: Field) -> NDArray[np.float32]:
         path = each.message.path
         if not is_zipped(path):
             with open_file(path) as file:
@@ -213,7 +240,7 @@ class _Fields:
         return values(each.message, read(each.message, self._open[path]), each.kind)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"frames": self.frames, "size": self.size, "_open": {}}
+        return {"frames": self.frames, "size": self.size, "box": self.box, "_open": {}}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         for name, value in state.items():

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -236,10 +236,12 @@ class _Steps:
     """Steps of one field each as (T, 1, H, W)."""
 
     steps: tuple[_Step, ...]
+    box: tuple[int, int, int, int] | None = None
+    """What is kept of every field: top, left, height, width; by default all."""
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
-        return len(self.steps), 1, *self.steps[0].header.shape
+        return len(self.steps), 1, *(self.steps[0].header.shape if self.box is None else self.box[2:])
 
     @property
     def dtype(self) -> np.dtype:
@@ -247,8 +249,16 @@ class _Steps:
 
     def __getitem__(self, frames: slice, /) -> NDArray[np.float32]:
         start, stop, _ = frames.indices(len(self.steps))
-        fields = [_read(step)[None] for step in self.steps[start:stop]]
-        return np.stack(fields) if fields else np.empty((0, *self.shape[1:]), np.float32)
+        fields = np.empty((max(stop - start, 0), *self.shape[1:]), np.float32)
+        top, left, height, width = self.box or (0, 0, *self.shape[2:])
+        for n, step in enumerate(self.steps[start:stop]):
+            fields[n, 0] = _read(step)[top : top + height, left : left + width]
+        return fields
+
+    def cropped(self, box: tuple[int, int, int, int]) -> _Steps:
+        """The same, of which no more than a box of every field is kept."""
+        top, left = (0, 0) if self.box is None else self.box[:2]
+        return replace(self, box=(top + box[0], left + box[1], *box[2:]))
 
 
 def _read(step: _Step) -> NDArray[np.float32]:
