@@ -97,6 +97,7 @@ def test_each_window_comes_once_whatever_shares_them() -> None:
             assert len(set(everything)) == len(everything) == len(windows) // processes * processes
 
 
+@pytest.mark.slow
 def test_each_frame_is_decoded_about_once_an_epoch() -> None:
     at_large, local = Decoded(2500), Decoded(2500)
     windows = archive(at_large)
@@ -121,6 +122,7 @@ def test_a_data_set_reads_by_the_blocks_of_its_pools() -> None:
     assert reader.calls == 1
 
 
+@pytest.mark.slow
 def test_what_is_kept_stays_within_the_limit_and_a_pool_fits_into_it() -> None:
     windows = archive(Decoded(1500), Decoded(700), kept=300)
     pools = pools_for(windows)
@@ -183,6 +185,7 @@ def test_an_epoch_that_was_interrupted_goes_on_with_what_is_left(processes: int)
         assert [item for item, _ in keys] == list(rest)
 
 
+@pytest.mark.slow
 def test_each_process_that_reads_gets_batches_of_pools_of_its_own() -> None:
     windows = archive(Decoded(2500))
     decoded = {}
