@@ -61,7 +61,7 @@ def test_a_training_decodes_each_frame_a_few_times_an_epoch(tmp_path: Path) -> N
 def test_a_training_by_pools_goes_on_bit_for_bit(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: int, more: dict[str, object]
 ) -> None:
-    options: dict[str, object] = {"workers": workers, **more}
+    options: dict[str, Any] = {"workers": workers, **more}
     whole = run(tmp_path / "whole", Dear(), 125, **options)
     before = ForecastTraining.training_step
 
