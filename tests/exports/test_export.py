@@ -171,6 +171,26 @@ def test_a_suffix_without_a_name_makes_no_hidden_folder(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
+def test_a_model_of_two_files_takes_the_place_of_one_of_a_single_file(tmp_path: Path) -> None:
+    path = tmp_path / "model.onnx"
+    export(small_model("stacked"), path)
+    export(small_model("encoder-decoder"), path)
+    assert not path.exists()
+    assert load_run(path).config.model.model == "encoder-decoder"
+    export(small_model("convgru"), path)
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["model.json", "model.onnx"]
+    assert load_run(path).config.model.model == "convgru"
+
+
+def test_a_file_of_another_program_is_neither_removed_nor_loaded_in_place_of_two(tmp_path: Path) -> None:
+    path = tmp_path / "model.onnx"
+    path.write_bytes(b"of another program")
+    with pytest.raises(ConfigError, match="in place of the two files"):
+        export(small_model("encoder-decoder"), path)
+    assert [file.read_bytes() for file in tmp_path.iterdir()] == [b"of another program"]
+
+
 def test_a_run_keeps_its_own_manifest(tmp_path: Path) -> None:
     (tmp_path / "model.json").write_text('{"format": 2}', encoding="utf-8")
     with pytest.raises(ConfigError, match="in the way"):

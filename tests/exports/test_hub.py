@@ -1,5 +1,6 @@
 """Folders of the Hub, read from disk, from the Hub's own cache without a network, and from a stand-in of its server."""
 
+import errno
 import hashlib
 import json
 import shutil
@@ -185,6 +186,30 @@ def test_an_address_is_downloaded_once_and_what_there_is_not_is_said(
             load_run(Path("hf://me/another"))
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     assert np.array_equal(load_run("hf://me/radar@v1").predict(past, 2), model.predict(past, 2))
+
+
+def test_a_folder_of_another_model_keeps_nothing_of_it(run: Path, tmp_path: Path) -> None:
+    export(small_model("stacked"), tmp_path / "hub")
+    (tmp_path / "hub" / "verification.json").write_text("{}")
+    files = export(small_model("convgru"), tmp_path / "hub").files
+    assert sorted(files) == sorted((tmp_path / "hub").iterdir())
+    assert "verification.json" not in {file.name for file in files}
+    assert load_run(tmp_path / "hub").config.model.model == "convgru"
+    assert [place.name for place in tmp_path.iterdir()] == ["hub"]
+
+
+def test_a_new_folder_is_there_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write = Path.write_bytes
+
+    def full(path: Path, content: bytes) -> int:
+        if path.name == "README.md":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write(path, content)
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(ConfigError, match="No space left"):
+        export(small_model("stacked"), tmp_path / "below" / "hub")
+    assert list((tmp_path / "below").iterdir()) == []
 
 
 def test_a_checksum_that_differs_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -78,10 +78,17 @@ def export(model: TrainedForecaster, path: str | Path) -> Exported:
 
 def _export_graphs(model: TrainedForecaster, path: Path, row: ExportFormat) -> Exported:
     beside = path.with_suffix(".json")
-    _hold_free(beside)
+    earlier = _earlier(beside)
     with _told_of_own(model):
         parts = graphs(model)
     names = {part: part_path(path, part) for part in parts}
+    if path not in names.values() and path.is_file() and path.name not in earlier:
+        raise ConfigError(
+            "is in the way: it would be loaded in place of the two files of this model",
+            where=path,
+            expected=" and ".join(name.name for name in names.values()),
+            hint="choose another name or folder",
+        )
     for place in (*names.values(), beside):
         check_writable(place)
     description = describe(model, parts, {part: name.name for part, name in names.items()})
@@ -101,6 +108,10 @@ def _export_graphs(model: TrainedForecaster, path: Path, row: ExportFormat) -> E
             files = [path.with_name(file.name) for file in (*written, described)]
             for file, place in zip((*written, described), files, strict=True):
                 file.replace(place)
+            for name in earlier:  # else the model before would be loaded in place of this one
+                place = path.with_name(name)
+                if place not in files and place.suffix == path.suffix and place in _places(path):
+                    place.unlink(missing_ok=True)
     except OSError as error:
         raise cannot_be_written(path, error) from error
     return Exported(
@@ -133,10 +144,17 @@ def _told_of_own(model: TrainedForecaster) -> Iterator[None]:
         ) from error
 
 
-def _hold_free(beside: Path) -> None:
-    """Hold the description's place to be free, or that of an earlier export: a run's own `model.json` is none."""
+def _places(path: Path) -> list[Path]:
+    """All files that a model which was exported to a path is loaded from."""
+    return [part_path(path, part) for part in ("step", "encoder", "decoder")]
+
+
+def _earlier(beside: Path) -> tuple[str, ...]:
+    """Names of the files of an earlier export whose description is in this one's place: a run's own `model.json` is in
+    the way.
+    """
     if not beside.exists():
-        return
+        return ()
     try:
         content = json.loads(beside.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
@@ -147,3 +165,5 @@ def _hold_free(beside: Path) -> None:
             where=beside,
             hint="choose another name or folder",
         )
+    files = content.get("files")
+    return tuple(map(str, files.values())) if isinstance(files, dict) else ()

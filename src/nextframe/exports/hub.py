@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict
 from importlib.metadata import version
@@ -25,7 +26,7 @@ from nextframe.config import RunConfig
 from nextframe.errors import CheckpointError, ConfigError, first_line
 from nextframe.exports.graph import members_of
 from nextframe.exports.portable import portable, portable_manifest, without_folders
-from nextframe.files import replacing, write_text
+from nextframe.files import cannot_be_written
 from nextframe.forecasting.calibration import Calibration
 from nextframe.forecasting.ensemble import EnsembleForecaster
 from nextframe.forecasting.model_forecaster import ModelForecaster
@@ -84,13 +85,40 @@ def write(model: TrainedForecaster, folder: Path) -> tuple[list[Path], None]:
         "calibration": None if model.calibration is None else asdict(model.calibration),
     }
     scores = _scores(model)
-    with replacing(folder / WEIGHTS) as temporary:
-        temporary.write_bytes(content)
-    if scores is not None:
-        write_text(folder / SCORES, json.dumps(scores, indent=2) + "\n")
-    write_text(folder / CARD, _card(model, scores))
-    write_text(folder / CONFIG, json.dumps(config, indent=2) + "\n")
-    return [folder / name for name in _FILES if (folder / name).is_file()], None
+    contents = {
+        CONFIG: (json.dumps(config, indent=2) + "\n").encode(),
+        WEIGHTS: content,
+        CARD: _card(model, scores).encode(),
+        **({} if scores is None else {SCORES: (json.dumps(scores, indent=2) + "\n").encode()}),
+    }
+    _put(folder, contents)
+    return [folder / name for name in contents], None
+
+
+def _put(folder: Path, contents: Mapping[str, bytes]) -> None:
+    """Write a folder's files: a new folder is there whole or not at all, and an earlier one keeps nothing that is not
+    of this model.
+
+    Raises:
+        ConfigError: a place that cannot be written to.
+    """
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".export-", dir=folder.parent) as temporary:
+            whole = Path(temporary) / "whole"
+            whole.mkdir()
+            for name, content in contents.items():
+                (whole / name).write_bytes(content)
+            if not folder.exists():
+                whole.rename(folder)
+                return
+            for name in _FILES:
+                if name in contents:
+                    (whole / name).replace(folder / name)
+                else:
+                    (folder / name).unlink(missing_ok=True)
+    except OSError as error:
+        raise cannot_be_written(folder, error) from error
 
 
 def _kind_of(path: Path) -> Any:
