@@ -49,7 +49,8 @@ def test_lead_times_may_be_a_list_of_whole_steps() -> None:
     first, _, third = method(fields, None, 3, n_ens_members=2).swapaxes(0, 1)
     made = method(fields, None, [1, 3.0], n_ens_members=2)
     np.testing.assert_array_equal(made, np.stack([first, third], axis=1))
-    for wrong in ([0.5, 1], [2, 1], [], [0, 1], 0, 2.5):
+    wrongs: list[Any] = [[0.5, 1], [2, 1], [], [0, 1], 0, 2.5]
+    for wrong in wrongs:
         with pytest.raises(ConfigError, match="timesteps: are no lead times of the run"):
             method(fields, None, wrong)
 

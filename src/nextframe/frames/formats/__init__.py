@@ -36,7 +36,10 @@ _FORMATS = (
         library="wradlib",
         carries=_EVERYTHING,
         zipped=True,
-        tests="tests/frames/radar/test_radolan.py",
+        tests=(
+            "tests/frames/radar/test_radolan.py",
+            "tests/frames/formats/test_originals.py",
+        ),
     ),
     Format(
         name="radar composite",
@@ -97,7 +100,10 @@ _FORMATS = (
         library="ecCodes",
         carries=_EVERYTHING,
         zipped=True,
-        tests="tests/frames/grib/test_grib.py",
+        tests=(
+            "tests/frames/grib/test_grib.py",
+            "tests/frames/formats/test_originals.py",
+        ),
     ),
     Format(
         name="SEVIR",
@@ -107,7 +113,10 @@ _FORMATS = (
         about="a sequence for each event of the catalogue",
         library="h5py",
         carries=("time", "units", "missing", "projection"),
-        tests="tests/frames/formats/test_sevir.py",
+        tests=(
+            "tests/frames/formats/test_sevir.py",
+            "tests/frames/formats/test_originals.py",
+        ),
     ),
     Format(
         name="MeteoNet",
@@ -118,7 +127,10 @@ _FORMATS = (
         about="a sequence in order of time, of files of ten days",
         library="NumPy",
         carries=_EVERYTHING,
-        tests="tests/frames/formats/test_meteonet.py",
+        tests=(
+            "tests/frames/formats/test_meteonet.py",
+            "tests/frames/formats/test_originals.py",
+        ),
     ),
     Format(
         name="HKO-7",
@@ -128,7 +140,10 @@ _FORMATS = (
         about="a sequence in order of time, of a picture every six minutes",
         library="Pillow",
         carries=("time", "units", "missing"),
-        tests="tests/frames/formats/test_hko7.py",
+        tests=(
+            "tests/frames/formats/test_hko7.py",
+            "tests/frames/formats/test_originals.py",
+        ),
     ),
     Format(
         name="KTH",
@@ -138,7 +153,10 @@ _FORMATS = (
         about="a sequence for each film",
         library="Pillow",
         carries=("time",),
-        tests="tests/frames/formats/test_kth.py",
+        tests=(
+            "tests/frames/formats/test_kth.py",
+            "tests/frames/formats/test_originals.py",
+        ),
     ),
     Format(
         name="TaxiBJ",
@@ -147,7 +165,10 @@ _FORMATS = (
         open=Late(f"{_HERE}.taxibj:open_taxibj"),
         about="a sequence for each movie, past and future in one",
         library="NumPy",
-        tests="tests/frames/formats/test_taxibj.py",
+        tests=(
+            "tests/frames/formats/test_taxibj.py",
+            "tests/frames/formats/test_originals.py",
+        ),
     ),
     Format(
         name="GeoTIFF",
@@ -171,7 +192,10 @@ _FORMATS = (
         about="a sequence in natural order of the names, or of the pictures in one file (GIF, TIFF)",
         library="Pillow, tifffile",
         carries=("time", "units", "missing"),
-        tests="tests/frames/formats/test_images.py",
+        tests=(
+            "tests/frames/formats/test_images.py",
+            "tests/frames/formats/test_originals.py",
+        ),
     ),
     Format(
         name="video",
@@ -183,7 +207,10 @@ _FORMATS = (
         about="a sequence, decoded as it is read; grey or in colour, as the file is",
         library="PyAV",
         carries=("time",),
-        tests="tests/frames/formats/test_video.py",
+        tests=(
+            "tests/frames/formats/test_video.py",
+            "tests/frames/formats/test_originals.py",
+        ),
     ),
     Format(
         name="NumPy array",
@@ -192,7 +219,10 @@ _FORMATS = (
         takes=frozenset({"variable", "axes"}),
         about="a sequence, or one for each movie; the shape tells the axes, or an option names them",
         library="NumPy",
-        tests="tests/frames/formats/test_arrays.py",
+        tests=(
+            "tests/frames/formats/test_arrays.py",
+            "tests/frames/formats/test_originals.py",
+        ),
     ),
 )
 
