@@ -1,5 +1,6 @@
 """Local shuffling: each window once, mixed, reproducible, and each frame decoded about once an epoch."""
 
+import pickle
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -120,6 +121,22 @@ def test_a_data_set_reads_by_the_blocks_of_its_pools() -> None:
     block = pools.block[500]
     assert sorted(reader.count) == list(range(pools.starts[block], pools.stops[block]))
     assert reader.calls == 1
+
+
+def test_a_worker_process_keeps_frames_of_its_own() -> None:
+    windows = archive(Decoded(400), Decoded(300), kept=200)
+    pools = pools_for(windows)
+    data = WindowDataset(windows, IDENTITY, pools=pools)
+    assert data[20]["past"][0, 0, 0, 0] == 20
+    sent = pickle.dumps(data)
+    assert len(sent) < 40_000  # no frames
+    other = pickle.loads(sent)
+    for n in (20, 500):
+        assert other[n]["past"][0, 0, 0, 0] == windows[n].start
+    readers = [sequence.values.reader for sequence in other.windows.sequences]
+    assert [reader.calls for reader in readers] == [2, 1]  # that of this process, and one in each
+    (kept,) = {id(cache.kept): cache.kept for cache in other.pools.caches}.values()
+    assert {number for number, _ in kept.frames} == {0, 1}
 
 
 @pytest.mark.slow

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nextframe.data.windows import Window
+from nextframe.data.windows import Window, sequences_of
 from nextframe.frames.cache import Cached, at_random
 
 PLACES = 16
@@ -108,13 +108,14 @@ def pools_of(
         processes: processes of the training.
         workers: processes beside each that read.
     """
-    numbers: dict[int, int] = {}
-    rows = [(numbers.setdefault(id(w.sequence), len(numbers)), w.start, w.stop) for w in windows]
-    sequence, starts, stops = np.array(rows, np.int64).T
-    caches = [_cache_of(windows[n]) for n in np.unique(sequence, return_index=True)[1].tolist()]
+    sequences = sequences_of(windows)
+    caches = [s.values if isinstance(s.values, Cached) else None for s in sequences]
     dear = {id(cache.kept) for cache in caches if cache is not None and not at_random(cache.reader)}
     if not dear:
         return None
+    numbers = {id(s): n for n, s in enumerate(sequences)}
+    rows = [(numbers[id(w.sequence)], w.start, w.stop) for w in windows]
+    sequence, starts, stops = np.array(rows, np.int64).T
     length = int(stops[0] - starts[0])
     apart = (np.diff(sequence) != 0) | (starts[1:] < starts[:-1]) | (starts[1:] > stops[:-1])
     runs = np.flatnonzero(np.concatenate([[True], apart]))  # of windows that follow each other and share frames
@@ -155,10 +156,6 @@ def pools_of(
         batch=batch,
         lanes=(processes, max(workers, 1)),
     )
-
-
-def _cache_of(window: Window) -> Cached | None:
-    return window.sequence.values if isinstance(window.sequence.values, Cached) else None
 
 
 def _span(cache: Cached, length: int, batch: int) -> int:

@@ -83,6 +83,11 @@ class Windows(Sequence[Window]):
                     counts.append((stop - start - past - future) // stride + 1)
         self._ends = list(accumulate(counts))
 
+    @property
+    def sequences(self) -> tuple[FrameSequence, ...]:
+        """The sequences that they are of; those in which no window fits left out."""
+        return tuple({id(sequence): sequence for sequence, _ in self._segments}.values())
+
     def __len__(self) -> int:
         return self._ends[-1] if self._ends else 0
 
@@ -156,9 +161,16 @@ def windows_with_past(windows: Sequence[Window]) -> Sequence[Window]:
     ]
 
 
+def sequences_of(windows: Sequence[Window]) -> tuple[FrameSequence, ...]:
+    """The sequences that windows are of, in the order in which they come."""
+    if isinstance(windows, Windows):
+        return windows.sequences
+    return tuple({id(window.sequence): window.sequence for window in windows}.values())
+
+
 def differ(windows: Sequence[Window]) -> bool:
     """True where the frames of windows differ in height or width."""
-    return len({window.sequence.shape[2:] for window in windows}) > 1
+    return len({sequence.shape[2:] for sequence in sequences_of(windows)}) > 1
 
 
 def runs_of_one_size(windows: Sequence[Window], size: int) -> list[tuple[int, int]]:

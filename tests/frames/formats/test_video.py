@@ -9,12 +9,14 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from av.video.reformatter import VideoReformatter
 from PIL import Image
 
 from nextframe.data.split import Span
 from nextframe.data.windows import cut_windows
 from nextframe.errors import DataError, NextframeError
 from nextframe.frames.cache import Cached
+from nextframe.frames.formats.pixels import layout_of, values_of
 from nextframe.frames.formats.video import open_video
 from nextframe.frames.readers import CutsItself
 from nextframe.frames.source import open_source
@@ -90,6 +92,24 @@ def test_a_crop_is_kept_of_every_frame_as_it_is_decoded(tmp_path: Path) -> None:
     np.testing.assert_array_equal(again.read(13, 22), truth[13:22, :, 1:6, 2:11])
     np.testing.assert_array_equal(cache.reader.cropped((1, 2, 5, 9))[13:22], truth[13:22, :, 1:6, 2:11])
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(sequence)).read(3, 9), truth[3:9])
+
+
+def test_one_converter_makes_of_each_frame_what_a_new_one_does() -> None:
+    random, frames = np.random.default_rng(0), []
+    for height, pixel_format, colorspace, colour_range in (
+        (16, "yuv420p", 1, 1), (16, "yuv420p", 5, 1), (16, "yuv420p", 5, 2), (32, "yuv420p", 5, 2), (16, "rgb24", 0, 2),
+    ):  # fmt: skip
+        shape = (height * 3 // 2, 48) if pixel_format == "yuv420p" else (height, 48, 3)
+        frame = av.VideoFrame.from_ndarray(random.integers(0, 256, shape, np.uint8), format=pixel_format)
+        frame.colorspace, frame.color_range = colorspace, colour_range
+        frames.append(frame)
+    converter = VideoReformatter()
+    apart = [values_of(frame, layout_of(frame.format.name)) for frame in frames]
+    for n in (0, 1, 2, 3, 4, 3, 2, 1, 0):
+        values = values_of(frames[n], layout_of(frames[n].format.name), converter)
+        np.testing.assert_array_equal(values, apart[n])
+        np.testing.assert_array_equal(values, np.moveaxis(frames[n].to_ndarray(format="rgb24"), -1, 0))
+    assert not np.array_equal(apart[0][:, :16], apart[1][:, :16])
 
 
 def test_a_grey_video_has_one_channel(tmp_path: Path) -> None:

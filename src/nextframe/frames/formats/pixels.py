@@ -11,6 +11,7 @@ from typing import Any
 import av
 import numpy as np
 from av.sidedata.sidedata import Type
+from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
 from nextframe.frames.formats.orientation import Matrix
@@ -61,12 +62,19 @@ def layout_of(pixel_format: str) -> Layout:
     return Layout(channels, np.dtype(np.uint16), "gray16le" if grey else "rgb48le")
 
 
-def values_of(frame: av.VideoFrame, layout: Layout) -> NDArray[Any]:
-    """Read a decoded frame as it is stored, (C, H, W)."""
+def values_of(frame: av.VideoFrame, layout: Layout, converter: VideoReformatter | None = None) -> NDArray[Any]:
+    """Read a decoded frame as it is stored, (C, H, W).
+
+    Args:
+        frame: the frame.
+        layout: how its pixels are read.
+        converter: one for several frames, since to make ready for converting takes longer than to convert.
+    """
     if layout.stored is not None:
         planes = [_plane(frame, plane, layout.stored) for plane in layout.planes]
         return np.stack(planes).astype(layout.dtype, copy=False)
-    values = np.asarray(frame.to_ndarray(format=layout.converted))
+    converter = converter or VideoReformatter()
+    values = np.asarray(converter.reformat(frame, format=layout.converted).to_ndarray())
     return values[None] if values.ndim == 2 else np.moveaxis(values, -1, 0)
 
 

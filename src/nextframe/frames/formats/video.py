@@ -17,6 +17,7 @@ import av
 import numpy as np
 from av.container import InputContainer
 from av.stream import Disposition
+from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
@@ -226,6 +227,7 @@ class _Video:
     def _decode(self, key: int | None, start: int, result: NDArray[Any], lacking: set[int]) -> None:
         """Fill in the frames from `start` on that are lacking, decoding from a key frame on."""
         top, left, height, width = self._box
+        converter = VideoReformatter()
         with _open_video(self.path, self.index.stream) as (container, stream):
             if key is not None:
                 with _reported(self.path):
@@ -239,12 +241,13 @@ class _Video:
                     # happens to make valid code is not flagged; most codecs carry no checksum that would tell it.
                     if frame.is_corrupt:
                         return
-                    result[number - start] = self._whole(frame, number)[:, top : top + height, left : left + width]
+                    whole = self._whole(frame, number, converter)
+                    result[number - start] = whole[:, top : top + height, left : left + width]
                     lacking.discard(number)
                 if not lacking or number >= start + len(result):
                     return
 
-    def _whole(self, frame: av.VideoFrame, number: int) -> NDArray[Any]:
+    def _whole(self, frame: av.VideoFrame, number: int, converter: VideoReformatter) -> NDArray[Any]:
         """A decoded frame as (C, H, W), which must be of the size and the kind of numbers of the others."""
         index = self.index
         layout = layout_of(frame.format.name)
@@ -256,7 +259,7 @@ class _Video:
                 received=frame.format.name,
                 hint="convert it with ffmpeg",
             )
-        pixels = self._pixels(frame, layout, f"frame {number}")
+        pixels = self._pixels(frame, layout, f"frame {number}", converter)
         if pixels.shape[1:] != (index.height, index.width):
             raise ShapeError(
                 f"frame {number} differs in (height, width) from the others",
@@ -267,10 +270,12 @@ class _Video:
             )
         return pixels
 
-    def _pixels(self, frame: av.VideoFrame, layout: Layout, which: str) -> NDArray[Any]:
+    def _pixels(
+        self, frame: av.VideoFrame, layout: Layout, which: str, converter: VideoReformatter | None = None
+    ) -> NDArray[Any]:
         hold_frame(self.path, frame.height, frame.width)
         with _reported(self.path):
-            values = values_of(frame, layout)
+            values = values_of(frame, layout, converter)
         return upright(values, display_matrix(frame), f"{which} of {self.path}")
 
 
