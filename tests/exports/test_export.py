@@ -16,6 +16,7 @@ import nextframe
 from nextframe.cli import main
 from nextframe.data.limits import Limits
 from nextframe.errors import CheckpointError, ConfigError
+from nextframe.exports import parity
 from nextframe.exports.description import describe
 from nextframe.exports.export import export
 from nextframe.exports.graph import graphs
@@ -169,6 +170,30 @@ def test_a_suffix_without_a_name_makes_no_hidden_folder(
     assert main(["export", "squares-stacked", "--out", str(tmp_path / name)]) == 2
     assert "is a suffix without a name" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_step_takes_time_on_a_machine_that_does_other_things(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter(np.cumsum([0, 3, 0, 2] * 3).tolist())  # short rollouts of 3 s, and long ones of 2
+    monkeypatch.setattr(parity, "perf_counter", lambda: next(clock))
+    assert parity._seconds_a_step([[]], past_frames(1, 1, 4, 4)) == [2 / 6]
+
+
+@pytest.mark.slow
+def test_weights_that_are_not_beside_their_file_are_told_without_a_word_of_others_sources(
+    exported: Path, tmp_path: Path
+) -> None:
+    onnx.save(
+        onnx.load(exported),
+        tmp_path / "lost.onnx",
+        save_as_external_data=True,
+        location="gone.data",
+        size_threshold=0,
+    )
+    (tmp_path / "gone.data").unlink()
+    with pytest.raises(CheckpointError, match="cannot be read as an ONNX model") as caught:
+        load_run(tmp_path / "lost.onnx")
+    assert "does not exist" in str(caught.value)
+    assert ".cc" not in str(caught.value)
 
 
 @pytest.mark.slow

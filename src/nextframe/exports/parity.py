@@ -205,7 +205,8 @@ def _distribution(forecasters: Sequence[Any], past: FloatArray) -> FloatArray:
 def _seconds_a_step(kinds: Sequence[Sequence[Any]], past: FloatArray) -> list[float]:
     """Seconds of one further frame of each kind: of rollouts from the last frame, a long one less a short one.
 
-    They take turns, and of each the fastest counts: what else the machine does at that time only adds to it.
+    They take turns, and of each the fastest counts: what else the machine does at that time only adds to it. Where it
+    has added to all of the short ones, it is the mean of the long one's frames.
     """
 
     def seconds(forecasters: Sequence[Any], lead_times: int) -> float:
@@ -216,7 +217,7 @@ def _seconds_a_step(kinds: Sequence[Sequence[Any]], past: FloatArray) -> list[fl
 
     rounds = [[(seconds(kind, 1), seconds(kind, 1 + _TIMED)) for kind in kinds] for _ in range(_ROUNDS)]
     fastest = [tuple(map(min, zip(*turns, strict=True))) for turns in zip(*rounds, strict=True)]
-    return [max(long - short, 0.0) / _TIMED for short, long in fastest]
+    return [(long - short) / _TIMED if long > short else long / (1 + _TIMED) for short, long in fastest]
 
 
 def _range(model: TrainedForecaster) -> tuple[FloatArray, FloatArray]:

@@ -13,6 +13,7 @@ _NOISE = (
     r"Non-zero status code returned while running (?P<node>\S+) node\. Name:'[^']*' Status Message: ",
     r"Exception from \S+:\d+:\s*",
     r"Check '.*?' failed at \S+:\d+:\s*",
+    r"Error: \S+\.cc:\d+ \w+ ",
     r"/\S+\.(?:cc|cpp|h|hpp):\d+ [^)]*\)(?: const)?(?: \[[^]]*\])? ",
 )
 _BEFORE = re.compile("|".join(_NOISE))
