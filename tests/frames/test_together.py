@@ -162,6 +162,17 @@ def test_a_gap_stays_a_gap() -> None:
     assert means.read(0, len(means)).ravel().tolist() == [1.5, 3.5, 6.5, 8.5]
 
 
+def test_what_was_assumed_of_some_sources_names_them(tmp_path: Path) -> None:
+    rate = radar(tmp_path / "rate.nc")
+    amounts = [radar(tmp_path / f"{name}.nc", unit="mm", minutes=10) for name in ("one", "two")]
+    source = nextframe.open_source([rate, *amounts])
+    (note,) = source.notes
+    assert note.startswith(f"{amounts[0]}, {amounts[1]}: rain_rate is an amount in mm over a time")
+    assert note.count(str(tmp_path)) == 2
+    (note,) = nextframe.open_source(amounts, rain_unit="mm/h").notes
+    assert str(tmp_path) not in note
+
+
 def test_bad_lists_are_a_sentence(tmp_path: Path) -> None:
     a = radar(tmp_path / "a.nc")
     for sources, message in (

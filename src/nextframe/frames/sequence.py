@@ -384,8 +384,14 @@ class FrameSource:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Assumptions that were made in reading it, a sentence each."""
-        return tuple(dict.fromkeys(note for sequence in self.sequences for note in sequence.notes))
+        """Assumptions that were made in reading it, a sentence each; of some of several sources, with their names."""
+        of: dict[str, dict[str, None]] = {}
+        for sequence in self.sequences:
+            for note in sequence.notes:
+                of.setdefault(note, {})[sequence.origin] = None
+        every = max(1, len(self.origins))
+        named = {note: "" if len(names) == every else f"{listing(names)}: " for note, names in of.items()}
+        return tuple(note if note.startswith(named[note]) else named[note] + note for note in of)
 
     @property
     def mixed(self) -> bool:

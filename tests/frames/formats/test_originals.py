@@ -262,7 +262,7 @@ def by_description(content: bytes) -> np.ndarray:
     """An NPY file by the description of the format (NumPy enhancement proposal 1), that no other library reads."""
     length = int.from_bytes(content[8:10], "little")
     about = ast.literal_eval(content[10 : 10 + length].decode("latin1"))
-    values = array({"<f4": "f", "|u1": "B", "<i2": "h"}[about["descr"]], content[10 + length :]).tolist()
+    values: list[float] = array({"<f4": "f", "|u1": "B", "<i2": "h"}[about["descr"]], content[10 + length :]).tolist()
     return np.array(values).reshape(about["shape"], order="F" if about["fortran_order"] else "C")
 
 
