@@ -262,14 +262,15 @@ def by_description(content: bytes) -> np.ndarray:
     """An NPY file by the description of the format (NumPy enhancement proposal 1), that no other library reads."""
     length = int.from_bytes(content[8:10], "little")
     about = ast.literal_eval(content[10 : 10 + length].decode("latin1"))
-    values: list[float] = array({"<f4": "f", "|u1": "B", "<i2": "h"}[about["descr"]], content[10 + length :]).tolist()
+    kind: Any = {"<f4": "f", "|u1": "B", "<i2": "h"}[about["descr"]]
+    values: Any = array(kind, content[10 + length :]).tolist()
     return np.array(values).reshape(about["shape"], order="F" if about["fortran_order"] else "C")
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.uint8, np.int16])
 @pytest.mark.parametrize("turned", [False, True])
 def test_arrays_are_what_the_description_of_the_format_says(tmp_path: Path, dtype: type, turned: bool) -> None:
-    values = np.random.default_rng(0).integers(0, 99, (9, 24, 20)).astype(dtype)
+    values: Any = np.random.default_rng(0).integers(0, 99, (9, 24, 20)).astype(dtype)
     values = np.asfortranarray(values) if turned else values
     np.save(tmp_path / "a.npy", values)
     expected = by_description((tmp_path / "a.npy").read_bytes())
