@@ -79,6 +79,7 @@ STUDIES = (
     Task("own-data", "clips and events, each trained on with no option", Late("lab.studies.own_data:main")),
     Task("patches", "the encoder-decoder on patches of pixels", Late("lab.studies.patches:main")),
     Task("radar", "one radar network left out, in turn, of a general model", Late("lab.radar.command:main")),
+    Task("radar-tried", "what was tried for the general radar model, and lost", Late("lab.radar.tried:main")),
     Task("real-data", "runs on public data, from training to report", Late("lab.studies.real_data:main")),
     Task("recipes", "variants of the training recipes at equal steps", Late("lab.studies.recipes:main")),
     Task("recompute", "time and memory of recomputed segments", Late("lab.studies.recompute:main")),

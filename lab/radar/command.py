@@ -1,6 +1,7 @@
 """`python -m lab radar`: leave radar networks out of a training, and say who wins where on them.
 
-    python -m lab radar [--only NETWORK ...] [--minutes M] [--variant NAME] [--data FOLDER] [--limit N]
+    python -m lab radar [--only NETWORK ...] [--minutes M] [--data FOLDER] [--limit N]
+    python -m lab radar --variant NAME --with OPTION=VALUE ...     other trainings, which the pages do not show
     python -m lab radar --halves               two trainings in place of eight
     python -m lab radar --page                 only writes the pages from lab/results/radar
 
@@ -34,6 +35,7 @@ def main(arguments: Sequence[str]) -> None:
     options.add_argument("--halves", action="store_true", help="leave half of the networks out at once")
     options.add_argument("--minutes", type=float, default=8.0, help="minutes of each training")
     options.add_argument("--variant", default=VARIANT, help="name that the results go by")
+    options.add_argument("--with", nargs="+", default=[], dest="other", metavar="OPTION=VALUE", help="of each training")
     options.add_argument("--limit", type=int, default=8, help="forecasts of each event, at most")
     options.add_argument("--data", default="../shared/data", help="folder that holds the data")
     options.add_argument("--page", action="store_true", help="only write the page")
@@ -49,6 +51,7 @@ def main(arguments: Sequence[str]) -> None:
         for row in rows:
             score_baselines(row, data, limit=given.limit)
         first = given.halves and not any(row.shippable for row in rows)
-        leave_out(rows, data, given.variant, minutes=given.minutes, limit=given.limit, tested=first)
-    save_example(given.variant, data)
-    write_page(given.variant)
+        leave_out(rows, data, given.variant, minutes=given.minutes, limit=given.limit, tested=first, other=given.other)
+    if given.variant == VARIANT:
+        save_example(given.variant, data)
+        write_page(given.variant)

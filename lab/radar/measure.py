@@ -29,11 +29,11 @@ from nextframe.frames.source import open_source
 from nextframe.frames.together import written
 from nextframe.verification.result import Verification
 from nextframe.verification.verify import verify
-from nextframe.words import evenly
+from nextframe.words import evenly, joined
 
 RADAR = RESULTS / "radar"
 RUNS = ROOT / "runs" / "radar"
-BASELINES = ("persistence", "extrapolation", "steps", "anvil")
+BASELINES = ("persistence", "extrapolation", "steps", "anvil", "linda")
 THRESHOLDS = (0.2, 1.0, 3.0)
 SCALES = (5, 15)
 SCORED: dict[str, Any] = {"thresholds": THRESHOLDS, "scales": SCALES, "progress": False}
@@ -42,7 +42,15 @@ FUTURE = 12
 """Frames that are forecast in training, and calibrated: an hour of most networks. Nothing else is chosen."""
 
 
-def train(without: Sequence[Network], data: Path, out: Path, *, minutes: float, tested: bool = False) -> dict[str, Any]:
+def train(
+    without: Sequence[Network],
+    data: Path,
+    out: Path,
+    *,
+    minutes: float,
+    tested: bool = False,
+    other: Sequence[str] = (),
+) -> dict[str, Any]:
     """Train on all networks but some.
 
     Args:
@@ -51,6 +59,7 @@ def train(without: Sequence[Network], data: Path, out: Path, *, minutes: float, 
         out: the run.
         minutes: budget of the training.
         tested: leave the events out, too, that the shipped model is measured on.
+        other: further options of `nextframe train`, each as "name=value".
 
     Returns:
         The command, and seconds that it took.
@@ -72,6 +81,7 @@ def train(without: Sequence[Network], data: Path, out: Path, *, minutes: float, 
         *("--past", str(PAST), "--future", str(FUTURE), "--minutes", f"{minutes:g}"),
         *("--split", "sequence", "--validation", f"{shares[0]:.4f}", "--test", f"{shares[1]:.4f}"),
     ]
+    options += [part for pair in other for part in (f"--{pair.partition('=')[0]}", pair.partition("=")[2])]
     named = [part for source in sources for part in ("--data", source)]
     if out.exists():
         shutil.rmtree(out)
@@ -86,7 +96,7 @@ def _portable(text: str, data: Path) -> str:
     return text.replace(f"{data}/", "").replace(f"{ROOT}/", "")
 
 
-def _keep(found: Verification, file: Path, data: Path) -> None:
+def keep(found: Verification, file: Path, data: Path) -> None:
     """Write scores for the repository, without curves that the page does not show."""
     file.parent.mkdir(parents=True, exist_ok=True)
     replace(found, spectra={}, skill={}, reliability={}, ranks={}).to_json(file)
@@ -94,17 +104,19 @@ def _keep(found: Verification, file: Path, data: Path) -> None:
 
 
 def score_baselines(row: Network, data: Path, *, limit: int) -> None:
-    """Scores of the baselines on each event of a network, where they are not there yet."""
+    """Scores of the baselines on each event of a network, of those that have none yet."""
     for path in row.paths(data):
         file = RADAR / "baselines" / row.name / f"{path.stem}.json"
-        if file.exists():
+        before = Verification.from_json(file) if file.exists() else None
+        missing = [name for name in BASELINES if before is None or name not in before.scores]
+        if not missing:
             continue
-        print(f"{row.name}: baselines on {path.stem}", flush=True)
+        print(f"{row.name}: {joined(missing, 'and')} on {path.stem}", flush=True)
         found = verify_with_baselines(
-            list(BASELINES), path, past=PAST, lead_times=row.lead_times, baselines=(), limit=limit, examples=0,
+            missing, path, past=PAST, lead_times=row.lead_times, baselines=(), limit=limit, examples=0,
             **SCORED, **row.options(),
         )  # fmt: skip
-        _keep(found, file, data)
+        keep(found if before is None else replace(before, scores={**before.scores, **found.scores}), file, data)
 
 
 class Kept(Forecaster):
@@ -138,11 +150,18 @@ def score_run(run: Path, row: Network, data: Path, variant: str, *, limit: int) 
         spans = whole_spans(open_source(path, **row.options()))
         windows = evenly(windows_with_past(cut_windows(spans, past=PAST, future=row.lead_times)), limit)
         found = verify([model, ProbabilityMatched(kept), mapped], windows, judged=3, data=path.stem, **SCORED)
-        _keep(found, RADAR / variant / row.name / f"{path.stem}.json", data)
+        keep(found, RADAR / variant / row.name / f"{path.stem}.json", data)
 
 
 def leave_out(
-    rows: Sequence[Network], data: Path, variant: str, *, minutes: float, limit: int, tested: bool = False
+    rows: Sequence[Network],
+    data: Path,
+    variant: str,
+    *,
+    minutes: float,
+    limit: int,
+    tested: bool = False,
+    other: Sequence[str] = (),
 ) -> None:
     """Train without some networks and score on each of them; what is there already is not done again."""
     run = RUNS / variant / f"without-{'-'.join(row.name for row in rows)}"
@@ -150,7 +169,10 @@ def leave_out(
     if not all(note.exists() for note in notes) or not (run / "model.json").exists():
         for old in (file for note in notes for file in note.parent.glob("*.json")):
             old.unlink()
-        made = {"without": [row.name for row in rows], **train(rows, data, run, minutes=minutes, tested=tested)}
+        made = {
+            "without": [row.name for row in rows],
+            **train(rows, data, run, minutes=minutes, tested=tested, other=other),
+        }
         for note in notes:
             note.parent.mkdir(parents=True, exist_ok=True)
             write_text(note, json.dumps(made, indent=1) + "\n")

@@ -60,7 +60,7 @@ def _lines(found: Sequence[Event], variant: str) -> Iterator[str]:
         f"Scores on {len(scored)} of {len(NETWORKS)} radar networks, each by a model that never saw it: unit, pixels "
         f"and motion of another radar, another climate. {_trainings(trained)} Rain rate at about {RESOLUTION}, {PAST} "
         f"frames seen, lead times up to {HORIZON} minutes. Each network counts as one in every mean. Written by "
-        "`python -m lab radar`.\n"
+        "`python -m lab radar`; what was tried and lost has [a page of its own](radar-tried.md).\n"
     )
     yield from table(
         ("network", "where", "climate", "events", "forecasts", "step"),
@@ -81,7 +81,7 @@ def _lines(found: Sequence[Event], variant: str) -> Iterator[str]:
     yield from _means(found, {**COMPARED, **OTHERS}, ALL)
     yield (
         "\n`model` is the forecast as it is, a mean: smooth, with the smallest errors. `matched` has the distribution "
-        "of the last frame seen (`--matched`), `mapped` that of the validation part (`--matched validation`). "
+        "of the last frame seen, moved on (`--matched`), `mapped` that of the validation part (`--matched validation`). "
         "Frequency bias, power and coverage are right at 1, 1 and 0.9.\n"
     )
     yield "## Who is really better\n"

@@ -51,7 +51,11 @@ class Event:
 
 
 def _values(scores: Mapping[str, Sequence[float]], metric: str) -> Sequence[float]:
-    """A score's values; frequency bias is made from POD and FAR: forecast events over those that came."""
+    """A score's values; frequency bias is made from POD and FAR: forecast events over those that came. The CRPS of a
+    single forecast is its mean absolute error.
+    """
+    if metric == "crps":
+        return scores.get("crps", scores.get("mae", ()))
     if not metric.startswith("frequency_"):
         return scores.get(metric, ())
     threshold = metric.removeprefix("frequency_")

@@ -24,7 +24,9 @@ TemporalPadding = Literal["causal", "same"]
 CellActivation = Literal["tanh", "relu"]
 GateActivation = Literal["sigmoid", "hard_sigmoid"]
 OutputActivation = Literal["sigmoid", "linear"]
-Loss = Literal["bce", "mse", "mae", "balanced-mse", "balanced-mae", "ssim-mae", "huber", "relative-mse", "quantile"]
+Loss = Literal[
+    "bce", "mse", "mae", "balanced-mse", "balanced-mae", "ssim-mae", "huber", "relative-mse", "facl", "quantile"
+]
 Optimizer = Literal["adadelta", "rmsprop", "adam", "adamw", "muon"]
 Schedule = Literal["constant", "one-cycle"]
 Normalisation = Literal["auto", "identity", "range", "standard", "log"]
@@ -382,7 +384,8 @@ class TrainingConfig:
     pixel by its true value (Shi et al. 2017), as the two options below say; "ssim-mae" mixes structural similarity and
     absolute error (Zhao et al. 2017); "huber" is quadratic for usual errors and linear for large ones (Huber 1964);
     "relative-mse" is the squared error as a share of persistence's in that frame, so that quiet and lively windows
-    count alike; "quantile" is for quantiles."""
+    count alike; "facl" compares Fourier amplitudes and correlation, for sharp frames (Yan et al. 2024); "quantile" is
+    for quantiles."""
     loss_in: LossIn = "moved"
     """Coordinates in which losses of rollouts are measured, where frames are moved: of the "moved" frames that the
     network reads, or of the "source", in which forecasts are issued. Frames that are moved are smoother than the true

@@ -190,7 +190,8 @@ class _TrainingOptions(TypedDict, total=False):
     pixel by its true value (Shi et al. 2017), as the two options below say; "ssim-mae" mixes structural similarity and
     absolute error (Zhao et al. 2017); "huber" is quadratic for usual errors and linear for large ones (Huber 1964);
     "relative-mse" is the squared error as a share of persistence's in that frame, so that quiet and lively windows
-    count alike; "quantile" is for quantiles.
+    count alike; "facl" compares Fourier amplitudes and correlation, for sharp frames (Yan et al. 2024); "quantile" is
+    for quantiles.
     """
     loss_in: LossIn
     """Coordinates in which losses of rollouts are measured, where frames are moved: of the "moved" frames that the

@@ -160,7 +160,8 @@ def test_nothing_is_announced(capfd: pytest.CaptureFixture[str]) -> None:
 def test_names() -> None:
     assert make_baseline("persistence").name == "persistence"
     with pytest.raises(
-        ConfigError, match=r"extrapolation, climatology, steps, anvil, received climate\); did you mean 'climatology'"
+        ConfigError,
+        match=r"climatology, steps, anvil, linda, received climate\); did you mean 'climatology'",
     ):
         make_baseline("climate")
 

@@ -17,7 +17,7 @@ def test_values_are_the_last_frames_and_their_order_the_forecasts(seed: int, mis
     forecast = draw.normal(size=(3, 2, 9, 8)).astype(np.float32)
     forecast[draw.random(forecast.shape) < missing] = np.nan
     last[draw.random(last.shape) < missing / 2] = np.nan
-    matched = match_distribution(forecast, last)
+    matched = match_distribution(forecast, last[None])
     np.testing.assert_array_equal(np.isnan(matched), np.isnan(forecast))
     for lead in range(3):
         for channel in range(2):
@@ -42,3 +42,18 @@ def test_a_blurred_forecast_gets_its_extremes_back() -> None:
     forecast = matched.predict(past, 2)
     assert forecast.max() == past[:, -1].max()
     assert Blurred().predict(past, 2).max() < 0.7 * forecast.max()
+
+
+def test_what_has_left_the_frame_no_longer_counts() -> None:
+    grid = np.mgrid[:48, :48].astype(np.float32)
+
+    def shower(row: float, column: float) -> np.ndarray:
+        frame: np.ndarray = 10 * np.exp(-((grid[0] - row) ** 2 + (grid[1] - column) ** 2) / 30)
+        return frame
+
+    past = np.stack([shower(24, 36 + 3 * n) + 0.5 * shower(16, 6 + 3 * n) for n in range(2)])[:, None]
+    spread = np.random.default_rng(0).random((4, 1, 48, 48)).astype(np.float32)
+    matched = match_distribution(spread, past.astype(np.float32))
+    assert matched[0].max() > 9
+    assert matched[3].max() < 7  # the stronger of the two is beyond the edge, all but its flank
+    assert np.isin(matched, past[-1].astype(np.float32)).all()  # and no value is one between two others

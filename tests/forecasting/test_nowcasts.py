@@ -23,7 +23,7 @@ def moving_rain(frames: int = 8, size: int = 64) -> np.ndarray:
     return np.stack(movie)[None, :, None].astype(np.float32)
 
 
-@pytest.mark.parametrize(("name", "members"), [("steps", 10), ("anvil", 1)])
+@pytest.mark.parametrize(("name", "members"), [("steps", 10), ("anvil", 1), ("linda", 1)])
 @pytest.mark.slow
 def test_a_nowcast_of_pysteps_moves_the_rain(name: str, members: int) -> None:
     movie = moving_rain()
@@ -40,7 +40,7 @@ def test_a_nowcast_of_pysteps_moves_the_rain(name: str, members: int) -> None:
     np.testing.assert_array_equal(make_baseline(name).predict(past, 3), forecast)  # the same each time
 
 
-@pytest.mark.parametrize("name", ["steps", "anvil"])
+@pytest.mark.parametrize("name", ["steps", "anvil", "linda"])
 def test_a_nowcast_of_pysteps_says_what_it_cannot_take(name: str) -> None:
     movie = moving_rain()
     with pytest.raises(ConfigError, match=r"at least \d past frames"):
@@ -76,7 +76,7 @@ def test_climatology_is_the_training_parts_mean_and_quantiles() -> None:
         climatology.predict(values[None, 60:64, :, 1:], 3)
 
 
-@pytest.mark.parametrize("name", ["steps", "anvil"])
+@pytest.mark.parametrize("name", ["steps", "anvil", "linda"])
 def test_what_pysteps_cannot_take_is_persistence(name: str) -> None:
     small = moving_rain(size=12)
     np.testing.assert_allclose(make_baseline(name).predict(small, 2), np.repeat(small[:, -1:], 2, axis=1), rtol=1e-6)

@@ -101,7 +101,7 @@ def test_the_page_names_the_best_and_what_is_sure(tmp_path: Path, monkeypatch: p
     for n, row in enumerate(NETWORKS):
         for folder, scores in (
             ("general", {"model": 0.6 + n / 500, "model, matched": 0.55, "model, matched to validation": 0.5}),
-            ("baselines", {"persistence": 0.3, "extrapolation": 0.5, "steps": 0.6, "anvil": 0.7}),
+            ("baselines", {"persistence": 0.3, "extrapolation": 0.5, "steps": 0.6, "anvil": 0.7, "linda": 0.4}),
         ):
             place = tmp_path / folder / row.name
             place.mkdir(parents=True)

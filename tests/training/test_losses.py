@@ -8,7 +8,7 @@ from nextframe.config import RunConfig, TrainingConfig
 from nextframe.data.normalise import Normaliser
 from nextframe.errors import ConfigError
 from nextframe.models.build import build_model
-from nextframe.training.losses import balanced_weights, change, elementwise_loss
+from nextframe.training.losses import balanced_weights, change, elementwise_loss, fourier_loss
 from nextframe.training.module import ForecastTraining
 
 
@@ -59,3 +59,29 @@ def test_a_window_without_a_change_has_a_relative_loss() -> None:
     still = torch.ones(1, 2, 1, 3, 3)
     scale = change(still, still, torch.ones_like(still, dtype=torch.bool))
     assert torch.isfinite(elementwise_loss(still + 1, still, "relative-mse", "linear", scale=scale)).all()
+
+
+def test_a_sharp_frame_in_the_wrong_place_is_worth_more_late_and_a_blurred_one_early() -> None:
+    draw = torch.Generator().manual_seed(0)
+    truth = (torch.rand(2, 3, 1, 24, 24, generator=draw) > 0.9).float()
+    valid = torch.ones_like(truth, dtype=torch.bool)
+    blurred = torch.nn.functional.avg_pool2d(truth.flatten(0, 2), 5, stride=1, padding=2).view_as(truth)
+    elsewhere = truth.roll(9, -1)
+    for done, better, worse in ((0.0, blurred, elsewhere), (1.0, elsewhere, blurred)):
+        good, bad = (fourier_loss(frames, truth, valid, done).mean() for frames in (better, worse))
+        assert good < bad
+    np.testing.assert_allclose(fourier_loss(truth, truth, valid, 0.5), 0, atol=1e-6)
+
+
+def test_what_is_missing_takes_no_part_in_the_fourier_loss_and_dry_frames_have_gradients() -> None:
+    truth, valid = torch.zeros(2, 1, 1, 8, 8), torch.ones(2, 1, 1, 8, 8, dtype=torch.bool)
+    truth[0, ..., 2:5, 2:5], valid[..., 6:] = 1.0, False
+    forecast = torch.rand(truth.shape, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    loss = fourier_loss(forecast, truth, valid, 0.5)
+    other = fourier_loss(torch.where(valid, forecast, 9.0), torch.where(valid, truth, 7.0), valid, 0.5)
+    torch.testing.assert_close(loss, other)
+    loss.mean().backward()
+    assert forecast.grad is not None
+    assert torch.isfinite(forecast.grad).all()
+    assert not forecast.grad[~valid].any()
+    assert forecast.grad[1].any()

@@ -81,6 +81,14 @@ _OWN = (
         needs=frozenset({"rain"}),
         extra="pysteps",
     ),
+    Baseline(
+        name="linda",
+        make=Late(f"{_HERE}.nowcasts:Linda"),
+        title="a nowcast of rain with growth and decay and a fitted convolution, by pysteps",
+        frames=3,
+        needs=frozenset({"rain"}),
+        extra="pysteps",
+    ),
 )
 
 

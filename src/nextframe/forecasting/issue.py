@@ -130,7 +130,7 @@ def issue_baseline(
 def _issued(forecast: Forecast, prepared: Prepared, tell: Tell, *, matched: bool) -> Issued:
     past = prepared.start.past
     if matched:
-        values = match_distribution(forecast.values, past.read(len(past) - 1, len(past))[0])
+        values = match_distribution(forecast.values, past.read(max(len(past) - 2, 0), len(past)))
         forecast = replace(forecast, values=values, forecaster=f"{forecast.forecaster}, matched")
     for note in prepared.notes:
         tell(note)

@@ -5,7 +5,8 @@ the weak. Where events at a threshold count, its pattern is worth more than its 
 
 - By the last frame: the largest value of a forecast frame is replaced by the largest of the last frame seen, the second
   by the second, and so on (E. Ebert 2001, doi 10.1175/1520-0493(2001)129<2461:AOAPMS>2.0.CO;2, for ensembles). It holds
-  where as much comes as there was.
+  where as much comes as there was. That frame is moved on first, pixel by pixel: what has left the frame by then no
+  longer counts, and no value is blurred, as interpolation would.
 - By the validation part: values are mapped as calibration found that they should have been (`quantile_map`). It holds
   where the model errs as it did there.
 
@@ -21,6 +22,8 @@ import numpy as np
 
 from nextframe.config import Matched
 from nextframe.data.limits import Limits
+from nextframe.data.motion import motion_field, trajectories
+from nextframe.data.sampling import inside
 from nextframe.errors import ConfigError
 from nextframe.forecasting.forecast import Forecaster
 from nextframe.forecasting.quantile_map import QuantileMap
@@ -44,14 +47,41 @@ def way(matched: Matched | bool | None) -> Matched | None:
     return chosen
 
 
-def match_distribution(forecast: FloatArray, last: FloatArray) -> FloatArray:
-    """Every frame of a forecast (K, C, H, W) with the values of the last frame seen (C, H, W), in the forecast's order.
+def arriving(past: FloatArray, lead_times: int) -> FloatArray:
+    """The last frame of a past (T, C, H, W) moved on, each pixel with the value of the nearest that it comes from,
+    (K, C, H, W). Where nothing known arrives, and where there is no motion, its value stands.
+    """
+    motion, last = motion_field(past[-2:]), past[-1]
+    frames = np.repeat(last[None], lead_times, axis=0)
+    if motion is None:
+        return frames
+    for frame, (rows, columns) in zip(frames, trajectories(motion, lead_times), strict=True):
+        there = inside(rows, columns, last.shape[-2:])
+        arrived = last[:, np.rint(rows[there]).astype(int), np.rint(columns[there]).astype(int)]
+        frame[:, there] = np.where(np.isfinite(arrived), arrived, frame[:, there])
+    return frames
+
+
+def match_distribution(forecast: FloatArray, past: FloatArray) -> FloatArray:
+    """Every frame of a forecast (K, C, H, W) with the values that arrive of the last frame of a past (T, C, H, W), in
+    the forecast's order.
 
     Values that are missing on either side stay as they are in the forecast.
     """
+    return with_values(forecast, arriving(past, len(forecast)))
+
+
+def with_values(forecast: FloatArray, others: FloatArray) -> FloatArray:
+    """Every frame of a forecast (K, C, H, W) with the values of another of that shape, in the forecast's order.
+
+    Values that are missing on either side stay as they are in the forecast.
+
+    >>> with_values(np.array([[[[0.1, 0.3, 0.2]]]]), np.array([[[[7.0, 5.0, 9.0]]]])).tolist()
+    [[[[5.0, 9.0, 7.0]]]]
+    """
     matched_forecast = forecast.copy()
-    for frame in matched_forecast:
-        for values, seen in zip(frame, last, strict=True):
+    for frame, other in zip(matched_forecast, others, strict=True):
+        for values, seen in zip(frame, other, strict=True):
             both = np.isfinite(values) & np.isfinite(seen)
             matched = np.empty(int(both.sum()), values.dtype)
             matched[np.argsort(values[both], kind="stable")] = np.sort(seen[both])
@@ -79,7 +109,7 @@ class ProbabilityMatched(Forecaster):
     def predict(self, past: FloatArray, lead_times: int) -> FloatArray:
         """The inner forecaster's forecast, matched, (B, K, C, H, W)."""
         forecast = self.inner.predict(past, lead_times)
-        return np.stack([match_distribution(f, movie[-1]) for f, movie in zip(forecast, past, strict=True)])
+        return np.stack([match_distribution(f, movie) for f, movie in zip(forecast, past, strict=True)])
 
 
 class QuantileMapped(Forecaster):

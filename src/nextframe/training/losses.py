@@ -111,6 +111,42 @@ def similarity_loss(forecast: Tensor, target: Tensor, valid: Tensor) -> Tensor:
     return _SIMILARITY * (1 - similarity) / 2 + (1 - _SIMILARITY) * (forecast - target).abs()
 
 
+def fourier_loss(forecast: Tensor, target: Tensor, valid: Tensor, done: float) -> Tensor:
+    """Fourier amplitude and correlation loss of every frame: that of C.-W. Yan et al. 2024, arXiv 2410.23159.
+
+    The amplitude loss is the mean squared difference of the absolute values of the frames' Fourier transforms, here as
+    a share of the true frame's mean square: a blurred frame pays for what it lacks at small scales, and one that lies
+    elsewhere pays nothing. The correlation loss is 1 less the cosine of the angle between both frames, which place and
+    shape decide. The article draws one of the two at each step, the latter at first and the former at last; this is the
+    draw's mean.
+
+    Args:
+        forecast: (B, T, C, H, W).
+        target: the same shape.
+        valid: which values are real, the same shape; the others are taken for 0 on both sides.
+        done: share of the training that lies behind, 0..1: what the amplitude loss counts.
+
+    Returns:
+        A tensor of that shape, with the loss of each frame at all of its pixels.
+
+    >>> square = torch.zeros(1, 1, 1, 8, 8)
+    >>> square[..., 2:4, 2:4] = 1.0
+    >>> real = torch.ones_like(square, dtype=torch.bool)
+    >>> moved = square.roll(4, -1)
+    >>> [round(fourier_loss(moved, square, real, done).mean().item(), 1) for done in (0.0, 0.5, 1.0)]
+    [0.9, 0.5, 0.0]
+    """
+    axes = (-2, -1)
+    f, y = forecast * valid, target * valid
+    power = y.square().mean(axes, keepdim=True)
+    usual = power.mean() * LEAST_SHARE + 1e-6
+    amplitudes = [torch.fft.fft2(frame, norm="ortho").abs() for frame in (f, y)]
+    amplitude = (amplitudes[0] - amplitudes[1]).square().mean(axes, keepdim=True) / (power + usual)
+    both, alone = (f * y).mean(axes, keepdim=True), f.square().mean(axes, keepdim=True)
+    correlation = 1 - (both + usual) / ((alone + usual) * (power + usual)).sqrt()
+    return (done * amplitude + (1 - done) * correlation).expand_as(target)
+
+
 def _blur(values: Tensor) -> Tensor:
     """A Gaussian of sigma 1.5 over 11 x 11 pixels of (B, T, C, H, W), nothing beyond the edges."""
     offsets = torch.arange(-5, 6, device=values.device, dtype=values.dtype)

@@ -20,11 +20,12 @@ from nextframe.data.door import Door
 from nextframe.data.normalise import Normaliser
 from nextframe.data.simple import held_against
 from nextframe.models.convlstm import recompute_in_segments
+from nextframe.models.layers import activate
 from nextframe.models.network import Network
 from nextframe.models.rollout import rollout
 from nextframe.training.augment import Turn, with_other_amounts
 from nextframe.training.in_place import moved_back
-from nextframe.training.losses import LEAST_SHARE, balanced_weights, change, elementwise_loss, masked_mean
+from nextframe.training.losses import LEAST_SHARE, balanced_weights, change, elementwise_loss, fourier_loss, masked_mean
 from nextframe.training.muon import Muon
 from nextframe.training.skill import PerFrameLoss, RolloutSkill, Shrunk
 
@@ -253,6 +254,8 @@ class ForecastTraining(lightning.LightningModule):
         if loss == "relative-mse":  # of windows whose amounts are multiplied, the usual errors are, too
             usual = scale * self._factor if self.config.training.loss_scale else None
             scale = change(simple, target, both, usual)
+        if loss == "facl":
+            return fourier_loss(activate(logits, self.config.model.output), target, valid, self._done())
         losses = elementwise_loss(logits, target, loss, self.config.model.output, valid, scale)
         if not loss.startswith("balanced"):
             return losses
@@ -308,6 +311,8 @@ class ForecastTraining(lightning.LightningModule):
         """Share of the training that lies behind, 0..1."""
         if self.behind is not None:
             return self.behind
+        if self._trainer is None:  # a batch is tried beforehand
+            return 0.0
         return self.global_step / max(int(self.trainer.estimated_stepping_batches), 1)
 
     def _cut(self, batch: Batch) -> Batch:
