@@ -61,13 +61,12 @@ class Palette:
         Warns:
             NextframeWarning: colours that were taken for near ones, once for a folder.
         """
-        met, inverse = np.unique(codes, return_inverse=True)
-        place = np.minimum(np.searchsorted(self.codes, met), len(self.codes) - 1)
-        strange = self.codes[place] != met
+        place = np.minimum(np.searchsorted(self.codes, codes), len(self.codes) - 1)
+        strange = self.codes[place] != codes
         if strange.any():
-            counts = np.bincount(inverse.ravel(), minlength=len(met))
-            nearest, distances = self._nearest(met[strange])
-            worst = int(np.argmax(np.where(distances > self.tolerance, counts[strange], -1)))
+            met, inverse, counts = np.unique(codes[strange], return_inverse=True, return_counts=True)
+            nearest, distances = self._nearest(met)
+            worst = int(np.argmax(np.where(distances > self.tolerance, counts, -1)))
             if distances[worst] > self.tolerance:
                 others = int((distances > self.tolerance).sum()) - 1
                 near, tolerance = _named(self.codes[nearest[worst]]), f"{np.ceil(distances[worst]):.0f}"
@@ -75,16 +74,16 @@ class Palette:
                     "has a colour that the palette lacks" + (f", and {others} more" if others else ""),
                     where=where,
                     expected=f"one of the {len(self.codes)} of {self.path}",
-                    received=f"{_named(met[strange][worst])} in {counts[strange][worst]:,} pixels",
+                    received=f"{_named(met[worst])} in {counts[worst]:,} pixels",
                     hint="add it to the palette with its value, or with 'missing'; or take it for the nearest, "
                     f"{near}, by '# tolerance: {tolerance}' at its top",
                 )
-            share = counts[strange].sum() / codes.size
             tell_once(
-                where, f"colours between those of the palette were taken for the nearest ({share:.1%} of its pixels)"
+                where,
+                f"colours between those of the palette were taken for the nearest ({strange.mean():.1%} of its pixels)",
             )
-            place[strange] = nearest
-        return self.values[place][inverse].reshape(codes.shape)
+            place[strange] = nearest[inverse]
+        return self.values[place]
 
     def _nearest(self, codes: NDArray[np.uint32]) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
         """The nearest colours of the palette and how far they are; a transparent pixel is near none."""
