@@ -169,10 +169,14 @@ def crop(sequence: FrameSequence, box: tuple[int, ...]) -> FrameSequence:
             f"crop {box} reaches beyond the frame", where=sequence.name, expected=f"within {sequence.shape[2:]}"
         )
     grid = None if sequence.grid is None else sequence.grid.cut(top, left, height, width)
-    reader, inner = sequence.values, (top, left, height, width)
-    values = reader.cropped(inner) if isinstance(reader, CutsItself) else Cropped(reader, inner)
+    values = cut(sequence.values, (top, left, height, width))
     whole = sequence.whole or (sequence.shape[2], sequence.shape[3])
     return replace(sequence, values=values, grid=grid, whole=whole)
+
+
+def cut(reader: FrameReader, box: tuple[int, int, int, int]) -> FrameReader:
+    """Frames cut to top, left, height, width, by the reader itself where it can."""
+    return reader.cropped(box) if isinstance(reader, CutsItself) else Cropped(reader, box)
 
 
 def coarsen(sequence: FrameSequence, factor: int) -> FrameSequence:

@@ -490,9 +490,14 @@ _LACKS = {
     "variable": "has no variables to choose from",
     "axes": "has no axes to choose from",
     "time_format": "takes no times from names of files",
-    "palette": "has no colours to turn into values",
+    "palette": "takes no palette",
 }
 """Options that only some formats have -> what is wrong with giving one to another."""
+
+
+def _takers(option: str) -> list[str]:
+    """Formats that have an option."""
+    return [row.name for row in formats() if option in row.takes]
 
 
 def _hold_options(where: object, reading: Reading, takes: frozenset[str]) -> None:
@@ -504,7 +509,7 @@ def _hold_options(where: object, reading: Reading, takes: frozenset[str]) -> Non
                 lacks,
                 where=where,
                 received=", ".join(value) if isinstance(value, tuple) else value,
-                hint=f"leave out {{{option}}}",
+                hint=f"leave out {{{option}}}, which is for {joined(_takers(option))}",
             )
 
 

@@ -241,3 +241,21 @@ def test_without_rasterio_the_extra_is_named(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setitem(sys.modules, "rasterio", None)
     with pytest.raises(ConfigError, match=r"needs rasterio; pip install 'nextframe\[geotiff\]'"):
         open_source(path)
+
+
+def test_bands_of_one_name_are_all_read(tmp_path: Path) -> None:
+    frames = counts()
+    path = write(tmp_path / "levels.tif", frames, names=("wind", "wind", "rain"))
+    (sequence,) = open_source(path).sequences
+    assert sequence.variables == ("wind_band1", "wind_band2", "rain")
+    np.testing.assert_array_equal(sequence.read(0, 1)[0], frames)
+
+
+def test_opacity_is_missing_beside_nodata_too(tmp_path: Path) -> None:
+    frame = counts(2).astype(np.uint8)
+    frame[1] = 255
+    frame[1, 5, 6] = 0
+    frame[0, 7, 8] = 0
+    path = write(tmp_path / "alpha.tif", frame, photometric="minisblack", alpha="yes", nodata=0)
+    missing = np.isnan(open_source(path).sequences[0].read(0, 1)[0, 0])
+    assert list(map(tuple, np.argwhere(missing).tolist())) == [(5, 6), (7, 8)]

@@ -116,7 +116,7 @@ def test_a_palette_that_makes_no_sense_is_told(folder: Path, palette: Path, text
 
 def test_frames_without_colours_are_told(tmp_path: Path, palette: Path) -> None:
     np.save(tmp_path / "a.npy", np.zeros((3, 8, 8)))
-    with pytest.raises(ConfigError, match="has no colours to turn into values"):
+    with pytest.raises(ConfigError, match=r"takes no palette .*leave out palette=.*, which is for GeoTIFF and images"):
         open_source(tmp_path / "a.npy", palette=str(palette))
     Image.fromarray(np.zeros((8, 8), np.uint16)).save(tmp_path / "deep.png")
     with pytest.raises(DataError, match="has no colours of 8 bits"):

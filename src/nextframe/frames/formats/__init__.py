@@ -176,12 +176,15 @@ _FORMATS = (
         knows=Late(f"{_HERE}.geotiff:is_geotiff"),
         open=Late(f"{_HERE}.geotiff:open_geotiff"),
         together=True,
-        takes=frozenset({"variable", "time_format"}),
+        takes=frozenset({"variable", "time_format", "palette"}),
         extra="geotiff",
         about="a sequence, each file a step, or each band that says its own time",
         library="rasterio",
         carries=_EVERYTHING,
-        tests="tests/frames/formats/test_geotiff.py",
+        tests=(
+            "tests/frames/formats/test_geotiff.py",
+            "tests/frames/formats/test_geotiff_palette.py",
+        ),
     ),
     Format(
         name="images",

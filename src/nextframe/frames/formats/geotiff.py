@@ -11,27 +11,25 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nextframe.config import Reading
-from nextframe.errors import ConfigError, DataError, ShapeError, first_line
+from nextframe.errors import ConfigError, DataError, ShapeError
 from nextframe.frames.bounds import hold_claim, hold_frame
 from nextframe.frames.damage import Damage, describe_each
 from nextframe.frames.formats.accumulation import common
+from nextframe.frames.formats.palette import painted, read_palette
+from nextframe.frames.formats.rasters import ALPHA, BLUE, GREEN, RED, Bands, Colours, opened_raster, rasterio_for
 from nextframe.frames.grid import Grid
 from nextframe.frames.names import natural_order, time_in_name
 from nextframe.frames.radar.place import NAMES, mapping
 from nextframe.frames.sequence import APART, FrameSequence, stands_beside
 from nextframe.frames.steps import instant, length_of_time
-from nextframe.plugins import library, pyproj_first
 
 _GEOGRAPHIC = (33550, 34264, 34735)
 """Tags by which a TIFF says where it lies: size of a pixel, transformation, keys of the projection."""
@@ -41,8 +39,6 @@ _TIME_TAGS = ("valid_time", "time", "datetime", "acquisitiondatetime", "timestam
 """Tags that hold a time, in lower case, the likeliest first."""
 _DIMENSION = re.compile(r"NETCDF_DIM_(\w*time\w*)", re.IGNORECASE)
 _SAVED = "TIFFTAG_DATETIME"
-_LIBRARY = (OSError, ValueError, RuntimeError, LookupError, TypeError, MemoryError)
-"""Errors that rasterio raises for files that are damaged, RasterioIOError among them."""
 
 
 def is_geotiff(path: Path) -> bool:
@@ -103,7 +99,8 @@ def open_geotiff(
         ShapeError: files of differing size or bands.
         ConfigError: a band that is not there; rasterio is not installed.
     """
-    _rasterio(name)
+    rasterio_for(name)
+    palette = read_palette(Path(reading.palette)) if reading.palette else None
     ordered = sorted(files, key=natural_order)
     described = describe_each(ordered, lambda path: _described(path, reading), damage)
     first = described[0]
@@ -134,18 +131,25 @@ def open_geotiff(
         "times in names are read where {time_format} says what they look like"
     )
     notes = (note,) if times is not None and any(file.saved for file in described) else ()
+    pixels, box = tuple((file.path, file.steps[n]) for file, n in steps), (0, 0, *first.shape)
+    sequence = FrameSequence(
+        values=Bands(pixels, box) if palette is None else Colours(pixels, box),
+        name=name,
+        times=times,
+        grid=first.grid,
+        missing="mask" if any(file.declares_missing for file in described) else "error",
+        notes=(*notes, stands_beside(first.names, first.aside)) if first.aside else notes,
+    )
+    accumulation = common(name, first.names, [(file.path.name, file.accumulation) for file in described])
+    if palette is not None:
+        return (replace(painted(sequence, palette), accumulation=accumulation),)
     return (
-        FrameSequence(
-            values=_Bands(tuple((file.path, file.steps[n]) for file, n in steps), (0, 0, *first.shape)),
-            name=name,
-            times=times,
+        replace(
+            sequence,
             variables=first.names,
             units=first.units,
             variable_attributes=first.about,
-            accumulation=common(name, first.names, [(file.path.name, file.accumulation) for file in described]),
-            grid=first.grid,
-            missing="mask" if any(file.declares_missing for file in described) else "error",
-            notes=(*notes, stands_beside(first.names, first.aside)) if first.aside else notes,
+            accumulation=accumulation,
         ),
     )
 
@@ -176,41 +180,8 @@ def _hold_alike(first: _File, other: _File) -> None:
         first.grid.hold_in_place(other.grid, where=other.path, than=first.path.name)
 
 
-def _rasterio(where: object) -> Any:
-    """The library.
-
-    Raises:
-        ConfigError: it is not installed.
-    """
-    pyproj_first()
-    return library("rasterio", extra="geotiff", where=where)
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[Any]:
-    """A file opened by rasterio; nothing beside it is looked at, and no other format is taken for it.
-
-    Raises:
-        DataError: it cannot be read.
-    """
-    rasterio = _rasterio(path)
-    try:
-        with (
-            rasterio.Env(GDAL_DISABLE_READDIR_ON_OPEN="EMPTY_DIR"),
-            rasterio.open(path.absolute(), driver="GTiff") as file,
-        ):
-            yield file
-    except (*_LIBRARY, rasterio.errors.RasterioError) as error:
-        raise DataError(
-            "cannot be read as GeoTIFF",
-            where=path,
-            received=first_line(error),
-            hint="the file may be truncated or damaged",
-        ) from error
-
-
 def _described(path: Path, reading: Reading) -> _File:
-    with _opened(path) as file:
+    with opened_raster(path) as file:
         pages = len(file.subdatasets)
         said = _Said(
             path=path,
@@ -219,7 +190,7 @@ def _described(path: Path, reading: Reading) -> _File:
             descriptions=tuple(file.descriptions),
             units=tuple(file.units),
             dtypes=tuple(file.dtypes),
-            alpha=tuple(int(kind) == _ALPHA for kind in file.colorinterp),
+            kinds=tuple(int(kind) for kind in file.colorinterp),
             height=int(file.height),
             width=int(file.width),
             transform=tuple(file.transform)[:6],
@@ -242,8 +213,8 @@ def _described(path: Path, reading: Reading) -> _File:
 
 _NOWHERE = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
 """Transformation of a file that has none: rows and columns."""
-_ALPHA = 6
-"""How GDAL counts the interpretation of a band as opacity."""
+_NAMED = {RED: "red", GREEN: "green", BLUE: "blue"}
+"""Bands of a picture, in the order in which a palette reads them."""
 
 
 @dataclass(frozen=True)
@@ -256,7 +227,8 @@ class _Said:
     descriptions: tuple[str | None, ...]
     units: tuple[str | None, ...]
     dtypes: tuple[str, ...]
-    alpha: tuple[bool, ...]
+    kinds: tuple[int, ...]
+    """What GDAL takes each band for."""
     height: int
     width: int
     transform: tuple[float, ...]
@@ -274,17 +246,21 @@ class _Said:
         """
         hold_frame(self.path, self.height, self.width)
         hold_claim(self.path, self.height * self.width)
-        seen = [n for n, alpha in enumerate(self.alpha) if not alpha]
+        seen = [n for n, kind in enumerate(self.kinds) if kind != ALPHA]
         strange = [dtype for dtype in self.dtypes if np.dtype(dtype).kind not in "iuf"]
         if strange or not seen:
             raise DataError("holds no real numbers", where=self.path, received=", ".join(strange) or "opacity alone")
         laid = self._laid(seen)
+        if reading.palette:
+            laid = self._by_colour(laid)
         names = list(laid)
         aside: tuple[str, ...] = ()
         if reading.variable:
             names = [names[self._chosen(wanted, names)] for wanted in reading.variable]
         elif described := self._describing(laid):
             aside, names = tuple(described), [name for name in names if name not in described]
+        elif reading.palette and set(names) == set(_NAMED.values()):
+            names = list(_NAMED.values())
         steps = tuple(zip(*(laid[name] for name in names), strict=True))
         own = [_time(self.path, self.bands[step[0]]) for step in steps]
         times, saved = tuple(time for time in own if time is not None), False
@@ -296,7 +272,7 @@ class _Said:
                 time, saved = _saved(self.tags[_SAVED]), True
             times = () if time is None else (time,)
         shown = steps[0]
-        return _File(
+        header = _File(
             path=self.path,
             shape=(self.height, self.width),
             steps=tuple(tuple(n + 1 for n in step) for step in steps),
@@ -314,6 +290,41 @@ class _Said:
             grid=self._grid(),
             saved=saved,
         )
+        return self._picture(header) if reading.palette else header
+
+    def _picture(self, header: _File) -> _File:
+        """The header of a file that is read by a palette: its bands are one quantity, whatever they say of themselves.
+
+        Raises:
+            DataError: bands of more than 8 bits.
+            ShapeError: bands that are neither one nor red, green and blue.
+        """
+        dtypes = {self.dtypes[n - 1] for n in header.steps[0]}
+        if dtypes != {"uint8"}:
+            raise DataError(
+                "has no colours of 8 bits to turn into values",
+                where=self.path,
+                expected="uint8",
+                received=", ".join(sorted(dtypes)),
+                hint="leave out {palette} where the numbers are the values",
+            )
+        if len(header.names) not in (1, 3):
+            raise ShapeError(
+                "holds other bands than those of a picture",
+                where=self.path,
+                expected="red, green and blue, or one band",
+                received=", ".join(header.names),
+                hint="name those of the picture with {variable}",
+            )
+        one = header.accumulation[:1]
+        return replace(header, names=("picture",), units=("1",), about=({},), accumulation=one)
+
+    def _by_colour(self, laid: dict[str, list[int]]) -> dict[str, list[int]]:
+        """Bands by their colours, where they say these; others, and bands that are steps, by the name that they had."""
+        kinds = [self.kinds[bands[0]] for bands in laid.values()]
+        if any(len(bands) > 1 for bands in laid.values()) or any(kinds.count(kind) != 1 for kind in _NAMED):
+            return laid
+        return {_NAMED.get(kind, name): bands for kind, (name, bands) in zip(kinds, laid.items(), strict=True)}
 
     def _tag(self, band: int, key: str) -> str:
         return next((said[key] for said in (self.bands[band], self.tags) if said.get(key)), "")
@@ -332,7 +343,10 @@ class _Said:
                 return laid
         if len(seen) > 1 and all(own) and len(set(own)) == len(own):
             return {self._name(seen[0]): list(seen)}
-        return {self._name(n): [n] for n in seen}
+        names = [self._name(n) for n in seen]
+        return {
+            name if names.count(name) == 1 else f"{name}_band{n + 1}": [n] for n, name in zip(seen, names, strict=True)
+        }
 
     def _variable(self, band: int) -> str:
         """Name of the variable that a band is of, and of what it says of that one: "rain_rate_quantile_0.9"."""
@@ -459,49 +473,3 @@ def _saved(said: str) -> np.datetime64 | None:
         return np.datetime64(datetime.strptime(said.strip("\0 "), "%Y:%m:%d %H:%M:%S"), "ns")
     except ValueError:
         return None
-
-
-@dataclass(frozen=True)
-class _Bands:
-    """Bands of files as (T, C, H, W)."""
-
-    steps: tuple[tuple[Path, tuple[int, ...]], ...]
-    """By step: the file and the numbers of its bands."""
-    box: tuple[int, int, int, int]
-    """What is read of every frame: top, left, height, width."""
-
-    @property
-    def shape(self) -> tuple[int, int, int, int]:
-        return len(self.steps), len(self.steps[0][1]), *self.box[2:]
-
-    @property
-    def dtype(self) -> np.dtype:
-        return np.dtype(np.float32)
-
-    def cropped(self, box: tuple[int, int, int, int]) -> _Bands:
-        """The same, of which no more than a box of every frame is read."""
-        return _Bands(self.steps, (self.box[0] + box[0], self.box[1] + box[1], *box[2:]))
-
-    def __getitem__(self, frames: slice, /) -> NDArray[np.floating]:
-        chosen = self.steps[frames]
-        return (
-            np.stack([self._read(*step) for step in chosen]) if chosen else np.empty((0, *self.shape[1:]), np.float32)
-        )
-
-    def _read(self, path: Path, bands: tuple[int, ...]) -> NDArray[np.floating]:
-        top, left, height, width = self.box
-        with _opened(path) as file:
-            window = ((top, top + height), (left, left + width))
-            stored = file.read(list(bands), window=window, masked=True)
-            scales, offsets = (np.array([part[n - 1] for n in bands]) for part in (file.scales, file.offsets))
-        values = np.ma.filled(stored.astype(np.float64), np.nan)
-        if (scales != 1).any() or (offsets != 0).any():
-            values = values * scales[:, None, None] + offsets[:, None, None]
-        if values.shape != (len(bands), height, width):
-            raise ShapeError(
-                "has another shape than it had when it was opened",
-                where=path,
-                expected=(len(bands), height, width),
-                received=values.shape,
-            )
-        return values if stored.dtype.itemsize == 8 else values.astype(np.float32)

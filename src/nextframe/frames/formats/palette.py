@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from nextframe.errors import ConfigError, DataError, ShapeError
 from nextframe.frames.formats.attributes import tell_once
+from nextframe.frames.readers import cut
 from nextframe.frames.sequence import FrameReader, FrameSequence
 
 _MISSING = ("missing", "nan", "nodata", "")
@@ -49,7 +50,7 @@ class Palette:
         return bool((self.codes == _CLEAR).any())
 
     def turned(self, codes: NDArray[np.uint32], where: object) -> NDArray[np.float32]:
-        """Values of colours, of their shape.
+        """Values of colours, of their shape; what is transparent is missing where the palette has no value for it.
 
         Args:
             codes: colours.
@@ -63,6 +64,10 @@ class Palette:
         """
         place = np.minimum(np.searchsorted(self.codes, codes), len(self.codes) - 1)
         strange = self.codes[place] != codes
+        if not strange.any():
+            return self.values[place]
+        clear = strange & (codes == _CLEAR)
+        strange &= ~clear
         if strange.any():
             met, inverse, counts = np.unique(codes[strange], return_inverse=True, return_counts=True)
             nearest, distances = self._nearest(met)
@@ -83,17 +88,16 @@ class Palette:
                 f"colours between those of the palette were taken for the nearest ({strange.mean():.1%} of its pixels)",
             )
             place[strange] = nearest[inverse]
-        return self.values[place]
+        return np.where(clear, np.float32(np.nan), self.values[place])
 
     def _nearest(self, codes: NDArray[np.uint32]) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-        """The nearest colours of the palette and how far they are; a transparent pixel is near none."""
+        """The nearest colours of the palette and how far they are."""
         own = np.flatnonzero(self.codes < _CLEAR)
         if not own.size:
             return np.zeros(len(codes), np.intp), np.full(len(codes), np.inf)
         away = np.empty((len(codes), len(own)))
         for n, colour in enumerate(_parts(self.codes[own])):
             away[:, n] = np.sqrt(((_parts(codes) - colour) ** 2).sum(1))
-        away[codes == _CLEAR] = np.inf
         best = away.argmin(1)
         return own[best], away[np.arange(len(codes)), best]
 
@@ -195,6 +199,10 @@ class _Painted:
     @property
     def dtype(self) -> np.dtype:
         return np.dtype(np.float32)
+
+    def cropped(self, box: tuple[int, int, int, int]) -> _Painted:
+        """The same, of which a box of every frame is looked up: the palette need not have the colours around it."""
+        return replace(self, reader=cut(self.reader, box))
 
     def __getitem__(self, frames: slice, /) -> NDArray[np.float32]:
         start, _, _ = frames.indices(self.shape[0])
