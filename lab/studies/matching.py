@@ -2,7 +2,7 @@
 
     python -m lab matching [--data FOLDER] [--limit 60] [--out FOLDER]
 
-verifies the shipped model on the test part of its morning: CSI and frequency bias at 0.2, 1 and 3 mm/h, squared error
+verifies the shipped model on the test part of its data: CSI and frequency bias at 0.2, 1 and 3 mm/h, squared error
 and the power of fine structure, means over lead times. Writes lab/results/matching.json and the table between the marks
 of docs/verification.md; with `--out`, the JSON file alone, to that folder. FOLDER holds the data, by default
 ../shared/data.
@@ -65,8 +65,14 @@ def table(result: Mapping[str, Any]) -> str:
     heads += [f"frequency bias at {threshold:g}" for threshold in THRESHOLDS]
     lines = [f"| {' | '.join(['forecast', *heads, 'MSE', 'power below 8 px'])} |", f"|---|{'---:|' * len(names)}"]
     for who, scores in result["scores"].items():
-        lines.append(f"| {who} | {' | '.join(f'{np.mean(scores[name]):.3f}' for name in names)} |")
+        lines.append(f"| {who} | {' | '.join(_mean(scores[name]) for name in names)} |")
     return "\n".join(lines)
+
+
+def _mean(values: Sequence[float]) -> str:
+    """Mean over lead times; nothing where one of them has no value."""
+    mean = float(np.mean(values))
+    return f"{mean:.3f}" if np.isfinite(mean) else ""
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -83,7 +89,7 @@ def main(arguments: Sequence[str]) -> None:
     write_text(RESULT if out is None else out / RESULT.name, json.dumps(result, indent=1) + "\n")
     if out is None:
         said = (
-            f"{RUN} on the test part of its morning, {result['windows']} forecasts, means over 5 to 30 minutes; "
+            f"{RUN} on the test part of its data, {result['windows']} forecasts, means over 5 to 30 minutes; "
             f"`python -m lab matching` on {machine}."
         )
         text = PAGE.read_text(encoding="utf-8")

@@ -76,7 +76,6 @@ CASES = {
         "--future 6 --split sequence --validation 0.25 --test 0.25 --coordinates lagrangian --output linear "
         "--residual --filters 16 --train-crop 64 --batch-size 8 --learning-rate 2e-3 --loss mse --epochs 3",
     ),
-    "moving-mnist": Case(title="moving-mnist, shipped: movies of other digits"),
 }
 
 
