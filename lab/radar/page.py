@@ -81,8 +81,8 @@ def _lines(found: Sequence[Event], variant: str) -> Iterator[str]:
     yield from _means(found, {**COMPARED, **OTHERS}, ALL)
     yield (
         "\n`model` is the forecast as it is, a mean: smooth, with the smallest errors. `matched` has the distribution "
-        "of the last frame seen, moved on (`--matched`), `mapped` that of the validation part (`--matched validation`). "
-        "Frequency bias, power and coverage are right at 1, 1 and 0.9.\n"
+        "of the last frame seen, moved on (`--matched`), `mapped` that of the validation part (`--matched "
+        "validation`). Frequency bias, power and coverage are right at 1, 1 and 0.9.\n"
     )
     yield "## Who is really better\n"
     yield (

@@ -108,10 +108,9 @@ def _export_graphs(model: TrainedForecaster, path: Path, row: ExportFormat) -> E
             files = [path.with_name(file.name) for file in (*written, described)]
             for file, place in zip((*written, described), files, strict=True):
                 file.replace(place)
-            for name in earlier:  # else the model before would be loaded in place of this one
-                place = path.with_name(name)
-                if place not in files and place.suffix == path.suffix and place in _places(path):
-                    place.unlink(missing_ok=True)
+            for left in map(path.with_name, earlier):  # else the model before would be loaded in place of this one
+                if left not in files and left.suffix == path.suffix and left in _places(path):
+                    left.unlink(missing_ok=True)
     except OSError as error:
         raise cannot_be_written(path, error) from error
     return Exported(

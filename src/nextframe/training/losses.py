@@ -144,7 +144,8 @@ def fourier_loss(forecast: Tensor, target: Tensor, valid: Tensor, done: float) -
     amplitude = (amplitudes[0] - amplitudes[1]).square().mean(axes, keepdim=True) / (power + usual)
     both, alone = (f * y).mean(axes, keepdim=True), f.square().mean(axes, keepdim=True)
     correlation = 1 - (both + usual) / ((alone + usual) * (power + usual)).sqrt()
-    return (done * amplitude + (1 - done) * correlation).expand_as(target)
+    losses: Tensor = done * amplitude + (1 - done) * correlation
+    return losses.expand_as(target)
 
 
 def _blur(values: Tensor) -> Tensor:
