@@ -3,9 +3,9 @@
 //
 //     Y = A' [ (G g G') . (B' d B) ] A        d: 6x6 input, g: RxR kernel, Y: MxM output, M = 7 - R
 //
-// With the usual a = 1 and b = 2, terms of up to b^3 = 8 times the result cancel, and sums over many channels are six to
-// ten times as far from float64 as those of direct float32 convolutions; with 5/8 and 3/2 two to four times, by as many
-// operations. The powers of both are exact in a float.
+// With the usual a = 1 and b = 2, terms of up to b^3 = 8 times the result cancel, and sums over many channels are six
+// to ten times as far from float64 as those of direct float32 convolutions; with 5/8 and 3/2 two to four times, by as
+// many operations. The powers of both are exact in a float.
 //
 // Its adjoint gives the kernel's gradient from the output's gradient dY:  dg = G' [ (B' d B) . (A dY A') ] G.
 //
