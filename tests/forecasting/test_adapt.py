@@ -114,6 +114,19 @@ def test_a_missing_frame_is_filled_and_valid_times_stay_on_the_step(tmp_path: Pa
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("forecaster", ["radar-rain", "anvil"])
+def test_a_missing_frame_is_filled_where_it_is_the_first_to_be_seen(tmp_path: Path, forecaster: str) -> None:
+    said: list[str] = []
+    gap = composite(tmp_path / "gap.nc", minutes=(0, 5, 15, 20, 25))
+    made, past, _ = forecast_file(forecaster, gap, lead_times=2, tell=said.append)
+    assert any("1 frame was missing, and was filled in along the motion" in line for line in said)
+    assert len(past) == 4
+    whole = forecast_file(forecaster, composite(tmp_path / "w.nc", minutes=range(0, 30, 5)), lead_times=2)[0]
+    np.testing.assert_array_equal(made.valid_time, whole.valid_time)
+    np.testing.assert_allclose(made.values, whole.values, atol=1.0)
+
+
+@pytest.mark.slow
 def test_few_frames_are_warned_of_and_one_is_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     two, one = composite(tmp_path / "two.nc", minutes=(0, 5)), composite(tmp_path / "one.nc", minutes=(0,))
     with pytest.warns(NextframeWarning, match="2 frames to start from, where the training had 4"):
@@ -144,7 +157,7 @@ def test_no_rain_one_wet_pixel_and_nothing_at_all(tmp_path: Path) -> None:
         rain_forecast(void)
     for row in baselines():
         if row.name != "climatology":
-            with pytest.raises(DataError, match="holds no value"):
+            with pytest.raises(DataError, match="hold no valid value"):
                 forecast_file(row.name, void)
 
 
@@ -214,6 +227,22 @@ def test_baselines_say_what_they_lack(tmp_path: Path, capsys: pytest.CaptureFixt
     ):
         assert main(["forecast", *arguments, "--out", str(tmp_path / "f.nc")]) == 2
         assert said in capsys.readouterr().err
+
+
+def test_a_single_forecast_is_told_who_knows_its_uncertainty(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    radar, out = str(composite(tmp_path / "radar.nc")), str(tmp_path / "f.nc")
+    assert main(["forecast", "extrapolation", "--input", radar, "--members", "--out", out]) == 2
+    said = capsys.readouterr().err
+    assert "take steps" in said
+    assert "train with" not in said
+
+
+@pytest.mark.parametrize(("slip", "meant"), [("anvill", "anvil"), ("persistance", "persistence"), ("vide", "video")])
+def test_a_slip_in_a_name_is_told(slip: str, meant: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["forecast", slip, "--input", "radar.nc"]) == 2
+    assert f"did you mean {meant!r}?" in capsys.readouterr().err
 
 
 def test_a_name_is_a_baseline_and_a_path_is_a_run(

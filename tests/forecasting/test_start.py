@@ -112,3 +112,15 @@ def test_a_step_that_does_not_go_into_the_training_s_is_kept(step: float) -> Non
     start = start_at(storm([step * n for n in range(9)]), 9, past=4, lead_times=1, step=300.0)
     assert start.past.time_step == np.timedelta64(int(step), "m")
     assert start.places == (-3, -2, -1, 0)
+
+
+@pytest.mark.parametrize(("past", "seen"), [(4, [10, 20, 25, 30]), (3, [20, 25, 30])])
+def test_where_the_first_frame_to_see_is_missing_the_one_before_it_is_seen(past: int, seen: list[float]) -> None:
+    frames = storm([0, 5, 10, 20, 25, 30])
+    start = start_at(frames, 6, past=past, lead_times=2, step=300.0)
+    minutes = (np.asarray(start.past.times) - np.datetime64("2020-01-01", "ns")) / np.timedelta64(1, "m")
+    assert minutes.tolist() == seen
+    filled, number = on_the_step(start.past, start.places)
+    assert number == (past == 4)
+    assert len(filled) == past + number  # the one before may be left out once the gap is filled
+    np.testing.assert_allclose(filled.read(0, len(filled))[-3:], frames.read(3, 6))

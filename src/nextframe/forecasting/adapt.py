@@ -55,6 +55,7 @@ class Adapted:
         """
         start = start_at(sequence, first, past=past, lead_times=lead_times, step=self.step)
         frames, filled = on_the_step(coarsen_whole(start.past, self.factor), start.places)
+        frames = frames[-past:] if filled else frames  # one before them may have been there to fill the first from
         notes = [*self.notes]
         if self.factor > 1:
             notes.append(f"{sequence.name}: the forecast is interpolated back to its own grid")
@@ -137,6 +138,7 @@ def adapt(manifest: Manifest, source: Source, given: Mapping[str, Any]) -> Adapt
         DataError, ConfigError, ShapeError: as `open_source`.
     """
     data = manifest.config.data
+    data.but(given)  # tells options that there are none of
     usual: dict[str, Any] = {"crop": (), "coarsen": 1, "resolution": "", "rain_unit": "as-read", "part": "all"}
     opened = open_as(replace(data, **{**usual, **given}), source)
     notes: list[str] = []

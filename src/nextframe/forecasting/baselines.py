@@ -6,13 +6,16 @@ A new baseline is a module with a `Forecaster` and a row here; one of another pa
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nextframe.errors import CheckpointError
 from nextframe.plugins import Late, row_of, table
+from nextframe.runs.shipped import nearest, shipped_name
 
 if TYPE_CHECKING:
     from nextframe.data.split import Span
@@ -116,17 +119,36 @@ def named(run: str | Path, tell: Callable[[str], None]) -> Baseline | None:
         run: what was asked for.
         tell: is told which it is where there are both.
 
+    Raises:
+        CheckpointError: a name that is none, but nearly that of a baseline.
+
     >>> named("./anvil", print) is None, named("persistence", print).frames
     (True, 1)
     """
     row = next((row for row in baselines() if row.name == str(run)), None)
-    if row is None or not Path(run).is_dir():
+    if row is None:
+        _hold_to_names(str(run))
+        return None
+    if not Path(run).is_dir():
         return row
     if any((Path(run) / name).exists() for name in ("config.yaml", "model.json")):
         tell(f"{run}: the run folder of this name, not the baseline")
         return None
     tell(f"{run}: the baseline, not the folder of this name, which is ./{run}")
     return row
+
+
+def _hold_to_names(name: str) -> None:
+    """Tell a slip in the name of a baseline, where nothing else is called so, or nearly so."""
+    if Path(name).name != name or Path(name).exists() or shipped_name(name) or nearest(name):
+        return
+    similar = difflib.get_close_matches(name, names(), n=1)
+    if similar:
+        raise CheckpointError(
+            "is neither a run folder, nor a shipped model, nor a baseline",
+            where=name,
+            hint=f"did you mean {similar[0]!r}?",
+        )
 
 
 def make_baseline(name: str, training: Sequence[Span] = ()) -> Forecaster:

@@ -371,6 +371,10 @@ class Forecaster(ABC):
             raise ConfigError("asks for no frame", where="lead_times", expected="at least 1", received=lead_times)
         forecaster = self.knowing([past])
         frames = past.read(0, len(past))
+        if not np.isfinite(frames).any():
+            raise DataError(
+                "the frames to start from hold no valid value", where=past.name, hint="start from frames that do"
+            )
         drawn: FloatArray | None = None
         if members:
             values, drawn = forecaster.distribution(frames[None], lead_times)
@@ -423,7 +427,12 @@ def only_one(starts: Sequence[Begun], source: Source) -> Begun:
 
     Warns:
         NextframeWarning: there are several.
+
+    Raises:
+        DataError: there is none.
     """
+    if not starts:
+        raise DataError("is empty: there are no frames to forecast from", where="source", hint="give it some frames")
     if len(starts) > 1:
         warnings.warn(
             NextframeWarning(

@@ -124,6 +124,8 @@ def issue_baseline(
         )
     forecaster = make_baseline(baseline.name, [Span(sequence, 0, first)])
     forecast = prepared.back(forecaster.forecast(prepared.frames, lead_times, members=members), None)
+    if forecast.members is None and members:
+        forecast = replace(forecast, no_members="take steps, an ensemble, or a model that knows its uncertainty")
     return _issued(forecast, prepared, tell, matched=how == "last")
 
 

@@ -38,7 +38,8 @@ def start_at(sequence: FrameSequence, first: int, *, past: int, lead_times: int,
         sequence: the frames; nothing is read.
         first: number of the first frame to forecast, which the sequence need not hold.
         past: frames to see, at most; fewer where the sequence, or a stretch of it without a gap, begins later. Gaps of
-            one or two frames are looked across.
+            one or two frames are looked across; where the first frame to see is missing, the one before it is among
+            them, to fill it from.
         lead_times: frames to forecast.
         step: seconds between the frames that are to be seen, where the sequence's own step is one of these, or several
             make one; by default that of the sequence.
@@ -67,7 +68,7 @@ def start_at(sequence: FrameSequence, first: int, *, past: int, lead_times: int,
         complete = first + lead_times <= len(sequence)
     else:
         distances = np.r_[0.0, np.cumsum(steps_between(sequence.instants, nominal))]
-        back = _walk(distances[first - 1] - distances[first - 1 :: -1], past - 1, FILLED)[::-1]
+        back = _walk(distances[first - 1] - distances[first - 1 :: -1], past - 1, FILLED, beyond=True)[::-1]
         seen, places = [first - 1 - n for _, n in back], [-place for place, _ in back]
         ahead = _walk(distances[first - 1 :] - distances[first - 1], lead_times, 0)
         coming, complete = [first - 1 + n for _, n in ahead[1:]], len(ahead) > lead_times
@@ -100,13 +101,14 @@ def step_for(sequence: FrameSequence, step: float | None) -> np.timedelta64 | No
     return wanted if whole >= 1 and abs(shortest * whole - 1) < 0.02 * whole else own
 
 
-def _walk(distances: NDArray[np.float64], steps: int, gap: int) -> list[tuple[int, int]]:
+def _walk(distances: NDArray[np.float64], steps: int, gap: int, *, beyond: bool = False) -> list[tuple[int, int]]:
     """Frames one step after the other away from the first, across gaps of at most so many frames: place and number.
 
     Args:
         distances: of the frames from the first, in steps, increasing from 0.
         steps: how far to go.
         gap: frames that may be missing in a row.
+        beyond: go on to the next frame where the one that is so far away is missing.
     """
     way = [(0, 0)]
     while True:
@@ -116,7 +118,8 @@ def _walk(distances: NDArray[np.float64], steps: int, gap: int) -> list[tuple[in
             return way
         to_one = int(np.argmin(np.abs(apart - 1)))  # frames that are nearer belong to a higher rate
         jump = max(1, round(float(apart[to_one])))
-        if place + jump > steps or jump > gap + 1 or apart[to_one] < 0.5:
+        too_far = place >= steps if beyond else place + jump > steps
+        if too_far or jump > gap + 1 or apart[to_one] < 0.5:
             return way
         way.append((place + jump, at + 1 + to_one))
 

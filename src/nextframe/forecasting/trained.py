@@ -76,7 +76,7 @@ class TrainedForecaster(Forecaster):
         data = self.config.data
         return (
             f"<{type(self).__name__} {self.name!r}{where}: {self.config.model.model}{filters}, {models}"
-            f"{parameters:,} parameters, {data.future} frames from {data.past} of "
+            f"{parameters:,} parameters, {count(data.future, 'frame')} from {data.past} of "
             f"{described(self.manifest.variables, self.manifest.units)}>"
         )
 
