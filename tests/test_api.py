@@ -249,3 +249,20 @@ def test_a_preset_is_a_configuration() -> None:
     config = resolve("encoder-decoder", "tutorial", epochs=2)
     assert (config.model.model, config.training.epochs, config.data.past) == ("encoder-decoder", 2, 10)
     assert resolve(**SMALL).data.past == 3
+
+
+@pytest.mark.parametrize("forecaster", ["squares-stacked", "persistence"])
+def test_a_slip_in_an_option_of_a_forecast_is_told(forecaster: str) -> None:
+    slip: dict[str, Any] = {"gray": True}
+    with pytest.raises(nextframe.ConfigError, match=r"unknown option 'gray'.*did you mean 'grey'"):
+        nextframe.forecast(forecaster, np.zeros((4, 16, 16)), **slip)
+
+
+def test_nothing_to_forecast_from_is_told() -> None:
+    model = nextframe.load_run("squares-stacked")
+    for forecaster in (model, nextframe.Persistence()):
+        with pytest.raises(nextframe.DataError):
+            forecaster.forecast([], 2)
+        nothing = nextframe.FrameSequence(values=np.full((4, 1, 16, 16), np.nan), name="mine.nc", missing="mask")
+        with pytest.raises(nextframe.DataError, match=r"mine.nc: the frames to start from hold no valid value"):
+            forecaster.forecast(nothing, 2)

@@ -75,6 +75,23 @@ def test_times_are_said_where_they_are_known() -> None:
     assert "valid 2019-03-01 06:15 to 2019-03-01 06:20" in repr(nextframe.Persistence().forecast(rain, 2))
 
 
+def test_an_inspection_is_said_in_a_line() -> None:
+    assert repr(nextframe.inspect("squares:movies=2,seed=7")) == (
+        "<Inspection of squares:movies=2,seed=7: 30 frames of 1 x 40 x 40 (brightness), 1 problem>"
+    )
+
+
+@pytest.mark.slow
+def test_a_figure_without_truth_says_when_a_forecast_is_valid() -> None:
+    times = np.array(["2019-03-01T06:00", "2019-03-01T06:05"], "datetime64[ns]")
+    rain = nextframe.FrameSequence(
+        values=np.zeros((2, 1, 8, 8)), name="rain.nc", times=times, variables=("rain",), units=("mm/h",)
+    )
+    forecast = nextframe.Persistence().forecast(rain, 2)
+    for figure in (forecast.plot(), forecast.plot(past=rain)):
+        assert {"+5 min\n06:10 UTC", "+10 min\n06:15 UTC"} <= {panel.get_title() for panel in figure.axes}
+
+
 def test_a_sequence_is_indexed_and_read_as_an_array(source: nextframe.FrameSource) -> None:
     sequence = source.sequences[0]
     whole = sequence.read(0, 15)

@@ -46,6 +46,14 @@ def test_amounts_of_minutes_and_reflectivity_have_classes_of_their_own() -> None
     assert [rain_colours(unit, 1.0) for unit in ("K", "1", "m s-1", "inch/h")] == [None] * 4
 
 
+def test_films_are_grey_or_in_their_colours_whatever_is_forecast_of_them() -> None:
+    seen, ahead = field(20.0, 90.0, 160.0), field(20.3, 90.2, 159.7)
+    assert not Palette(seen, ahead).needs_bar
+    assert Palette(ahead).needs_bar, "whole numbers tell bytes, and there are none"
+    still = np.full((2, 3, 4, 4), 90.0, np.float32)
+    assert np.unique(Palette(still, still + 0.2).frame(still[0])).tolist() == [90]
+
+
 def test_errors_are_scaled_by_themselves_with_numbers() -> None:
     errors = np.random.default_rng(0).normal(0, 0.1, (4, 1, 30, 30)).astype(np.float32)
     scale = ErrorScale(errors)

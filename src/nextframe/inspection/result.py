@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from nextframe.frames.sequence import described
-from nextframe.words import count
+from nextframe.words import count, listing
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,6 +156,14 @@ class Inspection:
     """Sentence on what of it a forecast would read beyond the last frame seen, found out by trying."""
     recipe: tuple[str, ...] = ()
     """Choices that a training would make for these frames, a sentence each."""
+
+    def __repr__(self) -> str:
+        units = ["" if channel.unit == "1" else f" ({channel.unit})" for channel in self.channels]
+        named = [f"{channel.name}{unit}" for channel, unit in zip(self.channels, units, strict=True)]
+        return (
+            f"<Inspection of {self.name}: {count(self.frames, 'frame')} of {len(self.channels)} x {self.height} x "
+            f"{self.width} ({listing(named)}), {count(len(self.problems), 'problem')}>"
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON."""

@@ -51,13 +51,15 @@ class Palette:
         values = np.concatenate([part[np.isfinite(part)].ravel() for part in frames])
         low, high = (float(values.min()), float(values.max())) if values.size else (0.0, 1.0)
         coloured = all(part.shape[1] == 3 for part in frames)
+        # A forecast of bytes is between them; the frames seen are not.
+        whole = any(_are_whole(part) for part in frames if np.isfinite(part).any())
         self.rain: RainColours | None = rain_colours(unit, high)
         self.map, self.power = "gray", 1.0
         if self.rain is not None:
             self.map, low, high = "rain", self.rain.levels[0], self.rain.levels[-1]
         elif low >= 0 and high <= 1 and unit == "1":
             low, high = 0.0, 1.0
-        elif low >= 0 and 100 < high <= 255 and (coloured or np.array_equal(values, np.round(values))):
+        elif low >= 0 and high <= 255 and (high > 100 or (high > 1 and coloured and whole)) and (coloured or whole):
             low, high = 0.0, 255.0
         elif not coloured:  # colours of their own are explained by no bar
             self.map = "viridis"
@@ -184,6 +186,11 @@ def enlarge(picture: RGB, smallest: int = 200, largest: int = 1000) -> RGB:
     wanted = -(-smallest // min(picture.shape[:2]))
     factor = max(1, min(wanted, largest // max(picture.shape[:2])))
     return picture.repeat(factor, axis=0).repeat(factor, axis=1)
+
+
+def _are_whole(frames: FloatArray) -> bool:
+    """True where every value that is known is a whole number."""
+    return bool((~np.isfinite(frames) | (frames == np.round(frames))).all())
 
 
 def _bytes(picture: NDArray[np.float64], missing: NDArray[np.bool_] | np.bool_) -> RGB:

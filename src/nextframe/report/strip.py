@@ -22,6 +22,7 @@ from nextframe.report.place import Edges, Graticule
 _COLUMNS = 20
 """Frames in a row; more could not be told apart, and would take minutes to draw."""
 _SOFT = "#6e6e6e"
+_EDGE = "#bebebe"
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,8 @@ def strip(
         )
     if truth is not None:
         rows.append(_Row("truth", [palette.frame(f) for f in truth], ahead, values, said))
-    rows.append(_Row(name, [palette.frame(f) for f in forecast], list(leads), values, said))
+    told = ahead if truth is None else list(leads)
+    rows.append(_Row(name, [palette.frame(f) for f in forecast], told, values, said))
     if truth is not None:
         errors = ErrorScale(forecast - truth)
         pictures = [errors.frame(f - t) for f, t in zip(forecast, truth, strict=True)]
@@ -112,6 +114,7 @@ def _drawn(rows: Sequence[_Row], size: tuple[int, ...], edges: Edges | None, gra
             if picture is None:
                 continue
             panel.imshow(picture, interpolation="nearest", extent=(0, 1, 0, 1), aspect=height / width)
+            panel.spines[:].set(visible=True, color=_EDGE, linewidth=0.4)  # a blank frame is one, too
             if graticule is not None:
                 _draw_lines(panel, graticule)
             panel.set_title(plain(text), fontsize=6.5, pad=2)
