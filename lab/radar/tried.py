@@ -17,9 +17,11 @@ from importlib import import_module
 from pathlib import Path
 
 import numpy as np
+from matplotlib.figure import Figure
 from scipy.ndimage import gaussian_filter
 
 from lab.options import parser
+from lab.pictures import save_figure
 from lab.place import DOCS, ROOT
 from lab.radar.lines import table
 from lab.radar.measure import RADAR, RUNS, SCORED, Kept, keep
@@ -199,7 +201,23 @@ def write_page() -> None:
         for file in sorted((RADAR / TRIED / row.name).glob("*.json"))
         for found in [Verification.from_json(file)]
     ]
+    _save_picture(scored)
     write_text(PAGE, "\n".join(_page(scored)) + "\n")
+
+
+def _save_picture(scored: Sequence[Event]) -> None:
+    """What each motion and each way is worth: events hit, and squared error."""
+    figure = Figure(figsize=(9.0, 4.2), layout="constrained", facecolor="white")
+    for axes, (title, names) in zip(figure.subplots(1, 2), (("motion", MOTIONS), ("values", WAYS)), strict=True):
+        for n, name in enumerate(names):
+            place = (pooled(scored, name, "mse"), pooled(scored, name, "csi_1"))
+            axes.plot(*place, "o" if n else "D", markersize=8, label=name.replace("`", ""))
+        axes.set_title(title, loc="left")
+        axes.set_xlabel("MSE")
+        axes.set_ylabel("CSI at 1 mm/h")
+        axes.legend(frameon=False, fontsize=7, loc="lower left" if names is MOTIONS else "best")
+        axes.spines[["top", "right"]].set_visible(False)
+    save_figure(figure, PAGE.with_suffix(".png"))
 
 
 def _page(scored: Sequence[Event]) -> Iterator[str]:
@@ -209,6 +227,8 @@ def _page(scored: Sequence[Event]) -> Iterator[str]:
         "same forecasts, of radars that the model never saw, with the means of that page. Written by "
         "`python -m lab radar-tried`.\n"
     )
+    yield "![Each motion and each way of matching by CSI at 1 mm/h and MSE](radar-tried.png)\n"
+    yield "Up and to the left is better; what the model has is the diamond.\n"
     yield "## Motion\n"
     yield (
         f"Extrapolation of {sum(event.count for event in scored)} forecasts along other motions. The network's frames "

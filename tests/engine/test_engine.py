@@ -333,3 +333,19 @@ def test_a_forked_child_gets_threads_of_its_own(threads: int) -> None:
         "    assert os.waitpid(pid, 0)[1] == 0\n"
     )
     subprocess.run([sys.executable, "-W", "ignore", "-c", program], check=True, timeout=60)
+
+
+def test_weights_that_were_packed_for_other_instructions_are_packed_again() -> None:
+    assert status.native is not None
+    before = status.native.chosen()
+    layer, frames = ConvLSTM2d(16, 16), torch.rand(2, 1, 16, 9, 9)
+    results = []
+    try:
+        with torch.inference_mode():
+            for name in engine.instruction_sets() * 2:
+                status.native.choose(name)
+                results.append(layer(frames.transpose(0, 1))[0])
+    finally:
+        status.native.choose(before)
+    for result in results[1:]:
+        torch.testing.assert_close(result, results[0])

@@ -19,6 +19,11 @@ from nextframe.frames.sequence import FrameSequence
 from nextframe.frames.source import open_source
 
 
+def test_blocks_of_one_pixel_leave_bytes_what_they_are() -> None:
+    movie = FrameSequence(values=np.zeros((3, 1, 4, 4), np.uint8), name="movie")
+    assert coarsen(movie, 1) is movie
+
+
 @settings(max_examples=50, deadline=None)
 @given(data=st.data())
 @pytest.mark.slow

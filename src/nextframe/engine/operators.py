@@ -72,13 +72,13 @@ def _shape(frames: Tensor, weight_h: Tensor) -> list[int]:
 # For inference: the transformed weights of the layers used last, by the addresses of their weights, with a copy of
 # these. Comparing with the copy takes a fraction of transforming them, and nothing that changes weights can go
 # unnoticed: not an assignment to `.data`, not a new layer at the address of one that is gone.
-_packed: OrderedDict[tuple[int, ...], tuple[Tensor, Tensor, Tensor]] = OrderedDict()
+_packed: OrderedDict[tuple[str | int, ...], tuple[Tensor, Tensor, Tensor]] = OrderedDict()
 _PACKED_LAYERS = 16
-_compared: ContextVar[set[tuple[int, ...]] | None] = ContextVar("compared", default=None)
+_compared: ContextVar[set[tuple[str | int, ...]] | None] = ContextVar("compared", default=None)
 
 
 @contextmanager
-def same_weights(compared: set[tuple[int, ...]] | None = None) -> Iterator[None]:
+def same_weights(compared: set[tuple[str | int, ...]] | None = None) -> Iterator[None]:
     """While it lasts no weights change: those of each layer are compared with the copy once, and not at every step.
 
     Args:
@@ -94,7 +94,9 @@ def same_weights(compared: set[tuple[int, ...]] | None = None) -> Iterator[None]
 
 def _pack(shape: list[int], weight_x: Tensor, weight_h: Tensor, *, reuse: bool) -> Tensor:
     assert native is not None
-    key, compared = (weight_x.data_ptr(), weight_h.data_ptr(), *shape[4:]), _compared.get()
+    # Instruction sets pack in orders of their own.
+    key = (native.chosen(), weight_x.data_ptr(), weight_h.data_ptr(), *shape[4:])
+    compared = _compared.get()
     if reuse and key in _packed:
         known_x, known_h, packed = _packed[key]
         if (compared and key in compared) or (torch.equal(known_x, weight_x) and torch.equal(known_h, weight_h)):

@@ -249,10 +249,13 @@ class _Steps:
 
     def __getitem__(self, frames: slice, /) -> NDArray[np.float32]:
         start, stop, _ = frames.indices(len(self.steps))
-        fields = np.empty((max(stop - start, 0), *self.shape[1:]), np.float32)
         top, left, height, width = self.box or (0, 0, *self.shape[2:])
+        fields = np.empty((0, *self.shape[1:]), np.float32)
         for n, step in enumerate(self.steps[start:stop]):
-            fields[n, 0] = _read(step)[top : top + height, left : left + width]
+            field = _read(step)
+            if not n:  # a header that claims more than there can be was told before any memory is taken for it
+                fields = np.empty((stop - start, *self.shape[1:]), np.float32)
+            fields[n, 0] = field[top : top + height, left : left + width]
         return fields
 
     def cropped(self, box: tuple[int, int, int, int]) -> _Steps:
