@@ -54,7 +54,7 @@ class Stream:
         self._first = [next(network.parameters()) for network, _ in self._parts]
         weights = [weight for network, _ in self._parts for weight in network.parameters()]
         self._weights = [weight for weight in weights if not weight.is_inference()]
-        self._compared: set[tuple[int, ...]] = set()
+        self._compared: set[tuple[str | int, ...]] = set()
         self._versions: list[int] = []
 
     def _same_weights(self) -> AbstractContextManager[None]:
