@@ -175,7 +175,7 @@ class Empty(Persistence):
 
 def test_a_forecast_without_one_finite_value_is_an_error() -> None:
     frames = open_source(TINY["data"]).sequences[0][:4].read(0, 4)
-    with pytest.raises(DataError, match="its last frame holds no value"):
+    with pytest.raises(DataError, match="the frames to start from hold no valid value"):
         Persistence().forecast(np.full_like(frames, np.nan), 2)
     with pytest.raises(DataError, match="forecasts no finite value"):
         Empty().forecast(frames, 2)
