@@ -31,9 +31,11 @@ from nextframe.data.motion import Motion, extrapolate, motion_field, quietly, sh
 from nextframe.data.split import whole_spans
 from nextframe.data.windows import cut_windows, windows_with_past
 from nextframe.files import write_text
+from nextframe.forecasting.extrapolation import Extrapolation
 from nextframe.forecasting.forecast import Forecaster
 from nextframe.forecasting.load import load_run
 from nextframe.forecasting.matching import arriving, match_distribution, with_values
+from nextframe.forecasting.nowcasts import in_decibels
 from nextframe.frames.sequence import FloatArray
 from nextframe.frames.source import open_source
 from nextframe.verification.result import Verification
@@ -53,7 +55,8 @@ COLUMNS = {
     "frequency_3": "frequency bias at 3",
     "power_8px": "power below 32 km",
 }
-_DRY, _DRY_DB = 0.1, -15.0
+_DRY = 0.05
+"""Rain in mm/h that is added before two amounts are set against each other."""
 _TILE = 64
 """Pixels along each side of a tile."""
 
@@ -63,8 +66,7 @@ def _of_pysteps(method: str, frames: int, **options: object) -> Callable[[FloatA
 
     def motion(past: FloatArray) -> Motion:
         rain = np.nan_to_num(past[-frames:, 0]).astype(np.float64)
-        decibels = np.where(rain >= _DRY, 10 * np.log10(np.maximum(rain, _DRY)), _DRY_DB)
-        found: Motion = quietly(import_module("pysteps.motion").get_method(method), decibels, **options)
+        found: Motion = quietly(import_module("pysteps.motion").get_method(method), in_decibels(rain), **options)
         return found
 
     return motion
@@ -101,7 +103,7 @@ def _still(forecast: FloatArray, past: FloatArray) -> FloatArray:
 
 
 def _interpolated(forecast: FloatArray, past: FloatArray) -> FloatArray:
-    return with_values(forecast, extrapolate(past, motion_field(past[-2:]), len(forecast)))
+    return with_values(forecast, Extrapolation().predict(past[None], len(forecast))[0])
 
 
 def _in_tiles(forecast: FloatArray, past: FloatArray) -> FloatArray:
@@ -123,16 +125,16 @@ def _in_tiles(forecast: FloatArray, past: FloatArray) -> FloatArray:
 
 def _ordered_with_extrapolation(forecast: FloatArray, past: FloatArray) -> FloatArray:
     """Ordered by the geometric mean of forecast and extrapolation."""
-    moved = extrapolate(past, motion_field(past[-2:]), len(forecast))
-    return match_distribution(np.sqrt((forecast + _DRY / 2) * (np.nan_to_num(moved) + _DRY / 2)), past)
+    moved = Extrapolation().predict(past[None], len(forecast))[0]
+    return match_distribution(np.sqrt((forecast + _DRY) * (np.nan_to_num(moved) + _DRY)), past)
 
 
 def _with_local_amounts(forecast: FloatArray, past: FloatArray) -> FloatArray:
     """Ordered by the forecast brought half of the way to the amounts that extrapolation has around each pixel."""
-    moved = extrapolate(past, motion_field(past[-2:]), len(forecast))
+    moved = Extrapolation().predict(past[None], len(forecast))[0]
     real = np.isfinite(moved) & np.isfinite(forecast)
     there, here = (gaussian_filter(np.where(real, frames, 0), (0, 0, 4, 4)) for frames in (moved, forecast))
-    return match_distribution(forecast * np.sqrt((there + _DRY / 2) / (here + _DRY / 2)), past)
+    return match_distribution(forecast * np.sqrt((there + _DRY) / (here + _DRY)), past)
 
 
 WAYS: Mapping[str, Callable[[FloatArray, FloatArray], FloatArray]] = {

@@ -24,6 +24,16 @@ _SMALLEST = 16  # pixels along a side that a cascade needs
 _FEWEST_WET = 0.001  # share of wet pixels below which there is nothing to decompose
 
 
+def in_decibels(rain: NDArray[Any]) -> NDArray[Any]:
+    """Rain on a logarithmic scale, as methods of pysteps want it; what is dry far below the smallest rain.
+
+    >>> in_decibels(np.array([0.0, 1.0, 10.0])).tolist()
+    [-15.0, 0.0, 10.0]
+    """
+    decibels: NDArray[Any] = np.where(rain >= _DRY, 10 * np.log10(np.maximum(rain, _DRY)), _DRY_DB)
+    return decibels
+
+
 class _PystepsNowcast(Forecaster):
     """A nowcast of rain amounts or rates by a method of pysteps, channel by channel.
 
@@ -125,10 +135,9 @@ class Steps(_PystepsNowcast):
         return 10
 
     def nowcast(self, rain: NDArray[Any], motion: NDArray[Any], lead_times: int, levels: int) -> NDArray[Any]:
-        decibels = np.where(rain >= _DRY, 10 * np.log10(np.maximum(rain, _DRY)), _DRY_DB)
         forecast = quietly(
             self._method,
-            decibels,
+            in_decibels(rain),
             motion,
             lead_times,
             n_ens_members=self.members,

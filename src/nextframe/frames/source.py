@@ -374,8 +374,7 @@ def _shaped(sequence: FrameSequence, reading: Reading) -> FrameSequence:
         sequence = to_grey(sequence)
     summed = bool(reading.time_step) and is_summed(sequence)
     sequence = in_rain_unit(sequence, reading)  # before anything is averaged
-    if reading.coarsen != 1:
-        sequence = coarsen(sequence, reading.coarsen)
+    sequence = coarsen(sequence, reading.coarsen)
     if reading.resolution:
         sequence = to_resolution(sequence, reading.resolution)
     return to_time_step(sequence, reading.time_step, average=summed) if reading.time_step else sequence

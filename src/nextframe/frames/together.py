@@ -289,8 +289,7 @@ def to_resolution(sequence: FrameSequence, resolution: str) -> FrameSequence:
             expected=f"pixels of {wanted:g} km, or a whole fraction of that",
             hint=f"choose {{resolution={max(1, round(own / wanted)) * wanted:g}km}}, or leave this source out",
         )
-    if blocks > 1:
-        sequence = coarsen(sequence, blocks)
+    sequence = coarsen(sequence, blocks)
     if abs(averaged / wanted - 1) > 0.02:
         note = f"{sequence.name}: its pixels are of {averaged:.3g} km, the nearest to {resolution} that averaging makes"
         sequence = replace(sequence, notes=(*sequence.notes, note))
