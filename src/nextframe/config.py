@@ -8,7 +8,6 @@ YAML file.
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
@@ -17,7 +16,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from nextframe.architectures import architecture, check_options
 from nextframe.errors import ConfigError
-from nextframe.words import count, joined
+from nextframe.words import count, did_you_mean, joined
 
 Norm = Literal["batch", "layer", "group", "none"]
 TemporalPadding = Literal["causal", "same"]
@@ -190,10 +189,11 @@ class Reading:
 
 def unknown_option(name: str, known: Collection[str], *, where: object = None) -> ConfigError:
     """The error of an option that is none of those that there are."""
-    similar = difflib.get_close_matches(name, known, n=1)
-    hint = f"did you mean {similar[0]!r}?" if similar else None
     return ConfigError(
-        f"unknown option {name!r}", where=where, expected=f"one of {', '.join(sorted(known))}", hint=hint
+        f"unknown option {name!r}",
+        where=where,
+        expected=f"one of {', '.join(sorted(known))}",
+        hint=did_you_mean(name, known),
     )
 
 

@@ -11,7 +11,6 @@ that is broken must not take the others with it.
 
 from __future__ import annotations
 
-import difflib
 import os
 import sys
 import warnings
@@ -26,6 +25,7 @@ from operator import attrgetter
 from typing import Any, Protocol, TypeVar
 
 from nextframe.errors import ConfigError, NextframeWarning, first_line
+from nextframe.words import did_you_mean
 
 GROUPS = (
     "nextframe.formats",
@@ -109,13 +109,12 @@ def row_of(rows: Sequence[NamedRow], name: str, *, kind: str, where: str) -> Nam
     """
     by_name = {row.name: row for row in rows}
     if name not in by_name:
-        near = difflib.get_close_matches(str(name), by_name, n=1)
         raise ConfigError(
             f"unknown {kind}",
             where=where,
             expected=f"one of {', '.join(by_name)}",
             received=name,
-            hint=f"did you mean {near[0]!r}?" if near else None,
+            hint=did_you_mean(name, by_name),
         )
     return by_name[name]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, TypeVar
@@ -89,6 +90,16 @@ def joined(items: Sequence[object], last: str = "and") -> str:
     """
     named = [str(item) for item in items]
     return f" {last} ".join(part for part in (", ".join(named[:-1]), named[-1] if named else "") if part)
+
+
+def did_you_mean(name: object, names: Iterable[str]) -> str | None:
+    """The question after a slip in a name; None where no name comes near.
+
+    >>> did_you_mean("anvill", ["steps", "anvil"]), did_you_mean("rain", ["steps", "anvil"])
+    ("did you mean 'anvil'?", None)
+    """
+    similar = difflib.get_close_matches(str(name), list(names), n=1)
+    return f"did you mean {similar[0]!r}?" if similar else None
 
 
 def evenly(items: Sequence[Item], number: int) -> list[Item]:

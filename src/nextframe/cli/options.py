@@ -5,7 +5,6 @@ An option that is not given is absent, not a default, so that precedence is: pre
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import fields
@@ -19,6 +18,7 @@ from nextframe.config import COVARIATES as SOURCES
 from nextframe.config import DataConfig, ModelConfig, Reading, RunConfig, TrainingConfig, hints
 from nextframe.errors import ConfigError
 from nextframe.training.presets import preset_config, presets
+from nextframe.words import did_you_mean
 
 SECTIONS: Mapping[str, type] = {"data": DataConfig, "model": ModelConfig, "training": TrainingConfig}
 """Sections of a configuration, each a group of options."""
@@ -197,8 +197,7 @@ def merge(file: Mapping[str, Any], given: Mapping[str, Any], *, where: object = 
     known = [*COMMAND_OPTIONS, *(field.name for section in SECTIONS.values() for field in fields(section))]
     for key in flat:
         if key not in known:
-            similar = difflib.get_close_matches(key, known, n=1)
-            hint = f"did you mean {similar[0]!r}?" if similar else "see `nextframe train --help`"
+            hint = did_you_mean(key, known) or "see `nextframe train --help`"
             raise ConfigError(f"unknown option {key!r}", where=where, hint=hint)
     if "data" in given:  # it takes the place of several, too
         flat.pop("sources", None)

@@ -6,7 +6,6 @@ A new baseline is a module with a `Forecaster` and a row here; one of another pa
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING
 from nextframe.errors import CheckpointError
 from nextframe.plugins import Late, row_of, table
 from nextframe.runs.shipped import nearest, shipped_name
+from nextframe.words import did_you_mean
 
 if TYPE_CHECKING:
     from nextframe.data.split import Span
@@ -142,12 +142,12 @@ def _hold_to_names(name: str) -> None:
     """Tell a slip in the name of a baseline, where nothing else is called so, or nearly so."""
     if Path(name).name != name or Path(name).exists() or shipped_name(name) or nearest(name):
         return
-    similar = difflib.get_close_matches(name, names(), n=1)
-    if similar:
+    hint = did_you_mean(name, names())
+    if hint is not None:
         raise CheckpointError(
             "is neither a run folder, nor a shipped model, nor a baseline",
             where=name,
-            hint=f"did you mean {similar[0]!r}?",
+            hint=hint,
         )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -15,6 +14,7 @@ from nextframe.forecasting.called import Called, Function
 from nextframe.forecasting.forecast import Forecaster
 from nextframe.frames.sequence import FloatArray, FrameSequence
 from nextframe.runs.shipped import shipped, shipped_name
+from nextframe.words import did_you_mean
 
 if TYPE_CHECKING:
     from nextframe.forecasting.trained import TrainedForecaster
@@ -89,11 +89,10 @@ def load_entrants(names: Sequence[str | Path]) -> Entrants:
     for run in runs:
         if not is_run(run) and kind_of(run) is None and str(run) == Path(run).name:
             known = [*shipped(), *baselines.names()]
-            similar = difflib.get_close_matches(str(run), known, n=1)
             raise CheckpointError(
                 "is neither a run folder, nor a shipped model, nor a baseline",
                 where=run,
-                hint=f"did you mean {similar[0]!r}?" if similar else f"known by name: {', '.join(known)}",
+                hint=did_you_mean(run, known) or f"known by name: {', '.join(known)}",
             )
     called = own_names(runs)
     return Entrants(
