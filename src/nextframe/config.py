@@ -187,13 +187,13 @@ class Reading:
         return dataclasses.replace(self.reading, **{k: _coerce(k, v, known[k]) for k, v in options.items()})
 
 
-def unknown_option(name: str, known: Collection[str], *, where: object = None) -> ConfigError:
+def unknown_option(name: str, options: Collection[str], *, where: object = None) -> ConfigError:
     """The error of an option that is none of those that there are."""
     return ConfigError(
         f"unknown option {name!r}",
         where=where,
-        expected=f"one of {', '.join(sorted(known))}",
-        hint=did_you_mean(name, known),
+        expected=f"one of {', '.join(sorted(options))}",
+        hint=did_you_mean(name, options),
     )
 
 
