@@ -331,9 +331,10 @@ def test_gaps_and_late_frames_of_a_folder_are_counted(
         ):
             arrives(n)
             until(lambda now=expected: counted() == now)  # type: ignore[misc]
-        # The model's are those of the late frame and, made again, of the one after it.
-        issued = 'nextframe_forecasts_total{by="model",stream="watch"} 2.0'
+        # The model's are those after the gap, of the late frame and, made again, of the one after it; more do not come.
+        issued = 'nextframe_forecasts_total{by="model",stream="watch"} 3.0'
         until(lambda: issued in httpx.get(f"{address}/metrics").text)
+        assert 'nextframe_forecasts_total{by="fallback",stream="watch"} 2.0' in httpx.get(f"{address}/metrics").text
 
 
 def test_the_latest_forecast_is_that_of_the_newest_frame(model: ModelForecaster) -> None:
