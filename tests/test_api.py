@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import xarray as xr
+from PIL import Image
 
 import nextframe
 from nextframe.api import resolve
@@ -130,6 +131,7 @@ MEANT: list[tuple[str, Any, str, int]] = [
     ("a FrameSequence", nextframe.FrameSequence(values=ARRAY[:, None], name="mine"), "", 1),
     ("a list of arrays", [ARRAY, ARRAY[:9]], "", 2),
     ("a list of frames", list(ARRAY), "", 1),
+    ("pictures of Pillow", [Image.fromarray(np.uint8(frame > 0.5)) for frame in ARRAY], "", 1),
     ("a list of sources", [nextframe.open_source(ARRAY), ARRAY], "", 2),
     ("a name", "squares:movies=2,frames=12,size=16", "", 2),
 ]
@@ -175,6 +177,25 @@ def test_axes_that_a_shape_does_not_tell_are_asked_for_in_pythons_words(run: Pat
         with pytest.raises(ShapeError, match=r"axes='TCHW' or axes='NTHW'"):
             call(twelve)
     assert nextframe.Persistence().forecast(twelve, 1, axes="TCHW").values.shape == (1, 12, 64, 64)
+
+
+def test_pictures_in_colour_are_frames_of_one_sequence() -> None:
+    film = np.random.default_rng(0).integers(0, 256, (8, 24, 32, 3), np.uint8)
+    expected = nextframe.Persistence().forecast(film.transpose(0, 3, 1, 2), 1).values
+    for source in (film, list(film), [Image.fromarray(frame) for frame in film]):
+        np.testing.assert_array_equal(nextframe.Persistence().forecast(source, 1).values, expected)
+
+
+def test_a_forecast_is_an_array_where_one_is_wanted(run: Path) -> None:
+    forecast = nextframe.load_run(run).forecast(ARRAY, 2)
+    np.testing.assert_array_equal(np.asarray(forecast), forecast.values)
+    assert np.asarray(forecast, dtype=np.float64).dtype == np.float64
+
+
+@pytest.mark.parametrize("lead_times", ["3", 2.5, None])
+def test_what_is_no_number_of_lead_times_is_told(run: Path, lead_times: Any) -> None:
+    with pytest.raises(ConfigError, match=r"lead_times: is no number of frames .* received ('3'|2\.5|None)"):
+        nextframe.load_run(run).forecast(ARRAY, lead_times)
 
 
 def test_a_list_that_holds_no_frames_is_told() -> None:

@@ -12,7 +12,8 @@ import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from operator import index
+from typing import Any, Literal, SupportsIndex, get_args, get_origin, get_type_hints
 
 from nextframe.architectures import architecture, check_options
 from nextframe.errors import ConfigError
@@ -185,6 +186,26 @@ class Reading:
             if option not in known:
                 raise unknown_option(option, known)
         return dataclasses.replace(self.reading, **{k: _coerce(k, v, known[k]) for k, v in options.items()})
+
+
+def frames_asked_for(lead_times: SupportsIndex) -> int:
+    """Number of lead times, held to be one.
+
+    Raises:
+        ConfigError: no whole number, or fewer than one.
+
+    >>> frames_asked_for(8)
+    8
+    """
+    try:
+        number = index(lead_times)
+    except TypeError:
+        raise ConfigError(
+            "is no number of frames", where="lead_times", expected="1, 2, ...", received=repr(lead_times)
+        ) from None
+    if number < 1:
+        raise ConfigError("asks for no frame", where="lead_times", expected="at least 1", received=number)
+    return number
 
 
 def unknown_option(name: str, options: Collection[str], *, where: object = None) -> ConfigError:

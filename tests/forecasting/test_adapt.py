@@ -296,18 +296,36 @@ def of_bytes(tmp_path_factory: pytest.TempPathFactory) -> nextframe.ModelForecas
 def test_pictures_of_another_depth_are_the_same_brightness(
     of_bytes: nextframe.ModelForecaster, tmp_path: Path, dtype: str, brightest: int
 ) -> None:
-    np.save(tmp_path / "other.npy", (CLIP[-3:].astype(np.float64) * brightest / 255).astype(dtype))
-    forecast, said = of_bytes.forecast(CLIP[-3:], lead_times=2), f"brought from values up to {brightest} to"
-    other = of_bytes.forecast(tmp_path / "other.npy", lead_times=2)
-    np.testing.assert_allclose(other.values, forecast.values, atol=1e-2)
-    assert (said in str(other.attributes.get("comment", ""))) == (brightest != 255)
+    pictures = (CLIP[-5:].astype(np.float64) * brightest / 255).astype(dtype)
+    np.save(tmp_path / "other.npy", pictures[:3])
+    np.save(tmp_path / "longer.npy", pictures)
+    forecast, said = of_bytes.forecast(CLIP[-5:-2], lead_times=2), f"brought from values up to {brightest} to"
+    for source in (tmp_path / "other.npy", pictures[:3]):
+        other = of_bytes.forecast(source, lead_times=2)
+        assert other.members is not None
+        np.testing.assert_allclose(other.values / brightest, forecast.values / 255, atol=1e-4)
+        np.testing.assert_allclose(other.members / brightest, forecast.members / 255, atol=1e-4)
+        assert (said in str(other.attributes.get("comment", ""))) == (brightest != 255)
+    issued, past, truth = forecast_file(of_bytes.run, tmp_path / "longer.npy", start=3, lead_times=2)
+    np.testing.assert_allclose(issued.values / brightest, forecast.values / 255, atol=1e-4)
+    np.testing.assert_allclose(past.read(0, 3)[:, 0], pictures[:3], rtol=1e-6)
+    np.testing.assert_allclose(truth.read(0, 2)[:, 0], pictures[3:], rtol=1e-6)
 
 
 def test_shares_of_the_brightest_are_forecast_from_bytes() -> None:
     squares = np.asarray(nextframe.open_source("squares:movies=1,frames=7,size=16,seed=3").sequences[0].read(0, 7))
     expected = nextframe.forecast("squares-stacked", squares[:, 0], lead_times=2)
     from_bytes = nextframe.forecast("squares-stacked", (255 * squares[:, 0]).astype(np.uint8), lead_times=2)
-    np.testing.assert_allclose(from_bytes.values, expected.values, atol=1e-5)
+    np.testing.assert_allclose(from_bytes.values / 255, expected.values, atol=1e-5)
+
+
+def test_a_baseline_leaves_no_range_that_the_frames_cannot_leave() -> None:
+    rows = np.arange(32)[:, None] + 0.0 * np.arange(40)
+    film = np.stack([np.clip(250 + 60 * np.sin((rows + 3 * n) / 3), 0, 255) for n in range(6)]).astype(np.uint8)
+    colours = np.stack([film, film[:, ::-1], film[:, :, ::-1]], axis=-1)
+    made = nextframe.forecast("anvil", colours, lead_times=4)
+    assert made.values.shape == (4, 3, 32, 40)
+    assert 0 <= np.nanmin(made.values) <= np.nanmax(made.values) <= 255
 
 
 def test_values_beyond_the_training_are_no_pictures_to_forecast(of_bytes: nextframe.ModelForecaster) -> None:

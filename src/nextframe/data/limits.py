@@ -150,6 +150,25 @@ def _least_amount(values: FloatArray) -> float:
     return float(wet[np.searchsorted(total, _NOTHING * total[-1], side="right")]) if wet.size else 0.0
 
 
+def limits_by_kind(units: Sequence[str], *, eight_bit: bool) -> Limits:
+    """Limits that hold whatever the values are: rain is not negative, and bytes end at 255.
+
+    Args:
+        units: of each channel.
+        eight_bit: True for frames of bytes.
+
+    >>> limits_by_kind(("mm/h",), eight_bit=False).low, limits_by_kind(("1",), eight_bit=True).high
+    ((0.0,), (255.0,))
+    """
+    byte = [eight_bit and unit == "1" for unit in units]
+    rain = [kind_of_rain(unit) in ("rate", "amount") for unit in units]
+    return Limits(
+        low=tuple(0.0 if wet or b else None for wet, b in zip(rain, byte, strict=True)),
+        high=tuple(255.0 if b else None for b in byte),
+        least=(None,) * len(units),
+    )
+
+
 def derived_limits(normaliser: Normaliser, units: Sequence[str], *, chosen: bool) -> Limits:
     """Limits of a model whose manifest does not tell them, as far as its normalisation and its units do.
 

@@ -44,6 +44,8 @@ class Adapted:
     """All their frames."""
     factor: int = 1
     """Pixels, along both axes, whose mean is a pixel of the training."""
+    share: float = 1.0
+    """What their own values were multiplied by to be in the range of the training's pictures."""
     step: float | None = None
     """Seconds between two frames of the training."""
     notes: tuple[str, ...] = ()
@@ -65,7 +67,8 @@ class Adapted:
         own, step = sequence.time_step, start.past.time_step
         if own is not None and step is not None and seconds(step) > 1.5 * seconds(own):
             notes.append(f"{sequence.name}: of its frames those are seen that are {duration(step)} apart")
-        return Prepared(frames=frames, start=start, factor=self.factor, notes=tuple(notes))
+        own_range = start.in_range(1 / self.share)
+        return Prepared(frames=frames, start=own_range, factor=self.factor, share=self.share, notes=tuple(notes))
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,19 +81,22 @@ class Prepared:
     """The same frames on their own grid, and those that came."""
     factor: int = 1
     """Pixels of their own grid, along both axes, whose mean the model reads."""
+    share: float = 1.0
+    """What their own values were multiplied by to be in the range of the training's pictures."""
     notes: tuple[str, ...] = ()
     """Changes that were made on the way, a sentence each."""
     whole: bool = False
     """True where they are all that was given, however many."""
 
     @classmethod
-    def plain(cls, past: FrameSequence) -> Prepared:
-        """Frames that are seen as they are."""
-        return cls(frames=past, start=Start(past=past, truth=None, places=tuple(range(1 - len(past), 1))), whole=True)
+    def plain(cls, past: FrameSequence, *, share: float = 1.0, notes: tuple[str, ...] = ()) -> Prepared:
+        """Frames that are seen as they are, but for the range of pictures."""
+        start = Start(past=past, truth=None, places=tuple(range(1 - len(past), 1)))
+        return cls(frames=start.in_range(share).past, start=start, share=share, notes=notes, whole=True)
 
     def back(self, forecast: Forecast, limits: Limits | None, *, quantiles: bool = False) -> Forecast:
-        """A forecast on the grid that the frames had: interpolated, within limits, missing where no frame had a value;
-        with what was changed as its `comment`.
+        """A forecast on the grid and in the range that the frames had: interpolated, within limits, missing where no
+        frame had a value; with what was changed as its `comment`.
 
         Args:
             forecast: a forecast from these frames.
@@ -101,8 +107,16 @@ class Prepared:
         if self.notes:
             said = [str(forecast.attributes.get("comment", "")), *self.notes]
             forecast = replace(forecast, attributes={**forecast.attributes, "comment": "; ".join(filter(None, said))})
-        if self.factor == 1:
+        if self.factor > 1:
+            forecast = self._finer(forecast, limits, quantiles=quantiles)
+        if self.share == 1:
             return forecast
+        share, members = np.float32(self.share), forecast.members
+        members = None if members is None else members / share
+        return replace(forecast, values=forecast.values / share, members=members)
+
+    def _finer(self, forecast: Forecast, limits: Limits | None, *, quantiles: bool) -> Forecast:
+        """A forecast interpolated to the pixels that the frames had."""
         past = self.start.past
         there = np.isfinite(past.read(0, len(past))).any(axis=0)
         size = (past.shape[2], past.shape[3])
@@ -151,13 +165,13 @@ def adapt(manifest: Manifest, source: Source, given: Mapping[str, Any]) -> Adapt
     if "rain_unit" not in given:
         sequences, said = _in_units(sequences, manifest.units, opened.name)
         notes += said
-    sequences, said = _in_range(sequences, manifest, opened.name)
+    sequences, share, said = in_range(sequences, manifest, opened.name)
     notes += said
     factor = 1
     if not {"coarsen", "resolution"} & given.keys():
         factor, said = _factor(manifest, sequences[0], opened.name)
         notes += said
-    return Adapted(sequences=sequences, factor=factor, step=manifest.time_step, notes=tuple(notes))
+    return Adapted(sequences=sequences, factor=factor, share=share, step=manifest.time_step, notes=tuple(notes))
 
 
 def _same_grid(manifest: Manifest, sequence: FrameSequence, name: str) -> bool:
@@ -188,21 +202,25 @@ def _in_units(
     return changed, notes
 
 
-def _in_range(
+def in_range(
     sequences: tuple[FrameSequence, ...], manifest: Manifest, name: str
-) -> tuple[tuple[FrameSequence, ...], list[str]]:
-    """Pictures in the range of the training's: bytes, two bytes and shares of the brightest are the same brightness."""
+) -> tuple[tuple[FrameSequence, ...], float, list[str]]:
+    """Pictures in the range of the training's: bytes, two bytes and shares of the brightest are the same brightness.
+
+    Returns:
+        The sequences, what their values were multiplied by, and what was done in words.
+    """
     trained = next((scale for scale in BRIGHTEST if set(manifest.tops) == {scale}), None)
     if trained is None or set(manifest.units) != {"1"}:
-        return sequences, []
+        return sequences, 1.0, []
     if trained == BYTES and all(sequence.values.dtype == np.uint8 for sequence in sequences):
-        return sequences, []
+        return sequences, 1.0, []
     looked_at = sequences[:: max(len(sequences) // _LOOKED_AT, 1)]
     own = max((scale for scale in map(full_scale, looked_at) if scale is not None), default=trained)
     if own == trained:
-        return sequences, []
+        return sequences, 1.0, []
     note = f"{name}: brought from values up to {own:g} to values up to {trained:g}, as in the training"
-    return tuple(scaled(sequence, trained / own) for sequence in sequences), [note]
+    return tuple(scaled(sequence, trained / own) for sequence in sequences), trained / own, [note]
 
 
 def _factor(manifest: Manifest, sequence: FrameSequence, name: str) -> tuple[int, list[str]]:

@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
+from nextframe.config import frames_asked_for
 from nextframe.errors import ConfigError, DataError, NextframeWarning, ShapeError
 from nextframe.frames.grid import Grid
 from nextframe.frames.sequence import FloatArray, FrameSequence, described
@@ -123,6 +124,10 @@ class Forecast:
 
     def _repr_html_(self) -> str:
         return str(_HTML(self))
+
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
+        """The frames (K, C, H, W): `np.asarray(forecast)`."""
+        return np.array(self.values, dtype=dtype, copy=copy)
 
     def to_xarray(
         self,
@@ -367,8 +372,7 @@ class Forecaster(ABC):
         return [self.forecast(past, lead_times, members=members) for past in self.pasts_of(source, axes=axes)]
 
     def _forecast(self, past: FrameSequence, lead_times: int, *, members: bool) -> Forecast:
-        if lead_times < 1:
-            raise ConfigError("asks for no frame", where="lead_times", expected="at least 1", received=lead_times)
+        lead_times = frames_asked_for(lead_times)
         forecaster = self.knowing([past])
         frames = past.read(0, len(past))
         if not np.isfinite(frames).any():

@@ -8,7 +8,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from nextframe.config import Matched, Reading
+from nextframe.data.limits import Limits, limits_by_kind
 from nextframe.data.split import Span
 from nextframe.errors import ConfigError, DataError
 from nextframe.forecasting.adapt import Adapted, Prepared, adapt
@@ -72,7 +75,8 @@ def issue(
     )
     forecast = model.forecast_prepared(prepared, lead_times, members=members, tile=tile, overlap=overlap)
     if quantile_map is not None:
-        values = mapped(forecast.values, quantile_map, model.door.limits)
+        share = np.float32(prepared.share)
+        values = mapped(forecast.values * share, quantile_map, model.door.limits) / share
         forecast = replace(forecast, values=values, forecaster=f"{forecast.forecaster}, matched to validation")
     return _issued(forecast, prepared, tell, matched=how == "last")
 
@@ -123,10 +127,16 @@ def issue_baseline(
             received=len(prepared.frames),
         )
     forecaster = make_baseline(baseline.name, [Span(sequence, 0, first)])
-    forecast = prepared.back(forecaster.forecast(prepared.frames, lead_times, members=members), None)
+    limits = limits_by_kind(sequence.units, eight_bit=sequence.values.dtype == np.uint8)
+    forecast = prepared.back(_within(limits, forecaster.forecast(prepared.frames, lead_times, members=members)), limits)
     if forecast.members is None and members:
         forecast = replace(forecast, no_members="take steps, an ensemble, or a model that knows its uncertainty")
     return _issued(forecast, prepared, tell, matched=how == "last")
+
+
+def _within(limits: Limits, forecast: Forecast) -> Forecast:
+    members = None if forecast.members is None else limits.hold(forecast.members)
+    return replace(forecast, values=limits.hold(forecast.values), members=members)
 
 
 def _issued(forecast: Forecast, prepared: Prepared, tell: Tell, *, matched: bool) -> Issued:

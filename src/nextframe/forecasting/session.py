@@ -26,7 +26,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from numpy.typing import ArrayLike
 
-from nextframe.config import RunConfig
+from nextframe.config import RunConfig, frames_asked_for
 from nextframe.data.covariates import hold_without
 from nextframe.errors import ConfigError, DataError, ShapeError
 from nextframe.forecasting.forecast import Forecast
@@ -232,9 +232,7 @@ class Session:
             ConfigError: no frame yet, or fewer than one lead time.
             DataError: not one value of the forecast is finite.
         """
-        lead_times = self.forecaster.config.data.future if lead_times is None else lead_times
-        if lead_times < 1:
-            raise ConfigError("asks for no frame", where="lead_times", expected="at least 1", received=lead_times)
+        lead_times = self.forecaster.config.data.future if lead_times is None else frames_asked_for(lead_times)
         memory = self.kept[-1].memory if self.kept else None
         past = self._sequence(self._stretch() if memory is None else list(self.kept)[-2:])
         self.notes.clear()

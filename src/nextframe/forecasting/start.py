@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nextframe.config import frames_asked_for
 from nextframe.data.motion import between
 from nextframe.errors import ConfigError
-from nextframe.frames.convert import picked
+from nextframe.frames.convert import picked, scaled
 from nextframe.frames.sequence import FrameSequence
 from nextframe.frames.steps import after, steps_between
 from nextframe.words import seconds
@@ -29,6 +30,13 @@ class Start:
     """True frames of all lead times; None where the sequence does not hold them all, or not without a gap."""
     places: tuple[int, ...]
     """Steps from the last frame seen to each of them: -3, -2, 0 where the frame before the last one is missing."""
+
+    def in_range(self, factor: float) -> Start:
+        """The same with values that are multiplied by a factor."""
+        if factor == 1:
+            return self
+        truth = None if self.truth is None else scaled(self.truth, factor)
+        return replace(self, past=scaled(self.past, factor), truth=truth)
 
 
 def start_at(sequence: FrameSequence, first: int, *, past: int, lead_times: int, step: float | None = None) -> Start:
@@ -52,8 +60,7 @@ def start_at(sequence: FrameSequence, first: int, *, past: int, lead_times: int,
     >>> len(start.past), start.past.first, len(start.truth)
     (7, 5, 8)
     """
-    if lead_times < 1:
-        raise ConfigError("asks for no frame", where="lead_times", expected="at least 1", received=lead_times)
+    lead_times = frames_asked_for(lead_times)
     if not 1 <= first <= len(sequence):
         raise ConfigError(
             f"frame {first} cannot be forecast",

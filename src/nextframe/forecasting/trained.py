@@ -15,12 +15,12 @@ from warnings import warn
 import numpy as np
 import torch
 
-from nextframe.config import RunConfig
+from nextframe.config import RunConfig, frames_asked_for
 from nextframe.data.covariate_frames import timed_each
 from nextframe.data.door import Door
 from nextframe.data.normalise import Normaliser
 from nextframe.errors import ConfigError, DataError, NextframeWarning, first_line
-from nextframe.forecasting.adapt import Adapted, Prepared, adapt
+from nextframe.forecasting.adapt import Adapted, Prepared, adapt, in_range
 from nextframe.forecasting.calibration import Calibration
 from nextframe.forecasting.forecast import Forecast, Forecaster, only_one
 from nextframe.forecasting.quantile_map import QuantileMap
@@ -28,7 +28,7 @@ from nextframe.forecasting.session import Session
 from nextframe.forecasting.streaming import Stream
 from nextframe.frames.grid import Grid
 from nextframe.frames.sequence import FloatArray, FrameSequence, FrameSource, described
-from nextframe.frames.source import Source, are_frames, is_array, pasts_in
+from nextframe.frames.source import Source, are_frames, is_array, name_of, pasts_in
 from nextframe.frames.units import same_unit
 from nextframe.models.network import Network
 from nextframe.plugins import Late
@@ -169,14 +169,16 @@ class TrainedForecaster(Forecaster):
         """The same forecaster for a batch of these pasts, whose times tell which covariates it reads."""
 
     def prepare(self, source: Source, *, axes: str = "") -> Sequence[Prepared]:
-        """Frames that forecasts start from: of sequences and arrays all, as they are; of anything else the last ones,
-        as many as were trained with, of files and of xarray's objects as `nextframe.forecasting.adapt` brings them to
-        what the training's were.
+        """Frames that forecasts start from: of sequences and arrays all, as they are but for the range of pictures; of
+        anything else the last ones, as many as were trained with, of files and of xarray's objects as
+        `nextframe.forecasting.adapt` brings them to what the training's were.
         """
         if isinstance(source, (list, tuple)) and not are_frames(source):
             return [prepared for part in source for prepared in self.prepare(part, axes=axes)]
         if isinstance(source, FrameSequence) or is_array(source) or are_frames(source):
-            return [Prepared.plain(past) for past in pasts_in(source, axes=axes, channels=self.manifest.channels)]
+            pasts = pasts_in(source, axes=axes, channels=self.manifest.channels)
+            _, share, notes = in_range(pasts, self.manifest, name_of(source))
+            return [Prepared.plain(past, share=share, notes=tuple(notes)) for past in pasts]
         if isinstance(source, FrameSource):
             adapted = Adapted(source.sequences, step=self.manifest.time_step)
         else:
@@ -204,7 +206,8 @@ class TrainedForecaster(Forecaster):
         `overlap`, and `with_covariates` for `covariates` and `future_covariates`.
 
         A file, or an xarray object, is brought to what the training's frames were (`nextframe.forecasting.adapt`), and
-        its last frames are forecast from, as many as were trained with; an array is taken as it is.
+        its last frames are forecast from, as many as were trained with; an array is taken as it is, and
+        pictures in another range than the training's (0..1 for 0..255) are brought to it; the forecast is in their own.
 
         Warns:
             NextframeWarning: another time step than that of the training, a file of fewer frames than were trained
@@ -240,7 +243,7 @@ class TrainedForecaster(Forecaster):
         """Forecast from frames that were brought to what the training's were, on the grid that they came from;
         arguments, warnings and errors of `forecast`.
         """
-        past, trained = prepared.frames, self.config.data.past
+        past, trained, lead_times = prepared.frames, self.config.data.past, frames_asked_for(lead_times)
         self.check_kind(past)
         self.door.hold_motion(len(past), past.name)
         if not prepared.whole and len(past) < trained:

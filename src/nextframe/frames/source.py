@@ -17,7 +17,7 @@ from nextframe.frames.cache import cached
 from nextframe.frames.damage import Damage, describe_each, hold_file
 from nextframe.frames.format import Format
 from nextframe.frames.formats import formats, what_can_be_read
-from nextframe.frames.formats.axes import axes_for
+from nextframe.frames.formats.axes import RED_GREEN_BLUE, axes_for
 from nextframe.frames.generated import GENERATED
 from nextframe.frames.listed import listed
 from nextframe.frames.names import natural_order
@@ -195,12 +195,17 @@ def pasts_in(source: One | Sequence[Any], *, axes: str = "", channels: int | Non
 
 
 def are_frames(source: object) -> bool:
-    """Tell a list of arrays (H, W), which is one sequence of frames, from a list of sources."""
-    return (
-        isinstance(source, (list, tuple))
-        and len(source) > 0
-        and all(is_array(part) and np.ndim(part) == 2 for part in source)
-    )
+    """Tell a list of pictures, arrays (H, W) or (H, W, 3) or (H, W, 4) or those of PIL, which is one sequence of
+    frames, from a list of sources.
+    """
+    return isinstance(source, (list, tuple)) and len(source) > 0 and all(map(_is_picture, source))
+
+
+def _is_picture(source: Any) -> bool:
+    if not is_array(source):
+        return False
+    shape = np.shape(source)
+    return len(shape) == 2 or (len(shape) == 3 and shape[2] in RED_GREEN_BLUE and min(shape[:2]) > max(RED_GREEN_BLUE))
 
 
 def name_of(source: Source) -> str:
@@ -271,7 +276,8 @@ def _of_part(name: str, sequences: tuple[FrameSequence, ...], part: str) -> tupl
 
 def is_array(source: object) -> bool:
     """Tell what NumPy can take as an array: its own, PyTorch's, dask's."""
-    return hasattr(source, "__array__") and not isinstance(source, (FrameSequence, DatasetLike))
+    known = hasattr(source, "__array__") or hasattr(source, "__array_interface__")  # the latter alone: pictures of PIL
+    return known and not isinstance(source, (FrameSequence, DatasetLike))
 
 
 def _array(source: Any, name: str) -> NDArray[Any]:
@@ -289,7 +295,7 @@ def _array(source: Any, name: str) -> NDArray[Any]:
 
 
 def _stacked(sources: Sequence[Any], name: str, reading: Reading) -> tuple[FrameSequence, ...]:
-    """Frames (H, W) as one sequence."""
+    """Frames (H, W) or (H, W, C) as one sequence."""
     sizes = dict.fromkeys(np.shape(source) for source in sources)
     if len(sizes) > 1:
         received = joined(list(sizes))
@@ -297,7 +303,7 @@ def _stacked(sources: Sequence[Any], name: str, reading: Reading) -> tuple[Frame
     frames = [_array(source, name) for source in sources]
     stack = np.ma.stack if any(isinstance(frame, np.ma.MaskedArray) for frame in frames) else np.stack
     whole = stack(frames)
-    movie: tuple[FrameSequence, ...] = _sequences_of_array(whole, name, axes=reading.axes or "THW")
+    movie: tuple[FrameSequence, ...] = _sequences_of_array(whole, name, axes=reading.axes or "THWC"[: whole.ndim])
     return movie
 
 

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from nextframe.errors import ConfigError
+from nextframe.config import frames_asked_for
 from nextframe.models.layers import median
 
 
@@ -61,8 +61,7 @@ def rollout(model: Steppable, past: Tensor, lead_times: int, later: Tensor | Non
 
 def rollout_outputs(model: Steppable, past: Tensor, lead_times: int, later: Tensor | None = None) -> Tensor:
     """`rollout` with everything that a model of quantiles says, (B, K, Q C, H, W); the medians are fed back."""
-    if lead_times < 1:
-        raise ConfigError("asks for no frame", where="lead_times", expected="at least 1", received=lead_times)
+    lead_times = frames_asked_for(lead_times)
     first = past.shape[2] - getattr(model, "static_channels", 0)
     static = past[:, -1:, first:] if later is None else later[:, :, first:]
     frames = frames_from(model, *model.begin(past), static.unbind(1))

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from nextframe.config import Reading
+from nextframe.config import Reading, frames_asked_for
 from nextframe.errors import ConfigError, NextframeError
 from nextframe.files import remove_leftovers, write_text
 from nextframe.forecasting.adapt import Prepared, adapt
@@ -130,9 +130,7 @@ class Follower:
             raise ConfigError("names no format", where="format", hint="nc, tif, ...")
         for suffix in self.formats:
             writer_for(f"product{suffix}")
-        self.lead_times = model.config.data.future if lead_times is None else lead_times
-        if self.lead_times < 1:
-            raise ConfigError("asks for no frame", where="lead_times", expected="at least 1", received=lead_times)
+        self.lead_times = model.config.data.future if lead_times is None else frames_asked_for(lead_times)
         self.reading = dict(reading or {})
         own = {
             name: value

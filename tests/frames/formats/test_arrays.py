@@ -47,6 +47,9 @@ TOLD = {
     (12, 24, 24, 2): "THWC",
     (12, 24, 24, 3): "THWC",
     (12, 24, 24, 6): "THWC",
+    (12, 24, 32, 3): "THWC",
+    (12, 32, 24, 4): "THWC",
+    (30, 240, 320, 3): "THWC",
     (12, 3, 24, 32): "TCHW",
     (12, 1, 24, 24): "TCHW",
     (12, 4, 24, 24): "TCHW",
@@ -67,7 +70,9 @@ ASKED = {
     (64, 64, 12, 20): {"NTHW", "HWCT"},
     (12, 6, 24, 24): {"TCHW", "NTHW"},  # bands of a satellite, or movies
     (12, 16, 24, 32): {"TCHW", "NTHW"},
-    (12, 24, 32, 3): {"THWC", "NTHW"},
+    (12, 12, 32, 3): {"THWC", "NTHW"},
+    (240, 320, 30, 3): {"THWC", "NTHW"},  # strips, or 30 pictures whose time stands third
+    (64, 64, 30, 3): {"THWC", "NTHW"},
     (12, 24, 40, 6): {"THWC", "NTHW"},
     (6, 12, 24, 32, 3): {"NTHWC", "NTCHW"},
 }

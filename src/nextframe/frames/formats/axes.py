@@ -18,8 +18,12 @@ NAMES = {"N": "movie", "T": "time", "C": "channel", "H": "height", "W": "width"}
 """Axes by their letters, in the order that frames are kept in."""
 CHANNELS = 4
 """Length of a second axis up to which it is channels, as documented: red, green, blue, alpha."""
+RED_GREEN_BLUE = (3, 4)
+"""Lengths of the last axis of colour pictures, without and with alpha."""
 BANDS = 16
 """Length up to which an axis may well be channels: the bands of a satellite's imager."""
+_LONGEST = 4
+"""Height over width, or width over height, up to which two axes look like those of a picture."""
 
 
 def in_words(axes: str) -> str:
@@ -58,7 +62,8 @@ def axes_of(shape: tuple[int, ...], where: object) -> str:
     """Tell an array's axes by its shape.
 
     - three axes: THW; but not where frames of one to four columns or of another size than a square stand last
-    - four: THWC where the last is 1, or at most 16 beside square frames; TCHW where the second is at most 4; NTHW where
+    - four: THWC where the last is 1, or at most 16 beside square frames, or 3 or 4 beside frames of more than 16 pixels
+      that are at most four times as long as wide; TCHW where the second is at most 4; NTHW where
       it is more than 16, but not where frames would be of one to four rows or columns, or a square stands first
     - five: NTCHW; NTHWC where the last is 1, or at most 16 beside square frames
 
@@ -111,6 +116,8 @@ def _of_four(a: int, b: int, c: int, d: int) -> tuple[str, ...]:
     if d == 1 and min(b, c) > 1:
         return ("THWC",)
     if b == c != d and d <= BANDS and d < b:
+        return ("THWC",)
+    if d in RED_GREEN_BLUE and min(b, c) > BANDS and a != b and max(b, c) <= _LONGEST * min(b, c):
         return ("THWC",)
     if b <= CHANNELS:
         return ("TCHW", "THWC") if d <= CHANNELS and c > d else ("TCHW",)
