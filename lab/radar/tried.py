@@ -12,6 +12,8 @@ are missing are left out, and named.
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
@@ -52,11 +54,13 @@ COLUMNS = {
     "fss_1_5px": "FSS at 1 mm/h, 20 km",
     "fss_1_15px": "60 km",
     "mse": "MSE",
+    "crps": "CRPS",
     "frequency_3": "frequency bias at 3",
     "power_8px": "power below 32 km",
 }
 _DRY = 0.05
 """Rain in mm/h that is added before two amounts are set against each other."""
+_OTHER, _MINUTES = re.compile(r"--test \S+ (.*) --out"), re.compile(r"--minutes (\S+)")
 _TILE = 64
 """Pixels along each side of a tile."""
 
@@ -267,9 +271,19 @@ def _trainings() -> Iterator[tuple[str, ...]]:
         alike = {(event.network.name, event.name) for event in other}
         same = [event for event in usual if (event.network.name, event.name) in alike]
         left = joined(list(dict.fromkeys(event.network.name for event in other)), "and")
-        for name, found in (("as shipped", same), (f"`{folder.name}`", other)):
+        for name, found in (("as shipped", same), (_options(folder), other)):
             for who in ("model", "matched"):
                 yield (name, left, who, *_cells(found, who))
+
+
+def _options(folder: Path) -> str:
+    """What the trainings of a variant had that the shipped ones do not, and for how long they ran."""
+    commands = [json.loads(note.read_text(encoding="utf-8"))["command"] for note in folder.glob("*/training.json")]
+    options, minutes = (
+        list(dict.fromkeys(pattern.search(command)[1] for command in commands))  # type: ignore[index]
+        for pattern in (_OTHER, _MINUTES)
+    )
+    return f"`{joined(options, 'or')}`, {joined(minutes, 'or')} minutes"
 
 
 def main(arguments: Sequence[str]) -> None:
