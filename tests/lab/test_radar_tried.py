@@ -75,7 +75,8 @@ def test_the_page_shows_what_was_scored(tmp_path: Path, monkeypatch: pytest.Monk
     ):
         place = tmp_path / folder / NETWORKS[1].name
         place.mkdir(parents=True)
-        (place / "training.json").write_text(json.dumps({})) if folder != tried.TRIED else None
+        command = "nextframe train stacked --minutes 8 --test 0.0000 --loss facl --out runs/radar/facl/without-mch"
+        (place / "training.json").write_text(json.dumps({"command": command})) if folder != tried.TRIED else None
         Verification(
             scores={name: {"csi_1": [value, value]} for name, value in names.items()},
             lead_time=[5.0, 60.0],
@@ -88,6 +89,8 @@ def test_the_page_shows_what_was_scored(tmp_path: Path, monkeypatch: pytest.Monk
     rows = {tuple(cell.strip() for cell in line.split("|")[1:-1]) for line in text.splitlines() if line[:1] == "|"}
     assert any(row[0] == motion and row[2] == "0.500" for row in rows)
     assert any(row[0] == way and row[2] == "0.250" for row in rows)
-    assert any(row[:3] == ("`facl`", NETWORKS[1].name, "matched") and row[4] == "0.375" for row in rows)
+    assert any(
+        row[:3] == ("`--loss facl`, 8 minutes", NETWORKS[1].name, "matched") and row[4] == "0.375" for row in rows
+    )
     assert any(row[:3] == ("as shipped", NETWORKS[1].name, "model") and row[4] == "0.750" for row in rows)
     assert "a machine" in text
