@@ -229,6 +229,12 @@ def sources(browser: Browser) -> dict[str, str]:
     return found
 
 
+def visible(browser: Browser) -> set[str]:
+    """Names of the pictures that are to be seen."""
+    seen = f"{ALL}.filter(figure => getComputedStyle(figure).visibility === 'visible')"
+    return set(browser.ask(f"{seen}.map(figure => figure.textContent.trim())"))
+
+
 def shown_by_now(before: dict[str, str]) -> str:
     """A condition: the truth is drawn, and not the one from before."""
     return f"{ALL}[0].querySelector('canvas').toDataURL() !== '{before['truth']}'"
@@ -245,6 +251,7 @@ def test_the_slider_shows_what_was_forecast_for_each_lead_time(browser: Browser)
     for step in range(PAST):
         assert show(browser, step) == BEFORE[step]
         assert np.abs(shown(browser, "truth") - grey(example.past[step])).max() <= 2
+        assert visible(browser) == {"truth", "model", "persistence"}, "of what is seen there is no error"
     seen = []
     for lead in range(LEADS):
         assert show(browser, PAST + lead) == f"forecast, lead time {lead + 1}"
@@ -258,6 +265,7 @@ def test_the_slider_shows_what_was_forecast_for_each_lead_time(browser: Browser)
             assert (red > blue)[error > 0.05].all()
             assert (blue > red)[error < -0.05].all()
         seen.append(sources(browser))
+    assert visible(browser) == seen[0].keys()
     assert seen[0].keys() == {"truth", "model", "persistence", "error of model", "error of persistence"}
     changed = {name for name in seen[0] if seen[0][name] != seen[1][name]}
     assert changed == seen[0].keys() - {"persistence"}, "persistence forecasts the same frame for every lead time"

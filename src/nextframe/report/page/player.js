@@ -201,7 +201,9 @@ export class Player {
   paint(kind) {
     const { width, height, pixels, channels } = this, { scale, canvas } = kind, { rows_run_north: flip, columns_run_west: mirror } = this.forecast;
     const context = canvas.getContext("2d"), image = context.createImageData(width, height), { data } = image;
-    const frame = this.frame(kind), colours = this.table(scale), place = placing(scale), missing = scale.missing;
+    const frame = this.frame(kind);
+    canvas.closest("figure").classList.toggle("ahead", !frame);
+    const colours = this.table(scale), place = placing(scale), missing = scale.missing;
     const seen = kind.ahead || !this.past.length ? frame : this.past[this.past.length - 1];
     const edge = width * Number(this.part(".wipe").value) / 100;
     const least = this.part(".mask").checked && !kind.ahead && this.threshold !== null ? this.threshold : -Infinity;
