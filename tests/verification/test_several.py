@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import xarray as xr
 
 import nextframe
 from nextframe.api import verify_run
@@ -155,3 +156,34 @@ def test_runs_that_read_frames_differently_are_not_compared(runs: list[Path], fr
         verify_run([runs[0], tmp_path / "c"])
     found = verify_run([runs[0], tmp_path / "c"], data=frames, coarsen=2, baselines=(), progress=False)
     assert list(found.scores) == ["a", "c"]
+
+
+def rain(path: Path, pixel: int) -> Path:
+    """Rain rates on a grid of so many kilometres a pixel, 24 km along each side."""
+    size, draw = 24 // pixel, np.random.default_rng(0)
+    values = np.stack([np.roll(draw.random((size, size)), n, axis=1) for n in range(60)]).astype(np.float32)
+    at = np.arange(size) * 1000.0 * pixel
+    times = np.datetime64("2020-01-01T00:00", "ns") + np.arange(60) * np.timedelta64(5, "m")
+    field = xr.Dataset(
+        {"rain": (("time", "y", "x"), values, {"units": "mm/h"})},
+        coords={"time": times, "y": ("y", at, {"units": "m"}), "x": ("x", at, {"units": "m"})},
+    )
+    field.to_netcdf(path)
+    return path
+
+
+@pytest.mark.slow
+def test_runs_are_compared_by_what_their_frames_show_and_not_by_how_they_were_asked_for(tmp_path: Path) -> None:
+    options: dict[str, Any] = {**SMALL, "past": 3, "validation": 0.2, "test": 0.2}
+    fine, coarse = rain(tmp_path / "fine.nc", 1), rain(tmp_path / "coarse.nc", 2)
+    nextframe.fit(fine, out=tmp_path / "fine", **options)
+    nextframe.fit(fine, out=tmp_path / "rates", rain_unit="mm/h", **options)
+    nextframe.fit(fine, out=tmp_path / "averaged", coarsen=2, **options)
+    nextframe.fit(coarse, out=tmp_path / "coarse", **options)
+    for alike in (("fine", "rates"), ("averaged", "coarse")):
+        runs = [tmp_path / name for name in alike]
+        assert list(verify_run(runs, baselines=(), progress=False).scores) == list(alike)
+    with pytest.raises(ConfigError, match=r"coarsen: is not the .* pixels of 1 km \(fine\), pixels of 2 km \(coarse\)"):
+        verify_run([tmp_path / "fine", tmp_path / "coarse"])
+    runs = [tmp_path / "fine", tmp_path / "coarse"]
+    assert verify_run(runs, data=coarse, coarsen=1, baselines=(), seen=True, progress=False).scores

@@ -20,8 +20,12 @@ if TYPE_CHECKING:
     from nextframe.forecasting.trained import TrainedForecaster
     from nextframe.frames.source import Source
 
-_ALIKE = ("variable", "grey", "crop", "rain_unit", "coarsen")
+_ALIKE = ("variable", "grey", "crop", "rain_unit", "coarsen", "resolution")
 """Options of reading that change what a frame shows: runs are verified on the same frames."""
+_PIXELS = ("coarsen", "resolution")
+"""Those of them that say how large a pixel is."""
+_NEAR = 0.1
+"""Share by which pixels may differ."""
 
 
 class Entrant(Forecaster):
@@ -201,14 +205,43 @@ def common_data(entrants: Entrants, reading: Mapping[str, Any]) -> DataConfig:
     """
     (first, model), *others = entrants.models.items()
     config = model.config.data
-    for option in (field.name for field in fields(Reading) if field.name in _ALIKE and field.name not in reading):
+    said = {*reading, *(_PIXELS if {*_PIXELS} & reading.keys() else ())}
+    for option in (field.name for field in fields(Reading) if field.name in _ALIKE and field.name not in said):
         for name, other in others:
-            own, theirs = getattr(config, option), getattr(other.config.data, option)
-            if own != theirs:
+            own, theirs = _result(model, other, option)
+            if not _alike(own, theirs):
                 raise ConfigError(
                     "is not the same for all runs, which can only be compared on the same frames",
                     where=option,
-                    received=f"{own or 'none'} ({first}), {theirs or 'none'} ({name})",
+                    received=f"{_in_words(own)} ({first}), {_in_words(theirs)} ({name})",
                     hint=f"name frames, and say how they are to be read, with {{data=SOURCE}} and {{{option}}}",
                 )
     return config
+
+
+def _result(one: TrainedForecaster, other: TrainedForecaster, option: str) -> tuple[Any, Any]:
+    """What an option made of the frames of two runs, where both know it: the unit, metres of a pixel; else the option
+    itself.
+    """
+    both = (one, other)
+    own, theirs = (getattr(run.config.data, option) for run in both)
+    if option == "rain_unit" and own != theirs:
+        return one.manifest.units, other.manifest.units
+    if option in _PIXELS:
+        known = [run.manifest.footprint.pixel for run in both if run.manifest.footprint is not None]
+        pixels = [pixel for pixel in known if pixel is not None]
+        if len(pixels) == len(both):
+            return pixels[0], pixels[1]
+    return own, theirs
+
+
+def _alike(own: Any, theirs: Any) -> bool:
+    if isinstance(own, float) and isinstance(theirs, float):
+        return abs(own / theirs - 1) <= _NEAR
+    return bool(own == theirs)
+
+
+def _in_words(value: Any) -> str:
+    if isinstance(value, float):
+        return f"pixels of {value / 1000:.3g} km"
+    return ", ".join(value) if isinstance(value, tuple) and value else str(value or "none")
