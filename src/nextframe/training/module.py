@@ -178,6 +178,7 @@ class ForecastTraining(lightning.LightningModule):
             score = torch.tensor(held_against(best["mse"], best["simple"], best["share"]))
             factors = [float(f"{factor:.4f}") for factor in best["factors"]]
             self.shrinkage = tuple(factors) if min(factors) < 1 else ()
+            mse = torch.from_numpy(best["mse"])  # of the forecasts that are kept, with these factors
         if self.trainer.sanity_checking:
             self.start_score = float(score.float())  # as it is logged
             self._reset_skill()

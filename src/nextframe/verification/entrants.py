@@ -220,7 +220,7 @@ def common_data(entrants: Entrants, reading: Mapping[str, Any]) -> DataConfig:
 
 
 def _result(one: TrainedForecaster, other: TrainedForecaster, option: str) -> tuple[Any, Any]:
-    """What an option made of the frames of two runs, where both know it: the unit, metres of a pixel; else the option
+    """Result of an option in the frames of two runs, where both know it: the unit, metres of a pixel; else the option
     itself.
     """
     both = (one, other)
