@@ -23,13 +23,14 @@ from nextframe.data.simple import (
     GAIN,
     SIMPLE,
     USUAL,
+    WINDOWS,
     Model,
     SimpleSkill,
     held_against,
     measure_simple,
     name_of,
 )
-from nextframe.data.split import Span, split_as
+from nextframe.data.split import Span, Split, split_as
 from nextframe.data.statistics import FrameStatistics, measure_some
 from nextframe.data.windows import Window, cut_windows, windows_with_past
 from nextframe.errors import DataError
@@ -38,7 +39,7 @@ from nextframe.frames.sequence import FrameSource
 from nextframe.plugins import Late
 from nextframe.training.lengths import fit_lengths
 from nextframe.training.sizes import coarsening, sizes
-from nextframe.words import joined
+from nextframe.words import evenly, joined
 
 # Models to start from need torch, which an inspection of frames does without.
 excludes, model_of, options_of = (
@@ -194,10 +195,10 @@ def choose(source: FrameSource, config: RunConfig, given: Collection[str] = (), 
             return Choice(config=config, notes=tuple(notes))  # a training says what is wrong with them
         facts = _facts(source, statistics)
         rows = _rows(facts, config, given)
-        windows = _held_out(parts.validation, config) if rows[0].residual else ()
+        windows, part = _measured_on(parts, config) if rows[0].residual else ((), "")
     except DataError:
         return Choice(config=config, notes=tuple(notes))
-    seen = _Seen(source=source, facts=facts, windows=windows, config=config, given=given, measure=measure)
+    seen = _Seen(source=source, facts=facts, windows=windows, part=part, config=config, given=given, measure=measure)
     chosen = _chosen(rows, seen)
     config = config.replace(_taken(chosen.options, config, given))
     notes.append(_sentence(chosen.title, config))
@@ -211,6 +212,8 @@ class _Seen:
     source: FrameSource
     facts: Facts
     windows: Sequence[Window]
+    part: str
+    """Words for where the windows are."""
     config: RunConfig
     given: Collection[str]
     measure: bool
@@ -304,11 +307,11 @@ def _base(seen: _Seen, names: Sequence[str], simple: SimpleSkill | None, best: s
     """The simple forecast that a residual adds to, in words."""
     if simple is not None:
         errors = ", ".join(f"{name} {float(np.nanmean(mse)):.3g}" for name, mse in simple.mse.items())
-        why = "as asked for" if seen.asked else "the best simple forecast of the validation part"
+        why = "as asked for" if seen.asked else f"the best simple forecast of the {seen.part}"
         return f"{best}, {why} (mean squared error: {errors}{tried}; {simple.windows} windows)"
     if not (seen.measure or seen.asked) and len(names) > 1 and seen.windows:
         return (
-            f"the best simple forecast of the validation part ({joined(names, 'or')}: a training measures them first, "
+            f"the best simple forecast of the {seen.part} ({joined(names, 'or')}: a training measures them first, "
             "and so does {measure=True})"
         )
     return best
@@ -333,11 +336,22 @@ def _taken(options: Mapping[str, Any], config: RunConfig, given: Collection[str]
     return chosen
 
 
-def _held_out(parts: Sequence[Span], config: RunConfig) -> Sequence[Window]:
-    """Windows of the validation part whose past is known."""
-    if not parts:
-        return ()
-    return windows_with_past(cut_windows(parts, past=config.data.past, future=config.data.future))
+def _measured_on(parts: Split, config: RunConfig) -> tuple[Sequence[Window], str]:
+    """Windows to measure simple forecasts on, whose past is known, and words for where they are: of the validation
+    part, and where these are few, of the training part as well. Simple forecasts learn nothing from it, and a few
+    windows are one weather, of which a dry one tells nothing of the motion of rain.
+    """
+
+    def windows(spans: Sequence[Span], number: int | None = None) -> Sequence[Window]:
+        if not spans:
+            return ()
+        every = cut_windows(spans, past=config.data.past, future=config.data.future)
+        return windows_with_past(every if number is None else evenly(every, number))
+
+    held_out = windows(parts.validation)
+    if len(held_out) >= WINDOWS or not held_out:
+        return held_out, "validation part"
+    return [*held_out, *windows(parts.train, WINDOWS - len(held_out))], "validation and training parts"
 
 
 def _loss_scale(errors: ArrayLike) -> tuple[float, ...]:
