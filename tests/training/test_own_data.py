@@ -358,9 +358,21 @@ def test_an_inspection_measures_the_simple_forecasts_where_it_is_asked_to() -> N
         "does measure=True)" in found
     )
     assert "mean squared error" not in found
-    assert "the best simple forecast of the validation part (mean squared error: persistence " in measured
+    assert "the best simple forecast of the validation and training parts (mean squared error: pers" in measured
     named = nextframe.inspect(ball(60, 16, 20), axes="THWC", coordinates="lagrangian").recipe[-1]
     assert "films of 8 bits: the weights of the shipped model video, tuned, on extrapolation, learning" in named
+
+
+@pytest.mark.slow
+def test_a_few_windows_in_which_nothing_moves_are_not_taken_for_the_whole(tmp_path: Path) -> None:
+    moving, random = ball(60, 32, 40, noise=0), np.random.default_rng(0)
+    still = np.repeat(moving[-1:], 20, axis=0)  # the last fifth, which is held out
+    frames = np.concatenate([moving, still]).mean(-1) + random.normal(0, 0.5, (80, 32, 40))
+    (said,) = nextframe.inspect(frames, axes="THW", past=4, future=4, measure=True).recipe[-1:]
+    assert re.search(r"on (adaptive )?extrapolation, the best simple forecast of the validation and training par", said)
+    many = np.concatenate([frames] * 8)
+    (said,) = nextframe.inspect(many, axes="THW", past=4, future=4, measure=True).recipe[-1:]
+    assert "the best simple forecast of the validation part" in said
 
 
 def test_the_learning_rate_rises_and_falls_once() -> None:
