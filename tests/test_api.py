@@ -182,7 +182,8 @@ def test_axes_that_a_shape_does_not_tell_are_asked_for_in_pythons_words(run: Pat
 def test_pictures_in_colour_are_frames_of_one_sequence() -> None:
     film = np.random.default_rng(0).integers(0, 256, (8, 24, 32, 3), np.uint8)
     expected = nextframe.Persistence().forecast(film.transpose(0, 3, 1, 2), 1).values
-    for source in (film, list(film), [Image.fromarray(frame) for frame in film]):
+    sources: list[Any] = [film, list(film), [Image.fromarray(frame) for frame in film]]
+    for source in sources:
         np.testing.assert_array_equal(nextframe.Persistence().forecast(source, 1).values, expected)
 
 

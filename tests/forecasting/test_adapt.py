@@ -303,12 +303,15 @@ def test_pictures_of_another_depth_are_the_same_brightness(
     for source in (tmp_path / "other.npy", pictures[:3]):
         other = of_bytes.forecast(source, lead_times=2)
         assert other.members is not None
+        assert forecast.members is not None
         np.testing.assert_allclose(other.values / brightest, forecast.values / 255, atol=1e-4)
         np.testing.assert_allclose(other.members / brightest, forecast.members / 255, atol=1e-4)
         assert (said in str(other.attributes.get("comment", ""))) == (brightest != 255)
+    assert of_bytes.run is not None
     issued, past, truth = forecast_file(of_bytes.run, tmp_path / "longer.npy", start=3, lead_times=2)
     np.testing.assert_allclose(issued.values / brightest, forecast.values / 255, atol=1e-4)
     np.testing.assert_allclose(past.read(0, 3)[:, 0], pictures[:3], rtol=1e-6)
+    assert truth is not None
     np.testing.assert_allclose(truth.read(0, 2)[:, 0], pictures[3:], rtol=1e-6)
 
 
