@@ -87,7 +87,7 @@ def test_the_example_reads_a_gif_as_the_package_does(
     assert forecast.values.shape == (4, 3 if colours else 1, 13, 18)
     past = drawn if colours else drawn[..., :1]
     values = past.transpose(0, 3, 1, 2).astype(np.float32)
-    whole = 255 if kind == "shares" else 1  # a forecast of bytes is in bytes, whatever the model's own range
+    whole = np.float32(255 if kind == "shares" else 1)  # a forecast of bytes is in bytes
     expected = model.predict(values[None, 1:] / whole, 4)[0]
     np.testing.assert_allclose(forecast.values, expected * whole, rtol=1e-4, atol=1e-3)
 
